@@ -1,0 +1,51 @@
+//! The acts: one vocabulary for the operation, the CLI path, the palette entry, the name that a
+//! key is bound to, and the verb in the audit log.
+
+use std::fmt;
+
+macro_rules! acts {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Act {
+            $($(#[$meta])* $variant),+
+        }
+
+        impl Act {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+    };
+}
+
+acts! {
+    HomeCreate = "home.create",
+    KeyCreate = "key.create",
+    KeyRotate = "key.rotate",
+    KeyDisable = "key.disable",
+    KeyEnable = "key.enable",
+    KeyRevoke = "key.revoke",
+    KeyPurge = "key.purge",
+    PolicyCreate = "policy.create",
+    PolicyApply = "policy.apply",
+    PolicyRollback = "policy.rollback",
+    PolicyDelete = "policy.delete",
+    ScopeSet = "scope.set",
+    ScopeRemove = "scope.remove",
+    /// The gateway's digest of one flush of events.
+    EventFlush = "event.flush",
+    GatewayStart = "gateway.start",
+    GatewayStop = "gateway.stop",
+    /// An operator's attempt that was refused.
+    Refused = "refused",
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

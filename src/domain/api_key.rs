@@ -1,0 +1,90 @@
+//! API keys: what the store keeps of one, and what may be said of it at a moment.
+//!
+//! The written form is in [`form`], the proof of the secret in [`proof`].
+
+mod form;
+mod proof;
+
+pub use form::{BadKey, Environment, KeyId, KeySecret, PresentedKey};
+pub use proof::{Pepper, SecretDigest, proves};
+
+use serde::Serialize;
+
+use super::clock::Timestamp;
+use super::name::{PolicyName, ScopeName, Subject};
+
+/// An API key as the store keeps it: everything but the secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApiKey {
+    pub id: KeyId,
+    pub environment: Environment,
+    /// A label for people; empty where none was given.
+    pub name: String,
+    pub subject: Subject,
+    pub scopes: Vec<ScopeName>,
+    pub policy: PolicyName,
+    pub created_at: Timestamp,
+    /// The first moment at which the key is no longer valid; `None` = never expires.
+    pub expires_at: Option<Timestamp>,
+    pub disabled: bool,
+    pub revoked_at: Option<Timestamp>,
+    /// Why it was revoked; empty where it was not.
+    pub revoked_reason: String,
+    pub rotated_at: Option<Timestamp>,
+    /// The first moment at which the secret before the last rotation is no longer taken.
+    pub previous_until: Option<Timestamp>,
+    #[serde(skip)]
+    pub digest: SecretDigest,
+    #[serde(skip)]
+    pub previous_digest: Option<SecretDigest>,
+}
+
+/// What may be said of an API key at one moment. Revoked beats expired beats disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    Active,
+    Disabled,
+    Expired,
+    Revoked,
+}
+
+impl KeyState {
+    pub const ALL: [Self; 4] = [Self::Active, Self::Disabled, Self::Expired, Self::Revoked];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The state at `now` of a key with these marks. A revocation holds whatever its time: the
+    /// clock of the process that made it may run ahead of this one's.
+    pub fn at(now: Timestamp, revoked: bool, expires_at: Option<Timestamp>, disabled: bool) -> Self {
+        if revoked {
+            return Self::Revoked;
+        }
+        if expires_at.is_some_and(|end| now >= end) {
+            return Self::Expired;
+        }
+        if disabled { Self::Disabled } else { Self::Active }
+    }
+}
+
+impl ApiKey {
+    pub fn state(&self, now: Timestamp) -> KeyState {
+        KeyState::at(now, self.revoked_at.is_some(), self.expires_at, self.disabled)
+    }
+
+    /// Whether a secret with the digest `presented` proves this key at `now`: the current one, or
+    /// during the grace of a rotation the one before. Says nothing of the key's state.
+    pub fn accepts(&self, presented: &SecretDigest, now: Timestamp) -> bool {
+        proves(presented, &self.digest, self.previous_digest.as_ref().zip(self.previous_until), now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

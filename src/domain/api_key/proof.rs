@@ -1,0 +1,81 @@
+//! The proof of an API key: the digest of its secret, compared in constant time.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use super::form::KeySecret;
+use crate::domain::clock::Timestamp;
+
+/// What is stored of a secret: `HMAC-SHA256(pepper, secret)`. Compared in constant time.
+#[derive(Clone, Copy)]
+pub struct SecretDigest([u8; 32]);
+
+impl SecretDigest {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Equality in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretDigest(…)")
+    }
+}
+
+/// Whether `presented` is the digest `current`, or the one before the last rotation while its
+/// grace lasts (`now` before the given moment). Two comparisons are made whether or not there is
+/// a digest before, so that the time taken tells nothing of a key's rotations.
+pub fn proves(
+    presented: &SecretDigest,
+    current: &SecretDigest,
+    previous: Option<(&SecretDigest, Timestamp)>,
+    now: Timestamp,
+) -> bool {
+    let (before, in_grace) = match previous {
+        Some((digest, until)) => (digest, now < until),
+        None => (current, false),
+    };
+    let is_current = presented.0.ct_eq(&current.0);
+    let is_before = presented.0.ct_eq(&before.0) & Choice::from(u8::from(in_grace));
+    (is_current | is_before).into()
+}
+
+/// The key under which secrets are digested. Kept in the vault, never beside the digests.
+/// Holds the keyed HMAC state, which is cheaper to clone than to make.
+#[derive(Clone)]
+pub struct Pepper(Hmac<Sha256>);
+
+impl Pepper {
+    pub fn new(key: &[u8; 32]) -> Self {
+        // HMAC pads a short key with zeros to one block (RFC 2104 §2); a whole block cannot be
+        // of the wrong length.
+        let mut block = Zeroizing::new([0; 64]);
+        block[..32].copy_from_slice(key);
+        Self(Hmac::new((&*block).into()))
+    }
+
+    pub fn digest(&self, secret: &KeySecret) -> SecretDigest {
+        let mut mac = self.0.clone();
+        mac.update(secret.as_bytes());
+        SecretDigest(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper(…)")
+    }
+}

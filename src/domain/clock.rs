@@ -1,0 +1,188 @@
+//! Points in time, and where they come from.
+//!
+//! Everything that depends on time takes a [`Timestamp`] or a [`Clock`]; only [`SystemClock`]
+//! asks the operating system.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::excerpt;
+
+/// A point in time: milliseconds since the Unix epoch, UTC. Written as RFC 3339 (`…Z`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This moment plus `duration`; the last representable moment on overflow.
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment less `duration`; the first representable moment on overflow.
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero where it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The calendar's view of this moment; the epoch where the calendar cannot express it.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(value: DateTime<Utc>) -> Self {
+        Self(value.timestamp_millis())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+/// A text that is not an RFC 3339 time; it is safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an RFC 3339 time, such as 2026-07-28T09:30:00Z")]
+pub struct BadTimestamp(pub String);
+
+impl FromStr for Timestamp {
+    type Err = BadTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|time| Self(time.timestamp_millis()))
+            .map_err(|_| BadTimestamp(excerpt(text)))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A text that is not a length of time, or one of no use; it is safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a length of time between 1s and 100 years, such as 30m, 24h or 90d")]
+pub struct BadLife(pub String);
+
+/// Reads a length of time as people write it (`90s`, `30m`, `24h`, `7d`), between one second
+/// and a hundred years.
+pub fn parse_life(text: &str) -> Result<Duration, BadLife> {
+    const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+    match humantime::parse_duration(text.trim()) {
+        Ok(life) if life >= Duration::from_secs(1) && life <= LONGEST => Ok(life),
+        _ => Err(BadLife(excerpt(text))),
+    }
+}
+
+/// Says what time it is.
+pub trait Clock: Send + Sync + fmt::Debug {
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Utc::now().into()
+    }
+}
+
+/// A clock that stands still until it is told to move: for tests and for replays.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn new(start: Timestamp) -> Self {
+        Self(AtomicI64::new(start.millis()))
+    }
+
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.millis(), Ordering::SeqCst);
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written_as_rfc_3339() {
+        let time: Timestamp = "2026-07-28T11:30:00.250+02:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-07-28T09:30:00.250Z");
+        assert_eq!(time.millis(), 1_785_231_000_250);
+        assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-07-28T09:30:00.250Z\"");
+        for text in ["", "yesterday", "2026-07-28", "2026-07-28T09:30:00", "2026-02-30T00:00:00Z"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        let last = Timestamp::from_millis(i64::MAX);
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert_eq!(Timestamp::default().since(last), Duration::ZERO);
+        assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
+    }
+
+    #[test]
+    fn a_life_is_between_a_second_and_a_century() {
+        assert_eq!(parse_life(" 24h "), Ok(Duration::from_secs(86_400)));
+        assert_eq!(parse_life("1s"), Ok(Duration::from_secs(1)));
+        for text in ["", "0s", "999ms", "-1h", "24", "200years", "1h\u{202E}"] {
+            assert!(parse_life(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = ManualClock::new(Timestamp::from_millis(5));
+        assert_eq!(clock.now(), clock.now());
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.now(), Timestamp::from_millis(12));
+    }
+}

@@ -1,0 +1,287 @@
+//! The decision on one call: allow or deny, and why.
+//!
+//! [`decide`] is one pure function for the gateway, forward-auth, `explain`, `policy simulate`
+//! and the console's tester. Order, cheap to dear: credential state and lock-out (which
+//! [`Principal`]'s maker has judged), IP, hours, scope, endpoint, and the rate limit last.
+
+mod reason;
+
+pub use reason::Reason;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::api_key::KeyId;
+use super::clock::Timestamp;
+use super::endpoint::{Endpoint, EndpointSet};
+use super::name::{ScopeName, Subject};
+use super::policy::{CompiledPolicy, Mode};
+use super::quota::Charge;
+use super::text::excerpt;
+
+/// Which credential a call came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CredentialId {
+    ApiKey(KeyId),
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(id) => id.fmt(f),
+        }
+    }
+}
+
+/// Who calls: a credential that proved itself, its subject, and what it may reach.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub credential: CredentialId,
+    pub subject: Subject,
+    /// Effective: the credential's scopes within the policy's ceiling
+    /// ([`super::policy::Policy::effective_scopes`]).
+    pub scopes: Arc<[ScopeName]>,
+    /// The endpoints which those scopes cover.
+    pub covered: Arc<EndpointSet>,
+    pub policy: Arc<CompiledPolicy>,
+    /// When the credential ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What is asked, from where, when.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub endpoint: Endpoint,
+    pub address: Option<IpAddr>,
+    pub at: Timestamp,
+    /// What it costs: one, or nothing for a notification.
+    pub cost: u32,
+}
+
+/// One check of a decision, for `explain` and the tester.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub check: &'static str,
+    pub passed: bool,
+    pub detail: String,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub outcome: Outcome,
+    /// The policy's revision, where one was reached.
+    pub policy_revision: Option<u32>,
+    /// Whether a policy in `shadow` mode would have denied: let through, and recorded with this
+    /// reason.
+    pub shadowed: Option<Reason>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Allow,
+    Deny(Denial),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub reason: Reason,
+    /// For `rate_limited` and lock-outs only.
+    pub retry_after: Option<Duration>,
+}
+
+impl Decision {
+    pub fn is_allowed(&self) -> bool {
+        matches!(self.outcome, Outcome::Allow)
+    }
+
+    /// Denied before any policy was reached.
+    pub fn deny(reason: Reason) -> Self {
+        Self {
+            outcome: Outcome::Deny(Denial { reason, retry_after: None }),
+            policy_revision: None,
+            shadowed: None,
+        }
+    }
+}
+
+/// A check that needs no state. `covered`: what the caller's scopes cover, `None` where scopes
+/// are not judged.
+struct Rule {
+    check: &'static str,
+    reason: Reason,
+    passes: fn(&CompiledPolicy, Option<&EndpointSet>, &Request) -> bool,
+}
+
+/// In the order in which they are asked.
+const RULES: [Rule; 4] = [
+    Rule {
+        check: "ip",
+        reason: Reason::IpDenied,
+        passes: |policy, _, request| policy.allows_address(request.address),
+    },
+    Rule {
+        check: "hours",
+        reason: Reason::TimeDenied,
+        passes: |policy, _, request| policy.allows_time(request.at),
+    },
+    Rule {
+        check: "scope",
+        reason: Reason::InsufficientScope,
+        passes: |_, covered, request| {
+            request.endpoint.is_protocol()
+                || covered.is_none_or(|covered| covered.contains(&request.endpoint))
+        },
+    },
+    Rule {
+        check: "endpoint",
+        reason: Reason::EndpointDenied,
+        passes: |policy, _, request| policy.allows_endpoint(&request.endpoint),
+    },
+];
+
+/// Everything but the quota: the checks that need no state. `Some(reason)` = the first that
+/// fails. The hot path.
+pub fn judge(principal: &Principal, request: &Request) -> Option<Reason> {
+    judge_under(&principal.policy, Some(&principal.covered), request)
+}
+
+/// As [`judge`], for a caller of whom only the policy and perhaps the scopes are known.
+/// `covered`: what the scopes cover; `None` = scopes are not judged.
+pub fn judge_under(
+    policy: &CompiledPolicy,
+    covered: Option<&EndpointSet>,
+    request: &Request,
+) -> Option<Reason> {
+    RULES.iter().find(|rule| !(rule.passes)(policy, covered, request)).map(|rule| rule.reason)
+}
+
+/// The whole decision. `charge` is asked last, and only if everything else passed and the call
+/// costs something.
+pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() -> Charge) -> Decision {
+    decide_under(&principal.policy, Some(&principal.covered), request, charge)
+}
+
+/// As [`decide`], for a caller of whom only the policy and perhaps the scopes are known.
+pub fn decide_under(
+    policy: &CompiledPolicy,
+    covered: Option<&EndpointSet>,
+    request: &Request,
+    charge: impl FnOnce() -> Charge,
+) -> Decision {
+    let denial = match judge_under(policy, covered, request) {
+        Some(reason) => Some(Denial { reason, retry_after: None }),
+        None if request.cost == 0 => None,
+        None => refusal(&charge()),
+    };
+    let (outcome, shadowed) = match denial {
+        None => (Outcome::Allow, None),
+        Some(denial) if policy.policy.mode == Mode::Shadow => (Outcome::Allow, Some(denial.reason)),
+        Some(denial) => (Outcome::Deny(denial), None),
+    };
+    Decision { outcome, policy_revision: Some(policy.revision), shadowed }
+}
+
+/// The reason of every check that fails, in order, the rate limit too: for `policy simulate`.
+/// `quota` is a peek.
+pub fn failed(
+    policy: &CompiledPolicy,
+    covered: Option<&EndpointSet>,
+    request: &Request,
+    quota: &Charge,
+) -> Vec<Reason> {
+    let failing = RULES.iter().filter(|rule| !(rule.passes)(policy, covered, request));
+    let mut failed: Vec<Reason> = failing.map(|rule| rule.reason).collect();
+    if request.cost > 0 && !quota.is_granted() {
+        failed.push(Reason::RateLimited);
+    }
+    failed
+}
+
+/// Every check with its outcome, in order, none skipped: for people. `quota` is a peek.
+pub fn explain(principal: &Principal, request: &Request, quota: &Charge) -> Vec<Check> {
+    let mut checks = Vec::with_capacity(RULES.len() + 1);
+    for rule in &RULES {
+        let passed = (rule.passes)(&principal.policy, Some(&principal.covered), request);
+        checks.push(Check { check: rule.check, passed, detail: detail(rule.reason, principal, request) });
+    }
+    checks.push(match quota {
+        _ if request.cost == 0 => {
+            Check { check: "rate_limit", passed: true, detail: "notifications cost nothing".into() }
+        }
+        Charge::Granted => Check {
+            check: "rate_limit",
+            passed: true,
+            detail: "one more request fits into every window".into(),
+        },
+        Charge::Refused { window, limit, retry_after } => Check {
+            check: "rate_limit",
+            passed: false,
+            detail: format!(
+                "all {limit} requests per {} are spent; one more fits in {}",
+                window.as_str(),
+                humantime::format_duration(*retry_after)
+            ),
+        },
+    });
+    checks
+}
+
+fn refusal(charge: &Charge) -> Option<Denial> {
+    match charge {
+        Charge::Granted => None,
+        Charge::Refused { retry_after, .. } => {
+            Some(Denial { reason: Reason::RateLimited, retry_after: Some(*retry_after) })
+        }
+    }
+}
+
+/// What a check looked at, whether it passed or not.
+fn detail(reason: Reason, principal: &Principal, request: &Request) -> String {
+    let policy = &principal.policy.policy;
+    let endpoint = excerpt(request.endpoint.as_str());
+    match reason {
+        Reason::IpDenied => {
+            let address =
+                request.address.map_or("unknown".into(), |address| address.to_canonical().to_string());
+            let restrictions = &policy.ip_restrictions;
+            format!(
+                "address {address}; networks: {} in the whitelist, {} in the blacklist",
+                restrictions.whitelist.len(),
+                restrictions.blacklist.len()
+            )
+        }
+        Reason::TimeDenied => {
+            let restrictions = &policy.time_restrictions;
+            let local = request.at.to_utc().with_timezone(&restrictions.timezone);
+            format!(
+                "{} in {}; allowed hours: {}",
+                local.format("%H:%M"),
+                restrictions.timezone,
+                restrictions.allowed_hours
+            )
+        }
+        Reason::InsufficientScope if request.endpoint.is_protocol() => {
+            format!("`{endpoint}` is a protocol endpoint and needs no scope")
+        }
+        Reason::InsufficientScope => {
+            let held: Vec<&str> = principal.scopes.iter().map(ScopeName::as_str).collect();
+            let held = if held.is_empty() { "none".into() } else { held.join(" ") };
+            format!("`{endpoint}`; effective scopes: {held}")
+        }
+        _ if principal.policy.blocked.contains(&request.endpoint) => format!("`{endpoint}` is blocked"),
+        _ if request.endpoint.is_protocol() => {
+            format!("`{endpoint}` is a protocol endpoint and needs no place in allowed_endpoints")
+        }
+        _ if principal.policy.allowed.is_empty() => format!("`{endpoint}`; all endpoints are allowed"),
+        _ if principal.policy.allowed.contains(&request.endpoint) => format!("`{endpoint}` is allowed"),
+        _ => format!("`{endpoint}` is not in allowed_endpoints"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+use super::*;
+use crate::domain::policy::Policy;
+use crate::domain::quota::Window;
+use crate::domain::scope::Catalogue;
+
+/// 2026-07-28T09:30:00Z
+const NOW: Timestamp = Timestamp::from_millis(1_785_231_000_000);
+
+fn principal(policy: &str, scopes: &[&str]) -> Principal {
+    let scopes: Vec<ScopeName> = scopes.iter().map(|name| name.parse().unwrap()).collect();
+    let catalogue = Catalogue::new(Catalogue::built_in()).unwrap();
+    Principal {
+        credential: CredentialId::ApiKey("0123456789ABCDEFGHIJKL".parse().unwrap()),
+        subject: "ana".parse().unwrap(),
+        covered: Arc::new(catalogue.compile(&scopes)),
+        scopes: scopes.into(),
+        policy: CompiledPolicy::new(Policy::from_json(policy).unwrap(), 7).unwrap(),
+        expires_at: None,
+    }
+}
+
+/// Allows tools/call/search from 10.0.0.0/8 between 9 and 10 only.
+fn strict(mode: &str) -> Principal {
+    let policy = format!(
+        r#"{{"name": "strict", "mode": "{mode}",
+             "ip_restrictions": {{"whitelist": ["10.0.0.0/8"]}},
+             "time_restrictions": {{"allowed_hours": [9]}},
+             "endpoint_restrictions": {{"allowed_endpoints": ["tools/call/search"],
+                                       "blocked_endpoints": ["ping"]}}}}"#
+    );
+    principal(&policy, &["tools:call"])
+}
+
+fn request(endpoint: &str, address: &str, at: Timestamp) -> Request {
+    Request { endpoint: endpoint.parse().unwrap(), address: address.parse().ok(), at, cost: 1 }
+}
+
+fn good() -> Request {
+    request("tools/call/search", "10.1.2.3", NOW)
+}
+
+fn spent() -> Charge {
+    Charge::Refused { window: Window::Minute, limit: 5, retry_after: Duration::from_millis(1500) }
+}
+
+#[test]
+fn codes_and_statuses_are_those_of_the_contract() {
+    let of = |status| {
+        Reason::all()
+            .iter()
+            .filter(|reason| reason.status() == status)
+            .map(|reason| reason.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        of(401),
+        "missing_credential unknown_credential malformed bad_secret bad_signature disabled not_yet_valid expired revoked replayed wrong_issuer wrong_audience untrusted_certificate locked_out"
+    );
+    assert_eq!(
+        of(403),
+        "ip_denied time_denied insufficient_scope endpoint_denied tool_unsigned tool_changed origin_denied session_mismatch"
+    );
+    assert_eq!(
+        (of(429), of(400), of(503)),
+        ("rate_limited".into(), "header_mismatch bad_request".into(), "unavailable".into())
+    );
+    for &reason in Reason::all() {
+        assert_eq!(reason.as_str().parse(), Ok(reason));
+        assert_eq!(reason.is_unauthorized(), reason.status() == 401);
+        assert!(reason.explanation().ends_with('.'));
+    }
+    assert!("IP_DENIED".parse::<Reason>().is_err());
+}
+
+#[test]
+fn each_check_denies_its_near_miss() {
+    let principal = strict("enforce");
+    let hour_later = NOW.plus(Duration::from_secs(3600));
+    for (request, reason) in [
+        (good(), None),
+        (request("tools/call/search", "::ffff:10.1.2.3", NOW), None),
+        (request("tools/call/search", "11.0.0.1", NOW), Some(Reason::IpDenied)),
+        (request("tools/call/search", "unknown", NOW), Some(Reason::IpDenied)),
+        (request("tools/call/search", "10.1.2.3", hour_later), Some(Reason::TimeDenied)),
+        (request("prompts/get/x", "10.1.2.3", NOW), Some(Reason::InsufficientScope)),
+        (request("tools/call/search2", "10.1.2.3", NOW), Some(Reason::EndpointDenied)),
+        (request("tools/list", "10.1.2.3", NOW), Some(Reason::EndpointDenied)),
+    ] {
+        assert_eq!(judge(&principal, &request), reason, "{request:?}");
+    }
+}
+
+#[test]
+fn the_first_failing_check_gives_the_reason() {
+    let principal = strict("enforce");
+    let late = NOW.plus(Duration::from_secs(3600));
+    let all_wrong = request("/health", "11.0.0.1", late);
+    assert_eq!(judge(&principal, &all_wrong), Some(Reason::IpDenied));
+    let failing = failed(&principal.policy, Some(&principal.covered), &all_wrong, &spent());
+    let order = [
+        Reason::IpDenied,
+        Reason::TimeDenied,
+        Reason::InsufficientScope,
+        Reason::EndpointDenied,
+        Reason::RateLimited,
+    ];
+    assert_eq!(failing, order);
+}
+
+#[test]
+fn scopes_left_out_are_not_judged() {
+    let policy = principal(r#"{"name": "p"}"#, &[]).policy;
+    let call = request("tools/call/x", "10.0.0.1", NOW);
+    assert_eq!(judge_under(&policy, None, &call), None);
+    assert_eq!(judge_under(&policy, Some(&EndpointSet::default()), &call), Some(Reason::InsufficientScope));
+    assert!(failed(&policy, None, &call, &Charge::Granted).is_empty());
+}
+
+#[test]
+fn protocol_endpoints_need_no_scope_and_no_place_but_the_rest_holds() {
+    let principal = strict("enforce");
+    for (request, reason) in [
+        (request("initialize", "10.0.0.1", NOW), None),
+        (request("notifications/cancelled", "10.0.0.1", NOW), None),
+        (request("ping", "10.0.0.1", NOW), Some(Reason::EndpointDenied)),
+        (request("initialize", "11.0.0.1", NOW), Some(Reason::IpDenied)),
+        (request("initialize", "10.0.0.1", NOW.plus(Duration::from_secs(3600))), Some(Reason::TimeDenied)),
+    ] {
+        assert_eq!(judge(&principal, &request), reason, "{request:?}");
+    }
+}
+
+#[test]
+fn a_denied_call_uses_no_quota() {
+    let denied = request("tools/call/other", "10.1.2.3", NOW);
+    for mode in ["enforce", "shadow"] {
+        decide(&strict(mode), &denied, || panic!("the quota was charged"));
+    }
+}
+
+#[test]
+fn a_notification_costs_nothing() {
+    let free = Request { cost: 0, ..request("notifications/cancelled", "10.0.0.1", NOW) };
+    let principal = strict("enforce");
+    assert!(decide(&principal, &free, || panic!("the quota was charged")).is_allowed());
+    assert!(failed(&principal.policy, None, &free, &spent()).is_empty());
+}
+
+#[test]
+fn a_spent_quota_denies_with_the_time_to_wait() {
+    let decision = decide(&strict("enforce"), &good(), spent);
+    let denial = Denial { reason: Reason::RateLimited, retry_after: Some(Duration::from_millis(1500)) };
+    assert_eq!(
+        decision,
+        Decision { outcome: Outcome::Deny(denial), policy_revision: Some(7), shadowed: None }
+    );
+    assert!(decide(&strict("enforce"), &good(), || Charge::Granted).is_allowed());
+}
+
+#[test]
+fn shadow_lets_through_and_says_what_it_would_have_denied() {
+    let principal = strict("shadow");
+    let elsewhere = request("tools/call/search", "11.0.0.1", NOW);
+    for (request, charge, shadowed) in [
+        (&good(), Charge::Granted, None),
+        (&elsewhere, Charge::Granted, Some(Reason::IpDenied)),
+        (&good(), spent(), Some(Reason::RateLimited)),
+    ] {
+        let decision = decide(&principal, request, || charge);
+        assert!(decision.is_allowed());
+        assert_eq!(decision.shadowed, shadowed);
+    }
+}
+
+#[test]
+fn every_check_is_explained() {
+    let principal = strict("enforce");
+    let names = |checks: &[Check]| checks.iter().map(|check| check.check).collect::<Vec<_>>();
+    let fine = explain(&principal, &good(), &Charge::Granted);
+    assert_eq!(names(&fine), ["ip", "hours", "scope", "endpoint", "rate_limit"]);
+    assert!(fine.iter().all(|check| check.passed));
+    let wrong = explain(
+        &principal,
+        &request("/\u{202E}x", "11.0.0.1", NOW.plus(Duration::from_secs(3600))),
+        &spent(),
+    );
+    assert_eq!(names(&wrong), names(&fine));
+    assert!(wrong.iter().all(|check| !check.passed));
+    assert_eq!(wrong[1].detail, "10:30 in UTC; allowed hours: 9");
+    assert_eq!(wrong[4].detail, "all 5 requests per minute are spent; one more fits in 1s 500ms");
+    let foreign = request("tools/call/\u{1B}[31m", "10.0.0.1", NOW);
+    let checks = explain(&principal, &foreign, &Charge::Granted);
+    assert!(checks.iter().all(|check| !check.detail.contains('\u{1B}')));
+}

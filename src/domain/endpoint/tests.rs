@@ -1,0 +1,238 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn set(patterns: &[&str]) -> EndpointSet {
+    let patterns: Vec<EndpointPattern> = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+    EndpointSet::new(&patterns).unwrap()
+}
+
+fn covers(pattern: &str, endpoint: &str) -> bool {
+    set(&[pattern]).contains(&endpoint.parse().unwrap())
+}
+
+#[test]
+fn the_target_is_part_of_three_methods_only() {
+    let of = |method, target| Endpoint::mcp(method, target).unwrap().to_string();
+    assert_eq!(of("tools/list", None), "tools/list");
+    assert_eq!(of("tools/call", Some("search_docs")), "tools/call/search_docs");
+    assert_eq!(of("resources/read", Some("file:///a.md")), "resources/read/file:///a.md");
+    assert_eq!(of("prompts/get", Some("a/../b")), "prompts/get/a/../b");
+    assert_eq!(of("tools/call", Some("a//b%2e")), "tools/call/a//b%2e");
+    assert_eq!(of("resources/subscribe", Some("file:///a")), "resources/subscribe");
+}
+
+#[test]
+fn a_method_cannot_pass_for_a_path() {
+    assert!(matches!(Endpoint::mcp("/health", None), Err(BadEndpoint::NotAMethod(_))));
+    assert_eq!(Endpoint::mcp("", Some("x")), Err(BadEndpoint::Empty));
+    assert!(Endpoint::mcp("tools/call", Some(&"x".repeat(2037))).is_ok());
+    assert_eq!(Endpoint::mcp("tools/call", Some(&"x".repeat(2038))), Err(BadEndpoint::TooLong));
+}
+
+#[test]
+fn paths_have_one_form() {
+    for (path, normal) in [
+        ("/", "/"),
+        ("/health", "/health"),
+        ("/Health/", "/Health/"),
+        ("/a//b///c", "/a/b/c"),
+        ("//a", "/a"),
+        ("/a/./b/../c", "/a/c"),
+        ("/a/..", "/"),
+        ("/a/b/..", "/a/"),
+        ("/a/b/.", "/a/b/"),
+        ("/../../etc/passwd", "/etc/passwd"),
+        ("/a//../b", "/b"),
+        ("/%61dmin", "/admin"),
+        ("/%7euser", "/~user"),
+        ("/a/%2e%2e/b", "/b"),
+        ("/a/.%2E/b", "/b"),
+        ("/a/%252e%252e/b", "/a/%252e%252e/b"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/a%2F..%2fb", "/a%2F..%2Fb"),
+        ("/caf\u{e9}", "/caf%C3%A9"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/a b{c}", "/a%20b%7Bc%7D"),
+        ("/x?next=/admin", "/x"),
+        ("/x#top", "/x"),
+        ("/...", "/..."),
+        ("/a;v=1/@me:(x)", "/a;v=1/@me:(x)"),
+        ("/a%0A", "/a%0A"),
+    ] {
+        assert_eq!(Endpoint::http(path).unwrap().as_str(), normal, "{path}");
+    }
+}
+
+#[test]
+fn paths_that_servers_read_differently_are_refused() {
+    for path in ["/a%", "/a%2", "/a%zz", "/%+1"] {
+        assert!(matches!(Endpoint::http(path), Err(BadEndpoint::Escape(_))), "{path}");
+    }
+    for path in ["/a\\b", "/a%5cb", "/a%00", "/a\0", "/a\nb", "/a\u{7F}"] {
+        assert!(matches!(Endpoint::http(path), Err(BadEndpoint::Character(_))), "{path}");
+    }
+    assert_eq!(Endpoint::http(""), Err(BadEndpoint::Empty));
+    assert_eq!(Endpoint::http("?x"), Err(BadEndpoint::Empty));
+    assert!(matches!(Endpoint::http("health"), Err(BadEndpoint::NotAPath(_))));
+    assert_eq!(Endpoint::http(&format!("/{}", "x".repeat(2048))), Err(BadEndpoint::TooLong));
+    assert_eq!(Endpoint::http(&format!("/{}", "é".repeat(1000))), Err(BadEndpoint::TooLong));
+}
+
+#[test]
+fn people_write_both_kinds() {
+    assert!(!"/a/../b".parse::<Endpoint>().unwrap().is_mcp());
+    assert!("tools/call/a/../b".parse::<Endpoint>().unwrap().is_mcp());
+    assert!("".parse::<Endpoint>().is_err());
+}
+
+#[test]
+fn protocol_endpoints_are_few_and_exact() {
+    for protocol in
+        ["initialize", "ping", "server/discover", "stream", "session/end", "notifications/cancelled"]
+    {
+        assert!(protocol.parse::<Endpoint>().unwrap().is_protocol(), "{protocol}");
+    }
+    for other in
+        ["initialize/x", "Ping", "notifications", "/initialize", "/ping", "tools/list", "session/ends"]
+    {
+        assert!(!other.parse::<Endpoint>().unwrap().is_protocol(), "{other}");
+    }
+}
+
+#[test]
+fn one_star_stays_in_a_segment_and_two_do_not() {
+    for (pattern, endpoint, covered) in [
+        ("tools/*", "tools/list", true),
+        ("tools/*", "tools/call/x", false),
+        ("tools/call/*", "tools/call/", true),
+        ("tools/**", "tools/list", true),
+        ("tools/**", "tools/call/x/y", true),
+        ("tools/**", "tools", false),
+        ("tools/**", "toolset/list", false),
+        ("/api/**", "/api/", true),
+        ("/api/**", "/api", false),
+        ("/api/**", "/apix", false),
+        ("/api*", "/apix", true),
+        ("**", "/any/path", true),
+        ("**", "tools/call/x", true),
+        ("*", "initialize", true),
+        ("*", "tools/list", false),
+        ("*", "/", false),
+        ("/**", "tools/list", false),
+        ("**/admin", "/a/b/admin", true),
+        ("**/admin", "/admin", true),
+        ("**/admin", "/a/admins", false),
+        ("resources/read/file:///docs/**", "resources/read/file:///docs/a/b.md", true),
+        ("resources/read/file:///docs/**", "resources/read/file:///docs/", true),
+        ("resources/read/file:///docs/**", "resources/read/file:///etc/passwd", false),
+        ("resources/read/*://*", "resources/read/db://x", true),
+        ("resources/read/**", "resources/read/https://x/?q=[1]", true),
+        ("resources/read/a?b", "resources/read/a?b", true),
+        ("resources/read/a?b*", "resources/read/axb", false),
+        ("tools/call/[ab]*", "tools/call/a", false),
+        ("tools/call/[ab]*", "tools/call/[ab]c", true),
+        ("tools/call/{a,b}*", "tools/call/a", false),
+        ("tools/call/get.*", "tools/call/getx", false),
+        ("tools/call/\\*", "tools/call/*", false),
+        ("tools/call/\\*", "tools/call/\\x", true),
+        ("tools/call/é*", "tools/call/été", true),
+        ("tools/call/*_docs", "tools/call/search_docs", true),
+        ("tools/call/*_docs", "tools/call/search_docs2", false),
+        ("tools/call", "tools/call/x", false),
+    ] {
+        assert_eq!(covers(pattern, endpoint), covered, "{pattern} and {endpoint}");
+    }
+}
+
+#[test]
+fn a_newline_in_a_name_does_not_end_the_match() {
+    let endpoint = Endpoint::mcp("tools/call", Some("a\nb")).unwrap();
+    assert!(set(&["tools/call/**"]).contains(&endpoint));
+    assert!(set(&["tools/call/*"]).contains(&endpoint));
+    assert!(!set(&["tools/call/a", "tools/call/*a"]).contains(&endpoint));
+}
+
+#[test]
+fn patterns_that_could_never_match_are_refused_with_the_right_one() {
+    for (pattern, mend) in [
+        ("", "**"),
+        ("a/***", "* for one segment"),
+        (" tools/list", "space"),
+        ("/a/../b", "`/b`"),
+        ("/a//b/**", "`/a/b/**`"),
+        ("/x?y", "`/x`"),
+        ("/caf\u{e9}", "`/caf%C3%A9`"),
+        ("/%61", "`/a`"),
+        ("/a%", "hexadecimal"),
+    ] {
+        let message = pattern.parse::<EndpointPattern>().unwrap_err().to_string();
+        assert!(message.contains(mend), "{pattern}: {message}");
+    }
+}
+
+#[test]
+fn sets_add_up() {
+    let union = EndpointSet::union([&set(&["tools/list"]), &set(&["prompts/*"])]);
+    for (endpoint, covered) in [("tools/list", true), ("prompts/list", true), ("resources/list", false)] {
+        assert_eq!(union.contains(&endpoint.parse().unwrap()), covered);
+    }
+    assert!(EndpointSet::default().is_empty());
+    assert!(!EndpointSet::default().contains(&"ping".parse().unwrap()));
+    assert!(!set(&["**"]).is_empty());
+    assert!(!EndpointSet::union([&set(&[]), &set(&["**"])]).is_empty());
+}
+
+/// The rules of patterns, as plainly as they can be said.
+fn naive(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|skipped| naive(rest, &text[skipped..])),
+        [b'*', rest @ ..] => {
+            let segment = text.iter().take_while(|&&byte| byte != b'/').count();
+            (0..=segment).any(|skipped| naive(rest, &text[skipped..]))
+        }
+        [byte, rest @ ..] => text.first() == Some(byte) && naive(rest, &text[1..]),
+    }
+}
+
+proptest! {
+    #[test]
+    fn patterns_cover_what_the_naive_reading_says(
+        pattern in "[ab/?.*]{1,10}".prop_filter("is a pattern", |text| text.parse::<EndpointPattern>().is_ok()),
+        texts in prop::collection::vec("[ab?.][ab/?.]{0,8}", 1..20),
+    ) {
+        let compiled = set(&[&pattern]);
+        for text in texts {
+            let endpoint = Endpoint::mcp(&text, None).unwrap();
+            prop_assert_eq!(compiled.contains(&endpoint), naive(pattern.as_bytes(), text.as_bytes()), "{} and {}", pattern, text);
+        }
+    }
+
+    #[test]
+    fn a_set_covers_what_one_of_its_patterns_covers(
+        patterns in prop::collection::vec("[ab*]([ab/]|/\\*\\*){0,3}", 0..6),
+        text in "[ab][ab/]{0,6}",
+    ) {
+        let patterns: Vec<&str> = patterns.iter().map(String::as_str).filter(|text| text.parse::<EndpointPattern>().is_ok()).collect();
+        let endpoint: Endpoint = text.parse().unwrap();
+        let one = patterns.iter().any(|pattern| naive(pattern.as_bytes(), text.as_bytes()));
+        prop_assert_eq!(set(&patterns).contains(&endpoint), one);
+    }
+
+    #[test]
+    fn the_normal_form_of_a_path_is_its_own(path in "/([a-z./]|%2e|%2F|%25|%41|é| ){0,20}") {
+        let normal = Endpoint::http(&path).unwrap();
+        prop_assert_eq!(Endpoint::http(normal.as_str()).unwrap(), normal.clone());
+        let text = normal.as_str();
+        prop_assert!(text.starts_with('/') && text.is_ascii() && !text.contains("//"));
+        prop_assert!(!text.split('/').any(|segment| segment == "." || segment == ".."));
+    }
+
+    #[test]
+    fn no_path_makes_the_normaliser_panic(path in any::<String>()) {
+        let _ = Endpoint::http(&path);
+        let _ = Endpoint::http(&format!("/{path}"));
+        let _ = path.parse::<EndpointPattern>();
+    }
+}

@@ -1,0 +1,238 @@
+//! Filters as people type them: `text`, `field:value`, `expires<30d`, `!not`, joined by spaces
+//! (all must hold). Parsed here, carried out by the store, offered by the CLI (`--filter`) and
+//! the console (`/`).
+
+use super::api_key::KeyState;
+use super::clock::{Timestamp, parse_life};
+use super::text::excerpt;
+
+/// A parsed filter; the default lets everything through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub terms: Vec<Term>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    pub negated: bool,
+    pub test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Substring of any text field, ASCII case ignored.
+    Text(String),
+    /// `field:value`: substring of that field; `state:` and `scope:` are exact.
+    Field { field: &'static str, value: String },
+    /// The field's moment lies before (or after) `moment`. `expires<30d`: ends within 30 days;
+    /// `created>7d`, `used<1h`: more than 7 days, less than 1 hour ago. A time in RFC 3339 means
+    /// itself.
+    Moment { field: &'static str, before: bool, moment: Timestamp },
+}
+
+/// Why a text is not a filter; safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadFilter(pub String);
+
+/// What a list can be filtered by.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields {
+    pub texts: &'static [&'static str],
+    pub moments: &'static [&'static str],
+}
+
+/// Fields of the key list. `state:` takes active, disabled, expired, revoked.
+pub const KEY_FIELDS: Fields = Fields {
+    texts: &["id", "name", "subject", "policy", "scope", "state", "env"],
+    moments: &["expires", "created"],
+};
+
+/// The one field whose moments lie ahead: `expires<30d` counts forward, `created<30d` back.
+const AHEAD: &str = "expires";
+
+impl Filter {
+    /// Spaces in a value, and a text with `:`, `<` or `>` in it, stand between double quotes:
+    /// `name:"ci bot"`, `"mcp:read"`.
+    pub fn parse(text: &str, fields: Fields, now: Timestamp) -> Result<Self, BadFilter> {
+        let words = split(text)?;
+        Ok(Self { terms: words.into_iter().map(|word| term(word, fields, now)).collect::<Result<_, _>>()? })
+    }
+}
+
+/// A term as typed, its quotes taken off.
+struct Word {
+    text: String,
+    /// Where the first unquoted `:`, `<` or `>` stands.
+    operator: Option<usize>,
+    negated: bool,
+}
+
+fn split(text: &str) -> Result<Vec<Word>, BadFilter> {
+    let mut words = Vec::new();
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let negated = rest.starts_with('!');
+        let mut word = Word { text: String::new(), operator: None, negated };
+        let mut quoted = false;
+        let start = usize::from(negated);
+        let mut end = rest.len();
+        for (at, c) in rest.char_indices().skip(start) {
+            match c {
+                '"' => quoted = !quoted,
+                c if c.is_whitespace() && !quoted => {
+                    end = at;
+                    break;
+                }
+                ':' | '<' | '>' if !quoted && word.operator.is_none() => {
+                    word.operator = Some(word.text.len());
+                    word.text.push(c);
+                }
+                c => word.text.push(c),
+            }
+        }
+        if quoted {
+            return Err(BadFilter("a quotation mark is not closed".into()));
+        }
+        if word.text.is_empty() {
+            return Err(BadFilter(
+                "a term is empty; write what to look for after ! or between quotes".into(),
+            ));
+        }
+        words.push(word);
+        rest = rest[end..].trim_start();
+    }
+    Ok(words)
+}
+
+fn term(word: Word, fields: Fields, now: Timestamp) -> Result<Term, BadFilter> {
+    let Word { text, operator, negated } = word;
+    let Some(at) = operator else {
+        return Ok(Term { negated, test: Test::Text(text) });
+    };
+    let (name, value) = (&text[..at], &text[at + 1..]);
+    let test = match &text[at..=at] {
+        ":" => field_test(name, value, fields)?,
+        operator => moment_test(name, operator == "<", value, fields, now)?,
+    };
+    Ok(Term { negated, test })
+}
+
+fn field_test(name: &str, value: &str, fields: Fields) -> Result<Test, BadFilter> {
+    let Some(field) = find(fields.texts, name) else {
+        let known = fields.texts.join(", ");
+        let name = excerpt(name);
+        return Err(BadFilter(format!(
+            "there is no field `{name}:`; there are {known}; put a text with a colon between quotes"
+        )));
+    };
+    if value.is_empty() {
+        return Err(BadFilter(format!("`{field}:` wants a value after the colon")));
+    }
+    if field == "state" && !KeyState::ALL.iter().any(|state| state.as_str() == value) {
+        let known = KeyState::ALL.map(KeyState::as_str).join(", ");
+        return Err(BadFilter(format!("there is no state `{}`; there are {known}", excerpt(value))));
+    }
+    Ok(Test::Field { field, value: value.to_owned() })
+}
+
+fn moment_test(
+    name: &str,
+    less: bool,
+    value: &str,
+    fields: Fields,
+    now: Timestamp,
+) -> Result<Test, BadFilter> {
+    let Some(field) = find(fields.moments, name) else {
+        let known = fields.moments.join(", ");
+        return Err(BadFilter(format!("`{}` is not a time; there are {known}", excerpt(name))));
+    };
+    if let Ok(moment) = value.parse() {
+        return Ok(Test::Moment { field, before: less, moment });
+    }
+    let Ok(life) = parse_life(value) else {
+        let value = excerpt(value);
+        return Err(BadFilter(format!(
+            "`{value}` is neither a length of time, such as 30d or 12h, nor a time in RFC 3339"
+        )));
+    };
+    // An age grows as the moment lies further back, hence the turn.
+    Ok(match field {
+        AHEAD => Test::Moment { field, before: less, moment: now.plus(life) },
+        _ => Test::Moment { field, before: !less, moment: now.minus(life) },
+    })
+}
+
+fn find(known: &'static [&'static str], name: &str) -> Option<&'static str> {
+    known.iter().copied().find(|&field| field == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_785_000_000_000);
+    const DAY: i64 = 86_400_000;
+
+    fn parse(text: &str) -> Result<Vec<(bool, Test)>, BadFilter> {
+        let filter = Filter::parse(text, KEY_FIELDS, NOW)?;
+        Ok(filter.terms.into_iter().map(|term| (term.negated, term.test)).collect())
+    }
+
+    fn moment(field: &'static str, before: bool, millis: i64) -> Test {
+        Test::Moment { field, before, moment: Timestamp::from_millis(millis) }
+    }
+
+    #[test]
+    fn terms_are_read_as_typed() {
+        let text = |text: &str| Test::Text(text.into());
+        let field = |field, value: &str| Test::Field { field, value: value.into() };
+        for (typed, terms) in [
+            ("", vec![]),
+            ("  bot ", vec![(false, text("bot"))]),
+            ("bot !old", vec![(false, text("bot")), (true, text("old"))]),
+            (
+                "subject:ana !state:revoked",
+                vec![(false, field("subject", "ana")), (true, field("state", "revoked"))],
+            ),
+            ("scope:mcp:read", vec![(false, field("scope", "mcp:read"))]),
+            ("name:\"ci bot\"", vec![(false, field("name", "ci bot"))]),
+            ("\"mcp:read\"", vec![(false, text("mcp:read"))]),
+            ("!\"a b\" é", vec![(true, text("a b")), (false, text("é"))]),
+        ] {
+            assert_eq!(parse(typed).unwrap(), terms, "{typed}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_count_from_now() {
+        for (typed, test) in [
+            ("expires<30d", moment("expires", true, NOW.millis() + 30 * DAY)),
+            ("expires>1h", moment("expires", false, NOW.millis() + DAY / 24)),
+            ("created>7d", moment("created", true, NOW.millis() - 7 * DAY)),
+            ("created<7d", moment("created", false, NOW.millis() - 7 * DAY)),
+            ("expires<2026-01-01T00:00:00Z", moment("expires", true, 1_767_225_600_000)),
+            ("created>2026-01-01T00:00:00Z", moment("created", false, 1_767_225_600_000)),
+        ] {
+            assert_eq!(parse(typed).unwrap(), [(false, test)], "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_what_could() {
+        for (typed, mend) in [
+            ("owner:ana", "there are id, name"),
+            ("mcp:read", "between quotes"),
+            ("name:", "wants a value"),
+            ("state:gone", "active, disabled, expired, revoked"),
+            ("name<3d", "there are expires, created"),
+            ("expires<soon", "30d"),
+            ("!", "is empty"),
+            ("\"\"", "is empty"),
+            ("name:\"ci bot", "not closed"),
+        ] {
+            let message = parse(typed).unwrap_err().to_string();
+            assert!(message.contains(mend), "{typed}: {message}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The nouns of Portcullis and their rules.
+//!
+//! Pure: no tokio, no SQL, no HTTP, no terminal. Time, randomness and addresses come in as
+//! arguments. One noun a file; the same noun has the same file name in every room.
+
+pub mod act;
+pub mod api_key;
+pub mod audit;
+pub mod clock;
+pub mod decision;
+pub mod endpoint;
+pub mod event;
+pub mod filter;
+pub mod name;
+pub mod policy;
+pub mod quota;
+pub mod scope;
+pub mod secret;
+pub mod text;
+pub mod usage;

@@ -1,0 +1,148 @@
+//! Foreign text made safe to show.
+//!
+//! Subjects, tool names, URIs and headers come from strangers. Before any of it reaches a
+//! terminal, a log or an export it goes through [`visible`], which spells out what a reader
+//! could not see or would be misled by.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_normalization::char::is_combining_mark;
+
+/// More combining marks than this on one letter are no script's; they are there to overprint.
+const MOST_MARKS: usize = 4;
+
+/// The most characters that [`excerpt`] shows.
+const EXCERPT: usize = 80;
+
+/// Whether `c` changes how its neighbours look, or looks like nothing: controls, bidirectional
+/// overrides, zero-width and tag characters, line separators, private use.
+pub fn is_deceptive(c: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        // Unicode TR 36 §2.10 and TR 39 §3.1: what has no glyph of its own, or moves others.
+        '\u{AD}'                        // soft hyphen
+        | '\u{34F}'                     // combining grapheme joiner
+        | '\u{61C}'                     // Arabic letter mark
+        | '\u{115F}'..='\u{1160}'       // Hangul fillers
+        | '\u{17B4}'..='\u{17B5}'       // Khmer inherent vowels
+        | '\u{180B}'..='\u{180F}'       // Mongolian selectors and vowel separator
+        | '\u{200B}'..='\u{200F}'       // zero-width characters, direction marks
+        | '\u{2028}'..='\u{202E}'       // line and paragraph separators, direction overrides
+        | '\u{2060}'..='\u{206F}'       // word joiner, invisible operators, isolates
+        | '\u{2800}'                    // blank Braille pattern
+        | '\u{3164}'                    // Hangul filler
+        | '\u{E000}'..='\u{F8FF}'       // private use
+        | '\u{FDD0}'..='\u{FDEF}'       // noncharacters
+        | '\u{FEFF}'                    // byte order mark
+        | '\u{FFA0}'                    // halfwidth Hangul filler
+        | '\u{FFF0}'..='\u{FFFB}'       // interlinear annotations
+        | '\u{1D173}'..='\u{1D17A}'     // musical format controls
+        | '\u{E0000}'..='\u{E0FFF}'     // tags, variation selectors supplement
+        | '\u{F0000}'..='\u{10FFFF}'    // private use
+        => true,
+        _ => c.is_control() || u32::from(c) & 0xFFFE == 0xFFFE,
+    }
+}
+
+/// `text` with every deceptive character written as `\u{…}` (or `\n`, `\t`, `\r`, `\e`), and
+/// runs of more than four combining marks cut short in the same way. Borrowed when clean.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown: Option<String> = None;
+    let mut marks = 0;
+    for (at, c) in text.char_indices() {
+        marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+        if is_deceptive(c) || marks > MOST_MARKS {
+            spell(shown.get_or_insert_with(|| text[..at].to_owned()), c);
+        } else if let Some(shown) = &mut shown {
+            shown.push(c);
+        }
+    }
+    shown.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// The beginning of `text` as [`visible`] shows it, with `…` where it was cut: for quoting in a
+/// message.
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        None => visible(text).into_owned(),
+        Some((end, _)) => visible(&text[..end]).into_owned() + "…",
+    }
+}
+
+fn spell(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        '\r' => out.push_str("\\r"),
+        '\u{1B}' => out.push_str("\\e"),
+        // Writing to a `String` cannot fail.
+        _ => _ = write!(out, "\\u{{{:x}}}", u32::from(c)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn clean_text_is_borrowed() {
+        for clean in ["", "plain", "search_docs", "héllo wörld", "日本語", "שלום", "a\\b", "🦀", "❤\u{FE0F}"]
+        {
+            assert!(matches!(visible(clean), Cow::Borrowed(text) if text == clean), "{clean:?}");
+        }
+    }
+
+    #[test]
+    fn what_misleads_is_spelled_out() {
+        for (foreign, shown) in [
+            ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+            ("\u{1B}[31mred", "\\e[31mred"),
+            ("\u{9B}31m", "\\u{9b}31m"),
+            ("a\u{7F}", "a\\u{7f}"),
+            ("user\u{202E}nimda", "user\\u{202e}nimda"),
+            ("pay\u{200B}pal", "pay\\u{200b}pal"),
+            ("\u{FEFF}x\u{AD}y", "\\u{feff}x\\u{ad}y"),
+            ("\u{E0041}", "\\u{e0041}"),
+            ("\u{E0100}", "\\u{e0100}"),
+            ("a\u{2028}b\u{2029}", "a\\u{2028}b\\u{2029}"),
+            ("\u{2066}x\u{2069}\u{61C}\u{200E}", "\\u{2066}x\\u{2069}\\u{61c}\\u{200e}"),
+            ("\u{E000}\u{10FFFF}", "\\u{e000}\\u{10ffff}"),
+        ] {
+            assert_eq!(visible(foreign), shown);
+        }
+    }
+
+    #[test]
+    fn stacked_marks_are_cut_after_four() {
+        let four = "e\u{301}\u{302}\u{303}\u{304}";
+        assert_eq!(visible(four), four);
+        assert_eq!(visible(&format!("{four}\u{305}x")), format!("{four}\\u{{305}}x"));
+        assert_eq!(visible(&format!("{four}{four}")), format!("{four}{four}"));
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_safe() {
+        assert_eq!(excerpt("short\n"), "short\\n");
+        assert_eq!(excerpt(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
+
+    proptest! {
+        #[test]
+        fn the_output_never_deceives(text in any::<String>()) {
+            let shown = visible(&text);
+            prop_assert!(!shown.chars().any(is_deceptive));
+            prop_assert_eq!(visible(&shown), shown.as_ref());
+        }
+
+        #[test]
+        fn harmless_characters_are_kept(text in "[ -~àéîõü中文字שלום]*") {
+            prop_assert_eq!(visible(&text), text.as_str());
+        }
+    }
+}

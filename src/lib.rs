@@ -1,0 +1,12 @@
+//! Portcullis: a terminal security console for MCP servers.
+//!
+//! The house, room by room. A room imports only rooms to its left:
+//!
+//! ```text
+//! domain  <-  vault  <-  store  <-  ops, engine  <-  gateway, console  <-  demo  <-  cli
+//! ```
+//!
+//! - [`domain`]: the nouns and their rules. Pure: no tokio, no SQL, no HTTP, no terminal.
+#![forbid(unsafe_code)]
+
+pub mod domain;
