@@ -132,10 +132,7 @@ const RULES: [Rule; 4] = [
     Rule {
         check: "scope",
         reason: Reason::InsufficientScope,
-        passes: |_, covered, request| {
-            request.endpoint.is_protocol()
-                || covered.is_none_or(|covered| covered.contains(&request.endpoint))
-        },
+        passes: |_, covered, request| is_covered(covered, request),
     },
     Rule {
         check: "endpoint",
@@ -143,6 +140,11 @@ const RULES: [Rule; 4] = [
         passes: |policy, _, request| policy.allows_endpoint(&request.endpoint),
     },
 ];
+
+/// Whether the scopes cover what is asked; protocol endpoints need none.
+fn is_covered(covered: Option<&EndpointSet>, request: &Request) -> bool {
+    request.endpoint.is_protocol() || covered.is_none_or(|covered| covered.contains(&request.endpoint))
+}
 
 /// Everything but the quota: the checks that need no state. `Some(reason)` = the first that
 /// fails. The hot path.
@@ -167,6 +169,9 @@ pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() ->
 }
 
 /// As [`decide`], for a caller of whom only the policy and perhaps the scopes are known.
+///
+/// A policy in shadow mode lets through what its limits would deny. It never widens what the
+/// credential was given: a call that the scopes do not cover stays denied.
 pub fn decide_under(
     policy: &CompiledPolicy,
     covered: Option<&EndpointSet>,
@@ -178,9 +183,13 @@ pub fn decide_under(
         None if request.cost == 0 => None,
         None => refusal(&charge()),
     };
+    let is_shadow = policy.policy.mode == Mode::Shadow;
     let (outcome, shadowed) = match denial {
         None => (Outcome::Allow, None),
-        Some(denial) if policy.policy.mode == Mode::Shadow => (Outcome::Allow, Some(denial.reason)),
+        Some(_) if is_shadow && !is_covered(covered, request) => {
+            (Outcome::Deny(Denial { reason: Reason::InsufficientScope, retry_after: None }), None)
+        }
+        Some(denial) if is_shadow => (Outcome::Allow, Some(denial.reason)),
         Some(denial) => (Outcome::Deny(denial), None),
     };
     Decision { outcome, policy_revision: Some(policy.revision), shadowed }

@@ -82,7 +82,7 @@ fn texts_of_another_shape_are_refused_by_name() {
         (text[..text.len() - 6].to_owned(), BadKey::Checksum),
         (format!("pcl_live_{id}_"), BadKey::Checksum),
         (format!("pcl_test_{id}_{secret}"), BadKey::Checksum),
-        (text.replace(|c: char| c == '_', "＿"), BadKey::Shape),
+        (text.replace('_', "＿"), BadKey::Shape),
         (format!("{}é", &text[..text.len() - 2]), BadKey::Checksum),
         (checked("pcl__0000000000000000000000_"), BadKey::Environment),
         (checked("pcl_LIVE_0000000000000000000000_"), BadKey::Environment),

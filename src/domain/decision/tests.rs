@@ -174,6 +174,18 @@ fn shadow_lets_through_and_says_what_it_would_have_denied() {
 }
 
 #[test]
+fn shadow_never_widens_the_scopes() {
+    let principal = strict("shadow");
+    for address in ["10.0.0.1", "11.0.0.1"] {
+        let uncovered = request("resources/read/file:///etc/passwd", address, NOW);
+        let decision = decide(&principal, &uncovered, || panic!("the quota was charged"));
+        let denial = Denial { reason: Reason::InsufficientScope, retry_after: None };
+        assert_eq!(decision.outcome, Outcome::Deny(denial), "from {address}");
+        assert_eq!(decision.shadowed, None);
+    }
+}
+
+#[test]
 fn every_check_is_explained() {
     let principal = strict("enforce");
     let names = |checks: &[Check]| checks.iter().map(|check| check.check).collect::<Vec<_>>();

@@ -10,7 +10,10 @@ impl Policy {
     pub fn warnings(&self) -> Vec<Fault> {
         let mut warnings = Vec::new();
         if self.mode == Mode::Shadow {
-            warnings.push(Fault::new("mode", "a policy in shadow mode refuses nothing; it only records"));
+            warnings.push(Fault::new(
+                "mode",
+                "a policy in shadow mode refuses nothing that the scopes cover; it only records",
+            ));
         }
         self.warn_of_limits(&mut warnings);
         self.warn_of_networks(&mut warnings);
