@@ -7,6 +7,10 @@
 //! ```
 //!
 //! - [`domain`]: the nouns and their rules. Pure: no tokio, no SQL, no HTTP, no terminal.
+//! - [`vault`]: the master key, and everything sealed under it.
+//! - [`store`]: SQLite, one file a noun, and the change feed.
 #![forbid(unsafe_code)]
 
 pub mod domain;
+pub mod store;
+pub mod vault;

@@ -1,0 +1,222 @@
+//! Verification of the audit chain, record by record as SQLite yields them.
+//!
+//! Needs the public key alone. It finds what was altered, removed, inserted or moved, and a tail
+//! that was cut off where no signature stands on the new last record. A tail cut back to an
+//! earlier commit shows only against a head that was kept elsewhere.
+
+use std::ops::ControlFlow;
+
+use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rusqlite::{Connection, Row, types::ValueRef};
+
+use super::super::{StoreError, event};
+use crate::domain::{
+    act::Act,
+    audit::{Hash, Record},
+    clock::Timestamp,
+};
+
+/// The first record that is not as it was written, and why that shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub seq: i64,
+    pub reason: String,
+}
+
+/// A verification under way. Feed it with [`Verifier::step`] until that answers `Break`.
+pub struct Verifier {
+    key: Option<ParsedPublicKey>,
+    now: Timestamp,
+    previous: Hash,
+    records: u64,
+    /// Whether the newest record seen carries a signature.
+    signed: bool,
+}
+
+/// What one record says of a flush of events, to be held against `usage.db`.
+struct Flush {
+    batch: i64,
+    digest: String,
+    events: u64,
+}
+
+impl Verifier {
+    /// `public_key`: Ed25519 as PEM (SPKI); without a usable one no signature is valid.
+    /// `now` says which events may have been swept.
+    pub fn new(public_key: Option<&str>, now: Timestamp) -> Self {
+        let key = public_key.and_then(parse_public_key);
+        Self { key, now, previous: Hash::GENESIS, records: 0, signed: false }
+    }
+
+    /// How many records were found good so far.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The hash of the last good record.
+    pub fn head(&self) -> Hash {
+        self.previous
+    }
+
+    /// Verifies up to `limit` further records, those of events against `usage`. Between two
+    /// steps no read transaction is held, so that a long chain never holds up a checkpoint.
+    /// `Break`: the end was reached (`None`), or the first fault was found.
+    pub fn step(
+        &mut self,
+        c: &Connection,
+        usage: &Connection,
+        limit: u32,
+    ) -> Result<ControlFlow<Option<Fault>>, StoreError> {
+        let mut statement = c.prepare_cached(
+            "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit
+             WHERE (?1 = 0 OR seq > ?1) ORDER BY seq LIMIT ?2",
+        )?;
+        let last = i64::try_from(self.records).unwrap_or(i64::MAX);
+        let mut rows = statement.query((last, limit))?;
+        let mut seen = 0;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            if let Err(reason) = self.link(seq, row, usage)? {
+                return Ok(ControlFlow::Break(Some(Fault { seq, reason })));
+            }
+            seen += 1;
+        }
+        if seen == limit {
+            return Ok(ControlFlow::Continue(()));
+        }
+        Ok(ControlFlow::Break(self.unsigned_end()))
+    }
+
+    /// The last record must be signed: every commit ends with a signature.
+    fn unsigned_end(&self) -> Option<Fault> {
+        if self.records == 0 || self.signed {
+            return None;
+        }
+        Some(Fault {
+            seq: i64::try_from(self.records).unwrap_or(i64::MAX),
+            reason: "the last record carries no signature: records after it were removed, or it was written without the vault".into(),
+        })
+    }
+
+    fn link(
+        &mut self,
+        seq: i64,
+        row: &Row<'_>,
+        usage: &Connection,
+    ) -> Result<Result<(), String>, StoreError> {
+        let expected = i64::try_from(self.records).unwrap_or(i64::MAX).saturating_add(1);
+        if seq != expected {
+            return Ok(Err(format!("record {expected} is missing: {seq} stands in its place")));
+        }
+        let record = match read(seq, row)? {
+            Ok(record) => record,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let Ok(hash) = record.link(self.previous) else {
+            return Ok(Err("the record has no canonical form".into()));
+        };
+        if row.get_ref(6)?.as_blob().ok() != Some(&hash.0) {
+            return Ok(Err("its hash does not follow from its contents and the record before it".into()));
+        }
+        let signature = match row.get_ref(7)? {
+            ValueRef::Null => None,
+            ValueRef::Blob(bytes) => Some(bytes),
+            _ => return Ok(Err("its signature is not a signature".into())),
+        };
+        if let Some(signature) = signature
+            && let Err(reason) = self.check_signature(&hash, signature)
+        {
+            return Ok(Err(reason));
+        }
+        if let Err(reason) = self.check_events(&record, usage)? {
+            return Ok(Err(reason));
+        }
+        self.previous = hash;
+        self.signed = signature.is_some();
+        self.records += 1;
+        Ok(Ok(()))
+    }
+
+    fn check_signature(&self, hash: &Hash, signature: &[u8]) -> Result<(), String> {
+        let Some(key) = &self.key else {
+            return Err("it is signed, but the store has no valid public key to verify that with".into());
+        };
+        key.verify_sig(&hash.0, signature)
+            .map_err(|_| "its signature is not valid under the store's public key".to_owned())
+    }
+
+    /// The events that a flush recorded must still be those, as long as they are retained.
+    fn check_events(&self, record: &Record, usage: &Connection) -> Result<Result<(), String>, StoreError> {
+        if record.act != Act::EventFlush.as_str() {
+            return Ok(Ok(()));
+        }
+        let Some(flush) = Flush::of(record) else {
+            return Ok(Err(
+                "it records a flush of events without the flush's batch, digest and number".into()
+            ));
+        };
+        let found = event::batch(usage, flush.batch)?;
+        if found.events == 0 {
+            return Ok(if event::is_retained(flush.batch, self.now) {
+                Err(format!(
+                    "the {} events of its flush are gone from usage.db: they were deleted, or a power cut lost them",
+                    flush.events
+                ))
+            } else {
+                Ok(())
+            });
+        }
+        if found.events != flush.events || hex::encode(found.digest) != flush.digest {
+            return Ok(Err("the events of its flush in usage.db are not those that were recorded".into()));
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Flush {
+    fn of(record: &Record) -> Option<Self> {
+        let detail = record.detail.as_object()?;
+        Some(Self {
+            batch: detail.get("batch")?.as_i64()?,
+            digest: detail.get("digest")?.as_str()?.to_owned(),
+            events: detail.get("events")?.as_u64()?,
+        })
+    }
+}
+
+/// A record from its columns, or why they cannot be one that was written here.
+fn read(seq: i64, row: &Row<'_>) -> Result<Result<Record, String>, StoreError> {
+    let at = Timestamp::from_millis(row.get(1)?);
+    if at.to_utc().timestamp_millis() != at.millis() {
+        return Ok(Err("its time is not a time".into()));
+    }
+    let mut texts = [""; 4];
+    for (text, column) in texts.iter_mut().zip(2..) {
+        match row.get_ref(column)?.as_str() {
+            Ok(found) => *text = found,
+            Err(_) => return Ok(Err("one of its texts is not UTF-8".into())),
+        }
+    }
+    let [actor, act, object, detail] = texts;
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(detail) else {
+        return Ok(Err("its detail is not JSON".into()));
+    };
+    if serde_jcs::to_string(&value).ok().as_deref() != Some(detail) {
+        return Ok(Err("its detail is not in the form in which details are written".into()));
+    }
+    Ok(Ok(Record {
+        seq,
+        at,
+        actor: actor.to_owned(),
+        act: act.to_owned(),
+        object: object.to_owned(),
+        detail: value,
+    }))
+}
+
+fn parse_public_key(pem: &str) -> Option<ParsedPublicKey> {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let der = BASE64_STANDARD.decode(body).ok()?;
+    ParsedPublicKey::new(&ED25519, der).ok()
+}

@@ -1,0 +1,166 @@
+//! What can go wrong with a store: what, why, and what mends it. The only place that reads
+//! SQLite's error codes.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Error, ErrorCode, ffi};
+
+use crate::{domain::text::visible, vault::VaultError};
+
+/// Why the store could not do it. Unless a variant says otherwise, nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The home's folder or its key file cannot be had; says why and what mends it.
+    #[error("{0}")]
+    Home(String),
+    /// Others could read or replace what must be the owner's alone.
+    #[error("{path} is refused: {found}; mend it with: {mend}")]
+    Modes { path: String, found: String, mend: String },
+    #[error("there is no store in {0} yet; `portcullis console` makes one")]
+    Missing(String),
+    #[error(
+        "{file} is of version {found}, and this portcullis knows versions up to {known}; use the newer portcullis that wrote it"
+    )]
+    TooNew { file: String, found: i64, known: i64 },
+    #[error(
+        "{file} is of version {found}, and this portcullis wants {known}; open it once as an operator \
+         (`portcullis console`) to bring it up to date"
+    )]
+    TooOld { file: String, found: i64, known: i64 },
+    #[error("{file} is damaged or not a store of Portcullis: {detail}; put back a copy from your backup")]
+    Corrupt { file: String, detail: String },
+    #[error(
+        "the store is locked: another process has held it for too long; try again, or end the process that holds it"
+    )]
+    Busy,
+    #[error("the disk of the home is full; free some space and try again")]
+    Full,
+    #[error(
+        "the store cannot be written: its file system or its files are read-only; make them writable, or open it read-only"
+    )]
+    ReadOnly,
+    #[error("this store was opened read-only; open it as an operator to change something")]
+    OpenedReadOnly,
+    #[error("{file} cannot be opened: {detail}; check that the home exists and belongs to you")]
+    CannotOpen { file: String, detail: String },
+    #[error("the disk of the home failed ({0}); whether the last change was kept is seen at the next read")]
+    Disk(String),
+    #[error("{file} was moved, replaced or deleted while it was open; restart this process")]
+    Replaced { file: String },
+    #[error("the change breaks a rule of the store ({0})")]
+    Constraint(String),
+    /// A change that shared its commit with one that broke the transaction.
+    #[error("the change was undone together with another that the disk could not take; try again")]
+    Undone,
+    #[error(
+        "the change was given up half-way by an internal error and undone; this is a fault of portcullis, report it"
+    )]
+    Panicked,
+    #[error("the store's writer has ended; restart this process")]
+    Closed,
+    #[error("`{0}` is not a cursor of this list; leave it out to start from the beginning")]
+    Cursor(String),
+    #[error("the list cannot be filtered by `{0}`")]
+    Filter(String),
+    #[error(
+        "the bundled SQLite is {0}, which can lose commits when two processes write; build with 3.51.3 or later"
+    )]
+    OldSqlite(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// What SQLite says where none of the above fits.
+    #[error("SQLite: {0}")]
+    Sqlite(String),
+}
+
+impl StoreError {
+    /// What `error` means, seen on `file`.
+    pub(super) fn at(error: Error, file: &Path) -> Self {
+        Self::of(error, &shown(file))
+    }
+
+    /// A row that no code of ours has written.
+    pub(super) fn row(table: &str, key: &str, why: impl std::fmt::Display) -> Self {
+        Self::Corrupt {
+            file: "the store".into(),
+            detail: format!("{table} `{}` cannot be read: {why}", visible(key)),
+        }
+    }
+
+    fn of(error: Error, file: &str) -> Self {
+        let (code, extended, detail) = match error {
+            Error::SqliteFailure(failure, text) => {
+                let text = text.unwrap_or_else(|| failure.to_string());
+                (failure.code, failure.extended_code, text)
+            }
+            Error::SqlInputError { error, msg, .. } => (error.code, error.extended_code, msg),
+            Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..) => {
+                return Self::Corrupt { file: file.into(), detail: error.to_string() };
+            }
+            other => return Self::Sqlite(other.to_string()),
+        };
+        let file = file.to_owned();
+        match code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+                Self::Busy
+            }
+            ErrorCode::DiskFull => Self::Full,
+            // The shared-memory file could not grow: what a full disk looks like to the WAL index.
+            ErrorCode::SystemIoFailure if extended == ffi::SQLITE_IOERR_SHMSIZE => Self::Full,
+            ErrorCode::SystemIoFailure => Self::Disk(format!("{detail}, code {extended}")),
+            ErrorCode::ReadOnly if extended == ffi::SQLITE_READONLY_DBMOVED => Self::Replaced { file },
+            ErrorCode::ReadOnly => Self::ReadOnly,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt { file, detail },
+            ErrorCode::CannotOpen | ErrorCode::PermissionDenied => Self::CannotOpen { file, detail },
+            ErrorCode::ConstraintViolation => Self::Constraint(detail),
+            _ => Self::Sqlite(detail),
+        }
+    }
+
+    /// Whether the connection that met this must not be used again: what it holds in memory may
+    /// differ from what is on the disk, and a failed `fsync` must never be tried twice.
+    pub(super) fn spoils_connection(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Corrupt { .. } | Self::Undone)
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        Self::of(error, "the store")
+    }
+}
+
+/// A path for a message.
+pub(super) fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
+/// A path for a command that can be pasted into a shell.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = shown(path);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// An input or output error on a path that is not a database.
+pub(super) fn io(doing: &str, path: &Path, error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+        ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
+        _ => StoreError::Home(format!("cannot {doing} {}: {error}", shown(path))),
+    }
+}
+
+/// The file of a store, or a folder, by its path.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,106 @@
+//! The home: the folder that holds store and vault.
+
+use std::{
+    env,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use etcetera::BaseStrategy;
+
+use super::{
+    StoreError,
+    error::{io, shown},
+    modes,
+};
+
+/// A home folder, and where the key to its vault comes from. Finding it touches nothing; opening
+/// the store makes it.
+#[derive(Clone, Debug)]
+pub struct Home {
+    path: PathBuf,
+    master_key_file: Option<PathBuf>,
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Home {
+    /// `--home`, else `$PORTCULLIS_HOME`, else the platform's data folder + `/portcullis`. The
+    /// vault's key is that of `$PORTCULLIS_MASTER_KEY_FILE`, else `vault.key` in the home, with the
+    /// passphrase in `$PORTCULLIS_PASSPHRASE_FILE` where it was made with one.
+    pub fn locate(option: Option<PathBuf>) -> Result<Self, StoreError> {
+        let named = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = match option.or_else(|| named("PORTCULLIS_HOME")) {
+            Some(path) => path,
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| {
+                    StoreError::Home(
+                        "this user has no home folder; name one with --home or PORTCULLIS_HOME".into(),
+                    )
+                })?
+                .data_dir()
+                .join("portcullis"),
+        };
+        Ok(Self {
+            path,
+            master_key_file: named("PORTCULLIS_MASTER_KEY_FILE"),
+            passphrase_file: named("PORTCULLIS_PASSPHRASE_FILE"),
+        })
+    }
+
+    /// The home at `path`, with its own `vault.key`; the environment is not asked.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), master_key_file: None, passphrase_file: None }
+    }
+
+    /// Takes the master key from `file` and not from `vault.key`.
+    pub fn with_master_key_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.master_key_file = Some(file.into());
+        self
+    }
+
+    /// Takes the passphrase of `vault.key` from `file`.
+    pub fn with_passphrase_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.passphrase_file = Some(file.into());
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn master_key_file(&self) -> Option<&Path> {
+        self.master_key_file.as_deref()
+    }
+
+    pub(super) fn passphrase_file(&self) -> Option<&Path> {
+        self.passphrase_file.as_deref()
+    }
+
+    pub(super) fn key_file(&self) -> PathBuf {
+        self.path.join("vault.key")
+    }
+
+    /// The home as it is, by its real path; refused where it is not its owner's alone.
+    pub(super) fn check(&self) -> Result<PathBuf, StoreError> {
+        if !modes::check(&self.path, modes::Kind::Folder)? {
+            return Err(StoreError::Missing(shown(&self.path)));
+        }
+        self.path.canonicalize().map_err(|error| io("find", &self.path, &error))
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn make(&self) -> Result<PathBuf, StoreError> {
+        // Whatever this process makes is its owner's alone. SQLite creates its files itself, and
+        // they must never be opened outside it, so no narrower place can set their modes.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        if !modes::check(&self.path, modes::Kind::Folder)? {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.path)
+                .map_err(|error| io("make the home", &self.path, &error))?;
+        }
+        self.check()
+    }
+}

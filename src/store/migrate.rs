@@ -1,0 +1,90 @@
+//! Schemas and the steps between them. Each step is one transaction, so that a kill at any moment
+//! leaves the version before it or the one after it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{StoreError, error::shown};
+
+/// What a database file holds.
+pub(super) struct Schema {
+    pub file: &'static str,
+    /// SQLite's `application_id`, so that no other database is taken for ours.
+    application_id: i64,
+    steps: &'static [&'static str],
+    /// `PRAGMA synchronous`: 2 = FULL, 1 = NORMAL.
+    pub synchronous: i64,
+}
+
+pub(super) static PORTCULLIS: Schema = Schema {
+    file: "portcullis.db",
+    application_id: 0x5043_4c53,
+    steps: &[include_str!("../../assets/migrations/portcullis/0001_first.sql")],
+    synchronous: 2,
+};
+
+pub(super) static USAGE: Schema = Schema {
+    file: "usage.db",
+    application_id: 0x5043_4c55,
+    steps: &[include_str!("../../assets/migrations/usage/0001_first.sql")],
+    synchronous: 1,
+};
+
+/// Where a file stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub found: i64,
+    pub known: i64,
+}
+
+impl Schema {
+    /// Reads the header and the schema table; writes nothing. Refuses what is not ours and what a
+    /// newer portcullis has written.
+    pub fn inspect(&self, connection: &Connection, path: &Path) -> Result<Version, StoreError> {
+        let (application_id, found, tables): (i64, i64, i64) = connection
+            .query_row(
+                "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+                 FROM pragma_application_id, pragma_user_version",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .map_err(|error| StoreError::at(error, path))?;
+        let known = self.known();
+        let empty = application_id == 0 && found == 0 && tables == 0;
+        if !empty && application_id != self.application_id {
+            let detail = "it is a database of another program".into();
+            return Err(StoreError::Corrupt { file: shown(path), detail });
+        }
+        if found > known {
+            return Err(StoreError::TooNew { file: shown(path), found, known });
+        }
+        Ok(Version { found, known })
+    }
+
+    /// Brings the file up to date, step by step. Two processes may do so at once.
+    pub fn migrate(&self, connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+        while self.inspect(connection, path)?.found < self.known() {
+            self.step(connection, path)?;
+        }
+        Ok(())
+    }
+
+    fn step(&self, connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+        let at = |error| StoreError::at(error, path);
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at)?;
+        // Another process may have taken this step while we waited for the lock.
+        let found = self.inspect(&step, path)?.found;
+        let Some(sql) = usize::try_from(found).ok().and_then(|found| self.steps.get(found)) else {
+            return Ok(());
+        };
+        step.execute_batch(sql).map_err(at)?;
+        step.pragma_update(None, "application_id", self.application_id).map_err(at)?;
+        step.pragma_update(None, "user_version", found + 1).map_err(at)?;
+        step.commit().map_err(at)
+    }
+
+    fn known(&self) -> i64 {
+        i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
+    }
+}

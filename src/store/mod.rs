@@ -1,0 +1,231 @@
+//! The store: two SQLite files, one file of code a noun, and the change feed.
+//!
+//! `portcullis.db` (WAL, `synchronous=FULL`): what it acknowledges is on disk.
+//! `usage.db` (WAL, `NORMAL`): counters and events; a crash may lose the last flush.
+//!
+//! Nothing here judges who may do what, and nothing writes an audit record: that is `ops`.
+
+pub mod api_key;
+pub mod audit;
+mod connection;
+mod error;
+pub mod event;
+pub mod feed;
+pub mod home;
+mod migrate;
+mod modes;
+pub mod policy;
+pub mod quota;
+pub mod scope;
+pub mod setting;
+#[cfg(test)]
+mod tests;
+pub mod usage;
+pub mod vault_entry;
+mod writer;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, Transaction};
+
+pub use error::StoreError;
+pub use writer::BeforeCommit;
+
+use connection::Database;
+use writer::Writer;
+
+/// How many idle read connections each file keeps.
+const READERS: usize = 4;
+
+/// How a store may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// An open store. Cheap to clone; all clones share one writer thread a file and a few readers.
+/// The writers end, after what is queued, with the last clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    mode: Mode,
+    portcullis: File,
+    usage: File,
+}
+
+/// A database file with those who use it.
+struct File {
+    database: Database,
+    /// Dropped before the writer, so that the writer's connection closes last and checkpoints.
+    readers: Mutex<Vec<Connection>>,
+    writer: Option<Writer>,
+}
+
+impl Store {
+    /// Opens the store of `home`. Read-write: makes home and files on first use, migrates. Read-only: file handle and `query_only`.
+    ///
+    /// Sets the process's umask to 077 where it may write.
+    pub fn open(home: &home::Home, mode: Mode) -> Result<Self, StoreError> {
+        Self::open_with_timeout(home, mode, connection::BUSY_TIMEOUT)
+    }
+
+    /// The same, waiting at most `busy` for other processes at each step.
+    pub fn open_with_timeout(home: &home::Home, mode: Mode, busy: Duration) -> Result<Self, StoreError> {
+        connection::check_version()?;
+        let path = match mode {
+            Mode::ReadWrite => home.make()?,
+            Mode::ReadOnly => home.check()?,
+        };
+        modes::check(&home.key_file(), modes::Kind::File)?;
+        let file = |schema| File::open(connection::database(&path, schema, busy), mode);
+        Ok(Self(Arc::new(Inner {
+            mode,
+            portcullis: file(&migrate::PORTCULLIS)?,
+            usage: file(&migrate::USAGE)?,
+        })))
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// Runs `job` in the writer's transaction on `portcullis.db` and returns when it is committed.
+    /// Jobs that wait together are committed together, each in a savepoint of its own. Blocks.
+    ///
+    /// A job must not write to the same store in another way: it would wait for itself.
+    pub fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.0.portcullis.write(job)
+    }
+
+    /// Runs `job` on a read connection of `portcullis.db`, in one transaction. Blocks; keep it short.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.0.portcullis.read(job)
+    }
+
+    /// The same for `usage.db`.
+    pub fn write_usage<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        self.0.usage.write(job)
+    }
+
+    /// The same for `usage.db`.
+    pub fn read_usage<T, E: From<StoreError>>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.0.usage.read(job)
+    }
+
+    /// Has `hook` run at the end of every commit to `portcullis.db` from now on, in its transaction:
+    /// once for all the jobs that are committed together, and not where all of them failed. An
+    /// error takes the whole commit back. May be set within a job, and then counts for its commit.
+    pub fn set_before_commit(&self, hook: BeforeCommit) {
+        if let Some(writer) = &self.0.portcullis.writer {
+            writer.set_before_commit(hook);
+        }
+    }
+
+    /// How many changes to `portcullis.db` wait for the writer and are not begun.
+    pub fn queued(&self) -> usize {
+        self.0.portcullis.writer.as_ref().map_or(0, Writer::waiting)
+    }
+
+    /// Reads both files from end to end and says what is wrong with them; nothing where all is
+    /// well. Takes seconds for a million rows.
+    pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let mut faults = self.0.portcullis.integrity()?;
+        faults.extend(self.0.usage.integrity()?);
+        Ok(faults)
+    }
+}
+
+impl File {
+    fn open(database: Database, mode: Mode) -> Result<Self, StoreError> {
+        let (readers, writer) = match mode {
+            Mode::ReadWrite => (Vec::new(), Some(Writer::start(database.clone(), database.writer()?)?)),
+            Mode::ReadOnly => (vec![database.reader()?], None),
+        };
+        Ok(Self { database, readers: Mutex::new(readers), writer })
+    }
+
+    fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        match &self.writer {
+            Some(writer) => writer.run(job),
+            None => Err(StoreError::OpenedReadOnly.into()),
+        }
+    }
+
+    fn read<T, E: From<StoreError>>(&self, job: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.database.reader()?,
+        };
+        let result = in_transaction(&connection, &self.database, job)?;
+        let mut readers = self.idle();
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        Ok(result)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let name = self.database.schema.file;
+        self.read(|connection| {
+            let mut faults = Vec::new();
+            let mut check = connection.prepare("PRAGMA integrity_check")?;
+            for fault in check.query_map([], |row| row.get::<_, String>(0))? {
+                faults.extend(Some(fault?).filter(|fault| fault != "ok"));
+            }
+            let mut check = connection.prepare("PRAGMA foreign_key_check")?;
+            for table in check.query_map([], |row| row.get::<_, String>(0))? {
+                faults.push(format!("a row of {} names a row that is not there", table?));
+            }
+            Ok(faults.into_iter().map(|fault| format!("{name}: {fault}")).collect())
+        })
+    }
+}
+
+/// Runs `job` on one state of the file, however many statements it takes.
+fn in_transaction<T, E: From<StoreError>>(
+    connection: &Connection,
+    database: &Database,
+    job: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = connection.unchecked_transaction().map_err(|error| database.error(error))?;
+    let result = job(&transaction)?;
+    transaction.finish().map_err(|error| database.error(error))?;
+    Ok(result)
+}
+
+/// A column that holds JSON of our own.
+fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Sqlite(error.to_string()))
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}

@@ -1,0 +1,77 @@
+//! Whether home, database and key are their owner's alone.
+//!
+//! Looks with `lstat` only: opening and closing a database file outside SQLite would drop the
+//! locks that this process holds on it (<https://sqlite.org/howtocorrupt.html> §2.2).
+
+use std::{
+    fs::Metadata,
+    io::ErrorKind,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use super::{
+    StoreError,
+    error::{beside, io, quoted, shown},
+};
+
+/// What a path must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    File,
+}
+
+/// Refuses what is no `kind`, is a symbolic link, belongs to somebody else, or gives its group
+/// or others any right. `Ok(false)` where there is nothing.
+pub(super) fn check(path: &Path, kind: Kind) -> Result<bool, StoreError> {
+    match path.symlink_metadata() {
+        Ok(found) => check_metadata(path, kind, &found).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io("look at", path, &error)),
+    }
+}
+
+/// The same for what has been looked at.
+pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Result<(), StoreError> {
+    let refused = |found: String, mend: String| Err(StoreError::Modes { path: shown(path), found, mend });
+    let at = quoted(path);
+    if metadata.is_symlink() {
+        return refused(
+            "it is a symbolic link".into(),
+            format!("rm {at}, and name the place it led to by its own path"),
+        );
+    }
+    let fits = match kind {
+        Kind::Folder => metadata.is_dir(),
+        Kind::File => metadata.is_file(),
+    };
+    if !fits {
+        let wanted = if kind == Kind::Folder { "a folder" } else { "a regular file" };
+        return refused(format!("it is not {wanted}"), format!("mv {at} {at}.old"));
+    }
+    let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != own {
+        return refused(
+            format!("it belongs to user {owner}, and this process runs as user {own}"),
+            format!("sudo chown {own} {at}"),
+        );
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        let right = if kind == Kind::Folder { 700 } else { 600 };
+        return refused(
+            format!("its mode is {mode:04o}, which lets other users at it"),
+            format!("chmod {right} {at}"),
+        );
+    }
+    Ok(())
+}
+
+/// Checks a database and the files that SQLite keeps beside it.
+pub(super) fn check_database(path: &Path) -> Result<bool, StoreError> {
+    for suffix in ["-wal", "-shm"] {
+        check(&beside(path, suffix), Kind::File)?;
+    }
+    check(path, Kind::File)
+}

@@ -1,0 +1,119 @@
+//! Policies and their revisions in SQLite.
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    StoreError,
+    feed::{self, Change},
+};
+use crate::domain::{
+    clock::Timestamp,
+    name::PolicyName,
+    policy::{Policy, Revision},
+};
+
+/// The newest revision of one policy.
+pub fn find(c: &Connection, name: &PolicyName) -> Result<Option<Revision>, StoreError> {
+    c.prepare_cached(
+        "SELECT name, revision, document, author, reason, saved_at
+         FROM policy JOIN policy_revision USING (name, revision) WHERE name = ?1",
+    )?
+    .query_row([name.as_str()], |row| Ok(read(row)))
+    .optional()?
+    .transpose()
+}
+
+/// One revision, of a policy that there is or was.
+pub fn revision(c: &Connection, name: &PolicyName, number: u32) -> Result<Option<Revision>, StoreError> {
+    c.prepare_cached(
+        "SELECT name, revision, document, author, reason, saved_at
+         FROM policy_revision WHERE name = ?1 AND revision = ?2",
+    )?
+    .query_row(params![name.as_str(), number], |row| Ok(read(row)))
+    .optional()?
+    .transpose()
+}
+
+/// The newest revision of every policy, by name, with the number of credentials under it.
+pub fn list(c: &Connection) -> Result<Vec<(Revision, u64)>, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT name, revision, document, author, reason, saved_at,
+                (SELECT count(*) FROM api_key WHERE api_key.policy = policy.name)
+         FROM policy JOIN policy_revision USING (name, revision) ORDER BY name",
+    )?;
+    let mut rows = select.query([])?;
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        list.push((read(row)?, row.get::<_, i64>(6)?.unsigned_abs()));
+    }
+    Ok(list)
+}
+
+/// All revisions of one policy, newest first.
+pub fn history(c: &Connection, name: &PolicyName) -> Result<Vec<Revision>, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT name, revision, document, author, reason, saved_at
+         FROM policy_revision WHERE name = ?1 ORDER BY revision DESC",
+    )?;
+    let mut rows = select.query([name.as_str()])?;
+    let mut history = Vec::new();
+    while let Some(row) = rows.next()? {
+        history.push(read(row)?);
+    }
+    Ok(history)
+}
+
+/// The number for the next revision of `name`. Numbers go on where a deleted policy left off.
+pub fn next_revision(c: &Connection, name: &PolicyName) -> Result<u32, StoreError> {
+    let mut select =
+        c.prepare_cached("SELECT coalesce(max(revision), 0) + 1 FROM policy_revision WHERE name = ?1")?;
+    Ok(select.query_row([name.as_str()], |row| row.get(0))?)
+}
+
+/// Saves a new revision and makes it the one in force.
+pub fn insert(c: &Connection, revision: &Revision) -> Result<(), StoreError> {
+    let name = &revision.policy.name;
+    c.prepare_cached(
+        "INSERT INTO policy_revision (name, revision, document, author, reason, saved_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        name.as_str(),
+        revision.revision,
+        revision.policy.to_json(),
+        revision.author,
+        revision.reason,
+        revision.saved_at.millis(),
+    ])?;
+    c.prepare_cached(
+        "INSERT INTO policy (name, revision) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET revision = ?2",
+    )?
+    .execute(params![name.as_str(), revision.revision])?;
+    feed::append(c, &Change::Policy(name.clone()))
+}
+
+/// Removes a policy; its revisions stay. `false` where there was none; a
+/// [`StoreError::Constraint`] while credentials are under it.
+pub fn delete(c: &Connection, name: &PolicyName) -> Result<bool, StoreError> {
+    let removed = c.prepare_cached("DELETE FROM policy WHERE name = ?1")?.execute([name.as_str()])?;
+    if removed > 0 {
+        feed::append(c, &Change::Policy(name.clone()))?;
+    }
+    Ok(removed > 0)
+}
+
+fn read(row: &Row<'_>) -> Result<Revision, StoreError> {
+    let name: String = row.get(0)?;
+    let document: String = row.get(2)?;
+    let bad = |why: &dyn std::fmt::Display| StoreError::row("policy", &name, why);
+    let policy = Policy::from_json(&document).map_err(|error| bad(&error))?;
+    if policy.name.as_str() != name {
+        return Err(bad(&"its document bears another name"));
+    }
+    Ok(Revision {
+        policy,
+        revision: row.get(1)?,
+        author: row.get(3)?,
+        reason: row.get(4)?,
+        saved_at: Timestamp::from_millis(row.get(5)?),
+    })
+}

@@ -1,0 +1,212 @@
+//! Usage counters in SQLite (`usage.db`): by the minute for eight days, by the hour for long ranges.
+
+use std::time::Duration;
+
+use super::StoreError;
+use crate::domain::{
+    clock::Timestamp,
+    usage::{Count, Dimension, Outcome, Totals},
+};
+use rusqlite::{Connection, Row, ToSql};
+
+/// How long the counters by the minute are kept.
+pub const MINUTES_RETENTION: Duration = Duration::from_secs(8 * 86_400);
+/// How long the counters by the hour are kept.
+pub const HOURS_RETENTION: Duration = Duration::from_secs(400 * 86_400);
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Sums by outcome; the names are [`Outcome::code`]'s. What is neither allowed nor failed was denied.
+const SUMS: &str = "
+    coalesce(sum(calls) FILTER (WHERE outcome = 'allowed' OR outcome LIKE 'shadow:%'), 0),
+    coalesce(sum(calls) FILTER (WHERE outcome <> 'allowed' AND outcome <> 'failed' AND outcome NOT LIKE 'shadow:%'), 0),
+    coalesce(sum(calls) FILTER (WHERE outcome = 'failed'), 0)";
+
+/// Which calls: `since..until`, and one credential or endpoint only where named.
+/// Rounded to whole minutes; ranges of more than 24 hours, and older than the counters by the
+/// minute, to whole hours: the first from its start, the last to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    pub since: Timestamp,
+    pub until: Timestamp,
+    pub credential: Option<String>,
+    pub endpoint: Option<String>,
+}
+
+/// Which table answers a query, and from when on.
+struct Grain {
+    table: &'static str,
+    unit: i64,
+    since: i64,
+    until: i64,
+}
+
+/// Adds a flush of counters. Within a transaction.
+pub fn add(c: &Connection, counts: &[Count]) -> Result<(), StoreError> {
+    for (table, unit) in [("usage_minute", MINUTE), ("usage_hour", HOUR)] {
+        let mut upsert = c.prepare_cached(&format!(
+            "INSERT INTO {table} (at, credential, subject, endpoint, outcome, calls) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (at, credential, endpoint, outcome) DO UPDATE SET calls = calls + excluded.calls"
+        ))?;
+        for count in counts {
+            upsert.execute((
+                floor(count.minute.millis(), unit),
+                &count.credential,
+                &count.subject,
+                &count.endpoint,
+                count.outcome.code(),
+                i64::try_from(count.calls).unwrap_or(i64::MAX),
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+pub fn totals(c: &Connection, q: &Query) -> Result<Totals, StoreError> {
+    let grain = grain(c, q)?;
+    let (condition, values) = conditions(q, &grain);
+    let sql = format!("SELECT {SUMS} FROM {} WHERE {condition}", grain.table);
+    Ok(c.prepare_cached(&sql)?.query_row(values.as_slice(), |row| sums(row, 0))?)
+}
+
+/// The busiest first; equals by name.
+pub fn top(
+    c: &Connection,
+    q: &Query,
+    by: Dimension,
+    limit: u32,
+) -> Result<Vec<(String, Totals)>, StoreError> {
+    let column = match by {
+        Dimension::Credential => "credential",
+        Dimension::Subject => "subject",
+        Dimension::Endpoint => "endpoint",
+        Dimension::Outcome => "outcome",
+    };
+    let grain = grain(c, q)?;
+    let (condition, mut values) = conditions(q, &grain);
+    values.push(&limit);
+    let sql = format!(
+        "SELECT {column}, {SUMS} FROM {} WHERE {condition}
+         GROUP BY {column} ORDER BY sum(calls) DESC, {column} LIMIT ?",
+        grain.table
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map(values.as_slice(), |row| Ok((row.get(0)?, sums(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Totals per step of `step_minutes` (at least one; whole hours where the hours answer), oldest
+/// first, empty steps included. At most [`MOST_STEPS`]: later ones are left out.
+pub fn series(c: &Connection, q: &Query, step_minutes: u32) -> Result<Vec<(Timestamp, Totals)>, StoreError> {
+    let grain = grain(c, q)?;
+    let step = (i64::from(step_minutes.max(1)) * MINUTE + grain.unit - 1) / grain.unit * grain.unit;
+    let (condition, mut values) = conditions(q, &grain);
+    values.push(&grain.since);
+    values.push(&step);
+    let sql =
+        format!("SELECT (at - ?) / ? AS step, {SUMS} FROM {} WHERE {condition} GROUP BY step", grain.table);
+    // The step's values stand first in the statement.
+    values.rotate_right(2);
+    let span = q.until.millis().saturating_sub(grain.since).max(0);
+    let steps = (span / step + i64::from(span % step != 0)).min(MOST_STEPS);
+    let mut series: Vec<_> =
+        (0..steps).map(|n| (Timestamp::from_millis(grain.since + n * step), Totals::default())).collect();
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(values.as_slice())?;
+    while let Some(row) = rows.next()? {
+        let slot = usize::try_from(row.get::<_, i64>(0)?).ok().and_then(|n| series.get_mut(n));
+        if let Some((_, totals)) = slot {
+            *totals = sums(row, 1)?;
+        }
+    }
+    Ok(series)
+}
+
+/// The most steps that [`series`] answers with.
+pub const MOST_STEPS: i64 = 20_000;
+
+/// Calls `each` with every counter by the minute of `since..until`, oldest first: what a replay reads.
+pub fn each_minute(
+    c: &Connection,
+    since: Timestamp,
+    until: Timestamp,
+    mut each: impl FnMut(Count),
+) -> Result<(), StoreError> {
+    let mut statement = c.prepare_cached(
+        "SELECT at, credential, subject, endpoint, outcome, calls FROM usage_minute
+         WHERE at >= ?1 AND at < ?2 ORDER BY at, credential, endpoint, outcome",
+    )?;
+    let mut rows = statement.query((floor(since.millis(), MINUTE), until.millis()))?;
+    while let Some(row) = rows.next()? {
+        let Some(outcome) = Outcome::from_code(row.get_ref(4)?.as_str().unwrap_or_default()) else {
+            continue;
+        };
+        each(Count {
+            minute: Timestamp::from_millis(row.get(0)?),
+            credential: row.get(1)?,
+            subject: row.get(2)?,
+            endpoint: row.get(3)?,
+            outcome,
+            calls: unsigned(row, 5)?,
+        });
+    }
+    Ok(())
+}
+
+/// Removes what is older than [`MINUTES_RETENTION`] and [`HOURS_RETENTION`]; returns how many
+/// counters went. Minutes go by whole hours, so that an hour has either all of them or none.
+pub fn sweep(c: &Connection, now: Timestamp) -> Result<usize, StoreError> {
+    let before = |retention| floor(now.minus(retention).millis(), HOUR);
+    let minutes = c.execute("DELETE FROM usage_minute WHERE at < ?1", [before(MINUTES_RETENTION)])?;
+    let hours = c.execute("DELETE FROM usage_hour WHERE at < ?1", [before(HOURS_RETENTION)])?;
+    Ok(minutes + hours)
+}
+
+fn grain(c: &Connection, q: &Query) -> Result<Grain, StoreError> {
+    let (since, until) = (q.since.millis(), q.until.millis());
+    let by_hour = Grain { table: "usage_hour", unit: HOUR, since: floor(since, HOUR), until };
+    let by_minute = Grain { table: "usage_minute", unit: MINUTE, since: floor(since, MINUTE), until };
+    if until.saturating_sub(since) > DAY {
+        return Ok(by_hour);
+    }
+    // A short range of long ago: its minutes are swept, its hours are not.
+    let (minutes, hours): (Option<i64>, Option<i64>) = c
+        .prepare_cached("SELECT (SELECT min(at) FROM usage_minute), (SELECT min(at) FROM usage_hour)")?
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let kept_from = minutes.unwrap_or(i64::MAX);
+    let is_swept = by_minute.since < kept_from && hours.is_some_and(|hour| hour < floor(kept_from, HOUR));
+    Ok(if is_swept { by_hour } else { by_minute })
+}
+
+fn conditions<'a>(q: &'a Query, grain: &'a Grain) -> (String, Vec<&'a dyn ToSql>) {
+    let mut sql = "at >= ? AND at < ?".to_owned();
+    let mut values: Vec<&dyn ToSql> = vec![&grain.since, &grain.until];
+    for (condition, value) in [(" AND credential = ?", &q.credential), (" AND endpoint = ?", &q.endpoint)] {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(value);
+        }
+    }
+    (sql, values)
+}
+
+fn sums(row: &Row<'_>, first: usize) -> rusqlite::Result<Totals> {
+    Ok(Totals {
+        allowed: unsigned(row, first)?,
+        denied: unsigned(row, first + 1)?,
+        failed: unsigned(row, first + 2)?,
+    })
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
+}
+
+fn floor(millis: i64, unit: i64) -> i64 {
+    millis - millis.rem_euclid(unit)
+}
+
+#[cfg(test)]
+mod tests;

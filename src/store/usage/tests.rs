@@ -1,0 +1,157 @@
+use rusqlite::Connection;
+
+use super::*;
+use crate::domain::decision::Reason;
+
+fn database() -> Connection {
+    let c = Connection::open_in_memory().unwrap();
+    c.execute_batch(include_str!("../../../assets/migrations/usage/0001_first.sql")).unwrap();
+    c
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn count(minute: &str, credential: &str, endpoint: &str, outcome: Outcome, calls: u64) -> Count {
+    let subject = format!("subject of {credential}");
+    Count {
+        minute: at(minute),
+        credential: credential.into(),
+        subject,
+        endpoint: endpoint.into(),
+        outcome,
+        calls,
+    }
+}
+
+fn range(since: &str, until: &str) -> Query {
+    Query { since: at(since), until: at(until), ..Query::default() }
+}
+
+fn filled() -> Connection {
+    let c = database();
+    let counts = [
+        count("2026-07-28T09:00:00Z", "one", "tools/list", Outcome::Allowed, 5),
+        count("2026-07-28T09:01:00Z", "one", "tools/list", Outcome::Shadowed(Reason::RateLimited), 1),
+        count("2026-07-28T09:01:00Z", "one", "ping", Outcome::Denied(Reason::RateLimited), 2),
+        count("2026-07-28T09:59:00Z", "two", "tools/list", Outcome::Failed, 3),
+        count("2026-07-28T10:00:00Z", "two", "ping", Outcome::Allowed, 10),
+    ];
+    add(&c, &counts).unwrap();
+    c
+}
+
+fn sum(allowed: u64, denied: u64, failed: u64) -> Totals {
+    Totals { allowed, denied, failed }
+}
+
+#[test]
+fn flushes_add_up() {
+    let c = filled();
+    add(&c, &[count("2026-07-28T09:00:00Z", "one", "tools/list", Outcome::Allowed, 5)]).unwrap();
+    let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    assert_eq!(totals(&c, &all).unwrap(), sum(21, 2, 3));
+}
+
+#[test]
+fn a_range_is_half_open_and_begins_with_its_minute() {
+    let c = filled();
+    let totals = |since, until| totals(&c, &range(since, until)).unwrap();
+    assert_eq!(totals("2026-07-28T09:00:59Z", "2026-07-28T09:01:00Z"), sum(5, 0, 0));
+    assert_eq!(totals("2026-07-28T09:01:00Z", "2026-07-28T09:01:01Z"), sum(1, 2, 0));
+    assert_eq!(totals("2026-07-28T09:02:00Z", "2026-07-28T09:59:00Z"), sum(0, 0, 0));
+}
+
+#[test]
+fn more_than_a_day_is_answered_by_the_hour_and_from_its_start() {
+    let c = filled();
+    let day = range("2026-07-27T09:30:00Z", "2026-07-28T09:30:00Z");
+    assert_eq!(totals(&c, &day).unwrap(), sum(6, 2, 0), "exactly a day: by the minute");
+    let longer = range("2026-07-27T09:30:00Z", "2026-07-28T09:30:01Z");
+    assert_eq!(totals(&c, &longer).unwrap(), sum(6, 2, 3), "the hour that the range ends in is whole");
+    let from_within = range("2026-07-28T09:30:00Z", "2026-07-30T00:00:00Z");
+    assert_eq!(totals(&c, &from_within).unwrap(), sum(16, 2, 3), "the hour that it begins in, too");
+}
+
+#[test]
+fn one_credential_or_endpoint_can_be_singled_out() {
+    let c = filled();
+    let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    let one = Query { credential: Some("one".into()), ..all.clone() };
+    assert_eq!(totals(&c, &one).unwrap(), sum(6, 2, 0));
+    let pings = Query { endpoint: Some("ping".into()), ..one.clone() };
+    assert_eq!(totals(&c, &pings).unwrap(), sum(0, 2, 0));
+    assert_eq!(top(&c, &pings, Dimension::Endpoint, 9).unwrap(), [("ping".to_owned(), sum(0, 2, 0))]);
+    assert_eq!(series(&c, &pings, 60).unwrap()[0].1, sum(0, 2, 0));
+}
+
+#[test]
+fn the_busiest_come_first() {
+    let c = filled();
+    let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    let names = |by, limit| -> Vec<String> {
+        top(&c, &all, by, limit).unwrap().into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names(Dimension::Credential, 9), ["two", "one"]);
+    assert_eq!(names(Dimension::Credential, 1), ["two"]);
+    assert_eq!(names(Dimension::Subject, 9), ["subject of two", "subject of one"]);
+    assert_eq!(names(Dimension::Endpoint, 9), ["ping", "tools/list"]);
+    assert_eq!(names(Dimension::Outcome, 9), ["allowed", "failed", "rate_limited", "shadow:rate_limited"]);
+}
+
+#[test]
+fn a_series_has_its_empty_steps() {
+    let c = filled();
+    let hour = range("2026-07-28T09:00:30Z", "2026-07-28T10:00:30Z");
+    let found = series(&c, &hour, 20).unwrap();
+    let expected = [
+        (at("2026-07-28T09:00:00Z"), sum(6, 2, 0)),
+        (at("2026-07-28T09:20:00Z"), sum(0, 0, 0)),
+        (at("2026-07-28T09:40:00Z"), sum(0, 0, 3)),
+        (at("2026-07-28T10:00:00Z"), sum(10, 0, 0)),
+    ];
+    assert_eq!(found, expected);
+    let days = range("2026-07-28T00:00:00Z", "2026-07-30T00:00:00Z");
+    let found = series(&c, &days, 90).unwrap();
+    assert_eq!(found.len(), 24, "an hour and a half becomes two hours");
+    assert_eq!(found[4], (at("2026-07-28T08:00:00Z"), sum(6, 2, 3)));
+    assert_eq!(series(&c, &range("2026-07-28T09:00:00Z", "2026-07-28T09:00:00Z"), 1).unwrap(), []);
+    let endless = Query { until: Timestamp::from_millis(i64::MAX), ..days };
+    assert_eq!(series(&c, &endless, 1).unwrap().len(), MOST_STEPS as usize);
+}
+
+#[test]
+fn a_sweep_leaves_the_hours_to_answer_for_the_minutes() {
+    let c = filled();
+    let half_past_ten = at("2026-07-28T10:30:00Z");
+    let early = range("2026-07-28T09:00:00Z", "2026-07-28T09:30:00Z");
+    assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 0));
+    assert_eq!(sweep(&c, at("2026-07-28T09:59:59Z").plus(MINUTES_RETENTION)).unwrap(), 0, "not half an hour");
+    assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 0));
+    assert_eq!(sweep(&c, half_past_ten.plus(MINUTES_RETENTION)).unwrap(), 4, "the minutes before 10:00");
+    assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 3), "now the hours answer");
+    assert_eq!(
+        sweep(&c, half_past_ten.plus(HOURS_RETENTION)).unwrap(),
+        5,
+        "the hours before 10:00, and a minute"
+    );
+    assert_eq!(totals(&c, &early).unwrap(), sum(0, 0, 0));
+}
+
+#[test]
+fn each_minute_is_read_back_in_order() {
+    let c = filled();
+    let mut seen = Vec::new();
+    let until = at("2026-07-28T10:00:00Z");
+    each_minute(&c, at("2026-07-28T09:01:30Z"), until, |count| {
+        seen.push((count.credential, count.outcome, count.calls))
+    })
+    .unwrap();
+    let expected = [
+        ("one".to_owned(), Outcome::Denied(Reason::RateLimited), 2),
+        ("one".to_owned(), Outcome::Shadowed(Reason::RateLimited), 1),
+        ("two".to_owned(), Outcome::Failed, 3),
+    ];
+    assert_eq!(seen, expected);
+}

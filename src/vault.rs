@@ -1,0 +1,145 @@
+//! The vault: the master key, and everything sealed under it.
+//!
+//! Envelope encryption: each entry has a data key of its own, sealed under the master key; the
+//! entry's identity is bound in as associated data. AES-256-GCM-SIV throughout.
+//!
+//! Pure: entries come in and go out as plain structs, the key file as text. No SQL, no files.
+
+mod envelope;
+mod master_key;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use crate::domain::api_key::Pepper;
+
+pub use envelope::SealedEntry;
+pub use master_key::{Cost, KeyFile, MasterKey};
+
+/// The version of each entry that a new vault is made with, and the one that is used.
+pub const VERSION: u32 = 1;
+
+const PEPPER: &str = "pepper";
+const SESSION: &str = "session";
+const AUDIT: &str = "audit";
+/// What a vault consists of: 32 random bytes each.
+const ENTRIES: [&str; 3] = [PEPPER, SESSION, AUDIT];
+
+/// Why the vault stays shut. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// A key or an entry from elsewhere.
+    #[error(
+        "the vault does not fit this store: {0}; put back the vault.key (or the passphrase, or the file in \
+         PORTCULLIS_MASTER_KEY_FILE) that this home was made with"
+    )]
+    DoesNotFit(String),
+    /// The master key cannot be had; says why and what mends it.
+    #[error("{0}")]
+    Key(String),
+    /// The operating system or the library refused.
+    #[error("the cryptographic library failed to {0}; nothing was changed, try again")]
+    Crypto(&'static str),
+}
+
+/// An open vault: what the store's sealed entries decrypt to.
+pub struct Vault {
+    pepper: Pepper,
+    session_key: Zeroizing<[u8; 32]>,
+    audit: AuditSigner,
+}
+
+impl Vault {
+    /// Makes the keys of a new vault and seals them for the store `store_id`.
+    pub fn create(master: &MasterKey, store_id: &str) -> Result<(Self, Vec<SealedEntry>), VaultError> {
+        let entries = ENTRIES
+            .iter()
+            .map(|name| SealedEntry::seal(master, store_id, name, VERSION, &*random()?))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Self::open(master, store_id, &entries)?, entries))
+    }
+
+    /// Opens what [`Vault::create`] sealed. All entries must be there and fit.
+    pub fn open(master: &MasterKey, store_id: &str, entries: &[SealedEntry]) -> Result<Self, VaultError> {
+        let key = |name: &str| {
+            entries
+                .iter()
+                .find(|entry| entry.name == name && entry.version == VERSION)
+                .ok_or_else(|| VaultError::DoesNotFit(format!("its entry `{name}` is missing")))?
+                .open(master, store_id)
+        };
+        Ok(Self {
+            pepper: Pepper::new(&*key(PEPPER)?),
+            session_key: key(SESSION)?,
+            audit: AuditSigner::from_seed(&*key(AUDIT)?)?,
+        })
+    }
+
+    /// The pepper under which API key secrets are digested.
+    pub fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// The key that binds MCP session ids to principals.
+    pub fn session_key(&self) -> &[u8; 32] {
+        &self.session_key
+    }
+
+    /// The key that signs the heads of the audit chain. Cheap to clone.
+    pub fn audit_signer(&self) -> &AuditSigner {
+        &self.audit
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+/// Signs the heads of the audit chain (Ed25519, RFC 8032).
+#[derive(Clone)]
+pub struct AuditSigner(Arc<Ed25519KeyPair>);
+
+impl AuditSigner {
+    fn from_seed(seed: &[u8; 32]) -> Result<Self, VaultError> {
+        Ed25519KeyPair::from_seed_unchecked(seed)
+            .map(|pair| Self(Arc::new(pair)))
+            .map_err(|_| VaultError::Crypto("read the audit key"))
+    }
+
+    /// The 64 bytes of the signature over `message`.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(message).as_ref().to_vec()
+    }
+
+    /// The public key as PEM (`SubjectPublicKeyInfo`, RFC 8410): what an auditor verifies with.
+    pub fn public_key_pem(&self) -> Result<String, VaultError> {
+        let der = self.0.public_key().as_der().map_err(|_| VaultError::Crypto("write the audit key"))?;
+        Ok(format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der.as_ref())
+        ))
+    }
+}
+
+impl fmt::Debug for AuditSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditSigner(…)")
+    }
+}
+
+/// 32 bytes from the operating system.
+fn random() -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes).map_err(|_| VaultError::Crypto("draw random bytes"))?;
+    Ok(bytes)
+}
