@@ -9,8 +9,10 @@
 //! - [`domain`]: the nouns and their rules. Pure: no tokio, no SQL, no HTTP, no terminal.
 //! - [`vault`]: the master key, and everything sealed under it.
 //! - [`store`]: SQLite, one file a noun, and the change feed.
+//! - [`ops`]: every act of an operator, each with its audit record. The only writer of objects.
 #![forbid(unsafe_code)]
 
 pub mod domain;
+pub mod ops;
 pub mod store;
 pub mod vault;

@@ -1,0 +1,326 @@
+//! Acts on API keys.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Ctx, OpsError, context::Deed, reason, scope};
+use crate::domain::{
+    act::Act,
+    api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
+    clock::Timestamp,
+    name::{PolicyName, ScopeName, Subject},
+    secret::Secret,
+    text::visible,
+};
+use crate::store::{self, Page, StoreError, api_key::Query, usage};
+use crate::vault::Vault;
+
+/// What a new key is to be. `life: None` = never expires.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub subject: Subject,
+    pub scopes: Vec<ScopeName>,
+    pub policy: PolicyName,
+    pub name: String,
+    pub environment: Environment,
+    pub life: Option<Duration>,
+}
+
+/// A key just made or rotated: the only time its text is seen.
+#[derive(Debug)]
+pub struct IssuedKey {
+    pub key: ApiKey,
+    pub text: Secret,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The life of a key where none was asked for: 24 h.
+pub const DEFAULT_LIFE: Duration = DAY;
+
+/// The longest time for which the secret before a rotation is still taken: 30 days.
+pub const LONGEST_GRACE: Duration = Duration::from_secs(30 * 86_400);
+
+const LONGEST_LIFE: Duration = Duration::from_secs(100 * 366 * 86_400);
+const LONGEST_NAME: usize = 64;
+/// Keys removed in one transaction, each named in its record.
+const PURGED_AT_ONCE: usize = 1000;
+
+/// Scopes must be in the catalogue (twice the same counts once), the policy must exist.
+pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
+    let now = ctx.now();
+    let (key, text) = ctx.check(Act::KeyCreate, "", || {
+        check_name(&new.name)?;
+        check_life(new.life)?;
+        let id = KeyId::generate().map_err(no_randomness)?;
+        let secret = KeySecret::generate().map_err(no_randomness)?;
+        let text = secret.join(new.environment, id);
+        let key = ApiKey {
+            id,
+            environment: new.environment,
+            name: new.name,
+            subject: new.subject,
+            scopes: without_repeats(new.scopes),
+            policy: new.policy,
+            created_at: now,
+            expires_at: new.life.map(|life| now.plus(life)),
+            disabled: false,
+            revoked_at: None,
+            revoked_reason: String::new(),
+            rotated_at: None,
+            previous_until: None,
+            digest: vault(ctx)?.pepper().digest(&secret),
+            previous_digest: None,
+        };
+        Ok((key, text))
+    })?;
+    let object = key.id.to_string();
+    let key = ctx.perform(Act::KeyCreate, &object, move |deed| {
+        if key.scopes.is_empty() {
+            return Err(OpsError::Invalid(
+                "a key needs at least one scope; `portcullis scope list` shows those there are".into(),
+            ));
+        }
+        scope::require_known(&store::scope::catalogue(deed.c)?, &key.scopes)?;
+        if store::policy::find(deed.c, &key.policy)?.is_none() {
+            return Err(OpsError::Invalid(format!(
+                "there is no policy `{}`; `portcullis policy list` shows those there are",
+                key.policy
+            )));
+        }
+        store::api_key::insert(deed.c, &key)?;
+        let detail = json!({
+            "subject": key.subject, "scopes": key.scopes, "policy": key.policy, "name": key.name,
+            "environment": key.environment, "expires_at": key.expires_at,
+        });
+        record(deed, &key, detail)?;
+        Ok(key)
+    })?;
+    Ok(IssuedKey { key, text })
+}
+
+/// A new secret under the same id; the old one is taken for `grace` longer (zero = not at all).
+/// Of the secrets before it only the last is kept. A revoked or expired key cannot be rotated.
+pub fn rotate(ctx: &Ctx, id: KeyId, grace: Duration) -> Result<IssuedKey, OpsError> {
+    let (secret, digest) = ctx.check(Act::KeyRotate, id.as_str(), || {
+        if grace > LONGEST_GRACE {
+            return Err(OpsError::Invalid("the old secret can be kept for 30 days at most".into()));
+        }
+        let secret = KeySecret::generate().map_err(no_randomness)?;
+        let digest = vault(ctx)?.pepper().digest(&secret);
+        Ok((secret, digest))
+    })?;
+    let mut keys = alter(ctx, Act::KeyRotate, &[id], move |deed, key| {
+        let state = key.state(deed.now);
+        if matches!(state, KeyState::Revoked | KeyState::Expired) {
+            return Err(conflict(&key, state, "cannot be rotated; create a new one"));
+        }
+        let until = (!grace.is_zero()).then(|| deed.now.plus(grace));
+        store::api_key::set_rotated(deed.c, key.id, &digest, deed.now, until)?;
+        record(deed, &key, json!({ "previous_until": until }))?;
+        find(deed, id)
+    })?;
+    let key = keys.pop().ok_or_else(|| missing(id))?;
+    let text = secret.join(key.environment, id);
+    Ok(IssuedKey { key, text })
+}
+
+/// Disabling a disabled key changes nothing and writes nothing. A revoked key is a conflict.
+pub fn disable(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
+    disable_all(ctx, &[id])?.pop().ok_or_else(|| missing(id))
+}
+
+/// Enabling an enabled key changes nothing and writes nothing. A revoked key is a conflict.
+pub fn enable(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
+    enable_all(ctx, &[id])?.pop().ok_or_else(|| missing(id))
+}
+
+/// For good. Revoking twice is a conflict.
+pub fn revoke(ctx: &Ctx, id: KeyId, reason: &str) -> Result<ApiKey, OpsError> {
+    revoke_all(ctx, &[id], reason)?.pop().ok_or_else(|| missing(id))
+}
+
+/// All of them or none; a record for each.
+pub fn disable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<ApiKey>, OpsError> {
+    set_disabled(ctx, Act::KeyDisable, ids, true)
+}
+
+/// All of them or none; a record for each.
+pub fn enable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<ApiKey>, OpsError> {
+    set_disabled(ctx, Act::KeyEnable, ids, false)
+}
+
+/// All of them or none; a record for each. The secret before a rotation ends as well.
+pub fn revoke_all(ctx: &Ctx, ids: &[KeyId], why: &str) -> Result<Vec<ApiKey>, OpsError> {
+    let why = ctx.check(Act::KeyRevoke, &names(ids), || reason(why))?;
+    alter(ctx, Act::KeyRevoke, ids, move |deed, key| {
+        let state = key.state(deed.now);
+        if state == KeyState::Revoked {
+            return Err(conflict(&key, state, "already, and for good"));
+        }
+        if let (Some(rotated_at), Some(_)) = (key.rotated_at, key.previous_until) {
+            store::api_key::set_rotated(deed.c, key.id, &key.digest, rotated_at, None)?;
+        }
+        store::api_key::set_revoked(deed.c, key.id, deed.now, &why)?;
+        record(deed, &key, json!({ "reason": why }))?;
+        find(deed, key.id)
+    })
+}
+
+/// Removes keys that were revoked or expired before `before`; returns how many. One record for
+/// every thousand, which names them.
+pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
+    ctx.check(Act::KeyPurge, "", || {
+        if before > ctx.now() {
+            return Err(OpsError::Invalid(
+                "only what has ended can be purged: the moment given lies in the future".into(),
+            ));
+        }
+        Ok(())
+    })?;
+    let mut ended = Vec::new();
+    ctx.store.read(|c| {
+        store::api_key::each(c, |key| {
+            if has_ended(&key, before) {
+                ended.push(key.id);
+            }
+        })
+    })?;
+    let mut purged = 0;
+    for ids in ended.chunks(PURGED_AT_ONCE) {
+        let ids = ids.to_vec();
+        purged += ctx.perform(Act::KeyPurge, "", move |deed| remove_ended(deed, &ids, before))?;
+    }
+    Ok(purged)
+}
+
+pub fn show(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
+    ctx.store.read(|c| store::api_key::find(c, id)?.ok_or_else(|| missing(id)))
+}
+
+pub fn list(ctx: &Ctx, q: &Query, after: Option<&str>, limit: u32) -> Result<Page<ApiKey>, OpsError> {
+    ctx.store.read(|c| Ok(store::api_key::page(c, q, after, limit)?))
+}
+
+/// Whether any call with this key was counted from `since` (the start of its minute) on.
+pub fn had_traffic_since(ctx: &Ctx, id: KeyId, since: Timestamp) -> Result<bool, OpsError> {
+    let q = usage::Query {
+        since,
+        until: ctx.now().plus(Duration::from_millis(1)),
+        credential: Some(id.to_string()),
+        endpoint: None,
+    };
+    ctx.store.read_usage(|c| Ok(usage::totals(c, &q)?.calls() > 0))
+}
+
+fn set_disabled(ctx: &Ctx, act: Act, ids: &[KeyId], disabled: bool) -> Result<Vec<ApiKey>, OpsError> {
+    alter(ctx, act, ids, move |deed, key| {
+        let state = key.state(deed.now);
+        if state == KeyState::Revoked {
+            return Err(conflict(&key, state, "for good: it can be neither enabled nor disabled"));
+        }
+        if key.disabled == disabled {
+            return Ok(key);
+        }
+        store::api_key::set_disabled(deed.c, key.id, disabled)?;
+        record(deed, &key, json!({}))?;
+        Ok(ApiKey { disabled, ..key })
+    })
+}
+
+/// Takes `step` with each of the keys, in one transaction.
+fn alter(
+    ctx: &Ctx,
+    act: Act,
+    ids: &[KeyId],
+    step: impl Fn(&Deed<'_>, ApiKey) -> Result<ApiKey, OpsError> + Send + 'static,
+) -> Result<Vec<ApiKey>, OpsError> {
+    let object = names(ids);
+    let ids = without_repeats(ids.to_vec());
+    ctx.perform(act, &object, move |deed| ids.into_iter().map(|id| step(deed, find(deed, id)?)).collect())
+}
+
+fn remove_ended(deed: &Deed<'_>, ids: &[KeyId], before: Timestamp) -> Result<u64, OpsError> {
+    let mut removed = Vec::new();
+    for &id in ids {
+        // It may have gone since it was looked up; it cannot have come back to life.
+        if store::api_key::find(deed.c, id)?.is_some_and(|key| has_ended(&key, before)) {
+            store::api_key::delete(deed.c, id)?;
+            removed.push(id);
+        }
+    }
+    if !removed.is_empty() {
+        deed.record("", json!({ "before": before, "keys": removed }))?;
+    }
+    Ok(removed.len() as u64)
+}
+
+fn find(deed: &Deed<'_>, id: KeyId) -> Result<ApiKey, OpsError> {
+    store::api_key::find(deed.c, id)?.ok_or_else(|| missing(id))
+}
+
+fn record(deed: &Deed<'_>, key: &ApiKey, detail: serde_json::Value) -> Result<(), OpsError> {
+    deed.record(key.id.as_str(), detail)
+}
+
+fn has_ended(key: &ApiKey, before: Timestamp) -> bool {
+    [key.revoked_at, key.expires_at].into_iter().flatten().any(|ended| ended < before)
+}
+
+fn check_name(name: &str) -> Result<(), OpsError> {
+    let found = name.chars().count();
+    if found > LONGEST_NAME {
+        return Err(OpsError::Invalid(format!(
+            "a key's name has at most {LONGEST_NAME} characters; this one has {found}"
+        )));
+    }
+    match visible(name) {
+        shown if shown == name => Ok(()),
+        shown => Err(OpsError::Invalid(format!("a key's name cannot hold invisible characters: {shown}"))),
+    }
+}
+
+fn check_life(life: Option<Duration>) -> Result<(), OpsError> {
+    match life {
+        Some(life) if life < Duration::from_secs(1) || life > LONGEST_LIFE => {
+            Err(OpsError::Invalid("a key lives between 1 second and 100 years, or never expires".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn without_repeats<T: Clone + Eq + std::hash::Hash>(items: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.into_iter().filter(|item| seen.insert(item.clone())).collect()
+}
+
+/// What a refused attempt on several keys is recorded under.
+fn names(ids: &[KeyId]) -> String {
+    match ids {
+        [id] => id.to_string(),
+        _ => format!("{} keys", ids.len()),
+    }
+}
+
+fn missing(id: KeyId) -> OpsError {
+    OpsError::NotFound(format!("there is no key {id}; `portcullis key list` shows those there are"))
+}
+
+fn conflict(key: &ApiKey, state: KeyState, rest: &str) -> OpsError {
+    OpsError::Conflict(format!("key {} is {}, {rest}", key.id, state.as_str()))
+}
+
+fn vault(ctx: &Ctx) -> Result<&Vault, OpsError> {
+    ctx.vault.as_deref().ok_or(OpsError::ReadOnly { act: Act::KeyCreate, what: "session" })
+}
+
+fn no_randomness(error: getrandom::Error) -> OpsError {
+    OpsError::Store(StoreError::Home(format!(
+        "the operating system gave no random bytes ({error}); try again"
+    )))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! On whose behalf an act is done, and the one way in which acts are done.
+
+use std::sync::Arc;
+
+use rusqlite::Transaction;
+use serde_json::{Value, json};
+
+use super::OpsError;
+use crate::{
+    domain::{
+        act::Act,
+        clock::{Clock, Timestamp},
+        text::visible,
+    },
+    store::{Mode, Store, StoreError, audit, home::Home, vault_entry},
+    vault::Vault,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// May change things.
+    Operator,
+    /// Read-only.
+    Auditor,
+}
+
+/// On whose behalf, with what, as of when.
+#[derive(Clone)]
+pub struct Ctx {
+    pub store: Store,
+    /// Absent in read-only contexts: an auditor needs no vault.
+    pub vault: Option<Arc<Vault>>,
+    pub clock: Arc<dyn Clock>,
+    /// `cli:alice`, `console:alice`, `gateway`.
+    pub actor: String,
+    pub role: Role,
+}
+
+/// The longest actor in the audit log, in characters.
+const LONGEST_ACTOR: usize = 64;
+
+impl Ctx {
+    /// Opens home, store and (read-write) vault, for the user of this process. Makes all of it
+    /// on first use, with its `home.create` record.
+    pub fn open(home: &Home, mode: Mode, face: &str, clock: Arc<dyn Clock>) -> Result<Self, OpsError> {
+        let store = Store::open(home, mode)?;
+        let actor = actor_of_process(face);
+        if mode == Mode::ReadOnly {
+            return Ok(Self { store, vault: None, clock, actor, role: Role::Auditor });
+        }
+        let (first, first_actor, now) = (store.clone(), actor.clone(), clock.now());
+        let vault = vault_entry::open_or_create(&store, home, now, move |c, vault| {
+            sign_heads(&first, vault);
+            audit::append(c, now, &first_actor, Act::HomeCreate, "", json!({}))?;
+            Ok::<_, OpsError>(())
+        })?;
+        sign_heads(&store, &vault);
+        Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
+    }
+
+    /// As an operator where that can be, else as an auditor, with the reason why: what the
+    /// console shows. Fails where the store cannot even be read.
+    pub fn open_or_read_only(
+        home: &Home,
+        face: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Option<String>), OpsError> {
+        match Self::open(home, Mode::ReadWrite, face, clock.clone()) {
+            Ok(ctx) => Ok((ctx, None)),
+            Err(refusal) => match Self::open(home, Mode::ReadOnly, face, clock) {
+                Ok(ctx) => Ok((ctx, Some(refusal.to_string()))),
+                // What mends the first mends both.
+                Err(_) => Err(refusal),
+            },
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Refuses `act` to an auditor.
+    pub fn require_operator(&self, act: Act) -> Result<(), OpsError> {
+        match self.role {
+            Role::Operator => Ok(()),
+            Role::Auditor => Err(OpsError::ReadOnly { act, what: "session" }),
+        }
+    }
+
+    /// Does one act on `object`: checks the role, runs `job` in one transaction and, where it is
+    /// refused, records the attempt.
+    pub(super) fn perform<T: Send + 'static>(
+        &self,
+        act: Act,
+        object: &str,
+        job: impl FnOnce(&Deed<'_>) -> Result<T, OpsError> + Send + 'static,
+    ) -> Result<T, OpsError> {
+        self.require_operator(act)?;
+        let (actor, now) = (self.actor.clone(), self.now());
+        let done = self.store.write(move |c: &Transaction<'_>| job(&Deed { c, act, actor, now }));
+        if let Err(refusal) = &done {
+            self.record_refusal(act, object, refusal);
+        }
+        done
+    }
+
+    /// Checks what was asked for before any transaction, and records where it is refused.
+    pub(super) fn check<T>(
+        &self,
+        act: Act,
+        object: &str,
+        check: impl FnOnce() -> Result<T, OpsError>,
+    ) -> Result<T, OpsError> {
+        self.require_operator(act)?;
+        check().inspect_err(|refusal| self.record_refusal(act, object, refusal))
+    }
+
+    /// In a transaction of its own. Never masks the refusal itself, and says nothing of faults
+    /// of the store, which could not record them.
+    fn record_refusal(&self, act: Act, object: &str, refusal: &OpsError) {
+        let kind = match refusal {
+            OpsError::NotFound(_) => "not_found",
+            OpsError::Conflict(_) => "conflict",
+            OpsError::Invalid(_) => "invalid",
+            OpsError::ReadOnly { .. } | OpsError::Store(_) | OpsError::Vault(_) => return,
+        };
+        let detail = json!({ "act": act.as_str(), "kind": kind, "reason": refusal.to_string() });
+        let (actor, object, now) = (self.actor.clone(), object.to_owned(), self.now());
+        let written = self.store.write(move |c| {
+            audit::append(c, now, &actor, Act::Refused, &object, detail)?;
+            Ok::<_, StoreError>(())
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "a refused attempt could not be recorded");
+        }
+    }
+}
+
+/// An act while it is being done: its transaction, and its record.
+pub(super) struct Deed<'a> {
+    pub c: &'a Transaction<'a>,
+    pub now: Timestamp,
+    pub actor: String,
+    act: Act,
+}
+
+impl Deed<'_> {
+    /// Records that the act was done to `object`.
+    pub fn record(&self, object: &str, detail: Value) -> Result<(), OpsError> {
+        audit::append(self.c, self.now, &self.actor, self.act, object, detail)?;
+        Ok(())
+    }
+}
+
+/// Has the head of the audit chain signed in every commit from now on.
+fn sign_heads(store: &Store, vault: &Vault) {
+    let signer = vault.audit_signer().clone();
+    store.set_before_commit(Arc::new(move |c| audit::sign_head(c, |head| signer.sign(head))));
+}
+
+/// `<face>:<user>`: the user's name as the environment has it, else its number.
+fn actor_of_process(face: &str) -> String {
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|variable| std::env::var(variable).ok())
+        .find(|name| !name.trim().is_empty());
+    actor(face, user, rustix::process::getuid().as_raw())
+}
+
+fn actor(face: &str, user: Option<String>, uid: u32) -> String {
+    let user = user.unwrap_or_else(|| format!("uid {uid}"));
+    visible(&format!("{face}:{}", user.trim())).chars().take(LONGEST_ACTOR).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Every act of an operator: check the role, do it, write its audit record, all in one transaction.
+//!
+//! Both faces, and nothing else, call these. An act that is refused changes nothing; where an
+//! operator attempted it, the attempt itself becomes a `refused` record.
+
+pub mod api_key;
+pub mod audit;
+#[cfg(test)]
+mod bench;
+mod context;
+pub mod event;
+pub mod policy;
+pub mod scope;
+pub mod usage;
+
+pub use context::{Ctx, Role};
+
+use crate::{domain::act::Act, store::StoreError};
+
+/// Why an act was not done. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    #[error("{act} is refused: this {what} is read-only; open it as an operator")]
+    ReadOnly { act: Act, what: &'static str },
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Conflict(String),
+    /// What was given is wrong: what, why, and what would be right.
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] crate::vault::VaultError),
+}
+
+/// The longest reason that can be given for an act, in characters.
+pub const LONGEST_REASON: usize = 200;
+
+/// A reason as it is recorded: without space at its ends, and no longer than [`LONGEST_REASON`].
+fn reason(text: &str) -> Result<String, OpsError> {
+    let text = text.trim();
+    let found = text.chars().count();
+    if found > LONGEST_REASON {
+        return Err(OpsError::Invalid(format!(
+            "a reason has at most {LONGEST_REASON} characters; this one has {found}"
+        )));
+    }
+    Ok(text.to_owned())
+}

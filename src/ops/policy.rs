@@ -1,0 +1,188 @@
+//! Acts on policies, and what may be asked of one before it is saved.
+
+use serde_json::json;
+
+use super::{Ctx, OpsError, context::Deed, reason, scope};
+use crate::domain::{
+    act::Act,
+    name::PolicyName,
+    policy::{BadPolicy, Fault, Policy, Revision},
+    scope::Catalogue,
+};
+use crate::store;
+
+mod simulate;
+
+pub use simulate::{Simulated, SimulatedRequest, read_requests, recorded, simulate};
+
+/// The document must be under a name that no policy has. Scopes that the catalogue does not have
+/// are refused (`Invalid`). A name that was deleted goes on counting its revisions.
+pub fn create(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsError> {
+    save(ctx, Act::PolicyCreate, policy, reason, |policy, newest| match newest {
+        None => Ok(()),
+        Some(_) => Err(OpsError::Conflict(format!(
+            "there is a policy `{0}` already; `portcullis policy apply` saves a new revision of it",
+            policy.name
+        ))),
+    })
+}
+
+/// New, or a new revision. A document equal to the newest revision changes nothing and returns that revision.
+pub fn apply(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsError> {
+    save(ctx, Act::PolicyApply, policy, reason, |_, _| Ok(()))
+}
+
+/// As `apply`, but only if `expected` is still the newest revision: what an editor that was open for a while uses.
+pub fn apply_over(ctx: &Ctx, policy: Policy, expected: u32, reason: &str) -> Result<Revision, OpsError> {
+    save(ctx, Act::PolicyApply, policy, reason, move |policy, newest| match newest {
+        None => Err(missing(&policy.name)),
+        Some(newest) if newest.revision != expected => Err(OpsError::Conflict(format!(
+            "policy `{}` was changed meanwhile: {} saved revision {}, and this edit began at {expected}; look at \
+             the difference and edit again",
+            policy.name, newest.author, newest.revision
+        ))),
+        Some(_) => Ok(()),
+    })
+}
+
+/// Saves revision `to` again as the newest. A conflict where it is the newest, or says the same.
+pub fn rollback(ctx: &Ctx, name: &PolicyName, to: u32, why: &str) -> Result<Revision, OpsError> {
+    let why = ctx.check(Act::PolicyRollback, name.as_str(), || reason(why))?;
+    let name = name.clone();
+    ctx.perform(Act::PolicyRollback, &name.to_string(), move |deed| {
+        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(&name))?;
+        let Some(wanted) = store::policy::revision(deed.c, &name, to)? else {
+            return Err(OpsError::NotFound(format!(
+                "policy `{name}` has no revision {to}; `portcullis policy history {name}` shows those there are"
+            )));
+        };
+        if wanted.policy == newest.policy {
+            return Err(OpsError::Conflict(format!(
+                "policy `{name}` is as revision {to} says already (it is at revision {})",
+                newest.revision
+            )));
+        }
+        scope::require_known(&store::scope::catalogue(deed.c)?, &wanted.policy.scopes)?;
+        write(deed, wanted.policy, why, json!({ "to": to }))
+    })
+}
+
+/// Refused while credentials are under it, and always for `default`. Its revisions are kept.
+pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
+    let name = name.clone();
+    ctx.perform(Act::PolicyDelete, &name.to_string(), move |deed| {
+        if name == PolicyName::default() {
+            return Err(OpsError::Conflict(format!(
+                "the policy `{name}` cannot be deleted; edit it instead"
+            )));
+        }
+        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(&name))?;
+        let policies = store::policy::list(deed.c)?;
+        let under = policies.iter().find(|(revision, _)| revision.policy.name == name).map_or(0, |(_, n)| *n);
+        if under > 0 {
+            return Err(OpsError::Conflict(format!(
+                "{under} credential{} under policy `{name}`; revoke and purge them first \
+                 (`portcullis key list --filter policy:{name}`)",
+                if under == 1 { " is" } else { "s are" }
+            )));
+        }
+        store::policy::delete(deed.c, &name)?;
+        deed.record(name.as_str(), json!({ "revision": newest.revision }))
+    })
+}
+
+pub fn show(ctx: &Ctx, name: &PolicyName) -> Result<Revision, OpsError> {
+    ctx.store.read(|c| store::policy::find(c, name)?.ok_or_else(|| missing(name)))
+}
+
+/// The newest revision of every policy, by name, with the number of credentials under it.
+pub fn list(ctx: &Ctx) -> Result<Vec<(Revision, u64)>, OpsError> {
+    ctx.store.read(|c| Ok(store::policy::list(c)?))
+}
+
+/// All revisions, newest first; those of a deleted policy as well.
+pub fn history(ctx: &Ctx, name: &PolicyName) -> Result<Vec<Revision>, OpsError> {
+    let history = ctx.store.read(|c| store::policy::history(c, name))?;
+    if history.is_empty() { Err(missing(name)) } else { Ok(history) }
+}
+
+/// The newest document as it would be applied again.
+pub fn export(ctx: &Ctx, name: &PolicyName) -> Result<String, OpsError> {
+    Ok(show(ctx, name)?.policy.to_json())
+}
+
+/// Judges a document without saving it: the policy with its warnings, or everything that is wrong
+/// with it, scopes that the catalogue does not have included. The outer error: it could not be judged.
+pub fn check(ctx: &Ctx, text: &str) -> Result<Result<(Policy, Vec<Fault>), BadPolicy>, OpsError> {
+    let policy = match Policy::from_json(text) {
+        Ok(policy) => policy,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let faults = unknown_scopes(&scope::list(ctx)?, &policy);
+    if !faults.is_empty() {
+        return Ok(Err(BadPolicy { faults }));
+    }
+    let warnings = policy.warnings();
+    Ok(Ok((policy, warnings)))
+}
+
+fn unknown_scopes(catalogue: &Catalogue, policy: &Policy) -> Vec<Fault> {
+    let unknown = policy.scopes.iter().enumerate().filter(|(_, name)| catalogue.get(name).is_none());
+    unknown
+        .map(|(index, name)| Fault {
+            path: format!("scopes[{index}]"),
+            message: scope::describe_unknown(catalogue, name),
+        })
+        .collect()
+}
+
+/// Saves `policy` where `allows` does not object to the newest revision.
+fn save(
+    ctx: &Ctx,
+    act: Act,
+    policy: Policy,
+    why: &str,
+    allows: impl FnOnce(&Policy, Option<&Revision>) -> Result<(), OpsError> + Send + 'static,
+) -> Result<Revision, OpsError> {
+    let object = policy.name.to_string();
+    let why = ctx.check(act, &object, || reason(why))?;
+    ctx.perform(act, &object, move |deed| {
+        let newest = store::policy::find(deed.c, &policy.name)?;
+        allows(&policy, newest.as_ref())?;
+        let faults = unknown_scopes(&store::scope::catalogue(deed.c)?, &policy);
+        if !faults.is_empty() {
+            return Err(OpsError::Invalid(BadPolicy { faults }.to_string()));
+        }
+        match newest {
+            Some(newest) if newest.policy == policy => Ok(newest),
+            _ => write(deed, policy, why, json!({})),
+        }
+    })
+}
+
+/// Writes the next revision and makes it the newest. `detail` is added to what is recorded.
+fn write(
+    deed: &Deed<'_>,
+    policy: Policy,
+    reason: String,
+    mut detail: serde_json::Value,
+) -> Result<Revision, OpsError> {
+    let name = policy.name.clone();
+    let next = store::policy::next_revision(deed.c, &name)?;
+    let revision =
+        Revision { policy, revision: next, author: deed.actor.clone(), reason, saved_at: deed.now };
+    store::policy::insert(deed.c, &revision)?;
+    if let Some(detail) = detail.as_object_mut() {
+        detail.insert("revision".into(), revision.revision.into());
+        detail.insert("reason".into(), revision.reason.as_str().into());
+    }
+    deed.record(name.as_str(), detail)?;
+    Ok(revision)
+}
+
+fn missing(name: &PolicyName) -> OpsError {
+    OpsError::NotFound(format!("there is no policy `{name}`; `portcullis policy list` shows those there are"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Acts on the scope catalogue.
+
+use serde_json::json;
+
+use super::{Ctx, OpsError, context::Deed};
+use crate::domain::{
+    act::Act,
+    filter::{Filter, Term, Test},
+    name::ScopeName,
+    scope::{Catalogue, Scope},
+    text::visible,
+};
+use crate::store::{
+    self,
+    api_key::{Query, Sort},
+};
+
+/// The scope that covers every endpoint. It cannot be changed.
+const EVERYTHING: &str = "mcp:*";
+const LONGEST_DESCRIPTION: usize = 200;
+const MOST_PATTERNS: usize = 100;
+
+pub fn list(ctx: &Ctx) -> Result<Catalogue, OpsError> {
+    ctx.store.read(|c| Ok(store::scope::catalogue(c)?))
+}
+
+/// Adds a scope, or changes what one covers; with an equal one there already nothing is written.
+pub fn set(ctx: &Ctx, scope: Scope) -> Result<(), OpsError> {
+    let object = scope.name.to_string();
+    ctx.check(Act::ScopeSet, &object, || check(&scope))?;
+    ctx.perform(Act::ScopeSet, &object, move |deed| {
+        if store::scope::catalogue(deed.c)?.get(&scope.name) == Some(&scope) {
+            return Ok(());
+        }
+        store::scope::upsert(deed.c, &scope)?;
+        deed.record(scope.name.as_str(), json!({ "endpoints": scope.endpoints }))
+    })
+}
+
+/// Refused while a credential or policy uses it, and always for `mcp:*`.
+pub fn remove(ctx: &Ctx, name: &ScopeName) -> Result<(), OpsError> {
+    let name = name.clone();
+    ctx.perform(Act::ScopeRemove, &name.to_string(), move |deed| {
+        if name.as_str() == EVERYTHING {
+            return Err(OpsError::Conflict(format!("the scope `{EVERYTHING}` cannot be removed")));
+        }
+        if store::scope::catalogue(deed.c)?.get(&name).is_none() {
+            return Err(OpsError::NotFound(format!(
+                "there is no scope `{name}`; `portcullis scope list` shows those there are"
+            )));
+        }
+        refuse_while_used(deed, &name)?;
+        store::scope::delete(deed.c, &name)?;
+        deed.record(name.as_str(), json!({}))
+    })
+}
+
+/// Refuses scopes that the catalogue does not have, and names the nearest that it has.
+pub(super) fn require_known(catalogue: &Catalogue, scopes: &[ScopeName]) -> Result<(), OpsError> {
+    let unknown: Vec<_> = scopes
+        .iter()
+        .filter(|name| catalogue.get(name).is_none())
+        .map(|name| describe_unknown(catalogue, name))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(OpsError::Invalid(unknown.join("; "))) }
+}
+
+/// What to say of a scope that the catalogue does not have.
+pub(super) fn describe_unknown(catalogue: &Catalogue, name: &ScopeName) -> String {
+    const NEAR: f64 = 0.75;
+    let nearest = catalogue
+        .iter()
+        .map(|scope| (strsim::jaro_winkler(scope.name.as_str(), name.as_str()), &scope.name))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match nearest {
+        Some((_, nearest)) => format!("there is no scope `{name}`; did you mean `{nearest}`?"),
+        None => format!("there is no scope `{name}`; `portcullis scope list` shows those there are"),
+    }
+}
+
+fn check(scope: &Scope) -> Result<(), OpsError> {
+    if scope.name.as_str() == EVERYTHING {
+        return Err(OpsError::Conflict(format!(
+            "the scope `{EVERYTHING}` covers everything and cannot be changed"
+        )));
+    }
+    if scope.endpoints.is_empty() || scope.endpoints.len() > MOST_PATTERNS {
+        return Err(OpsError::Invalid(format!(
+            "a scope covers between 1 and {MOST_PATTERNS} endpoint patterns, such as tools/call/*"
+        )));
+    }
+    let description = scope.description.as_str();
+    if description.chars().count() > LONGEST_DESCRIPTION || visible(description) != description {
+        return Err(OpsError::Invalid(format!(
+            "a scope's description has at most {LONGEST_DESCRIPTION} characters, all of them visible"
+        )));
+    }
+    Ok(())
+}
+
+/// Keys that have ended use nothing.
+fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> {
+    const SHOWN: u32 = 3;
+    let term =
+        |negated, field, value: &str| Term { negated, test: Test::Field { field, value: value.into() } };
+    let q = Query {
+        filter: Filter {
+            terms: vec![
+                term(false, "scope", name.as_str()),
+                term(true, "state", "revoked"),
+                term(true, "state", "expired"),
+            ],
+        },
+        sort: Sort::Created,
+        descending: true,
+        now: deed.now,
+    };
+    let keys = store::api_key::count(deed.c, &q)?;
+    let mut users: Vec<_> =
+        store::api_key::window(deed.c, &q, 0, SHOWN)?.iter().map(|key| format!("key {}", key.id)).collect();
+    if keys > u64::from(SHOWN) {
+        users.push(format!("{} more keys", keys - u64::from(SHOWN)));
+    }
+    let policies = store::policy::list(deed.c)?;
+    let policies = policies.iter().map(|(revision, _)| &revision.policy).filter(|p| p.scopes.contains(name));
+    users.extend(policies.map(|policy| format!("policy `{}`", policy.name)));
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(OpsError::Conflict(format!("the scope `{name}` is in use by {}", users.join(", "))))
+}
+
+#[cfg(test)]
+mod tests;
