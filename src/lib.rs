@@ -10,9 +10,11 @@
 //! - [`vault`]: the master key, and everything sealed under it.
 //! - [`store`]: SQLite, one file a noun, and the change feed.
 //! - [`ops`]: every act of an operator, each with its audit record. The only writer of objects.
+//! - [`engine`]: the hot path: snapshot, authenticate, decide, meter, lock out.
 #![forbid(unsafe_code)]
 
 pub mod domain;
+pub mod engine;
 pub mod ops;
 pub mod store;
 pub mod vault;

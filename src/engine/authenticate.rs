@@ -1,0 +1,103 @@
+//! Judges a credential: its form, its proof, its state, lock-out.
+//!
+//! An unknown id costs what a known one costs: the same HMAC and the same comparisons, against an entry that nothing
+//! matches. State is looked at only after the secret has proved right, so that a stranger learns nothing of it.
+
+use super::{
+    Engine, Presented,
+    lockout::{Pair, Standing},
+    snapshot::KeyEntry,
+};
+use crate::domain::{
+    api_key::{KeyState, PresentedKey, SecretDigest},
+    clock::Timestamp,
+    decision::{CredentialId, Principal, Reason},
+};
+use std::{hint::black_box, net::IpAddr};
+
+/// What the secret of an unknown id is compared with. No secret digests to it in practice, and a match would not count.
+const NOBODY: SecretDigest = SecretDigest::from_bytes([0; 32]);
+
+impl Engine {
+    /// Judges the credential: its form, its proof, its state, lock-out. Costs the same whatever the outcome.
+    pub fn authenticate(
+        &self,
+        presented: &Presented,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Principal, Reason> {
+        match presented {
+            Presented::Nothing => Err(Reason::MissingCredential),
+            Presented::Malformed(_) => Err(Reason::Malformed),
+            Presented::ApiKey(key) => self.authenticate_key(key, address, now),
+        }
+    }
+
+    fn authenticate_key(
+        &self,
+        presented: &PresentedKey,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Principal, Reason> {
+        let pair = Pair::new(presented.id, address);
+        let standing = self.lockouts.standing(&pair, now);
+        let (outcome, is_known) = self.snapshot.with(presented.id, |entry| {
+            // The entry's memory arrives while the HMAC is computed.
+            black_box(entry.map(KeyEntry::touch));
+            let digest = self.pepper.digest(&presented.secret);
+            (prove(entry, presented, &digest, now), entry.is_some())
+        });
+        if matches!(standing, Standing::Locked { .. }) {
+            return Err(Reason::LockedOut);
+        }
+        match outcome {
+            Ok(_) if standing == Standing::Suspect => self.lockouts.succeed(&pair),
+            Err(Reason::UnknownCredential | Reason::BadSecret) => {
+                if let Some(until) = self.lockouts.fail(&pair, now) {
+                    self.record_lockout(presented, address, is_known, now, until);
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    fn record_lockout(
+        &self,
+        presented: &PresentedKey,
+        address: Option<IpAddr>,
+        is_known: bool,
+        now: Timestamp,
+        until: Timestamp,
+    ) {
+        let credential = is_known.then_some(CredentialId::ApiKey(presented.id));
+        self.meter.lockout_started(credential, address, now, until);
+        self.flusher.wake();
+    }
+}
+
+/// Whether the secret is that of the key, and then whether the key may be used.
+pub(super) fn prove(
+    entry: Option<&KeyEntry>,
+    presented: &PresentedKey,
+    digest: &SecretDigest,
+    now: Timestamp,
+) -> Result<Principal, Reason> {
+    let Some(entry) = entry else {
+        black_box(NOBODY.matches(digest) | NOBODY.matches(digest));
+        return Err(Reason::UnknownCredential);
+    };
+    if !entry.is_proved_by(digest, now) {
+        return Err(Reason::BadSecret);
+    }
+    // The right secret under another environment: there is no such key there.
+    if presented.environment.is_some_and(|environment| environment != entry.environment) {
+        return Err(Reason::UnknownCredential);
+    }
+    match entry.state(now) {
+        KeyState::Revoked => Err(Reason::Revoked),
+        KeyState::Expired => Err(Reason::Expired),
+        KeyState::Disabled => Err(Reason::Disabled),
+        KeyState::Active => entry.principal(presented.id).ok_or(Reason::Unavailable),
+    }
+}

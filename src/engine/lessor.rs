@@ -1,0 +1,266 @@
+//! The lessor: one thread that takes leases from the ledger and gives back what was not used of them.
+
+use super::{
+    lock,
+    quota::{Account, Accounts, Held, Refusal, Unavailable, Waiting},
+};
+use crate::domain::{
+    clock::{Clock, Timestamp},
+    decision::CredentialId,
+    policy::RateLimits,
+    quota::{Charge, Window},
+};
+use crate::store::{Store, StoreError, quota};
+use rusqlite::Connection;
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+/// No lease is larger, so that what a crash loses stays small.
+const LARGEST_LEASE: u32 = 256;
+/// A lease takes at most one of so many parts of what remains: towards the limit it is a single request.
+const PARTS: u32 = 8;
+/// How many leases are kept for giving back while the ledger cannot be written. More are forfeited, which under-admits.
+const MOST_UNRETURNED: usize = 100_000;
+/// How long after a failure to give back it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long the lessor sleeps at least where nobody asks.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+
+/// What the lessor is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Requests of this account wait for a lease.
+    Ask(CredentialId),
+    /// Give everything back and end.
+    Stop,
+}
+
+/// The thread's own state.
+pub(super) struct Lessor {
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) inbox: Receiver<Message>,
+    /// When what an account remembers ends, soonest first.
+    reminders: Reminders,
+    unreturned: Vec<Return>,
+}
+
+type Reminders = BinaryHeap<Reverse<(Timestamp, CredentialId)>>;
+
+/// What is to be given back.
+#[derive(Clone, Debug)]
+struct Return {
+    credential: CredentialId,
+    held: Held,
+}
+
+/// A lease wanted: for how many requests at least, so that those who wait go on at once.
+#[derive(Clone, Debug)]
+struct Want {
+    credential: CredentialId,
+    limits: RateLimits,
+    waiters: u32,
+}
+
+/// What the ledger said to one [`Want`].
+enum Answer {
+    Granted(Held),
+    Refused(Refusal),
+}
+
+impl Lessor {
+    pub(super) fn new(
+        accounts: Arc<Accounts>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        inbox: Receiver<Message>,
+    ) -> Self {
+        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new(), unreturned: Vec::new() }
+    }
+
+    /// Serves asks until it is told to stop. Asleep while nobody asks and no lease is about to end.
+    pub(super) fn run(mut self) -> Result<(), StoreError> {
+        loop {
+            let first = match self.next() {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
+            };
+            let mut asks = Vec::new();
+            let mut is_over = false;
+            for message in first.into_iter().chain(self.inbox.try_iter()) {
+                match message {
+                    Message::Ask(credential) => asks.push(credential),
+                    Message::Stop => is_over = true,
+                }
+            }
+            if is_over {
+                return self.close();
+            }
+            self.collect_ended();
+            self.serve(&asks);
+        }
+    }
+
+    fn next(&self) -> Result<Message, RecvTimeoutError> {
+        let until_end = self.reminders.peek().map(|Reverse((ends, _))| ends.since(self.clock.now()));
+        let until_retry = (!self.unreturned.is_empty()).then_some(RETRY);
+        match until_end.map(|wait| wait.max(SHORTEST_SLEEP)).into_iter().chain(until_retry).min() {
+            Some(wait) => self.inbox.recv_timeout(wait),
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Takes what is left of the leases that have ended.
+    fn collect_ended(&mut self) {
+        let now = self.clock.now();
+        while let Some(&Reverse((ends, credential))) = self.reminders.peek()
+            && ends <= now
+        {
+            self.reminders.pop();
+            let mut shard = lock(self.accounts.shard(credential));
+            let Some(account) = shard.get_mut(&credential) else { continue };
+            if account.reminder == Some(ends) {
+                account.reminder = None;
+            }
+            if let Some(held) = account.held.take_if(|held| held.ends <= now) {
+                self.unreturned.push(Return { credential, held });
+            }
+            if account.is_idle() && account.reminder.is_none() {
+                shard.remove(&credential);
+            }
+        }
+        self.unreturned.retain(|it| it.held.remaining > 0);
+        self.unreturned.truncate(MOST_UNRETURNED);
+    }
+
+    fn serve(&mut self, asks: &[CredentialId]) {
+        let wants: Vec<_> = asks.iter().filter_map(|&credential| self.want(credential)).collect();
+        if wants.is_empty() && self.unreturned.is_empty() {
+            return;
+        }
+        let answers = self.transact(wants.clone());
+        match answers {
+            Ok(answers) => {
+                self.unreturned.clear();
+                for (want, answer) in wants.iter().zip(answers) {
+                    self.settle(want.credential, Ok(answer));
+                }
+            }
+            Err(_) => wants.iter().for_each(|want| self.settle(want.credential, Err(Unavailable))),
+        }
+    }
+
+    /// What an account wants; an old lease of other limits, or one that has ended, goes back first.
+    fn want(&mut self, credential: CredentialId) -> Option<Want> {
+        let mut shard = lock(self.accounts.shard(credential));
+        let account = shard.get_mut(&credential)?;
+        let waiting = account.waiting.as_ref()?;
+        let limits = waiting.limits.clone();
+        let waiters = u32::try_from(waiting.waiters.len()).unwrap_or(u32::MAX);
+        if let Some(held) = account.held.take().filter(|held| held.remaining > 0) {
+            self.unreturned.push(Return { credential, held });
+        }
+        Some(Want { credential, limits, waiters })
+    }
+
+    fn transact(&self, wants: Vec<Want>) -> Result<Vec<Answer>, StoreError> {
+        let returns = self.unreturned.clone();
+        let now = self.clock.now();
+        self.store.write(move |transaction| {
+            give_back(transaction, &returns)?;
+            wants.iter().map(|want| lease(transaction, want, now)).collect::<Result<Vec<_>, StoreError>>()
+        })
+    }
+
+    fn settle(&mut self, credential: CredentialId, answer: Result<Answer, Unavailable>) {
+        let mut shard = lock(self.accounts.shard(credential));
+        let account = shard.entry(credential).or_default();
+        let outcome = match answer {
+            Ok(Answer::Granted(held)) => {
+                remind(&mut self.reminders, account, credential, held.ends);
+                account.refusal = None;
+                account.held = Some(held);
+                Ok(())
+            }
+            Ok(Answer::Refused(refusal)) => {
+                remind(&mut self.reminders, account, credential, refusal.until());
+                account.refusal = Some(refusal);
+                Ok(())
+            }
+            Err(unavailable) => Err(unavailable),
+        };
+        wake(account.waiting.take(), outcome);
+        if account.is_idle() && account.reminder.is_none() {
+            shard.remove(&credential);
+        }
+    }
+
+    /// Gives everything back, and refuses whoever still waits.
+    fn close(mut self) -> Result<(), StoreError> {
+        self.accounts.close();
+        for shard in self.accounts.shards() {
+            for (credential, Account { held, waiting, .. }) in lock(shard).drain() {
+                wake(waiting, Err(Unavailable));
+                if let Some(held) = held.filter(|held| held.remaining > 0) {
+                    self.unreturned.push(Return { credential, held });
+                }
+            }
+        }
+        if self.unreturned.is_empty() {
+            return Ok(());
+        }
+        let returns = std::mem::take(&mut self.unreturned);
+        self.store.write(move |transaction| give_back(transaction, &returns))
+    }
+}
+
+/// Has the account looked at again at `at`, when what it remembers has ended.
+fn remind(reminders: &mut Reminders, account: &mut Account, credential: CredentialId, at: Timestamp) {
+    if account.reminder != Some(at) {
+        account.reminder = Some(at);
+        reminders.push(Reverse((at, credential)));
+    }
+}
+
+fn wake(waiting: Option<Waiting>, outcome: Result<(), Unavailable>) {
+    for waiter in waiting.into_iter().flat_map(|waiting| waiting.waiters) {
+        // Who no longer waits has gone away; the lease stays for the next.
+        let _ = waiter.send(outcome);
+    }
+}
+
+fn give_back(c: &Connection, returns: &[Return]) -> Result<(), StoreError> {
+    returns.iter().try_for_each(|Return { credential, held }| {
+        quota::give_back(c, &credential.to_string(), &held.limits, held.taken_at, held.remaining)
+    })
+}
+
+fn lease(c: &Connection, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
+    let account = want.credential.to_string();
+    let (standings, charge) = quota::peek(c, &account, &want.limits, now)?;
+    if let Charge::Refused { window, limit, retry_after } = charge {
+        return Ok(refused(want, (window, limit, retry_after), now));
+    }
+    let remaining = standings.iter().map(|(_, standing)| standing.remaining).min().unwrap_or(LARGEST_LEASE);
+    let count = (remaining / PARTS).max(want.waiters).clamp(1, LARGEST_LEASE);
+    let lease = quota::lease(c, &account, &want.limits, count, now)?;
+    if let Some(refusal) = lease.refused.filter(|_| lease.granted == 0) {
+        return Ok(refused(want, refusal, now));
+    }
+    let limits = want.limits.clone();
+    Ok(Answer::Granted(Held { limits, remaining: lease.granted, taken_at: lease.at, ends: lease.ends }))
+}
+
+fn refused(want: &Want, refusal: (Window, u32, Duration), now: Timestamp) -> Answer {
+    Answer::Refused(Refusal::new(want.limits.clone(), refusal, now))
+}

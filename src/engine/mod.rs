@@ -1,0 +1,217 @@
+//! The hot path: snapshot, authenticate, decide, meter, lock out.
+//!
+//! Nothing here writes SQLite while a call waits, but for a quota lease that has run out; counters and events are flushed
+//! in batches by a thread of the engine's own. What the engine cannot know it refuses.
+
+mod authenticate;
+mod explain;
+mod flush;
+mod lessor;
+mod lockout;
+mod meter;
+mod quota;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use explain::{Explained, explain};
+pub use snapshot::Watch;
+
+use crate::domain::{
+    api_key::{BadKey, KeyState, Pepper, PresentedKey},
+    clock::{Clock, Timestamp},
+    decision::{self, CredentialId, Decision, Principal, Reason, Request},
+    endpoint::Endpoint,
+    quota::Charge,
+    usage::Outcome,
+};
+use crate::store::{Store, StoreError, feed::Feed};
+use crate::vault::Vault;
+use flush::Flusher;
+use lessor::{Lessor, Message};
+use lockout::Lockouts;
+use meter::Meter;
+use quota::{Accounts, Quota};
+use snapshot::Snapshot;
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+/// What a call came with, before it is judged.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    Nothing,
+    Malformed(BadKey),
+    ApiKey(PresentedKey),
+}
+
+/// A decision, and what became of the charge it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    pub decision: Decision,
+    /// `None` where the quota was not asked: something else had already denied, or the call costs nothing.
+    pub charge: Option<Charge>,
+}
+
+/// One call as it was seen, for the counters.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// The credential that was presented, whether it proved itself or not.
+    pub credential: Option<CredentialId>,
+    /// Whom it speaks for; `None` where it did not prove itself.
+    pub subject: Option<&'a str>,
+    pub endpoint: &'a str,
+    pub address: Option<IpAddr>,
+    pub outcome: Outcome,
+    pub request_id: &'a str,
+    pub at: Timestamp,
+}
+
+/// Shared by all threads of a process.
+pub struct Engine {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    pepper: Pepper,
+    snapshot: Snapshot,
+    lockouts: Lockouts,
+    quota: Quota,
+    meter: Arc<Meter>,
+    flusher: Flusher,
+    lessor: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    lessor_inbox: mpsc::Sender<Message>,
+}
+
+impl Engine {
+    /// Loads the snapshot and starts the flusher (every 250 ms while there is something to flush) and the lessor of quota.
+    pub fn start(store: Store, vault: &Vault, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        let snapshot = Snapshot::load(&mut Feed::new(&store)?)?;
+        let meter = Arc::<Meter>::default();
+        let flusher = Flusher::start(store.clone(), Arc::clone(&meter), Arc::clone(&clock))?;
+        let accounts = Arc::new(Accounts::new());
+        let (lessor_inbox, inbox) = mpsc::channel();
+        let lessor = Lessor::new(Arc::clone(&accounts), store.clone(), Arc::clone(&clock), inbox);
+        let lessor = spawn("lessor", move || lessor.run())?;
+        Ok(Arc::new(Self {
+            store,
+            clock,
+            pepper: vault.pepper().clone(),
+            snapshot,
+            lockouts: Lockouts::new(),
+            quota: Quota::new(accounts, lessor_inbox.clone()),
+            meter,
+            flusher,
+            lessor: Mutex::new(Some(lessor)),
+            lessor_inbox,
+        }))
+    }
+
+    /// A view of the change feed for the calling thread.
+    pub fn watch(&self) -> Result<Watch, StoreError> {
+        Ok(Watch::new(Feed::new(&self.store)?))
+    }
+
+    /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is
+    /// judged; one call serves all requests that had begun by then. An error means 503, as long as the store cannot be
+    /// read or the flusher cannot write.
+    pub fn refresh(&self, watch: &mut Watch) -> Result<(), StoreError> {
+        self.flusher.check()?;
+        self.snapshot.follow(watch)
+    }
+
+    /// The whole decision for a principal; charges the quota. Waits only where a lease has run out, and at most two
+    /// seconds; a ledger that does not answer by then denies as `unavailable`.
+    pub async fn decide(&self, principal: &Principal, request: &Request) -> Decided {
+        let limits = &principal.policy.policy.rate_limits;
+        let mut charge = None;
+        let mut must_wait = false;
+        let decision = decision::decide(principal, request, || {
+            charge = self.quota.try_charge(principal.credential, limits, request.at);
+            must_wait = charge.is_none();
+            charge.clone().unwrap_or(Charge::Granted)
+        });
+        if !must_wait {
+            return Decided { decision, charge };
+        }
+        let Ok(charge) = self.quota.charge(principal.credential, limits, request.at).await else {
+            return Decided { decision: Decision::deny(Reason::Unavailable), charge: None };
+        };
+        let decision = decision::decide(principal, request, || charge.clone());
+        Decided { decision, charge: Some(charge) }
+    }
+
+    /// Whether a principal admitted earlier would still authenticate: for open streams.
+    pub fn still_valid(&self, principal: &Principal, now: Timestamp) -> bool {
+        let CredentialId::ApiKey(id) = principal.credential;
+        self.snapshot.with(id, |entry| entry.is_some_and(|entry| entry.state(now) == KeyState::Active))
+    }
+
+    /// Every scope that would suffice for `endpoint`: for the challenge of a 403.
+    pub fn sufficient_scopes(&self, endpoint: &Endpoint) -> Vec<String> {
+        self.snapshot.catalogue().sufficient(endpoint).iter().map(ToString::to_string).collect()
+    }
+
+    /// Counts an outcome and, where it is a denial, records an event. An id that no key has is not told apart from others
+    /// of its kind: a stranger must not fill the tables.
+    pub fn record(&self, seen: &Seen<'_>) {
+        let is_known = |&CredentialId::ApiKey(id): &CredentialId| self.snapshot.with(id, |e| e.is_some());
+        let credential = match seen.subject {
+            Some(_) => seen.credential,
+            None => seen.credential.filter(is_known),
+        };
+        self.meter.record(seen, credential);
+        self.flusher.wake();
+    }
+
+    /// Flushes, gives unused leases back, stops the threads. Idempotent.
+    pub fn stop(&self) -> Result<(), StoreError> {
+        let lessor = lock(&self.lessor).take();
+        let returned = lessor.map_or(Ok(()), |thread| {
+            // Where the thread has ended there is nobody to tell.
+            let _ = self.lessor_inbox.send(Message::Stop);
+            thread.join().unwrap_or(Err(StoreError::Panicked))
+        });
+        self.flusher.stop().and(returned)
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Totals since the start of the process, for `/metrics`.
+    pub fn totals(&self) -> Vec<(Outcome, u64)> {
+        self.meter.totals()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::error!(%error, "the last counters, events or leases could not be written");
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Engine(…)")
+    }
+}
+
+/// Locks, whatever became of a thread that held the lock: every critical section here leaves its data whole.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a thread of the engine's own.
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StoreError> {
+    std::thread::Builder::new()
+        .name(format!("engine {name}"))
+        .spawn(work)
+        .map_err(|error| StoreError::Home(format!("cannot start the {name} of the engine: {error}")))
+}

@@ -1,0 +1,390 @@
+//! Every key in memory, ready to be judged, and how that picture follows the store.
+//!
+//! Readers take no lock. Keys with the same scopes under the same policy share one [`Access`], behind a slot that is
+//! exchanged when the policy or the catalogue changes, so that such a change touches no key. A policy that is missing
+//! or cannot be compiled leaves the slot empty, and an empty slot denies.
+
+use super::lock;
+use crate::domain::{
+    api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest},
+    clock::Timestamp,
+    decision::{CredentialId, Principal},
+    endpoint::EndpointSet,
+    name::{PolicyName, ScopeName, Subject},
+    policy::CompiledPolicy,
+    scope::Catalogue,
+};
+use crate::store::{
+    StoreError, api_key,
+    feed::{Change, Feed},
+    policy, scope,
+};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rusqlite::Connection;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// What a set of scopes may reach under a policy.
+#[derive(Debug)]
+struct Access {
+    scopes: Arc<[ScopeName]>,
+    covered: Arc<EndpointSet>,
+    policy: Arc<CompiledPolicy>,
+}
+
+/// Where keys find their [`Access`]; empty while there is none.
+#[derive(Debug)]
+struct AccessSlot(ArcSwapOption<Access>);
+
+/// The secret before the last rotation.
+#[derive(Clone, Debug)]
+struct Previous {
+    digest: SecretDigest,
+    until: Timestamp,
+}
+
+/// One key: what judging it needs and no more, since there may be a million.
+#[derive(Clone, Debug)]
+pub(super) struct KeyEntry {
+    digest: SecretDigest,
+    pub(super) environment: Environment,
+    disabled: bool,
+    revoked: bool,
+    expires_at: Option<Timestamp>,
+    previous: Option<Box<Previous>>,
+    pub(super) subject: Subject,
+    slot: Arc<AccessSlot>,
+}
+
+impl KeyEntry {
+    fn new(key: ApiKey, slot: Arc<AccessSlot>) -> Self {
+        let previous = match (key.previous_digest, key.previous_until) {
+            (Some(digest), Some(until)) => Some(Box::new(Previous { digest, until })),
+            _ => None,
+        };
+        Self {
+            digest: key.digest,
+            environment: key.environment,
+            disabled: key.disabled,
+            revoked: key.revoked_at.is_some(),
+            expires_at: key.expires_at,
+            previous,
+            subject: key.subject,
+            slot,
+        }
+    }
+
+    /// Revoked beats expired beats disabled, as in [`ApiKey::state`].
+    pub(super) fn state(&self, now: Timestamp) -> KeyState {
+        if self.revoked {
+            return KeyState::Revoked;
+        }
+        if self.expires_at.is_some_and(|expires| expires <= now) {
+            return KeyState::Expired;
+        }
+        if self.disabled { KeyState::Disabled } else { KeyState::Active }
+    }
+
+    /// Whether `presented` is the secret of this key at `now`. Compares with both digests whatever the first comparison
+    /// said; where there is no previous one, with the current one again.
+    pub(super) fn is_proved_by(&self, presented: &SecretDigest, now: Timestamp) -> bool {
+        let (previous, until) = match &self.previous {
+            Some(previous) => (&previous.digest, previous.until),
+            None => (&self.digest, Timestamp::from_millis(i64::MIN)),
+        };
+        let is_current = self.digest.matches(presented);
+        let is_previous = previous.matches(presented);
+        is_current | (is_previous & (now < until))
+    }
+
+    /// Looks at the far end of what [`Self::principal`] will need, so that it is on its way from memory.
+    pub(super) fn touch(&self) -> usize {
+        self.subject.as_str().as_bytes().first().map_or(0, |&byte| byte.into())
+    }
+
+    /// `None` where the key's policy is missing or cannot be compiled.
+    pub(super) fn principal(&self, id: KeyId) -> Option<Principal> {
+        let access = self.slot.0.load();
+        let access = access.as_ref()?;
+        Some(Principal {
+            credential: CredentialId::ApiKey(id),
+            subject: self.subject.clone(),
+            scopes: Arc::clone(&access.scopes),
+            covered: Arc::clone(&access.covered),
+            policy: Arc::clone(&access.policy),
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+/// One thread's view of the change feed.
+pub struct Watch {
+    feed: Feed,
+    /// Set until everything this feed has announced is applied.
+    behind: bool,
+}
+
+impl Watch {
+    /// Behind at first: the snapshot may be older than the feed.
+    pub(super) fn new(feed: Feed) -> Self {
+        Self { feed, behind: true }
+    }
+}
+
+/// Every key in memory.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    keys: papaya::HashMap<KeyId, KeyEntry>,
+    catalogue: ArcSwap<Catalogue>,
+    applied: Mutex<Applied>,
+    /// Set while the last attempt to catch up has failed: nobody may rely on the snapshot then.
+    stale: AtomicBool,
+}
+
+/// What was read so far, and from where on to read.
+#[derive(Debug, Default)]
+struct Applied {
+    position: i64,
+    policies: HashMap<PolicyName, PolicyAccess>,
+}
+
+/// A policy and the slots of those under it.
+#[derive(Debug, Default)]
+struct PolicyAccess {
+    compiled: Option<Arc<CompiledPolicy>>,
+    slots: HashMap<Box<[ScopeName]>, Arc<AccessSlot>>,
+}
+
+impl Snapshot {
+    /// Knows no key.
+    pub(super) fn empty() -> Self {
+        Self {
+            keys: papaya::HashMap::new(),
+            catalogue: ArcSwap::default(),
+            applied: Mutex::new(Applied::default()),
+            stale: AtomicBool::new(false),
+        }
+    }
+
+    /// Reads every key.
+    pub(super) fn load(feed: &mut Feed) -> Result<Self, StoreError> {
+        let snapshot = Self::empty();
+        {
+            let mut applied = lock(&snapshot.applied);
+            // The position first: what is committed after it is applied a second time, which changes nothing.
+            let position = feed.position()?;
+            feed.read(|c| snapshot.read_all(c, &mut applied))?;
+            applied.position = position;
+        }
+        Ok(snapshot)
+    }
+
+    /// Reads one key, for a single look that is not worth loading a million for.
+    pub(super) fn load_one(c: &Connection, id: KeyId) -> Result<Self, StoreError> {
+        let snapshot = Self::empty();
+        snapshot.catalogue.store(Arc::new(scope::catalogue(c)?));
+        snapshot.read_key(c, &mut lock(&snapshot.applied), id)?;
+        Ok(snapshot)
+    }
+
+    /// Brings the snapshot up to the last commit that `watch` can see.
+    ///
+    /// A thread whose feed has moved waits here until the changes are applied, also where another thread is applying
+    /// them: returning earlier would judge by a picture older than the request.
+    pub(super) fn follow(&self, watch: &mut Watch) -> Result<(), StoreError> {
+        let moved = watch.feed.moved();
+        // A failed look counts as a movement until a later one succeeds in reading.
+        watch.behind |= *moved.as_ref().unwrap_or(&true);
+        moved?;
+        if !watch.behind && !self.stale.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut applied = lock(&self.applied);
+        let outcome = self.catch_up(&mut watch.feed, &mut applied);
+        self.stale.store(outcome.is_err(), Ordering::Release);
+        watch.behind = outcome.is_err();
+        outcome
+    }
+
+    fn catch_up(&self, feed: &mut Feed, applied: &mut Applied) -> Result<(), StoreError> {
+        let (changes, position) = feed.changes(applied.position)?;
+        feed.read(|c| self.apply(c, applied, changes))?;
+        applied.position = position;
+        Ok(())
+    }
+
+    fn apply(&self, c: &Connection, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut keys = HashSet::new();
+        let mut policies = HashSet::new();
+        let mut scopes = false;
+        for change in changes {
+            match change {
+                Change::Key(id) => _ = keys.insert(id),
+                Change::Policy(name) => _ = policies.insert(name),
+                Change::Scopes => scopes = true,
+                Change::All => return self.read_all(c, applied),
+            }
+        }
+        if scopes {
+            self.catalogue.store(Arc::new(scope::catalogue(c)?));
+        }
+        for name in policies {
+            if let Some(known) = applied.policies.get_mut(&name) {
+                known.compiled = compiled(c, &name)?;
+                known.fill(&self.catalogue.load());
+            }
+        }
+        if scopes {
+            applied.policies.values().for_each(|policy| policy.fill(&self.catalogue.load()));
+        }
+        for id in keys {
+            self.read_key(c, applied, id)?;
+        }
+        Ok(())
+    }
+
+    fn read_key(&self, c: &Connection, applied: &mut Applied, id: KeyId) -> Result<(), StoreError> {
+        match api_key::find(c, id)? {
+            Some(key) => {
+                let slot = applied.slot(c, &self.catalogue.load(), &key)?;
+                self.keys.pin().insert(id, KeyEntry::new(key, slot));
+            }
+            None => _ = self.keys.pin().remove(&id),
+        }
+        Ok(())
+    }
+
+    fn read_all(&self, c: &Connection, applied: &mut Applied) -> Result<(), StoreError> {
+        self.catalogue.store(Arc::new(scope::catalogue(c)?));
+        let catalogue = self.catalogue.load();
+        let names: Vec<_> = applied.policies.keys().cloned().collect();
+        for name in names {
+            let policy = compiled(c, &name)?;
+            let known = applied.policies.entry(name).or_default();
+            known.compiled = policy;
+            known.fill(&catalogue);
+        }
+        let pinned = self.keys.pin();
+        let mut seen = HashSet::new();
+        let is_reload = !pinned.is_empty();
+        let mut failure = None;
+        api_key::each(c, |key| {
+            if is_reload {
+                seen.insert(key.id);
+            }
+            match applied.slot(c, &catalogue, &key) {
+                Ok(slot) => _ = pinned.insert(key.id, KeyEntry::new(key, slot)),
+                Err(error) => failure = Some(error),
+            }
+        })?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if is_reload {
+            pinned.retain(|id, _| seen.contains(id));
+        }
+        Ok(())
+    }
+
+    /// Calls `look` with the key's entry, or with `None`.
+    pub(super) fn with<T>(&self, id: KeyId, look: impl FnOnce(Option<&KeyEntry>) -> T) -> T {
+        look(self.keys.pin().get(&id))
+    }
+
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+}
+
+impl Applied {
+    fn slot(
+        &mut self,
+        c: &Connection,
+        catalogue: &Catalogue,
+        key: &ApiKey,
+    ) -> Result<Arc<AccessSlot>, StoreError> {
+        if !self.policies.contains_key(&key.policy) {
+            let compiled = compiled(c, &key.policy)?;
+            let slots = HashMap::new();
+            self.policies.insert(key.policy.clone(), PolicyAccess { compiled, slots });
+        }
+        let policy = self.policies.entry(key.policy.clone()).or_default();
+        Ok(policy.slot(catalogue, &key.scopes))
+    }
+}
+
+impl PolicyAccess {
+    fn slot(&mut self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Arc<AccessSlot> {
+        if let Some(slot) = self.slots.get(scopes) {
+            return Arc::clone(slot);
+        }
+        self.slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        let access = self.access(catalogue, scopes);
+        let slot = Arc::new(AccessSlot(ArcSwapOption::new(access)));
+        self.slots.insert(scopes.into(), Arc::clone(&slot));
+        slot
+    }
+
+    fn fill(&self, catalogue: &Catalogue) {
+        for (scopes, slot) in &self.slots {
+            slot.0.store(self.access(catalogue, scopes));
+        }
+    }
+
+    fn access(&self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Option<Arc<Access>> {
+        let policy = self.compiled.clone()?;
+        let ceiling = &policy.policy.scopes;
+        let held = |scope: &&ScopeName| ceiling.is_empty() || ceiling.contains(scope);
+        let scopes: Arc<[ScopeName]> = scopes.iter().filter(held).cloned().collect();
+        let covered = Arc::new(catalogue.compile(&scopes));
+        Some(Arc::new(Access { scopes, covered, policy }))
+    }
+}
+
+fn compiled(c: &Connection, name: &PolicyName) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
+    let revision = policy::find(c, name)?;
+    Ok(revision.and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::Policy;
+
+    fn scopes(names: &[&str]) -> Vec<ScopeName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn catalogue() -> Catalogue {
+        Catalogue::new(Catalogue::built_in()).unwrap()
+    }
+
+    #[test]
+    fn a_missing_policy_gives_no_access_until_it_is_there() {
+        let mut policy = PolicyAccess::default();
+        let slot = policy.slot(&catalogue(), &scopes(&["mcp:*"]));
+        assert!(slot.0.load().is_none());
+        policy.compiled = Some(CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap());
+        policy.fill(&catalogue());
+        assert!(slot.0.load().is_some());
+        policy.compiled = None;
+        policy.fill(&catalogue());
+        assert!(slot.0.load().is_none());
+    }
+
+    #[test]
+    fn equal_scopes_share_one_access_and_unused_ones_are_forgotten() {
+        let mut policy = PolicyAccess::default();
+        let first = policy.slot(&catalogue(), &scopes(&["mcp:*"]));
+        assert!(Arc::ptr_eq(&first, &policy.slot(&catalogue(), &scopes(&["mcp:*"]))));
+        assert!(!Arc::ptr_eq(&first, &policy.slot(&catalogue(), &scopes(&["tools:list"]))));
+        drop(first);
+        policy.slot(&catalogue(), &scopes(&["tools:call"]));
+        assert_eq!(policy.slots.len(), 1);
+    }
+}

@@ -1,0 +1,7 @@
+//! What a caller of the engine sees, on a real store, with a clock that stands still.
+
+mod following;
+pub(super) mod house;
+mod judging;
+mod limits;
+mod recording;

@@ -1,0 +1,139 @@
+//! Changes by other processes count from the very next request.
+
+use super::house::{Gate, House};
+use crate::domain::{decision::Reason, scope::Scope};
+use crate::ops;
+use crate::store::StoreError;
+use serde_json::json;
+
+#[test]
+fn a_revocation_by_another_process_counts_at_once() {
+    let house = House::new();
+    let (id, text) = house.key("default");
+    let (_, other) = house.key("default");
+    let mut gate = house.gate();
+    let mut second = gate.engine.watch().unwrap();
+    let principal = gate.authenticate(&text).unwrap();
+    gate.engine.refresh(&mut second).unwrap();
+
+    ops::api_key::revoke(&house.neighbour(), id, "stolen").unwrap();
+    assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Revoked);
+    assert!(!gate.engine.still_valid(&principal, house.now()));
+    assert!(gate.authenticate(&other).is_ok());
+    gate.engine.refresh(&mut second).unwrap();
+}
+
+#[test]
+fn what_one_thread_has_applied_counts_for_all() {
+    let house = House::new();
+    let mut first = house.gate();
+    let mut second = Gate {
+        engine: first.engine.clone(),
+        watch: first.engine.watch().unwrap(),
+        clock: house.clock.clone(),
+    };
+    let (id, text) = house.key("default");
+    assert!(first.authenticate(&text).is_ok());
+    assert!(second.authenticate(&text).is_ok());
+    ops::api_key::disable(&house.ctx, id).unwrap();
+    assert_eq!(second.authenticate(&text).unwrap_err(), Reason::Disabled);
+    assert_eq!(first.authenticate(&text).unwrap_err(), Reason::Disabled);
+}
+
+#[test]
+fn a_key_made_after_the_start_is_known_and_a_purged_one_is_not() {
+    let house = House::new();
+    let mut gate = house.gate();
+    let (id, text) = house.key("default");
+    assert!(gate.authenticate(&text).is_ok());
+    ops::api_key::revoke(&house.ctx, id, "done").unwrap();
+    assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Revoked);
+    house.advance(1);
+    ops::api_key::purge(&house.ctx, house.now()).unwrap();
+    assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::UnknownCredential);
+}
+
+#[tokio::test]
+async fn a_policy_edit_counts_at_the_next_request_for_every_key_under_it() {
+    let house = House::new();
+    house.policy("team", json!({}));
+    house.policy("other", json!({}));
+    let (_, first) = house.key("team");
+    let (_, second) = house.key_with("team", &["tools:call"]);
+    let (_, third) = house.key("other");
+    let mut gate = house.gate();
+    let before = gate.authenticate(&first).unwrap().policy.revision;
+    house.policy(
+        "team",
+        json!({"endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/**"]}}),
+    );
+    assert_eq!(gate.call(&first, "tools/call/x").await, Err(Reason::EndpointDenied));
+    assert_eq!(gate.call(&second, "tools/call/x").await, Err(Reason::EndpointDenied));
+    assert_eq!(gate.call(&third, "tools/call/x").await, Ok(()));
+    assert_eq!(gate.authenticate(&first).unwrap().policy.revision, before + 1);
+}
+
+#[tokio::test]
+async fn an_edit_of_the_catalogue_counts_at_the_next_request() {
+    let house = House::new();
+    house.policy("open", json!({}));
+    let scope = |endpoint: &str| Scope {
+        name: "search".parse().unwrap(),
+        description: "search".into(),
+        endpoints: vec![endpoint.parse().unwrap()],
+    };
+    ops::scope::set(&house.ctx, scope("tools/call/search")).unwrap();
+    let (_, text) = house.key_with("open", &["search"]);
+    let mut gate = house.gate();
+    assert_eq!(gate.call(&text, "tools/call/search").await, Ok(()));
+    ops::scope::set(&house.ctx, scope("tools/call/find")).unwrap();
+    assert_eq!(gate.call(&text, "tools/call/search").await, Err(Reason::InsufficientScope));
+    assert_eq!(gate.call(&text, "tools/call/find").await, Ok(()));
+}
+
+#[test]
+fn more_changes_than_the_feed_remembers_mean_a_full_reload() {
+    let house = House::new();
+    let (gone_id, gone) = house.key("default");
+    let (_, kept) = house.key("default");
+    let mut gate = house.gate();
+    assert!(gate.authenticate(&gone).is_ok());
+    ops::api_key::revoke(&house.ctx, gone_id, "done").unwrap();
+    house.advance(1);
+    ops::api_key::purge(&house.ctx, house.now()).unwrap();
+    let forget = |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+        Ok(c.execute_batch(
+            "DELETE FROM change; INSERT INTO change (seq, noun, object) SELECT seq + 20000, 'policy', 'default'
+             FROM sqlite_sequence WHERE name = 'change'",
+        )?)
+    };
+    house.ctx.store.write(forget).unwrap();
+    assert_eq!(gate.authenticate(&gone).unwrap_err(), Reason::UnknownCredential);
+    assert!(gate.authenticate(&kept).is_ok());
+}
+
+#[test]
+fn a_feed_that_cannot_be_read_refuses_until_it_can() {
+    let house = House::new();
+    let (id, text) = house.key("default");
+    let mut gate = house.gate();
+    let mut second = gate.engine.watch().unwrap();
+    assert!(gate.authenticate(&text).is_ok());
+    gate.engine.refresh(&mut second).unwrap();
+    ops::api_key::disable(&house.ctx, id).unwrap();
+    rename(&house, "change", "gone");
+    for _ in 0..2 {
+        assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Unavailable);
+        assert!(gate.engine.refresh(&mut second).is_err());
+    }
+    rename(&house, "gone", "change");
+    assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Disabled);
+    gate.engine.refresh(&mut second).unwrap();
+}
+
+fn rename(house: &House, from: &'static str, to: &'static str) {
+    let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+        Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
+    };
+    house.ctx.store.write(job).unwrap();
+}
