@@ -77,6 +77,7 @@ impl Engine {
 }
 
 /// Whether the secret is that of the key, and then whether the key may be used.
+#[inline]
 pub(super) fn prove(
     entry: Option<&KeyEntry>,
     presented: &PresentedKey,

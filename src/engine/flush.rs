@@ -7,12 +7,8 @@ use super::{
     lock,
     meter::{Meter, Pending},
 };
-use crate::domain::{
-    act::Act,
-    clock::{Clock, Timestamp},
-};
-use crate::store::{Store, StoreError, audit, event, quota, usage};
-use serde_json::json;
+use crate::domain::clock::Clock;
+use crate::store::{Store, StoreError, event, quota, usage};
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -188,7 +184,7 @@ impl Desk {
     fn settle_owed(&mut self) -> Result<(), StoreError> {
         let Some(batch) = self.owed else { return Ok(()) };
         let now = self.clock.now();
-        self.store.write(move |transaction| record(transaction, now, &batch))?;
+        self.store.write(move |transaction| event::record(transaction, &batch, ACTOR, now))?;
         self.owed = None;
         Ok(())
     }
@@ -204,18 +200,10 @@ impl Desk {
     }
 }
 
-fn record(c: &rusqlite::Connection, now: Timestamp, batch: &event::Batch) -> Result<(), StoreError> {
-    let detail = json!({
-        "batch": batch.number, "events": batch.events, "digest": hex::encode(batch.digest),
-    });
-    audit::append(c, now, ACTOR, Act::EventFlush, "", detail)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{decision::Reason, usage::Outcome};
+    use crate::domain::{clock::Timestamp, decision::Reason, usage::Outcome};
     use crate::engine::{Seen, tests::house::House};
     use crate::ops;
 

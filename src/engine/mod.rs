@@ -22,6 +22,7 @@ use crate::domain::{
     clock::{Clock, Timestamp},
     decision::{self, CredentialId, Decision, Principal, Reason, Request},
     endpoint::Endpoint,
+    name::Subject,
     quota::Charge,
     usage::Outcome,
 };
@@ -156,12 +157,20 @@ impl Engine {
     /// Counts an outcome and, where it is a denial, records an event. An id that no key has is not told apart from others
     /// of its kind: a stranger must not fill the tables.
     pub fn record(&self, seen: &Seen<'_>) {
-        let is_known = |&CredentialId::ApiKey(id): &CredentialId| self.snapshot.with(id, |e| e.is_some());
-        let credential = match seen.subject {
-            Some(_) => seen.credential,
-            None => seen.credential.filter(is_known),
+        let known = match (seen.subject, seen.credential) {
+            (None, Some(CredentialId::ApiKey(id))) => {
+                self.snapshot.with(id, |entry| entry.map(|entry| entry.subject.clone()))
+            }
+            _ => None,
         };
-        self.meter.record(seen, credential);
+        let credential = seen.credential.filter(|_| seen.subject.is_some() || known.is_some());
+        // State is judged after proof: whoever is refused for it is the subject of the key.
+        let is_proved = matches!(
+            seen.outcome,
+            Outcome::Denied(Reason::Revoked | Reason::Expired | Reason::Disabled | Reason::NotYetValid)
+        );
+        let proved = known.as_ref().filter(|_| is_proved).map(Subject::as_str);
+        self.meter.record(&Seen { subject: seen.subject.or(proved), ..seen.clone() }, credential);
         self.flusher.wake();
     }
 

@@ -127,7 +127,8 @@ impl Account {
     }
 }
 
-type Shard = Mutex<HashMap<CredentialId, Account>>;
+/// By credentials that are known, whose ids nobody can choose.
+type Shard = Mutex<HashMap<CredentialId, Account, foldhash::fast::RandomState>>;
 
 /// All accounts of this process.
 #[derive(Debug)]

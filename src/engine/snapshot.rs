@@ -80,6 +80,7 @@ impl KeyEntry {
     }
 
     /// Revoked beats expired beats disabled, as in [`ApiKey::state`].
+    #[inline]
     pub(super) fn state(&self, now: Timestamp) -> KeyState {
         if self.revoked {
             return KeyState::Revoked;
@@ -92,6 +93,7 @@ impl KeyEntry {
 
     /// Whether `presented` is the secret of this key at `now`. Compares with both digests whatever the first comparison
     /// said; where there is no previous one, with the current one again.
+    #[inline]
     pub(super) fn is_proved_by(&self, presented: &SecretDigest, now: Timestamp) -> bool {
         let (previous, until) = match &self.previous {
             Some(previous) => (&previous.digest, previous.until),
@@ -108,6 +110,7 @@ impl KeyEntry {
     }
 
     /// `None` where the key's policy is missing or cannot be compiled.
+    #[inline]
     pub(super) fn principal(&self, id: KeyId) -> Option<Principal> {
         let access = self.slot.0.load();
         let access = access.as_ref()?;
@@ -136,10 +139,13 @@ impl Watch {
     }
 }
 
+/// Ids are random and only an operator adds any: nobody can choose them to collide.
+type Keys = papaya::HashMap<KeyId, KeyEntry, foldhash::fast::RandomState>;
+
 /// Every key in memory.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    keys: papaya::HashMap<KeyId, KeyEntry>,
+    keys: Keys,
     catalogue: ArcSwap<Catalogue>,
     applied: Mutex<Applied>,
     /// Set while the last attempt to catch up has failed: nobody may rely on the snapshot then.
@@ -164,7 +170,7 @@ impl Snapshot {
     /// Knows no key.
     pub(super) fn empty() -> Self {
         Self {
-            keys: papaya::HashMap::new(),
+            keys: Keys::default(),
             catalogue: ArcSwap::default(),
             applied: Mutex::new(Applied::default()),
             stale: AtomicBool::new(false),

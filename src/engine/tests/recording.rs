@@ -30,15 +30,16 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
         scope.spawn(|| see(known, Some("alice"), Outcome::Shadowed(Reason::IpDenied), 5));
         scope.spawn(|| see(unknown, None, Outcome::Denied(Reason::UnknownCredential), 7));
         scope.spawn(|| see(known, None, Outcome::Denied(Reason::BadSecret), 3));
+        scope.spawn(|| see(known, None, Outcome::Denied(Reason::Expired), 2));
     });
-    assert_eq!(engine.totals().iter().map(|(_, calls)| calls).sum::<u64>(), 135);
+    assert_eq!(engine.totals().iter().map(|(_, calls)| calls).sum::<u64>(), 137);
     engine.stop().unwrap();
 
     let totals = ops::usage::totals(&house.ctx, house.last_hour()).unwrap();
-    assert_eq!(totals, Totals { allowed: 105, denied: 30, failed: 0 });
+    assert_eq!(totals, Totals { allowed: 105, denied: 32, failed: 0 });
     let by = ops::usage::top(&house.ctx, house.last_hour(), Dimension::Credential, 9).unwrap();
     let by: Vec<_> = by.into_iter().map(|(name, totals)| (name, totals.calls())).collect();
-    assert_eq!(by, [(id.to_string(), 128), ("-".to_owned(), 7)], "an id that no key has is not kept");
+    assert_eq!(by, [(id.to_string(), 130), ("-".to_owned(), 7)], "an id that no key has is not kept");
 
     let mut events: Vec<_> =
         house.events().into_iter().map(|e| (e.kind, e.subject, e.address, e.count)).collect();
@@ -48,6 +49,7 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
     };
     let expected = [
         event("bad_secret", "-", 3),
+        event("expired", "alice", 2),
         event("rate_limited", "alice", 20),
         event("shadow_denied", "alice", 5),
         event("unknown_credential", "-", 7),
