@@ -344,9 +344,7 @@ impl PolicyAccess {
 
     fn access(&self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Option<Arc<Access>> {
         let policy = self.compiled.clone()?;
-        let ceiling = &policy.policy.scopes;
-        let held = |scope: &&ScopeName| ceiling.is_empty() || ceiling.contains(scope);
-        let scopes: Arc<[ScopeName]> = scopes.iter().filter(held).cloned().collect();
+        let scopes: Arc<[ScopeName]> = policy.policy.effective_scopes(scopes).into();
         let covered = Arc::new(catalogue.compile(&scopes));
         Some(Arc::new(Access { scopes, covered, policy }))
     }

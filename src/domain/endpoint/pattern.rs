@@ -92,11 +92,18 @@ impl<'de> Deserialize<'de> for EndpointPattern {
     }
 }
 
+/// What an endpoint has to begin with, where that is all that `glob` asks.
+fn prefix(glob: &str) -> Option<&str> {
+    glob.strip_suffix("**").filter(|prefix| !prefix.is_empty() && !prefix.contains('*'))
+}
+
 /// Many patterns compiled into one matcher. The default covers nothing.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointSet {
     everything: bool,
     literals: HashSet<Box<str>>,
+    /// Of patterns such as `tools/call/**`: what stands before the stars.
+    prefixes: Vec<Box<str>>,
     globs: Vec<RegexSet>,
 }
 
@@ -108,6 +115,7 @@ impl EndpointSet {
         for pattern in patterns {
             match pattern.as_str() {
                 EVERYTHING => set.everything = true,
+                glob if prefix(glob).is_some() => set.prefixes.extend(prefix(glob).map(Box::from)),
                 glob if glob.contains('*') => globs.push(pattern.to_regex()),
                 literal => _ = set.literals.insert(literal.into()),
             }
@@ -135,6 +143,7 @@ impl EndpointSet {
         for set in sets {
             union.everything |= set.everything;
             union.literals.extend(set.literals.iter().cloned());
+            union.prefixes.extend(set.prefixes.iter().cloned());
             union.globs.extend(set.globs.iter().cloned());
         }
         union
@@ -142,12 +151,13 @@ impl EndpointSet {
 
     /// Whether it covers nothing.
     pub fn is_empty(&self) -> bool {
-        !self.everything && self.literals.is_empty() && self.globs.is_empty()
+        !self.everything && self.literals.is_empty() && self.prefixes.is_empty() && self.globs.is_empty()
     }
 
     pub fn contains(&self, endpoint: &Endpoint) -> bool {
         let endpoint = endpoint.as_str();
         self.everything
+            || self.prefixes.iter().any(|prefix| endpoint.starts_with(&**prefix))
             || (!self.literals.is_empty() && self.literals.contains(endpoint))
             || self.globs.iter().any(|globs| globs.is_match(endpoint.as_bytes()))
     }

@@ -85,11 +85,11 @@ impl<'a> Replay<'a> {
         let SimulatedRequest { at, ip, endpoint, scopes, credential, any_address } = simulated;
         let policy = if any_address { &self.any_address } else { self.policy };
         let covered = scopes.map(|scopes| {
-            let ceiling = &policy.policy.scopes;
-            let effective: Vec<_> =
-                scopes.into_iter().filter(|scope| ceiling.is_empty() || ceiling.contains(scope)).collect();
             let catalogue = self.catalogue;
-            &*self.covered.entry(effective).or_insert_with_key(|held| catalogue.compile(held))
+            &*self
+                .covered
+                .entry(policy.policy.effective_scopes(&scopes))
+                .or_insert_with_key(|held| catalogue.compile(held))
         });
         let cost = u32::from(!endpoint.as_str().starts_with("notifications/"));
         let request = Request { endpoint, address: ip, at, cost };

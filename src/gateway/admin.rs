@@ -1,0 +1,143 @@
+//! The admin listener: `/health`, `/ready`, `/metrics`. It forwards nothing and takes no credential.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+
+use super::freshness::Freshness;
+use super::metrics::Metrics;
+use super::origin;
+use super::worker::Shared;
+
+/// Connections at once: those who watch, not those who call.
+const CONNECTIONS: usize = 64;
+const BUFFER: usize = 16 * 1024;
+/// How long `/ready` waits for the upstream to take a connection.
+const REACH: Duration = Duration::from_secs(2);
+
+struct Admin {
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    freshness: Freshness,
+}
+
+/// Runs the admin listener on this thread until the gateway stops.
+pub fn run(
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    freshness: Freshness,
+    listener: StdListener,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stop = shared.stop.clone();
+    let admin = Rc::new(Admin { shared, metrics, freshness });
+    runtime.block_on(LocalSet::new().run_until(async move {
+        let listener = TcpListener::from_std(listener)?;
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            () = accept(admin, listener) => Ok(()),
+        }
+    }))
+}
+
+async fn accept(admin: Rc<Admin>, listener: TcpListener) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(permit) = connections.clone().acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "an admin connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let admin = admin.clone();
+        tokio::task::spawn_local(async move {
+            let head = admin.shared.settings.timeouts.head;
+            let service = service_fn(move |request| {
+                let admin = admin.clone();
+                async move { Ok::<_, Infallible>(answer(&admin, &request).await) }
+            });
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(head)
+                .max_buf_size(BUFFER)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = served.await {
+                tracing::debug!(%error, "an admin connection ended in an error");
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if !origin::is_host_acceptable(request.headers(), admin.shared.settings.admin_listen.ip()) {
+        return text(StatusCode::FORBIDDEN, "this Host is not served here\n");
+    }
+    let path = request.uri().path();
+    if !matches!(path, "/health" | "/ready" | "/metrics") {
+        return text(StatusCode::NOT_FOUND, "only /health, /ready and /metrics are served here\n");
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
+        "/health" => text(StatusCode::OK, "ok\n"),
+        "/ready" => ready(admin).await,
+        _ => metrics(admin),
+    }
+}
+
+/// Whether a call would be decided and answered now.
+async fn ready(admin: &Admin) -> Response<Full<Bytes>> {
+    if admin.shared.stop.is_cancelled() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    if admin.freshness.up_to_date().await.is_err() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read\n");
+    }
+    let upstream = &admin.shared.settings.upstream;
+    match timeout(REACH, TcpStream::connect((upstream.host(), upstream.port()))).await {
+        Ok(Ok(_)) => text(StatusCode::OK, "ready\n"),
+        _ => text(StatusCode::SERVICE_UNAVAILABLE, "the upstream takes no connection\n"),
+    }
+}
+
+fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
+    match admin.metrics.encode() {
+        Ok(scraped) => {
+            let mut response = Response::new(Full::from(scraped));
+            let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+            response
+        }
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,163 @@
+//! What is known of one request while it is judged, and its one record.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{CredentialId, Denial, Outcome, Principal, Reason, Request};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::usage;
+use crate::engine::{Engine, Presented, Seen};
+
+use super::refusal::Refusal;
+use super::worker::Worker;
+
+/// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
+pub struct Call {
+    engine: Arc<Engine>,
+    pub request_id: String,
+    pub address: Option<IpAddr>,
+    pub at: Timestamp,
+    endpoints: Vec<(Endpoint, u32)>,
+    /// What servers could take the calls for beside what they say.
+    meanings: Vec<Endpoint>,
+    credential: Option<CredentialId>,
+    pub principal: Option<Rc<Principal>>,
+    /// What policies in shadow mode would have denied, call by call, once all were admitted.
+    admitted: Option<Vec<usage::Outcome>>,
+    recorded: bool,
+}
+
+impl Call {
+    pub fn new(worker: &Worker, address: Option<IpAddr>) -> Self {
+        Self {
+            engine: worker.shared.engine.clone(),
+            request_id: uuid::Uuid::now_v7().to_string(),
+            address,
+            at: worker.now(),
+            endpoints: Vec::new(),
+            meanings: Vec::new(),
+            credential: None,
+            principal: None,
+            admitted: None,
+            recorded: false,
+        }
+    }
+
+    /// Adds a call: what it asks for and what it costs.
+    pub fn asks(&mut self, endpoint: Endpoint, cost: u32) {
+        self.endpoints.push((endpoint, cost));
+    }
+
+    /// Adds another endpoint that must be allowed for the calls to be, at no cost.
+    pub fn also_means(&mut self, endpoint: Endpoint) {
+        self.meanings.push(endpoint);
+    }
+
+    /// Finds out who asks.
+    pub fn authenticate(&mut self, presented: &Presented, now: Timestamp) -> Result<Rc<Principal>, Refusal> {
+        self.at = now;
+        match self.engine.authenticate(presented, self.address, now) {
+            Ok(principal) => {
+                let principal = Rc::new(principal);
+                self.credential = Some(principal.credential);
+                self.principal = Some(principal.clone());
+                Ok(principal)
+            }
+            Err(reason) => {
+                // An id that nobody was given must not fill the counters.
+                let is_known = !matches!(reason, Reason::UnknownCredential | Reason::LockedOut);
+                if let (Presented::ApiKey(key), true) = (presented, is_known) {
+                    self.credential = Some(CredentialId::ApiKey(key.id));
+                }
+                Err(Refusal::because(reason))
+            }
+        }
+    }
+
+    fn request(&self, endpoint: &Endpoint, cost: u32) -> Request {
+        Request { endpoint: endpoint.clone(), address: self.address, at: self.at, cost }
+    }
+
+    /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
+    pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
+        if self.endpoints.len() > 1 || !self.meanings.is_empty() {
+            for endpoint in self.endpoints.iter().map(|(endpoint, _)| endpoint).chain(&self.meanings) {
+                self.decide_one(principal, endpoint, 0).await?;
+            }
+        }
+        let mut admitted = Vec::with_capacity(self.endpoints.len());
+        for (endpoint, cost) in &self.endpoints {
+            admitted.push(self.decide_one(principal, endpoint, *cost).await?);
+        }
+        self.admitted = Some(admitted);
+        Ok(())
+    }
+
+    async fn decide_one(
+        &self,
+        principal: &Principal,
+        endpoint: &Endpoint,
+        cost: u32,
+    ) -> Result<usage::Outcome, Refusal> {
+        let decided = self.engine.decide(principal, &self.request(endpoint, cost)).await;
+        let decision = decided.decision;
+        match decision.outcome {
+            Outcome::Allow => Ok(decision.shadowed.map_or(usage::Outcome::Allowed, usage::Outcome::Shadowed)),
+            Outcome::Deny(denial) => {
+                let scopes = self.scopes_for(&denial, endpoint);
+                Err(Refusal::denied(&denial, decision.policy_revision, decided.charge.as_ref(), &scopes))
+            }
+        }
+    }
+
+    fn scopes_for(&self, denial: &Denial, endpoint: &Endpoint) -> Vec<String> {
+        match denial.reason {
+            Reason::InsufficientScope => self.engine.sufficient_scopes(endpoint),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The call went through to the upstream and an answer began.
+    pub fn answered(&mut self) {
+        self.record(None);
+    }
+
+    /// The call was refused, by us or for want of the upstream.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        self.record(Some(refusal.outcome()));
+    }
+
+    fn record(&mut self, refused: Option<usage::Outcome>) {
+        if std::mem::replace(&mut self.recorded, true) {
+            return;
+        }
+        let admitted = self.admitted.as_deref().unwrap_or_default();
+        let mut calls: Vec<&str> = self.endpoints.iter().map(|(endpoint, _)| endpoint.as_str()).collect();
+        if calls.is_empty() {
+            calls.push("-");
+        }
+        for (index, endpoint) in calls.into_iter().enumerate() {
+            let admitted = admitted.get(index).copied().unwrap_or(usage::Outcome::Allowed);
+            self.engine.record(&Seen {
+                credential: self.credential,
+                subject: self.principal.as_ref().map(|principal| principal.subject.as_str()),
+                endpoint,
+                address: self.address,
+                outcome: refused.unwrap_or(admitted),
+                request_id: &self.request_id,
+                at: self.at,
+            });
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // The client went away before the answer began: what was admitted is counted, the rest was never judged.
+        if self.admitted.is_some() {
+            self.record(None);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Where a request comes from.
+//!
+//! `X-Forwarded-For` is written by anybody; it is read only where the peer is a trusted proxy, and from the right, where
+//! trusted proxies append. `Forwarded` (RFC 7239) is never read.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// One element of `X-Forwarded-For`: an address, with a port or without.
+fn element(text: &str) -> Option<IpAddr> {
+    let text = text.trim_matches([' ', '\t']);
+    let address = match text.parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) => match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => IpAddr::V6(inner.parse().ok()?),
+            None => text.parse::<SocketAddr>().ok()?.ip(),
+        },
+    };
+    Some(address.to_canonical())
+}
+
+/// The address of the client: the peer, or the rightmost untrusted one of `X-Forwarded-For` where the peer is a trusted
+/// proxy. `None` = unknown, because that field was malformed where it had to be read.
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer.to_canonical();
+    if !is_trusted(peer, trusted) {
+        return Some(peer);
+    }
+    let mut client = peer;
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
+        for text in value.to_str().ok()?.rsplit(',') {
+            client = element(text)?;
+            if !is_trusted(client, trusted) {
+                return Some(client);
+            }
+        }
+    }
+    Some(client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(peer: &str, fields: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append("x-forwarded-for", field.parse().unwrap());
+        }
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        client_address(peer.parse().unwrap(), &headers, &trusted).map(|found| found.to_string())
+    }
+
+    #[test]
+    fn a_stranger_cannot_say_where_it_comes_from() {
+        assert_eq!(address("203.0.113.9", &["10.0.0.1"]).unwrap(), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_from_the_right() {
+        for (fields, found) in [
+            (&["198.51.100.7"][..], "198.51.100.7"),
+            (&["1.2.3.4, 198.51.100.7"], "198.51.100.7"),
+            (&["1.2.3.4, 198.51.100.7, 10.9.9.9"], "198.51.100.7"),
+            (&["1.2.3.4", "198.51.100.7"], "198.51.100.7"),
+            (&["198.51.100.7:4711"], "198.51.100.7"),
+            (&["[2001:db8::1]:4711"], "2001:db8::1"),
+            (&["[2001:db8::1]"], "2001:db8::1"),
+            (&["::ffff:198.51.100.7"], "198.51.100.7"),
+            (&["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
+            (&[], "10.0.0.5"),
+        ] {
+            assert_eq!(address("10.0.0.5", fields).as_deref(), Some(found), "{fields:?}");
+        }
+        assert_eq!(address("::ffff:10.0.0.5", &["198.51.100.7"]).unwrap(), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_malformed_list_makes_the_address_unknown() {
+        for field in ["unknown", "", "198.51.100.7,", "1.2.3", "0x7f.1", "198.51.100.7;x", "_hidden"] {
+            assert_eq!(address("10.0.0.5", &[field]), None, "{field}");
+        }
+        // What stands left of the first untrusted address was written by a stranger and is not looked at.
+        assert_eq!(address("10.0.0.5", &["garbage, 198.51.100.7"]).unwrap(), "198.51.100.7");
+    }
+}

@@ -1,0 +1,290 @@
+//! What a gateway is told at its start, in types that cannot hold a wrong value.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::{HeaderValue, Uri, uri::Authority};
+use ipnet::IpNet;
+
+use crate::domain::endpoint::Endpoint;
+use crate::domain::text::visible;
+
+/// Why a text is no setting of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    #[error("`{0}` is not a URL such as http://127.0.0.1:3000/mcp")]
+    Url(String),
+    #[error(
+        "`{0}` is an https URL; this release speaks plain http to its upstream. Give the http:// address of a server \
+         on the same host or in a private network"
+    )]
+    HttpsUpstream(String),
+    #[error("`{0}` holds a user name or password; put no secret into a URL")]
+    UserInfo(String),
+    #[error("`{0}` has a query or a fragment; give scheme, host, port and path only")]
+    Query(String),
+    #[error(
+        "`{0}` is not an origin such as https://app.example.com (scheme and host, with a port if it is unusual)"
+    )]
+    Origin(String),
+}
+
+fn parts(text: &str) -> Result<(Uri, Authority), BadSetting> {
+    let shown = || visible(text).into_owned();
+    let uri: Uri = text.parse().map_err(|_| BadSetting::Url(shown()))?;
+    let authority = uri.authority().cloned().ok_or_else(|| BadSetting::Url(shown()))?;
+    if authority.as_str().contains('@') {
+        return Err(BadSetting::UserInfo("the URL".into()));
+    }
+    if authority.host().is_empty() {
+        return Err(BadSetting::Url(shown()));
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err(BadSetting::Query(shown()));
+    }
+    Ok((uri, authority))
+}
+
+/// The MCP server behind the gateway: `http://host[:port]/path`. Its path is the MCP endpoint, on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    path: String,
+}
+
+impl Upstream {
+    /// The name or address to connect to, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+    /// What goes into the `Host` field of requests to it.
+    pub fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+    /// The MCP endpoint's path, normalised.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for Upstream {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let shown = || visible(text).into_owned();
+        let (uri, authority) = parts(text)?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(BadSetting::HttpsUpstream(shown())),
+            _ => return Err(BadSetting::Url(shown())),
+        }
+        let path = Endpoint::http(uri.path()).map_err(|_| BadSetting::Url(shown()))?;
+        Ok(Self {
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| BadSetting::Url(shown()))?,
+            path: path.as_str().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", String::from_utf8_lossy(self.authority.as_bytes()), self.path)
+    }
+}
+
+/// The origin of a web page (RFC 6454): scheme, host and port, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let wrong = || BadSetting::Origin(visible(text).into_owned());
+        let (uri, authority) = parts(text).map_err(|_| wrong())?;
+        let scheme = uri.scheme_str().ok_or_else(wrong)?;
+        if uri.path() != "/" || text.ends_with('/') {
+            return Err(wrong());
+        }
+        Ok(Self(format!("{scheme}://{authority}").to_ascii_lowercase()))
+    }
+}
+
+/// The URL by which clients reach this gateway, where that is not its listening address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    scheme: &'static str,
+    authority: String,
+}
+
+impl PublicUrl {
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+    /// Host and port as clients write them, in lower case.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+    /// The origin of pages that this URL serves.
+    pub fn is_origin(&self, origin: &str) -> bool {
+        origin.split_once("://").is_some_and(|(scheme, authority)| {
+            scheme == self.scheme && authority.eq_ignore_ascii_case(&self.authority)
+        })
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let (uri, authority) = parts(text)?;
+        let scheme = match uri.scheme_str() {
+            Some("http") => "http",
+            Some("https") => "https",
+            _ => return Err(BadSetting::Url(visible(text).into_owned())),
+        };
+        Ok(Self { text: text.to_owned(), scheme, authority: authority.as_str().to_ascii_lowercase() })
+    }
+}
+
+/// How a single call that policy refuses is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusals {
+    /// The true status; in a session of an older revision of MCP, whose clients would end the whole session on it,
+    /// 200 with the JSON-RPC error.
+    #[default]
+    Auto,
+    /// The true status always.
+    Status,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until a client has sent a request's head; also how long its idle connection is kept.
+    pub head: Duration,
+    /// Until a client has sent the whole body of an MCP message.
+    pub body: Duration,
+    /// Until the upstream takes a connection.
+    pub connect: Duration,
+    /// Until the upstream has sent a response's head.
+    pub response: Duration,
+    /// How often an open stream asks whether its credential still holds.
+    pub stream_check: Duration,
+    /// How long a shutdown waits for requests in flight.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            response: Duration::from_secs(60),
+            stream_check: Duration::from_millis(400),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// All that a gateway is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub upstream: Upstream,
+    /// The data listener. Port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The listener of `/health`, `/ready` and `/metrics`. Port 0 picks a free one.
+    pub admin_listen: SocketAddr,
+    pub public_url: Option<PublicUrl>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Web pages that may call, beside the gateway's own origin.
+    pub allowed_origins: Vec<Origin>,
+    pub refusals: Refusals,
+    /// Threads of the data path, each with a runtime of its own.
+    pub workers: NonZeroUsize,
+    /// Client connections at once; more wait in the listen queue.
+    pub connections: usize,
+    pub timeouts: Timeouts,
+}
+
+impl Settings {
+    /// The defaults of `serve`: `127.0.0.1:8080`, admin on `127.0.0.1:8081`, one worker a core.
+    pub fn new(upstream: Upstream) -> Self {
+        Self {
+            upstream,
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            refusals: Refusals::default(),
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            connections: 1024,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_host_port_and_normalised_path() {
+        let upstream: Upstream = "http://localhost:3000//a/../mcp".parse().unwrap();
+        assert_eq!((upstream.host(), upstream.port(), upstream.path()), ("localhost", 3000, "/mcp"));
+        assert_eq!(upstream.to_string(), "http://localhost:3000/mcp");
+        let six: Upstream = "http://[::1]/".parse().unwrap();
+        assert_eq!(
+            (six.host(), six.port(), six.path(), six.authority().as_bytes()),
+            ("::1", 80, "/", &b"[::1]"[..])
+        );
+    }
+
+    #[test]
+    fn an_upstream_that_cannot_be_served_says_why() {
+        let fault = |text: &str| text.parse::<Upstream>().unwrap_err();
+        assert!(matches!(fault("https://mcp.example/mcp"), BadSetting::HttpsUpstream(_)));
+        assert!(matches!(fault("http://u:p@localhost/mcp"), BadSetting::UserInfo(_)));
+        assert!(!fault("http://u:p4ss@localhost/mcp").to_string().contains("p4ss"));
+        assert!(matches!(fault("http://localhost/mcp?x=1"), BadSetting::Query(_)));
+        assert!(matches!(fault("http://localhost/mcp#x"), BadSetting::Query(_)));
+        for text in ["", "localhost:3000", "ftp://localhost/mcp", "/mcp", "http://"] {
+            assert!(matches!(fault(text), BadSetting::Url(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert_eq!(
+            "HTTPS://App.Example:8443".parse::<Origin>().unwrap().as_str(),
+            "https://app.example:8443"
+        );
+        for text in ["https://app.example/", "https://app.example/x", "null", "*", "app.example"] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Which fields cross the gateway, and which end at it.
+//!
+//! Requests to the upstream are rebuilt, never copied: a client must not speak in the gateway's name, no client
+//! credential goes further, and what is meant for one connection stays on it (RFC 9110 §7.6.1).
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::domain::decision::Principal;
+
+pub const SUBJECT: HeaderName = HeaderName::from_static("x-portcullis-subject");
+pub const CREDENTIAL: HeaderName = HeaderName::from_static("x-portcullis-credential");
+pub const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
+
+/// Percent-encoding that can be undone without guessing: everything but visible ASCII, and the percent sign itself.
+const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Fields that end here, compared without regard to case and to which mark joins their words: CGI-like servers cannot
+/// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`.
+const ENDS_HERE: [&str; 19] = [
+    "authorization",
+    "cookie",
+    "cookie2",
+    "host",
+    "content-length",
+    "expect",
+    "origin",
+    "forwarded",
+    "via",
+    "dpop",
+    "x-real-ip",
+    "x-client-ip",
+    "x-user",
+    "x-authenticated-user",
+    "remote-user",
+    "client-cert",
+    "client-cert-chain",
+    "true-client-ip",
+    "cf-connecting-ip",
+];
+const ENDS_HERE_PREFIXES: [&str; 11] = [
+    "x-portcullis",
+    "x-api-key",
+    "x-forwarded-",
+    "x-original-",
+    "x-remote-",
+    "x-auth-request-",
+    "x-client-cert",
+    "x-ssl-",
+    "ssl-client-",
+    "x-arr-clientcert",
+    "x-amzn-mtls-",
+];
+
+/// Whether a name begins with `prefix`, and what is left of it; both in lower case, all marks being `-`.
+fn spelled_after<'a>(name: &'a HeaderName, prefix: &str) -> Option<&'a [u8]> {
+    let (head, rest) = name.as_str().as_bytes().split_at_checked(prefix.len())?;
+    let spelled = head.iter().map(|&byte| if byte.is_ascii_alphanumeric() { byte } else { b'-' });
+    spelled.eq(prefix.bytes()).then_some(rest)
+}
+
+fn ends_here(name: &HeaderName) -> bool {
+    ENDS_HERE.iter().any(|ends| spelled_after(name, ends).is_some_and(<[u8]>::is_empty))
+        || ENDS_HERE_PREFIXES.iter().any(|prefix| spelled_after(name, prefix).is_some())
+}
+
+fn is_own(name: &HeaderName) -> bool {
+    spelled_after(name, "x-portcullis").is_some()
+}
+
+/// Whether `Connection` names the field as one of this connection.
+fn is_named_by_connection(name: &HeaderName, connection: &[HeaderValue]) -> bool {
+    connection
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+fn connection_options(headers: &HeaderMap) -> Vec<HeaderValue> {
+    headers.get_all(header::CONNECTION).iter().cloned().collect()
+}
+
+/// What the upstream is told about a request beside what the client sent.
+pub struct Told<'a> {
+    pub principal: &'a Principal,
+    pub request_id: &'a str,
+    pub address: Option<IpAddr>,
+    /// `http` or `https`: how the client reached the gateway.
+    pub scheme: &'static str,
+    pub upstream: &'a HeaderValue,
+}
+
+/// The fields of a request as the upstream receives them.
+pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
+    let connection = connection_options(client);
+    let mut fields = HeaderMap::with_capacity(client.len() + 8);
+    for (name, value) in client {
+        if HOP_BY_HOP.contains(name) || ends_here(name) || is_named_by_connection(name, &connection) {
+            continue;
+        }
+        fields.append(name.clone(), value.clone());
+    }
+    fields.insert(header::HOST, told.upstream.clone());
+    insert(
+        &mut fields,
+        SUBJECT,
+        &utf8_percent_encode(told.principal.subject.as_str(), NOT_VISIBLE).to_string(),
+    );
+    insert(&mut fields, CREDENTIAL, &told.principal.credential.to_string());
+    let scopes: Vec<&str> = told.principal.scopes.iter().map(|scope| scope.as_str()).collect();
+    insert(&mut fields, SCOPES, &scopes.join(" "));
+    insert(&mut fields, REQUEST_ID, told.request_id);
+    if let Some(address) = told.address {
+        insert(&mut fields, HeaderName::from_static("x-forwarded-for"), &address.to_string());
+    }
+    fields.insert("x-forwarded-proto", HeaderValue::from_static(told.scheme));
+    if let Some(host) = client.get(header::HOST) {
+        fields.insert("x-forwarded-host", host.clone());
+    }
+    fields
+}
+
+/// A field whose text is ours and visible ASCII by its making; one that were not is left out rather than mangled.
+fn insert(fields: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        fields.insert(name, value);
+    }
+}
+
+/// Takes from a response what must not pass to the client, and marks it with the request's id.
+pub fn to_client(headers: &mut HeaderMap) {
+    let connection = connection_options(headers);
+    let leave: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            HOP_BY_HOP.contains(name)
+                || **name == header::SERVER
+                || is_own(name)
+                || is_named_by_connection(name, &connection)
+        })
+        .cloned()
+        .collect();
+    for name in leave {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

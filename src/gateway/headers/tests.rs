@@ -1,0 +1,136 @@
+use super::*;
+use crate::domain::api_key::KeyId;
+use crate::domain::decision::CredentialId;
+use crate::gateway::testing;
+
+fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
+    let mut client = HeaderMap::new();
+    for (name, value) in fields {
+        client.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
+    let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
+    to_upstream(
+        &client,
+        &Told {
+            principal: &principal,
+            request_id: "018f",
+            address: Some("198.51.100.7".parse().unwrap()),
+            scheme: "https",
+            upstream: &HeaderValue::from_static("inner:3000"),
+        },
+    )
+}
+
+#[test]
+fn no_client_credential_and_no_spoofed_identity_goes_through_in_any_spelling() {
+    let mut spellings: Vec<String> = Vec::new();
+    for name in [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "X-API-Key",
+        "X-API-Key-Id",
+        "X-API-Key-Secret",
+        "X-Portcullis-Subject",
+        "X-Portcullis-Credential",
+        "X-Portcullis-Scopes",
+        "X-Portcullis-Request-Id",
+        "X-Portcullis-Anything",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Client-Cert",
+        "Forwarded",
+        "X-Real-IP",
+        "X-Client-Cert",
+        "X-Client-Cert-Chain",
+        "Client-Cert",
+        "X-SSL-Client-Cert",
+        "SSL-Client-Verify",
+        "X-ARR-ClientCert",
+        "X-Remote-User",
+        "Remote-User",
+        "X-Auth-Request-User",
+        "X-Original-URL",
+        "DPoP",
+        "Origin",
+    ] {
+        let under = name.replace('-', "_");
+        let mixed = name.replacen('-', "_", 1);
+        let dotted = name.replace('-', ".");
+        for spelling in [name.to_owned(), name.to_uppercase(), name.to_lowercase(), under, mixed, dotted] {
+            spellings.push(spelling);
+        }
+    }
+    for spelling in &spellings {
+        let fields = forwarded(&[(spelling, "spoofed"), ("connection", spelling)], "alice");
+        for (name, value) in &fields {
+            assert!(!value.as_bytes().windows(7).any(|part| part == b"spoofed"), "{spelling} became {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_ours_passes_untouched() {
+    let fields = forwarded(
+        &[
+            ("content-type", "application/json"),
+            ("mcp-param-region", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+            ("accept", "text/event-stream"),
+            ("accept", "application/json"),
+            ("traceparent", "00-1"),
+            ("x-user-agent", "1"),
+        ],
+        "alice",
+    );
+    assert_eq!(fields["content-type"], "application/json");
+    assert_eq!(fields["mcp-param-region"], "=?base64?SGVsbG8sIOS4lueVjA==?=");
+    assert_eq!(fields.get_all("accept").iter().count(), 2);
+    assert_eq!(fields["traceparent"], "00-1");
+    assert_eq!(fields["x-user-agent"], "1");
+}
+
+#[test]
+fn the_upstream_learns_who_asks() {
+    let fields = forwarded(&[("host", "mcp.example.com")], "alice");
+    assert_eq!(fields[SUBJECT], "alice");
+    assert_eq!(fields[SCOPES], "tools:list tools:call");
+    assert_eq!(fields[REQUEST_ID], "018f");
+    assert_eq!(fields[CREDENTIAL].len(), 22);
+    assert_eq!(fields["host"], "inner:3000");
+    assert_eq!(fields["x-forwarded-for"], "198.51.100.7");
+    assert_eq!(fields["x-forwarded-proto"], "https");
+    assert_eq!(fields["x-forwarded-host"], "mcp.example.com");
+    assert_eq!(forwarded(&[], "Zoë 100%")[SUBJECT], "Zo%C3%AB%20100%25");
+}
+
+#[test]
+fn fields_of_one_connection_stay_on_it_both_ways() {
+    let sent = [
+        ("connection", "close, X-Secret-Hop"),
+        ("connection", "x-other-hop"),
+        ("x-secret-hop", "1"),
+        ("x-other-hop", "1"),
+        ("keep-alive", "5"),
+        ("te", "trailers"),
+        ("trailer", "x"),
+        ("upgrade", "websocket"),
+        ("transfer-encoding", "chunked"),
+        ("proxy-connection", "x"),
+        ("x-kept", "1"),
+    ];
+    let forwarded = forwarded(&sent, "alice");
+    let mut answered = HeaderMap::new();
+    for (name, value) in sent {
+        answered.append(name, value.parse().unwrap());
+    }
+    answered.insert("server", "secret/1.0".parse().unwrap());
+    answered.insert("x_portcullis_subject", "x".parse().unwrap());
+    to_client(&mut answered);
+    for (name, _) in &sent[..10] {
+        assert!(!forwarded.contains_key(*name), "{name}");
+        assert!(!answered.contains_key(*name), "{name}");
+    }
+    assert!(forwarded.contains_key("x-kept") && answered.len() == 1);
+}

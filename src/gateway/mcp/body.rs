@@ -1,0 +1,332 @@
+//! Reads the body of an MCP POST: once, strictly, borrowing from it.
+//!
+//! The upstream reads the same bytes with another parser, so nothing may pass that two parsers could read differently:
+//! no duplicate keys at any depth, no keys that differ from a known one only by case (Go's `encoding/json` takes those),
+//! nothing nested deeper than 64, UTF-8 without a byte-order mark, one value and no more.
+
+mod strict;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::value::RawValue;
+
+use strict::{Keys, MaybeText, Scalar, Strict, Text, is_lookalike};
+
+/// More elements in a batch are refused.
+const BATCH: usize = 256;
+/// The `_meta` key of a request's protocol version (MCP 2026-07-28, basic, `_meta`).
+const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// Why a body is no MCP message, in words for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBody {
+    #[error("the body is not UTF-8 text without a byte-order mark")]
+    Encoding,
+    #[error("the body is not one well-formed JSON-RPC message: {0}")]
+    Json(String),
+    #[error("the body is not a JSON-RPC 2.0 {0}")]
+    Shape(&'static str),
+    #[error("a batch has between 1 and {BATCH} messages")]
+    Batch,
+}
+
+/// A message, or several in one array (protocol version 2025-03-26 only).
+#[derive(Debug)]
+pub enum Body<'a> {
+    One(Message<'a>),
+    Batch(Vec<Message<'a>>),
+}
+
+impl<'a> Body<'a> {
+    pub fn messages(&self) -> &[Message<'a>] {
+        match self {
+            Self::One(message) => std::slice::from_ref(message),
+            Self::Batch(messages) => messages,
+        }
+    }
+}
+
+/// What of a JSON-RPC message decides.
+#[derive(Debug)]
+pub struct Message<'a> {
+    pub kind: Kind<'a>,
+    /// `_meta`'s protocol version: absent, of another type, or what it says.
+    pub version: Version<'a>,
+    name: Option<Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    task: Option<Cow<'a, str>>,
+}
+
+#[derive(Debug)]
+pub enum Kind<'a> {
+    Request {
+        /// The id as it was written.
+        id: &'a RawValue,
+        method: Cow<'a, str>,
+    },
+    Notification {
+        method: Cow<'a, str>,
+    },
+    /// The client's answer to a request of the server's (before 2026-07-28).
+    Response,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Version<'a> {
+    #[default]
+    Absent,
+    WrongType,
+    Given(Cow<'a, str>),
+}
+
+impl Message<'_> {
+    pub fn method(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Request { method, .. } | Kind::Notification { method } => Some(method),
+            Kind::Response => None,
+        }
+    }
+
+    /// The name or URI that the method acts on, where it is one of those which name one in `Mcp-Name`.
+    pub fn target(&self) -> Option<&str> {
+        match self.method()? {
+            "tools/call" | "prompts/get" => self.name.as_deref(),
+            "resources/read" => self.uri.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the method is one that must name its target.
+    pub fn needs_target(&self) -> bool {
+        matches!(self.method(), Some("tools/call" | "prompts/get" | "resources/read"))
+    }
+
+    /// What `Mcp-Name` may say of it. Beside the targets, extensions name what they act on in the same field.
+    pub fn nameable(&self) -> Option<&str> {
+        match self.method()? {
+            "resources/subscribe" | "resources/unsubscribe" => self.uri.as_deref(),
+            "tasks/get" | "tasks/update" | "tasks/cancel" => self.task.as_deref(),
+            _ => self.target(),
+        }
+    }
+}
+
+/// Reads a body.
+pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
+    let text = std::str::from_utf8(bytes).map_err(|_| BadBody::Encoding)?;
+    if text.starts_with('\u{feff}') {
+        return Err(BadBody::Encoding);
+    }
+    // serde_json names the line and column, and quotes at most a key or a character of what it met.
+    let fault = |error: serde_json::Error| BadBody::Json(error.to_string());
+    if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
+        return serde_json::from_str::<Parts<'_>>(text).map_err(fault)?.message().map(Body::One);
+    }
+    let batch = serde_json::from_str::<Batch<'_>>(text).map_err(fault)?.0;
+    if batch.is_empty() || batch.len() > BATCH {
+        return Err(BadBody::Batch);
+    }
+    batch.into_iter().map(Parts::message).collect::<Result<_, _>>().map(Body::Batch)
+}
+
+/// A batch; elements beyond the limit are read and dropped, so that the limit bounds memory.
+struct Batch<'a>(Vec<Parts<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Vec<Parts<'de>>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of messages")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+                let mut batch = Vec::new();
+                while batch.len() <= BATCH {
+                    match elements.next_element()? {
+                        Some(element) => batch.push(element),
+                        None => return Ok(batch),
+                    }
+                }
+                while elements.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(batch)
+            }
+        }
+        deserializer.deserialize_seq(Elements).map(Batch)
+    }
+}
+
+/// The members of a message's object.
+#[derive(Default)]
+struct Parts<'a> {
+    version_mark: Option<Text<'a>>,
+    id: Option<&'a RawValue>,
+    method: Option<Text<'a>>,
+    params: Params<'a>,
+    answers: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn message(self) -> Result<Message<'a>, BadBody> {
+        if self.version_mark.as_ref().is_none_or(|mark| mark.0 != "2.0") {
+            return Err(BadBody::Shape("message: it has no \"jsonrpc\": \"2.0\""));
+        }
+        if self.id.is_some_and(|id| !is_id(id)) {
+            return Err(BadBody::Shape("message: its id is neither a string nor an integer"));
+        }
+        let kind = match (self.method, self.id, self.answers) {
+            (Some(Text(method)), _, false) if method.is_empty() || method.starts_with('/') => {
+                return Err(BadBody::Shape("request: its method is empty or starts with a slash"));
+            }
+            (Some(Text(method)), Some(id), false) => Kind::Request { id, method },
+            (Some(Text(method)), None, false) => Kind::Notification { method },
+            (None, Some(_), true) => Kind::Response,
+            _ => return Err(BadBody::Shape("request, notification or response")),
+        };
+        let Params { name, uri, task, version, lookalike } = self.params;
+        let message = Message { kind, version, name, uri, task };
+        if lookalike && message.needs_target() {
+            return Err(BadBody::Shape(
+                "request: its params have a key that differs from `name` or `uri` only by case",
+            ));
+        }
+        if message.needs_target() && message.target().is_none_or(str::is_empty) {
+            return Err(BadBody::Shape("request: it does not name what it acts on"));
+        }
+        Ok(message)
+    }
+}
+
+/// A JSON-RPC id as MCP has it: a string or an integer.
+fn is_id(raw: &RawValue) -> bool {
+    let text = raw.get();
+    if text.starts_with('"') {
+        return serde_json::from_str::<Text<'_>>(text).is_ok();
+    }
+    serde_json::from_str::<i64>(text).is_ok() || serde_json::from_str::<u64>(text).is_ok()
+}
+
+#[derive(Default)]
+struct Params<'a> {
+    name: Option<Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    task: Option<Cow<'a, str>>,
+    version: Version<'a>,
+    lookalike: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Parts<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON-RPC object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+                let mut parts = Parts::default();
+                let mut keys = Keys::default();
+                while let Some(Text(key)) = members.next_key()? {
+                    match &*key {
+                        "jsonrpc" => parts.version_mark = Some(members.next_value()?),
+                        "id" => parts.id = Some(members.next_value()?),
+                        "method" => parts.method = Some(members.next_value()?),
+                        "params" => parts.params = members.next_value_seed(ParamsSeed)?,
+                        "result" | "error" => {
+                            parts.answers = true;
+                            members.next_value_seed(Strict { depth: 2 })?;
+                        }
+                        other if KNOWN.iter().any(|known| is_lookalike(other, known)) => {
+                            return Err(A::Error::custom("a key differs from a known one only by case"));
+                        }
+                        _ => members.next_value_seed(Strict { depth: 2 })?,
+                    }
+                    keys.add(key)?;
+                }
+                Ok(parts)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// The value of `params`: an object of which a few members count, or an array, which MCP does not use.
+struct ParamsSeed;
+
+impl<'de> DeserializeSeed<'de> for ParamsSeed {
+    type Value = Params<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ParamsSeed {
+    type Value = Params<'de>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("params as an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut params = Params::default();
+        let mut keys = Keys::default();
+        while let Some(Text(key)) = members.next_key()? {
+            match &*key {
+                "name" => params.name = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
+                "uri" => params.uri = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
+                "taskId" => params.task = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
+                "_meta" => params.version = members.next_value_seed(MetaSeed)?,
+                other if is_lookalike(other, "_meta") => {
+                    return Err(A::Error::custom("a key differs from `_meta` only by case"));
+                }
+                other => {
+                    params.lookalike |= is_lookalike(other, "name") || is_lookalike(other, "uri");
+                    members.next_value_seed(Strict { depth: 3 })?;
+                }
+            }
+            keys.add(key)?;
+        }
+        Ok(params)
+    }
+}
+
+/// The value of `_meta`, of which the protocol version counts.
+struct MetaSeed;
+
+impl<'de> DeserializeSeed<'de> for MetaSeed {
+    type Value = Version<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MetaSeed {
+    type Value = Version<'de>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_meta as an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut version = Version::Absent;
+        let mut keys = Keys::default();
+        while let Some(Text(key)) = members.next_key()? {
+            if key == VERSION_KEY {
+                version = match members.next_value_seed(MaybeText { depth: 4 })? {
+                    Scalar::Text(text) => Version::Given(text),
+                    Scalar::Other => Version::WrongType,
+                };
+            } else if is_lookalike(&key, VERSION_KEY) {
+                return Err(A::Error::custom("a key differs from the protocol version's only by case"));
+            } else {
+                members.next_value_seed(Strict { depth: 4 })?;
+            }
+            keys.add(key)?;
+        }
+        Ok(version)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Which revision of MCP a request speaks, and whether its headers agree with its body.
+//!
+//! From 2026-07-28 on, `Mcp-Method` and `Mcp-Name` mirror the body so that intermediaries can look without parsing. The
+//! upstream acts on the body, so the gateway decides on the body, and refuses a request whose headers say otherwise
+//! (MCP 2026-07-28, Streamable HTTP, Server Validation).
+
+use std::borrow::Cow;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::body::{Kind, Message, Version};
+
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// The revisions that the gateway speaks, oldest first.
+pub const SUPPORTED: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", FIRST_NEW];
+/// The first revision without sessions.
+const FIRST_NEW: &str = "2026-07-28";
+/// The one revision with batches; also what a request without a version is taken for.
+const WITH_BATCHES: &str = "2025-03-26";
+
+/// The two ways in which MCP has been spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// Up to 2025-11-25: sessions, a GET stream, DELETE.
+    Old { batches: bool },
+    /// From 2026-07-28 on: each POST stands for itself.
+    New,
+}
+
+/// Why headers and body do not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// −32022.
+    UnsupportedVersion(String),
+    /// −32602: the request's `_meta` does not say its protocol version.
+    MissingMeta,
+    /// −32020, with what is wrong.
+    Header(Cow<'static, str>),
+}
+
+/// The one value of a field that may stand once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Mismatch> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Mismatch::Header(format!("{name} stands more than once").into())),
+    }
+}
+
+/// The era by `MCP-Protocol-Version`.
+pub fn of(headers: &HeaderMap) -> Result<Era, Mismatch> {
+    let Some(value) = single(headers, &PROTOCOL_VERSION)? else {
+        return Ok(Era::Old { batches: true });
+    };
+    let asked = value.to_str().unwrap_or("");
+    match SUPPORTED.iter().find(|&&version| version == asked) {
+        Some(&version) if version >= FIRST_NEW => Ok(Era::New),
+        Some(&version) => Ok(Era::Old { batches: version == WITH_BATCHES }),
+        None => Err(Mismatch::UnsupportedVersion(asked.chars().take(64).collect())),
+    }
+}
+
+/// Whether the headers of a POST agree with its one message.
+pub fn agree(era: Era, headers: &HeaderMap, message: &Message<'_>) -> Result<(), Mismatch> {
+    let version = single(headers, &PROTOCOL_VERSION)?;
+    if let Version::Given(given) = &message.version
+        && !says(version, given)
+        && (version.is_some() || **given >= *FIRST_NEW)
+    {
+        return Err(Mismatch::Header(
+            "MCP-Protocol-Version is not the protocol version of the body's _meta".into(),
+        ));
+    }
+    if era != Era::New {
+        return Ok(());
+    }
+    let Some(method) = message.method() else { return Ok(()) };
+    let is_request = matches!(message.kind, Kind::Request { .. });
+    // The old handshake may be tried in any era, and the headers of notifications are left open by the specification:
+    // there they may be absent, never wrong.
+    let must_say = is_request && method != "initialize";
+    match single(headers, &METHOD)? {
+        None if must_say => return Err(Mismatch::Header("Mcp-Method is missing".into())),
+        Some(value) if !says(Some(value), method) => {
+            return Err(Mismatch::Header("Mcp-Method is not the method of the body".into()));
+        }
+        _ => {}
+    }
+    match (single(headers, &NAME)?, message.nameable()) {
+        (None, Some(_)) if message.needs_target() => {
+            return Err(Mismatch::Header("Mcp-Name is missing".into()));
+        }
+        (Some(_), None) => return Err(Mismatch::Header("Mcp-Name names what the body does not".into())),
+        (Some(value), Some(name)) if decoded(value).as_deref() != Some(name) => {
+            return Err(Mismatch::Header("Mcp-Name is not the name or URI of the body".into()));
+        }
+        _ => {}
+    }
+    if must_say && !matches!(message.version, Version::Given(_)) {
+        return Err(Mismatch::MissingMeta);
+    }
+    Ok(())
+}
+
+fn says(value: Option<&HeaderValue>, text: &str) -> bool {
+    value.is_some_and(|value| value.as_bytes() == text.as_bytes())
+}
+
+/// A value as it was meant: as it stands, or out of the sentinel `=?base64?…?=`. `None` where it is neither.
+fn decoded(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let text = value.to_str().ok()?;
+    match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        None => Some(Cow::Borrowed(text)),
+        Some(inner) => String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok().map(Cow::Owned),
+    }
+}
+
+#[cfg(test)]
+mod tests;

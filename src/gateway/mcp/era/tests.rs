@@ -1,0 +1,141 @@
+use super::*;
+use crate::gateway::mcp::body::{Body, parse};
+
+fn fields(pairs: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers
+            .append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+    }
+    headers
+}
+
+fn judge(pairs: &[(&str, &str)], body: &str) -> Result<(), Mismatch> {
+    let headers = fields(pairs);
+    let Body::One(message) = parse(body.as_bytes()).unwrap() else { panic!("a batch") };
+    agree(of(&headers)?, &headers, &message)
+}
+
+fn call(name: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":{},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}}}}"#,
+        serde_json::to_string(name).unwrap()
+    )
+}
+
+const NEW: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
+const CALL: (&str, &str) = ("mcp-method", "tools/call");
+
+#[test]
+fn the_version_tells_the_era() {
+    let era = |pairs: &[(&str, &str)]| of(&fields(pairs));
+    assert_eq!(era(&[]), Ok(Era::Old { batches: true }));
+    assert_eq!(era(&[("mcp-protocol-version", "2025-03-26")]), Ok(Era::Old { batches: true }));
+    assert_eq!(era(&[("mcp-protocol-version", "2024-11-05")]), Ok(Era::Old { batches: false }));
+    assert_eq!(era(&[("mcp-protocol-version", "2025-11-25")]), Ok(Era::Old { batches: false }));
+    assert_eq!(era(&[NEW]), Ok(Era::New));
+    for version in [
+        "2027-01-01",
+        "2026-07-29",
+        "2025-01-01",
+        "1",
+        "",
+        "2026-07-28 ",
+        "latest",
+        "2026-07-28,2025-03-26",
+        "Ü",
+    ] {
+        // A header value loses the white space around it on the wire; here it does not.
+        assert!(
+            matches!(era(&[("mcp-protocol-version", version)]), Err(Mismatch::UnsupportedVersion(_))),
+            "{version}"
+        );
+    }
+    assert!(matches!(era(&[NEW, NEW]), Err(Mismatch::Header(_))));
+}
+
+#[test]
+fn headers_that_mirror_the_body_pass() {
+    for (value, name) in [
+        ("echo", "echo"),
+        ("=?base64?ZWNobw==?=", "echo"),
+        ("=?base64?SGVsbG8sIOS4lueVjA==?=", "Hello, 世界"),
+        ("=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=", "=?base64?literal?="),
+        ("=?BASE64?ZWNobw==?=", "=?BASE64?ZWNobw==?="),
+    ] {
+        assert_eq!(judge(&[NEW, CALL, ("mcp-name", value)], &call(name)), Ok(()), "{value}");
+    }
+    assert_eq!(judge(&[NEW, CALL, ("mcp-name", "echo"), ("mcp-param-region", "x")], &call("echo")), Ok(()));
+}
+
+#[test]
+fn headers_that_disagree_are_named() {
+    let name = ("mcp-name", "echo");
+    for pairs in [
+        &[NEW, name][..],
+        &[NEW, ("mcp-method", "tools/list"), name],
+        &[NEW, ("mcp-method", "Tools/Call"), name],
+        &[NEW, CALL, CALL, name],
+        &[NEW, CALL],
+        &[NEW, CALL, ("mcp-name", "Echo")],
+        &[NEW, CALL, ("mcp-name", "delete")],
+        &[NEW, CALL, ("mcp-name", "")],
+        &[NEW, CALL, name, name],
+        &[NEW, CALL, ("mcp-name", "=?base64?ZWNobw?=")],
+        &[NEW, CALL, ("mcp-name", "=?base64?/w==?=")],
+        &[NEW, CALL, ("mcp-name", "=?base64?ZGVsZXRl?=")],
+        // A version of the old era, or none, over a body of the new one.
+        &[("mcp-protocol-version", "2025-11-25")],
+        &[],
+    ] {
+        assert!(matches!(judge(pairs, &call("echo")), Err(Mismatch::Header(_))), "{pairs:?}");
+    }
+    assert!(matches!(
+        judge(&[NEW, CALL, ("mcp-name", "=?base64?literal?=")], &call("=?base64?literal?=")),
+        Err(Mismatch::Header(_))
+    ));
+}
+
+#[test]
+fn a_name_that_the_body_does_not_have_is_an_orphan() {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    let request = |method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}{meta}}}}}"#)
+    };
+    let list = request("tools/list", "");
+    assert_eq!(judge(&[NEW, ("mcp-method", "tools/list")], &list), Ok(()));
+    assert!(matches!(
+        judge(&[NEW, ("mcp-method", "tools/list"), ("mcp-name", "echo")], &list),
+        Err(Mismatch::Header(_))
+    ));
+    let task = request("tasks/get", r#""taskId":"t1","#);
+    assert_eq!(judge(&[NEW, ("mcp-method", "tasks/get"), ("mcp-name", "t1")], &task), Ok(()));
+    assert_eq!(judge(&[NEW, ("mcp-method", "tasks/get")], &task), Ok(()));
+    assert!(matches!(
+        judge(&[NEW, ("mcp-method", "tasks/get"), ("mcp-name", "t2")], &task),
+        Err(Mismatch::Header(_))
+    ));
+}
+
+#[test]
+fn the_new_era_wants_its_version_in_meta() {
+    let bare = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert_eq!(judge(&[NEW, ("mcp-method", "tools/list")], bare), Err(Mismatch::MissingMeta));
+    let wrong = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":1}}}"#;
+    assert_eq!(judge(&[NEW, ("mcp-method", "tools/list")], wrong), Err(Mismatch::MissingMeta));
+    let other = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01"}}}"#;
+    assert!(matches!(judge(&[NEW, ("mcp-method", "tools/list")], other), Err(Mismatch::Header(_))));
+    assert_eq!(judge(&[("mcp-protocol-version", "2025-11-25")], bare), Ok(()));
+    assert_eq!(judge(&[], bare), Ok(()));
+}
+
+#[test]
+fn handshakes_and_notifications_need_no_headers_but_no_wrong_ones_either() {
+    for body in [
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+    ] {
+        assert_eq!(judge(&[NEW], body), Ok(()));
+        assert!(matches!(judge(&[NEW, ("mcp-method", "tools/call")], body), Err(Mismatch::Header(_))));
+    }
+}

@@ -1,0 +1,188 @@
+//! Takes from the answer to `tools/list` what the principal may not call.
+//!
+//! What stays, stays byte for byte and in order: the tools that go are cut out of the text. An answer that differs from
+//! caller to caller must not be shared by caches, so `cacheScope` becomes `private` (MCP 2026-07-28, Caching).
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Larger answers are not held to be edited.
+pub const MOST: usize = 4 * 1024 * 1024;
+
+/// An answer that cannot be edited must not pass unedited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer to tools/list is not one that can be read")]
+pub struct Unreadable;
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow, rename = "cacheScope")]
+    cache_scope: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+/// Where `part` stands in `whole`, of which it is a slice.
+fn place(whole: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// A message, or an array of them, without the tools that `may_call` refuses; `None` where nothing changes.
+pub fn edit(text: &str, may_call: &mut dyn FnMut(&str) -> bool) -> Result<Option<String>, Unreadable> {
+    let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
+    if text.trim_start().starts_with('[') {
+        for message in serde_json::from_str::<Vec<&RawValue>>(text).map_err(|_| Unreadable)? {
+            mark(text, message.get(), may_call, &mut cuts)?;
+        }
+    } else {
+        mark(text, text, may_call, &mut cuts)?;
+    }
+    if cuts.is_empty() {
+        return Ok(None);
+    }
+    cuts.sort_by_key(|(range, _)| range.start);
+    let mut edited = String::with_capacity(text.len());
+    let mut from = 0;
+    for (range, instead) in cuts {
+        edited.push_str(text.get(from..range.start).ok_or(Unreadable)?);
+        edited.push_str(&instead);
+        from = range.end;
+    }
+    edited.push_str(text.get(from..).ok_or(Unreadable)?);
+    Ok(Some(edited))
+}
+
+/// Notes what is to be replaced in one message. A message without a list of tools is left alone.
+fn mark(
+    whole: &str,
+    message: &str,
+    may_call: &mut dyn FnMut(&str) -> bool,
+    cuts: &mut Vec<(Range<usize>, String)>,
+) -> Result<(), Unreadable> {
+    let answer: Answer<'_> = serde_json::from_str(message).map_err(|_| Unreadable)?;
+    let Some(result) = answer.result.filter(|result| result.get().starts_with('{')) else { return Ok(()) };
+    let listed: Listed<'_> = serde_json::from_str(result.get()).map_err(|_| Unreadable)?;
+    let Some(tools) = listed.tools else { return Ok(()) };
+    let all: Vec<&RawValue> = serde_json::from_str(tools.get()).map_err(|_| Unreadable)?;
+    let mut kept: Vec<&str> = Vec::with_capacity(all.len());
+    for tool in &all {
+        let named: Tool<'_> = serde_json::from_str(tool.get()).map_err(|_| Unreadable)?;
+        if may_call(&named.name) {
+            kept.push(tool.get());
+        }
+    }
+    if kept.len() < all.len() {
+        cuts.push((place(whole, tools.get()), format!("[{}]", kept.join(","))));
+    }
+    if let Some(scope) = listed.cache_scope.filter(|scope| scope.get() != "\"private\"") {
+        cuts.push((place(whole, scope.get()), "\"private\"".to_owned()));
+    }
+    Ok(())
+}
+
+/// Edits the answer within a stream of server-sent events, event by event, as they come.
+#[derive(Default)]
+pub struct Events {
+    held: BytesMut,
+    /// Up to here `held` was searched for an event's end.
+    searched: usize,
+    /// Where the line starts that the search is in.
+    line: usize,
+}
+
+impl Events {
+    /// Takes a frame and gives back the events that are complete by now, edited. An event that never ends is dropped,
+    /// as clients do (HTML §9.2.6).
+    pub fn take(
+        &mut self,
+        frame: &[u8],
+        may_call: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Bytes, Unreadable> {
+        self.held.extend_from_slice(frame);
+        let mut ready = BytesMut::new();
+        while let Some(end) = self.end_of_event() {
+            let event = self.held.split_to(end);
+            (self.searched, self.line) = (0, 0);
+            edit_event(&event, may_call, &mut ready)?;
+        }
+        if self.held.len() > MOST {
+            return Err(Unreadable);
+        }
+        Ok(ready.freeze())
+    }
+
+    /// Where the first event ends: after a blank line. A line ends with LF, CR LF or CR (HTML §9.2.5).
+    fn end_of_event(&mut self) -> Option<usize> {
+        while let Some(&byte) = self.held.get(self.searched) {
+            if byte != b'\n' && byte != b'\r' {
+                self.searched += 1;
+                continue;
+            }
+            let next = match (byte, self.held.get(self.searched + 1)) {
+                (b'\r', Some(b'\n')) => self.searched + 2,
+                // Whether a line feed follows is not known yet.
+                (b'\r', None) => return None,
+                _ => self.searched + 1,
+            };
+            if self.searched == self.line {
+                return Some(next);
+            }
+            (self.searched, self.line) = (next, next);
+        }
+        None
+    }
+}
+
+/// Writes one event to `out`: as it came, or with its data replaced.
+fn edit_event(
+    event: &[u8],
+    may_call: &mut dyn FnMut(&str) -> bool,
+    out: &mut BytesMut,
+) -> Result<(), Unreadable> {
+    let text = std::str::from_utf8(event).map_err(|_| Unreadable)?;
+    let lines = || text.split(['\n', '\r']).filter(|line| !line.is_empty());
+    let data: Vec<&str> = lines()
+        .filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("data"))
+        .filter_map(|rest| match rest.strip_prefix(':') {
+            Some(value) => Some(value.strip_prefix(' ').unwrap_or(value)),
+            None => rest.is_empty().then_some(""),
+        })
+        .collect();
+    let data = data.join("\n");
+    let edited = if data.trim().is_empty() { None } else { edit(&data, may_call)? };
+    let Some(edited) = edited else {
+        out.extend_from_slice(event);
+        return Ok(());
+    };
+    for line in lines().filter(|line| !line.trim_start_matches('\u{feff}').starts_with("data")) {
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(b"\n");
+    }
+    for line in edited.lines() {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(b"\n");
+    }
+    out.extend_from_slice(b"\n");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

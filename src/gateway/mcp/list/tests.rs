@@ -1,0 +1,123 @@
+use super::*;
+
+fn only_a(text: &str) -> Result<Option<String>, Unreadable> {
+    edit(text, &mut |name| name.starts_with('a'))
+}
+
+#[test]
+fn what_stays_stays_byte_for_byte_and_in_order() {
+    let text = "{ \"jsonrpc\":\"2.0\",\n \"result\": {\"nextCursor\" : \"x\", \"tools\" : [ {\"name\":\"b1\"}, {\"name\": \"a2\", \"n\": 1.50e3 , \"d\":\"\\u00e9\"} ,{\"name\":\"b3\"},{\"description\":\"z\",\"name\":\"a1\"} ], \"z\":1}, \"id\": 7 }\n";
+    let edited = "{ \"jsonrpc\":\"2.0\",\n \"result\": {\"nextCursor\" : \"x\", \"tools\" : [{\"name\": \"a2\", \"n\": 1.50e3 , \"d\":\"\\u00e9\"},{\"description\":\"z\",\"name\":\"a1\"}], \"z\":1}, \"id\": 7 }\n";
+    assert_eq!(only_a(text).unwrap().unwrap(), edited);
+}
+
+#[test]
+fn nothing_changes_where_all_may_be_called_or_no_tools_are_listed() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"ab"}]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[],"cacheScope":"private"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+    ] {
+        assert_eq!(only_a(text), Ok(None), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_for_one_caller_is_not_for_shared_caches() {
+    let text = r#"{"id":1,"result":{"cacheScope":"public","ttlMs":5,"tools":[{"name":"a"}]}}"#;
+    assert_eq!(only_a(text).unwrap().unwrap(), text.replace("public", "private"));
+    let text = r#"{"id":1,"result":{"tools":[{"name":"b"}],"cacheScope":"public"}}"#;
+    assert_eq!(only_a(text).unwrap().unwrap(), r#"{"id":1,"result":{"tools":[],"cacheScope":"private"}}"#);
+}
+
+#[test]
+fn names_are_judged_as_they_are_meant() {
+    assert_eq!(
+        only_a(r#"{"result":{"t\u006fols":[{"n\u0061me":"\u0062"}]}}"#).unwrap().unwrap(),
+        r#"{"result":{"t\u006fols":[]}}"#
+    );
+    assert_eq!(
+        only_a(r#"[{"result":{"tools":[{"name":"b"}]}},{"id":2,"result":{"tools":[{"name":"c"}]}}]"#)
+            .unwrap()
+            .unwrap(),
+        r#"[{"result":{"tools":[]}},{"id":2,"result":{"tools":[]}}]"#
+    );
+}
+
+#[test]
+fn an_answer_that_could_be_read_in_two_ways_is_not_passed() {
+    for text in [
+        "",
+        "not json",
+        "{\"result\":",
+        r#"{"result":{"tools":{}}}"#,
+        r#"{"result":{"tools":[{}]}}"#,
+        r#"{"result":{"tools":["b"]}}"#,
+        r#"{"result":{"tools":[{"name":1}]}}"#,
+        r#"{"result":{"tools":[{"name":"a","name":"b"}]}}"#,
+        r#"{"result":{"tools":[],"tools":[{"name":"b"}]}}"#,
+        r#"{"result":{},"result":{"tools":[{"name":"b"}]}}"#,
+    ] {
+        assert_eq!(only_a(text), Err(Unreadable), "{text}");
+    }
+}
+
+fn stream(frames: &[&str]) -> Vec<String> {
+    let mut events = Events::default();
+    let mut out = Vec::new();
+    for frame in frames {
+        out.push(
+            String::from_utf8(
+                events.take(frame.as_bytes(), &mut |name| name.starts_with('a')).unwrap().to_vec(),
+            )
+            .unwrap(),
+        );
+    }
+    out
+}
+
+const LIST: &str = r#"data: {"id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#;
+const LESS: &str = r#"data: {"id":1,"result":{"tools":[{"name":"a"}]}}"#;
+
+#[test]
+fn events_are_edited_as_they_come() {
+    let note = "event: message\ndata: {\"method\":\"notifications/progress\"}\n\n";
+    let frames = [note, "id: 4\nevent: message\n", LIST, "\n", "\n: still here\n", "\n"];
+    let edited = format!("id: 4\nevent: message\n{LESS}\n\n");
+    assert_eq!(stream(&frames), [note, "", "", "", &edited, ": still here\n\n"]);
+}
+
+#[test]
+fn all_line_ends_end_an_event() {
+    for end in ["\n", "\r\n", "\r"] {
+        // After a lone CR it takes the next byte to know that no LF follows.
+        let frame = format!("id: 1{end}{LIST}{end}{end}: x{end}");
+        assert_eq!(stream(&[&frame]).concat(), format!("id: 1\n{LESS}\n\n"), "{end:?}");
+        let byte_by_byte: Vec<String> = frame.chars().map(String::from).collect();
+        let frames: Vec<&str> = byte_by_byte.iter().map(String::as_str).collect();
+        assert_eq!(stream(&frames).concat(), format!("id: 1\n{LESS}\n\n"), "{end:?}");
+    }
+}
+
+#[test]
+fn data_over_several_lines_is_one_message() {
+    let frame = "data: {\"id\":1,\"result\":\ndata: {\"tools\":[{\"name\":\"b\"}]}}\n\n";
+    assert_eq!(stream(&[frame]).concat(), "data: {\"id\":1,\"result\":\ndata: {\"tools\":[]}}\n\n");
+}
+
+#[test]
+fn events_without_data_pass() {
+    for event in ["id: 1\nretry: 3000\ndata: \n\n", ": ping\n\n", "event: x\ndata\n\n", "\n"] {
+        assert_eq!(stream(&[event]).concat(), event);
+    }
+}
+
+#[test]
+fn an_event_has_an_end() {
+    let mut events = Events::default();
+    let mut any = |_: &str| true;
+    assert!(events.take(&vec![b'x'; MOST], &mut any).is_ok());
+    assert_eq!(events.take(b"x", &mut any), Err(Unreadable));
+}

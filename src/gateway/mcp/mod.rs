@@ -1,0 +1,411 @@
+//! The MCP endpoint, in both eras of the protocol.
+//!
+//! The body decides which endpoint is asked for; headers that say otherwise are refused. The upstream receives the very
+//! bytes that were read.
+
+pub mod body;
+pub mod era;
+pub mod list;
+mod resource;
+pub mod session;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{self, Principal, Reason};
+use crate::domain::endpoint::Endpoint;
+use crate::domain::quota::Charge;
+use crate::engine::Presented;
+
+use self::body::{BadBody, Body, Kind, Message};
+use self::era::{Era, Mismatch};
+use self::session::SESSION_ID;
+use super::call::Call;
+use super::config::Refusals;
+use super::credential;
+use super::origin::Foreign;
+use super::pool::{Lease, Outgoing};
+use super::proxy::{self, answer, is_event_stream, media_type, of_foreign, refuse, upstream_refusal};
+use super::refusal::{Refusal, UpstreamFault};
+use super::stream::{Passed, Reply};
+use super::worker::Worker;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Of a request that will be refused whatever it says, so much is read to learn its id.
+const PROBE: usize = 64 * 1024;
+
+const ALLOW: &str = "GET, POST, DELETE, OPTIONS";
+
+fn allowed() -> Response<Reply> {
+    let mut response = Response::new(Reply::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOW));
+    response
+}
+
+/// Answers a request to the MCP endpoint.
+pub async fn serve(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let (parts, body) = request.into_parts();
+    match parts.method {
+        Method::POST => post(worker, call, foreign, &parts, body).await,
+        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &parts).await {
+            Ok(response) => response,
+            Err(refusal) => refuse(call, &refusal),
+        },
+        Method::OPTIONS => allowed(),
+        _ => refuse(call, &Refusal::method_not_allowed(ALLOW)),
+    }
+}
+
+/// Which tools a principal may call: for lists of them.
+pub struct Listing {
+    principal: Rc<Principal>,
+    address: Option<IpAddr>,
+    at: Timestamp,
+}
+
+impl Listing {
+    fn new(call: &Call, principal: &Rc<Principal>) -> Self {
+        Self { principal: principal.clone(), address: call.address, at: call.at }
+    }
+
+    pub fn may_call(&self, tool: &str) -> bool {
+        Endpoint::mcp("tools/call", Some(tool)).is_ok_and(|endpoint| {
+            let request = decision::Request { endpoint, address: self.address, at: self.at, cost: 0 };
+            decision::decide(&self.principal, &request, || Charge::Granted).is_allowed()
+        })
+    }
+}
+
+async fn post(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    parts: &Parts,
+    body: Incoming,
+) -> Response<Reply> {
+    let presented = credential::presented(&parts.headers, parts.uri.query());
+    let is_hopeless = foreign.is_err() || !matches!(presented, Presented::ApiKey(_));
+    let most = if is_hopeless { PROBE } else { proxy::BODY };
+    let bytes = match collect(worker, &parts.headers, body, most).await {
+        Ok(bytes) => bytes,
+        Err(_) if is_hopeless => Bytes::new(),
+        Err(refusal) => return refuse(call, &refusal),
+    };
+    let began = Instant::now();
+    let parsed = body::parse(&bytes);
+    let era = era::of(&parts.headers);
+    let id = match &parsed {
+        Ok(Body::One(Message { kind: Kind::Request { id, .. }, .. })) => Some(*id),
+        _ => None,
+    };
+    let in_session = worker.shared.settings.refusals == Refusals::Auto
+        && matches!(era, Ok(Era::Old { .. }))
+        && parsed
+            .as_ref()
+            .is_ok_and(|body| body.messages().iter().all(|message| message.method() != Some("initialize")));
+    let admitted = match judge(worker, call, foreign, parts, &presented, &parsed, era).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            call.refused(&refusal);
+            return refusal.render(id, in_session);
+        }
+    };
+    worker.metrics.overhead(began.elapsed());
+    match forward(worker, call, parts, admitted, bytes.clone()).await {
+        Ok(response) => {
+            call.answered();
+            response
+        }
+        Err(refusal) => {
+            call.refused(&refusal);
+            refusal.render(id, in_session)
+        }
+    }
+}
+
+/// Reads a whole body, up to a length and for a time.
+async fn collect(
+    worker: &Worker,
+    headers: &HeaderMap,
+    mut body: Incoming,
+    most: usize,
+) -> Result<Bytes, Refusal> {
+    let limit = worker.shared.settings.timeouts.body;
+    match timeout(limit, Limited::new(&mut body, most).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            proxy::discard(worker, headers, body).await;
+            Err(proxy::too_long())
+        }
+        Ok(Err(_)) => Err(bad_request("the body ended early")),
+        Err(_) => Err(Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+    }
+}
+
+/// What the way to the upstream needs to know of a request that may go there.
+struct Admitted {
+    principal: Rc<Principal>,
+    /// The upstream's own session id, where the client presented one of ours.
+    session: Option<HeaderValue>,
+    /// Whether sessions exist for this request.
+    has_sessions: bool,
+    /// Whether an answer with a body is due.
+    awaits_answer: bool,
+    /// Whether the answer may hold a list of tools.
+    lists_tools: bool,
+}
+
+async fn judge(
+    worker: &Worker,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    parts: &Parts,
+    presented: &Presented,
+    parsed: &Result<Body<'_>, BadBody>,
+    era: Result<Era, Mismatch>,
+) -> Result<Admitted, Refusal> {
+    let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
+    let endpoints = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>();
+    for (endpoint, cost) in endpoints.iter().flatten() {
+        call.asks(endpoint.clone(), *cost);
+    }
+    let meanings = messages.iter().map(meanings).collect::<Result<Vec<_>, _>>();
+    for meaning in meanings.iter().flatten().flatten() {
+        call.also_means(meaning.clone());
+    }
+    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    foreign.map_err(of_foreign)?;
+    let principal = call.authenticate(presented, worker.now())?;
+    is_plain_json(&parts.headers)?;
+    let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
+    endpoints?;
+    meanings?;
+    let era = era.map_err(Refusal::mismatch)?;
+    agrees(era, &parts.headers, body)?;
+    let session = session_of(worker, &principal, era, &parts.headers)?;
+    if session.is_none() && messages.iter().any(|message| matches!(message.kind, Kind::Response)) {
+        return Err(bad_request("a response needs the session whose request it answers"));
+    }
+    call.decide(&principal).await?;
+    Ok(Admitted {
+        principal,
+        session,
+        has_sessions: era != Era::New
+            || messages.iter().any(|message| message.method() == Some("initialize")),
+        awaits_answer: messages.iter().any(|message| matches!(message.kind, Kind::Request { .. })),
+        lists_tools: messages.iter().any(|message| message.method() == Some("tools/list")),
+    })
+}
+
+fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::bad_request(StatusCode::BAD_REQUEST, message)
+}
+
+/// What a message asks for, and what it costs.
+fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
+    let (method, cost) = match &message.kind {
+        Kind::Request { method, .. } => (&**method, 1),
+        // A server that runs any method without an id must not be a way around the limits.
+        Kind::Notification { method } => (&**method, u32::from(!method.starts_with("notifications/"))),
+        Kind::Response => ("notifications/response", 0),
+    };
+    let endpoint = Endpoint::mcp(method, message.target()).map_err(|fault| bad_request(fault.to_string()))?;
+    Ok((endpoint, cost))
+}
+
+/// What else a message could ask for, to a server that reads URIs loosely.
+fn meanings(message: &Message<'_>) -> Result<Vec<Endpoint>, Refusal> {
+    let uri = message.target().filter(|_| message.method() == Some("resources/read"));
+    let spellings = uri.map(resource::spellings).unwrap_or_default();
+    let read = |spelling: &String| Endpoint::mcp("resources/read", Some(spelling));
+    spellings.iter().map(read).collect::<Result<_, _>>().map_err(|fault| bad_request(fault.to_string()))
+}
+
+/// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
+fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let one = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
+        (Some(value), None) => value.to_ascii_lowercase(),
+        _ => return unsupported("the request needs one Content-Type, application/json"),
+    };
+    let mut parameters = one.split(';').map(str::trim);
+    if parameters.next() != Some("application/json") {
+        return unsupported("the Content-Type is not application/json");
+    }
+    if parameters
+        .any(|text| text.strip_prefix("charset=").is_some_and(|set| set.trim_matches('"') != "utf-8"))
+    {
+        return unsupported("the charset is not UTF-8");
+    }
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return unsupported("a Content-Encoding is not taken");
+    }
+    Ok(())
+}
+
+fn agrees(era: Era, headers: &HeaderMap, body: &Body<'_>) -> Result<(), Refusal> {
+    if matches!(body, Body::Batch(_)) && era != (Era::Old { batches: true }) {
+        return Err(bad_request("batches are of protocol version 2025-03-26 only"));
+    }
+    for message in body.messages() {
+        if era == Era::New && matches!(message.kind, Kind::Response) {
+            return Err(bad_request("from 2026-07-28 on clients send no responses"));
+        }
+        era::agree(era, headers, message).map_err(Refusal::mismatch)?;
+    }
+    Ok(())
+}
+
+/// The upstream's session id, out of the one that the client presents. From 2026-07-28 on there are none, and one that
+/// is sent is ignored.
+fn session_of(
+    worker: &Worker,
+    principal: &Principal,
+    era: Era,
+    headers: &HeaderMap,
+) -> Result<Option<HeaderValue>, Refusal> {
+    if era == Era::New {
+        return Ok(None);
+    }
+    let unbound = worker.shared.binder.unbind(principal.credential, headers);
+    unbound.map_err(|_| Refusal::because(Reason::SessionMismatch))
+}
+
+/// The stream and the end of a session, both of the old era.
+async fn get_or_delete(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    parts: &Parts,
+) -> Result<Response<Reply>, Refusal> {
+    let is_stream = parts.method == Method::GET;
+    let method = if is_stream { "stream" } else { "session/end" };
+    call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?, 1);
+    let began = Instant::now();
+    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    foreign.map_err(of_foreign)?;
+    let presented = credential::presented(&parts.headers, parts.uri.query());
+    let principal = call.authenticate(&presented, worker.now())?;
+    let era = era::of(&parts.headers).map_err(Refusal::mismatch)?;
+    if era == Era::New {
+        return Err(Refusal::method_not_allowed("POST, OPTIONS"));
+    }
+    let session = session_of(worker, &principal, era, &parts.headers)?;
+    call.decide(&principal).await?;
+    worker.metrics.overhead(began.elapsed());
+    // A resumed stream repeats what was missed, the answer to tools/list as well.
+    let lists_tools = is_stream && parts.headers.contains_key(LAST_EVENT_ID);
+    let admitted = Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools };
+    let response = forward(worker, call, parts, admitted, Bytes::new()).await?;
+    call.answered();
+    Ok(response)
+}
+
+/// Sends an admitted request to the upstream and makes its answer the client's.
+async fn forward(
+    worker: &Rc<Worker>,
+    call: &Call,
+    parts: &Parts,
+    admitted: Admitted,
+    bytes: Bytes,
+) -> Result<Response<Reply>, Refusal> {
+    let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
+    let mut fields = proxy::fields_for(worker, call, &admitted.principal, &parts.headers);
+    fields.remove(SESSION_ID);
+    if let Some(session) = &admitted.session {
+        fields.insert(SESSION_ID, session.clone());
+    }
+    if !admitted.has_sessions {
+        fields.remove(LAST_EVENT_ID);
+    }
+    if admitted.lists_tools {
+        fields.remove(header::ACCEPT_ENCODING);
+    }
+    let target = match parts.uri.query() {
+        Some(query) => format!("{}?{query}", worker.shared.settings.upstream.path()),
+        None => worker.shared.settings.upstream.path().to_owned(),
+    };
+    let (response, lease) = proxy::send(worker, parts, &target, fields, Outgoing::whole(bytes)).await?;
+    let (mut head, body) = response.into_parts();
+    if !is_passable(head.status) {
+        return Err(garbled());
+    }
+    let session = head.headers.get_all(SESSION_ID).iter().next_back().cloned();
+    head.headers.remove(SESSION_ID);
+    if let (Some(session), true) = (session, admitted.has_sessions) {
+        let bound = worker.shared.binder.bind(admitted.principal.credential, &session).ok_or_else(garbled)?;
+        head.headers.insert(SESSION_ID, bound);
+    }
+    let is_stream = is_event_stream(&head.headers);
+    let is_json = media_type(&head.headers).is_some_and(|media| media == "application/json");
+    if admitted.awaits_answer && head.status == StatusCode::OK && !is_stream && !is_json {
+        return Err(garbled());
+    }
+    if admitted.lists_tools && (is_stream || is_json) && head.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(garbled());
+    }
+    let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
+    let body = match listing {
+        Some(listing) if is_json && head.status.is_success() => {
+            for field in [header::CONTENT_LENGTH, header::ETAG] {
+                head.headers.remove(field);
+            }
+            edited(worker, body, lease, &listing).await?
+        }
+        listing => {
+            let passed = Passed::new(body, lease, worker.clone(), admitted.principal);
+            if is_stream {
+                head.headers.remove(header::CONTENT_LENGTH);
+            }
+            Reply::Passed(Box::new(if is_stream { passed.events(listing) } else { passed }))
+        }
+    };
+    Ok(answer(head.status, head.headers, body))
+}
+
+/// Redirects lead past the gateway, and a demand for credentials is for the gateway, not for its client.
+fn is_passable(status: StatusCode) -> bool {
+    !status.is_redirection()
+        && status != StatusCode::UNAUTHORIZED
+        && status != StatusCode::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// The answer to `tools/list`, without the tools that the principal may not call.
+async fn edited(worker: &Worker, body: Incoming, lease: Lease, listing: &Listing) -> Result<Reply, Refusal> {
+    let refuse = |fault| upstream_refusal(worker, fault);
+    let limit = worker.shared.settings.timeouts.response;
+    let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
+        Ok(Ok(whole)) => whole.to_bytes(),
+        Ok(Err(_)) => return Err(refuse(UpstreamFault::Garbled)),
+        Err(_) => return Err(refuse(UpstreamFault::Slow)),
+    };
+    lease.give_back();
+    let text = std::str::from_utf8(&whole).map_err(|_| refuse(UpstreamFault::Garbled))?;
+    match list::edit(text, &mut |tool| listing.may_call(tool)) {
+        Ok(Some(edited)) => Ok(Reply::from(Bytes::from(edited))),
+        Ok(None) => Ok(Reply::from(whole)),
+        Err(list::Unreadable) => Err(refuse(UpstreamFault::Garbled)),
+    }
+}

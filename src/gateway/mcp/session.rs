@@ -1,0 +1,132 @@
+//! Session ids of the old era, bound to the credential that opened the session.
+//!
+//! The upstream makes the id; the client sees `<upstream id>.<tag>`, where the tag is a MAC over credential and id. The
+//! gateway keeps nothing: a session outlives a restart, and any gateway on the same home knows it. A session id is not
+//! a proof of identity (MCP 2025-11-25, Security Best Practices, Session Hijacking): each request is judged by its
+//! credential, and the tag only ties the two together.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::domain::decision::CredentialId;
+
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// Characters of a tag: 132 bits.
+const TAG: usize = 22;
+
+/// The id that a client presents is not one that this gateway gave to this credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignSession;
+
+/// Makes and checks tags. Holds the keyed state of the MAC.
+#[derive(Clone)]
+pub struct Binder(Hmac<Sha256>);
+
+impl Binder {
+    pub fn new(key: &[u8; 32]) -> Self {
+        // A short key is padded to the block with zeros (RFC 2104 §2); done here, no length can be wrong.
+        let mut block = [0; 64];
+        block[..key.len()].copy_from_slice(key);
+        Self(Hmac::new(&block.into()))
+    }
+
+    fn tag(&self, credential: CredentialId, upstream_id: &[u8]) -> String {
+        let mut mac = self.0.clone();
+        mac.update(credential.to_string().as_bytes());
+        mac.update(&[0]);
+        mac.update(upstream_id);
+        let mut tag = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+        tag.truncate(TAG);
+        tag
+    }
+
+    /// The id for the client. `None` where the upstream's is not visible ASCII, as MCP wants it.
+    pub fn bind(&self, credential: CredentialId, upstream_id: &HeaderValue) -> Option<HeaderValue> {
+        let id = upstream_id
+            .to_str()
+            .ok()
+            .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()))?;
+        HeaderValue::from_str(&format!("{id}.{}", self.tag(credential, id.as_bytes()))).ok()
+    }
+
+    /// The id for the upstream, where the client presents one.
+    pub fn unbind(
+        &self,
+        credential: CredentialId,
+        headers: &HeaderMap,
+    ) -> Result<Option<HeaderValue>, ForeignSession> {
+        let mut values = headers.get_all(SESSION_ID).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(ForeignSession);
+        }
+        let (id, tag) = value.to_str().ok().and_then(|text| text.rsplit_once('.')).ok_or(ForeignSession)?;
+        let expected = self.tag(credential, id.as_bytes());
+        if !bool::from(expected.as_bytes().ct_eq(tag.as_bytes())) {
+            return Err(ForeignSession);
+        }
+        HeaderValue::from_str(id).map(Some).map_err(|_| ForeignSession)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::api_key::KeyId;
+
+    fn credential() -> CredentialId {
+        CredentialId::ApiKey(KeyId::generate().unwrap())
+    }
+
+    fn presented(id: &HeaderValue) -> HeaderMap {
+        HeaderMap::from_iter([(SESSION_ID, id.clone())])
+    }
+
+    #[test]
+    fn an_id_comes_back_to_the_upstream_as_it_was() {
+        let (binder, owner) = (Binder::new(&[7; 32]), credential());
+        for id in ["abc", "with.dots.in.it", "!~"] {
+            let bound = binder.bind(owner, &HeaderValue::from_static(id)).unwrap();
+            assert_ne!(bound, id);
+            assert_eq!(binder.unbind(owner, &presented(&bound)), Ok(Some(HeaderValue::from_static(id))));
+            // Another gateway on the same home knows it too.
+            assert_eq!(Binder::new(&[7; 32]).unbind(owner, &presented(&bound)).unwrap().unwrap(), id);
+        }
+        assert_eq!(binder.unbind(owner, &HeaderMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn an_id_is_of_no_use_to_anybody_else() {
+        let (binder, owner) = (Binder::new(&[7; 32]), credential());
+        let bound = binder.bind(owner, &HeaderValue::from_static("abc")).unwrap();
+        let text = bound.to_str().unwrap();
+        assert_eq!(binder.unbind(credential(), &presented(&bound)), Err(ForeignSession));
+        assert_eq!(Binder::new(&[8; 32]).unbind(owner, &presented(&bound)), Err(ForeignSession));
+        for spoiled in [
+            "abc".to_owned(),
+            "abc.".into(),
+            text.replace("abc", "abd"),
+            text[..text.len() - 1].into(),
+            format!("{text}A"),
+            ".".into(),
+        ] {
+            let value = HeaderValue::from_str(&spoiled).unwrap();
+            assert_eq!(binder.unbind(owner, &presented(&value)), Err(ForeignSession), "{spoiled}");
+        }
+        let mut twice = presented(&bound);
+        twice.append(SESSION_ID, bound);
+        assert_eq!(binder.unbind(owner, &twice), Err(ForeignSession));
+    }
+
+    #[test]
+    fn an_id_outside_of_visible_ascii_is_not_passed_on() {
+        let binder = Binder::new(&[7; 32]);
+        for id in [&b""[..], b"a b", b"a\xff"] {
+            assert!(binder.bind(credential(), &HeaderValue::from_bytes(id).unwrap()).is_none());
+        }
+    }
+}

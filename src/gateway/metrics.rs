@@ -1,0 +1,154 @@
+//! What `/metrics` tells (Prometheus, OpenMetrics text).
+//!
+//! Each worker has counters of its own, so that threads share no line of memory on the path of a request; a scrape adds
+//! them up by their label.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::engine::Engine;
+
+use super::refusal::UpstreamFault;
+
+type Labels = [(&'static str, String); 1];
+type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// 1 µs to about 0.5 s.
+fn overhead_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_001, 2.0, 20))
+}
+
+/// All that is measured.
+pub struct Metrics {
+    registry: Registry,
+    in_flight: Family<Labels, Gauge>,
+    streams: Family<Labels, Gauge>,
+    overhead: Histograms,
+    down: Counter,
+    slow: Counter,
+    garbled: Counter,
+}
+
+impl Metrics {
+    pub fn new(engine: Arc<Engine>) -> Self {
+        let in_flight: Family<Labels, Gauge> = Family::default();
+        let streams: Family<Labels, Gauge> = Family::default();
+        let overhead = Histograms::new_with_constructor(overhead_histogram);
+        let errors: Family<Labels, Counter> = Family::default();
+        let mut registry = Registry::with_prefix("portcullis");
+        registry.register_collector(Box::new(Decisions(engine)));
+        registry.register("requests_in_flight", "Requests whose answer has not begun", in_flight.clone());
+        registry.register("open_streams", "Streams of server-sent events that are open", streams.clone());
+        registry.register(
+            "gateway_overhead_seconds",
+            "From a request's last byte to its hand-over to the upstream",
+            overhead.clone(),
+        );
+        registry.register("upstream_errors", "Requests that the upstream could not answer", errors.clone());
+        let counter =
+            |fault: UpstreamFault| errors.get_or_create_owned(&[("fault", fault.as_str().to_owned())]);
+        let (down, slow, garbled) =
+            (counter(UpstreamFault::Down), counter(UpstreamFault::Slow), counter(UpstreamFault::Garbled));
+        Self { registry, in_flight, streams, overhead, down, slow, garbled }
+    }
+
+    /// The counters of one worker.
+    pub fn of_worker(&self, worker: usize) -> WorkerMetrics {
+        let label: Labels = [("worker", worker.to_string())];
+        WorkerMetrics {
+            in_flight: self.in_flight.get_or_create_owned(&label),
+            streams: self.streams.get_or_create_owned(&label),
+            overhead: self.overhead.get_or_create_owned(&label),
+            down: self.down.clone(),
+            slow: self.slow.clone(),
+            garbled: self.garbled.clone(),
+        }
+    }
+
+    /// The text of a scrape.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut scraped = String::new();
+        text::encode(&mut scraped, &self.registry)?;
+        Ok(scraped)
+    }
+}
+
+/// The counters of one worker.
+pub struct WorkerMetrics {
+    in_flight: Gauge,
+    streams: Gauge,
+    overhead: Histogram,
+    down: Counter,
+    slow: Counter,
+    garbled: Counter,
+}
+
+impl WorkerMetrics {
+    pub fn request(&self) -> Held {
+        Held::new(&self.in_flight)
+    }
+    pub fn stream(&self) -> Held {
+        Held::new(&self.streams)
+    }
+    pub fn overhead(&self, spent: Duration) {
+        self.overhead.observe(spent.as_secs_f64());
+    }
+    pub fn upstream_error(&self, fault: UpstreamFault) {
+        match fault {
+            UpstreamFault::Down => self.down.inc(),
+            UpstreamFault::Slow => self.slow.inc(),
+            UpstreamFault::Garbled => self.garbled.inc(),
+        };
+    }
+}
+
+/// Counts for as long as it lives.
+pub struct Held(Gauge);
+
+impl Held {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The engine's totals, read at each scrape.
+struct Decisions(Arc<Engine>);
+
+impl fmt::Debug for Decisions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decisions")
+    }
+}
+
+impl Collector for Decisions {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(
+            "decisions",
+            "Calls by what became of them",
+            None,
+            MetricType::Counter,
+        )?;
+        for (outcome, calls) in self.0.totals() {
+            let label: Labels = [("outcome", outcome.code())];
+            ConstCounter::new(calls).encode(family.encode_family(&label)?)?;
+        }
+        Ok(())
+    }
+}

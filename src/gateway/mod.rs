@@ -1,0 +1,141 @@
+//! The gateway: a reverse proxy in front of one MCP server that lets only decided calls through.
+//!
+//! ```text
+//! bytes -> limits, Host and Origin, client address -> mcp -> engine.authenticate -> engine.decide -> upstream | refusal
+//! ```
+//!
+//! Each worker is a thread with a runtime, a listening socket and upstream connections of its own; workers share only
+//! the engine. The gateway never writes the store, and knows of policies only what the engine decides.
+
+mod admin;
+mod call;
+mod client_address;
+mod config;
+mod credential;
+mod freshness;
+mod headers;
+mod listen;
+mod mcp;
+mod metrics;
+mod origin;
+mod pool;
+mod proxy;
+mod refusal;
+mod route;
+mod stream;
+mod worker;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use config::{BadSetting, Origin, PublicUrl, Refusals, Settings, Timeouts, Upstream};
+pub use listen::CannotListen;
+
+use crate::engine::Engine;
+use crate::store::StoreError;
+use freshness::Freshness;
+use mcp::session::Binder;
+use metrics::Metrics;
+use route::McpPath;
+use worker::Shared;
+
+/// Why a gateway cannot start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a thread of the gateway cannot run: {0}; see the limits of this process (ulimit -a)")]
+    Thread(#[from] io::Error),
+    #[error("a thread of the gateway ended in a panic; its message is in the log")]
+    Panicked,
+}
+
+/// The gateway.
+pub struct Gateway;
+
+impl Gateway {
+    /// Listens, starts the workers, and returns when clients can connect. Blocks shortly. `session_key` is the vault's
+    /// [`session_key`](crate::vault::Vault::session_key).
+    pub fn start(
+        settings: Settings,
+        engine: Arc<Engine>,
+        session_key: &[u8; 32],
+    ) -> Result<Running, GatewayError> {
+        let data = listen::listen(settings.listen, settings.workers, "--listen")?;
+        let admin = listen::listen_alone(settings.admin_listen, "--admin-listen")?;
+        let listen =
+            data.first().ok_or(io::ErrorKind::NotConnected).map_err(io::Error::from)?.local_addr()?;
+        let admin_listen = admin.local_addr()?;
+        let metrics = Metrics::new(engine.clone());
+        let shared = Arc::new(Shared {
+            mcp_path: McpPath::new(settings.upstream.path()),
+            binder: Binder::new(session_key),
+            stop: CancellationToken::new(),
+            connections: Arc::new(Semaphore::new(settings.connections)),
+            engine,
+            settings,
+        });
+        let mut running = Running { listen, admin_listen, shared: shared.clone(), threads: Vec::new() };
+        for (index, listener) in data.into_iter().enumerate() {
+            let (shared, counters) = (shared.clone(), metrics.of_worker(index));
+            let freshness = Freshness::new(shared.engine.clone())?;
+            running.spawn(format!("gateway-{index}"), move || {
+                worker::run(shared, counters, freshness, listener)
+            })?;
+        }
+        let freshness = Freshness::new(shared.engine.clone())?;
+        running.spawn("gateway-admin".into(), move || admin::run(shared, metrics, freshness, admin))?;
+        Ok(running)
+    }
+}
+
+/// A gateway that serves. Dropped, it stops taking requests; [`Running::shutdown`] also waits for those in flight.
+pub struct Running {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where `/health`, `/ready` and `/metrics` are.
+    pub admin_listen: SocketAddr,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    fn spawn(
+        &mut self,
+        name: String,
+        work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name).spawn(work)?);
+        Ok(())
+    }
+
+    /// Takes no more requests, ends open streams, lets requests in flight finish (at most [`Timeouts::drain`]), then
+    /// stops the engine, which flushes. Blocks.
+    pub fn shutdown(mut self) -> Result<(), GatewayError> {
+        self.shared.stop.cancel();
+        let ended: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
+        self.shared.engine.stop()?;
+        for thread in ended {
+            thread.map_err(|_| GatewayError::Panicked)??;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}

@@ -1,0 +1,209 @@
+//! Who may ask from a browser: the `Host` and `Origin` checks, and the answers to preflights.
+//!
+//! A page of a stranger that rebinds its name to a loopback address arrives with the stranger's name in `Host` and
+//! `Origin`; both are judged before anything else (MCP 2026-07-28, Streamable HTTP, Security).
+
+use std::net::IpAddr;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority,
+};
+
+use super::config::Settings;
+
+/// Why a request's `Host` or `Origin` is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// No `Host`, several, or one that contradicts the request line: RFC 9112 §3.2 wants 400.
+    HostInvalid,
+    HostDenied,
+    OriginDenied,
+}
+
+/// Judges `Host` and `Origin`; the answer is the page's origin, where a page asks.
+pub fn check<'a, B>(
+    request: &'a Request<B>,
+    settings: &Settings,
+) -> Result<Option<&'a HeaderValue>, Foreign> {
+    let host = single(request.headers(), &header::HOST).map_err(|_| Foreign::HostInvalid)?;
+    let host = host.and_then(|value| value.to_str().ok()).ok_or(Foreign::HostInvalid)?;
+    let authority: Authority = host.parse().map_err(|_| Foreign::HostInvalid)?;
+    if host.contains('@') || request.uri().authority().is_some_and(|target| *target != authority) {
+        return Err(Foreign::HostInvalid);
+    }
+    if settings.listen.ip().to_canonical().is_loopback() && !is_own_host(&authority, settings) {
+        return Err(Foreign::HostDenied);
+    }
+    match single(request.headers(), &header::ORIGIN) {
+        Ok(None) => Ok(None),
+        Ok(Some(value)) if is_own_origin(value, settings) => Ok(Some(value)),
+        _ => Err(Foreign::OriginDenied),
+    }
+}
+
+/// The same check for a listener that has no public name and no pages: loopback names only, where it listens there.
+pub fn is_host_acceptable(headers: &HeaderMap, listen: IpAddr) -> bool {
+    if !listen.to_canonical().is_loopback() {
+        return true;
+    }
+    let host = single(headers, &header::HOST).ok().flatten().and_then(|value| value.to_str().ok());
+    host.and_then(|text| text.parse::<Authority>().ok()).is_some_and(|authority| is_loopback(&authority))
+}
+
+struct Several;
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() { Err(Several) } else { Ok(first) }
+}
+
+fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+fn is_own_host(authority: &Authority, settings: &Settings) -> bool {
+    is_loopback(authority)
+        || settings
+            .public_url
+            .as_ref()
+            .is_some_and(|url| authority.as_str().eq_ignore_ascii_case(url.authority()))
+}
+
+fn is_own_origin(value: &HeaderValue, settings: &Settings) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    if settings.allowed_origins.iter().any(|origin| origin.as_str().eq_ignore_ascii_case(text)) {
+        return true;
+    }
+    if settings.public_url.as_ref().is_some_and(|url| url.is_origin(text)) {
+        return true;
+    }
+    settings.listen.ip().to_canonical().is_loopback() && is_loopback_origin(text)
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+        .and_then(|rest| rest.parse::<Authority>().ok())
+        .is_some_and(|authority| !authority.as_str().contains('@') && is_loopback(&authority))
+}
+
+/// Whether it is a browser's question before the real request.
+pub fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight: the origin was found good, whatever fields it asks for may be sent. No credential is
+/// asked for, because browsers send none here, and nothing is forwarded.
+pub fn preflight<B: Default>(asked: &HeaderMap) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
+    if let Some(fields) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields.clone());
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// Lets the page that asked read the answer (Fetch §3.2), and the fields of it that MCP clients need.
+pub fn share(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(
+            "mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy, x-portcullis-request-id",
+        ),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(listen: &str) -> Settings {
+        let mut settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
+        settings.listen = listen.parse().unwrap();
+        settings.public_url = Some("https://mcp.example.com/mcp".parse().unwrap());
+        settings.allowed_origins = vec!["https://app.example.com".parse().unwrap()];
+        settings
+    }
+
+    fn judge(listen: &str, fields: &[(&str, &str)]) -> Result<bool, Foreign> {
+        let mut request = Request::builder().uri("/mcp");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        check(&request.body(()).unwrap(), &settings(listen)).map(|origin| origin.is_some())
+    }
+
+    #[test]
+    fn a_loopback_listener_takes_loopback_names_and_its_public_one() {
+        for host in
+            ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080", "mcp.example.com"]
+        {
+            assert_eq!(judge("127.0.0.1:8080", &[("host", host)]), Ok(false), "{host}");
+        }
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.1", "mcp.example.com:81"]
+        {
+            assert_eq!(judge("127.0.0.1:8080", &[("host", host)]), Err(Foreign::HostDenied), "{host}");
+            assert_eq!(judge("0.0.0.0:8080", &[("host", host)]), Ok(false), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_absent_doubled_or_no_host_is_invalid() {
+        for fields in [
+            &[][..],
+            &[("host", "localhost"), ("host", "localhost")],
+            &[("host", "a b")],
+            &[("host", "u@localhost")],
+        ] {
+            assert_eq!(judge("127.0.0.1:8080", fields), Err(Foreign::HostInvalid), "{fields:?}");
+        }
+        let request =
+            Request::builder().uri("http://evil.example/mcp").header("host", "localhost").body(()).unwrap();
+        assert_eq!(check(&request, &settings("127.0.0.1:8080")), Err(Foreign::HostInvalid));
+    }
+
+    #[test]
+    fn pages_need_to_be_listed() {
+        for origin in
+            ["https://app.example.com", "https://mcp.example.com", "http://localhost:6274", "http://[::1]:9"]
+        {
+            assert_eq!(
+                judge("127.0.0.1:8080", &[("host", "localhost"), ("origin", origin)]),
+                Ok(true),
+                "{origin}"
+            );
+        }
+        for origin in [
+            "null",
+            "",
+            "https://app.example.com.evil.example",
+            "http://app.example.com",
+            "https://app.example.com:444",
+            "http://localhost.evil.example",
+            "http://localhost@evil.example",
+            "https://evil.example",
+        ] {
+            let fields = [("host", "localhost"), ("origin", origin)];
+            assert_eq!(judge("127.0.0.1:8080", &fields), Err(Foreign::OriginDenied), "{origin}");
+        }
+        let twice =
+            [("host", "x"), ("origin", "https://app.example.com"), ("origin", "https://app.example.com")];
+        assert_eq!(judge("0.0.0.0:8080", &twice), Err(Foreign::OriginDenied));
+        let local = [("host", "x"), ("origin", "http://localhost:6274")];
+        assert_eq!(judge("0.0.0.0:8080", &local), Err(Foreign::OriginDenied));
+    }
+}

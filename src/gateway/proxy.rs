@@ -1,0 +1,295 @@
+//! The way of a request: limits, who may ask from where, then MCP or plain HTTP, then the upstream (design §3).
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::domain::decision::{Principal, Reason};
+use crate::domain::endpoint::Endpoint;
+
+use super::call::Call;
+use super::client_address::client_address;
+use super::credential;
+use super::headers::{self, Told};
+use super::mcp;
+use super::origin::{self, Foreign};
+use super::pool::{Capped, Lease, Outgoing};
+use super::refusal::{Refusal, UpstreamFault};
+use super::route;
+use super::stream::{Passed, Reply};
+use super::worker::Worker;
+
+/// A longer body is 413.
+pub const BODY: usize = 4 * 1024 * 1024;
+/// So much of a refused body is read and forgotten; where more is announced nobody waits for it.
+const LINGER: usize = 4 * BODY;
+/// A longer target is 414.
+const TARGET: usize = 8 * 1024;
+/// More fields, counted as they were sent, are 431.
+const FIELDS: usize = 32 * 1024;
+
+/// Answers one request.
+pub async fn serve(
+    worker: Rc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
+    let _in_flight = worker.metrics.request();
+    let settings = &worker.shared.settings;
+    let address = client_address(peer, request.headers(), &settings.trusted_proxies);
+    let mut call = Call::new(&worker, address);
+    let origin = origin::check(&request, settings).map(|origin| origin.cloned());
+    let mut response =
+        route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
+    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+        response.headers_mut().insert(headers::REQUEST_ID, id);
+    }
+    if let Ok(Some(origin)) = origin {
+        origin::share(response.headers_mut(), origin);
+    }
+    Ok(response)
+}
+
+async fn route(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let path = match within_limits(&request).and_then(|()| normalised(request.uri())) {
+        Ok(path) => path,
+        Err(refusal) => {
+            let (parts, body) = request.into_parts();
+            discard(worker, &parts.headers, body).await;
+            return refuse(call, &refusal);
+        }
+    };
+    if foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN) {
+        return origin::preflight(request.headers());
+    }
+    if worker.shared.mcp_path.matches(path.as_str()) {
+        return mcp::serve(worker, call, foreign, request).await;
+    }
+    plain(worker, call, foreign, path, request).await
+}
+
+/// Reads on and forgets what it reads, within limits of length and time. A client that is still sending when the
+/// connection closes often sees a broken connection in place of the refusal (RFC 9112 §9.6).
+pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Incoming) {
+    // Who waits for a word before it sends the body is not given it.
+    if headers.contains_key(header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
+        return;
+    }
+    let reading = async {
+        let mut left = LINGER;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whether it came to its end is of no matter: the refusal follows in any case.
+    let _ = timeout(worker.shared.settings.timeouts.body, reading).await;
+}
+
+/// Records a refusal and renders it for a request that has no JSON-RPC id.
+pub fn refuse(call: &mut Call, refusal: &Refusal) -> Response<Reply> {
+    call.refused(refusal);
+    refusal.render(None, false)
+}
+
+pub fn of_foreign(foreign: Foreign) -> Refusal {
+    match foreign {
+        Foreign::HostInvalid => {
+            Refusal::bad_request(StatusCode::BAD_REQUEST, "the request needs exactly one valid Host")
+        }
+        Foreign::HostDenied | Foreign::OriginDenied => Refusal::because(Reason::OriginDenied),
+    }
+}
+
+fn within_limits(request: &Request<Incoming>) -> Result<(), Refusal> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET {
+        return Err(Refusal::bad_request(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB"));
+    }
+    let fields: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if fields > FIELDS {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Refusal::bad_request(status, "the header fields are longer than 32 KiB"));
+    }
+    if request.body().size_hint().lower() > BODY as u64 {
+        return Err(too_long());
+    }
+    Ok(())
+}
+
+pub fn too_long() -> Refusal {
+    Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 4 MiB")
+}
+
+/// The path as it is judged and as it is forwarded, so that both are the same.
+fn normalised(uri: &Uri) -> Result<Endpoint, Refusal> {
+    let wrong = || Refusal::bad_request(StatusCode::BAD_REQUEST, "the path cannot be normalised");
+    if !uri.path().starts_with('/') {
+        return Err(wrong());
+    }
+    Endpoint::http(uri.path()).map_err(|_| wrong())
+}
+
+/// A request to any other path than the MCP endpoint.
+async fn plain(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    path: Endpoint,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let (parts, body) = request.into_parts();
+    let began = Instant::now();
+    let principal = match judge(worker, call, foreign, &path, &parts).await {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            discard(worker, &parts.headers, body).await;
+            return refuse(call, &refusal);
+        }
+    };
+    worker.metrics.overhead(began.elapsed());
+    match forward(worker, call, principal, &path, &parts, body).await {
+        Ok(response) => response,
+        Err(refusal) => refuse(call, &refusal),
+    }
+}
+
+async fn judge(
+    worker: &Worker,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    path: &Endpoint,
+    parts: &Parts,
+) -> Result<Rc<Principal>, Refusal> {
+    const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    call.asks(path.clone(), 1);
+    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    foreign.map_err(of_foreign)?;
+    let presented = credential::presented(&parts.headers, parts.uri.query());
+    let principal = call.authenticate(&presented, worker.now())?;
+    if !is_served(&parts.method) {
+        return Err(Refusal::method_not_allowed(ALLOW));
+    }
+    if route::is_ambiguous(path.as_str()) {
+        let message = "the path hides dot segments or control characters";
+        return Err(Refusal::bad_request(StatusCode::BAD_REQUEST, message));
+    }
+    call.decide(&principal).await?;
+    Ok(principal)
+}
+
+async fn forward(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    principal: Rc<Principal>,
+    path: &Endpoint,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Response<Reply>, Refusal> {
+    let target = match parts.uri.query() {
+        Some(query) => format!("{}?{query}", path.as_str()),
+        None => path.as_str().to_owned(),
+    };
+    let exceeded = Rc::new(Cell::new(false));
+    let body = match body.is_end_stream() {
+        true => Outgoing::whole(Bytes::new()),
+        false => Outgoing::Streamed(Capped::new(body, BODY as u64, exceeded.clone())),
+    };
+    let fields = fields_for(worker, call, &principal, &parts.headers);
+    let sent = send(worker, parts, &target, fields, body).await;
+    let (response, lease) = sent.map_err(|refusal| if exceeded.get() { too_long() } else { refusal })?;
+    call.answered();
+    let (head, body) = response.into_parts();
+    let is_stream = is_event_stream(&head.headers);
+    let passed = Passed::new(body, lease, worker.clone(), principal);
+    let passed = if is_stream { passed.events(None) } else { passed };
+    Ok(answer(head.status, head.headers, Reply::Passed(Box::new(passed))))
+}
+
+fn is_served(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        .contains(method)
+}
+
+/// The fields of a request as the upstream is to receive them.
+pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &HeaderMap) -> HeaderMap {
+    let settings = &worker.shared.settings;
+    headers::to_upstream(
+        client,
+        &Told {
+            principal,
+            request_id: &call.request_id,
+            address: call.address,
+            scheme: settings.public_url.as_ref().map_or("http", |url| url.scheme()),
+            upstream: settings.upstream.authority(),
+        },
+    )
+}
+
+/// Sends a request to the upstream and waits for the head of its answer.
+pub async fn send(
+    worker: &Worker,
+    parts: &Parts,
+    target: &str,
+    fields: HeaderMap,
+    body: Outgoing,
+) -> Result<(Response<Incoming>, Lease), Refusal> {
+    let target = PathAndQuery::try_from(target)
+        .map_err(|_| Refusal::bad_request(StatusCode::BAD_REQUEST, "the target cannot be forwarded"))?;
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = fields;
+    let sent = worker.pool.send(request).await.and_then(|(response, lease)| {
+        // Nobody asked to switch protocols.
+        if response.status().is_informational() { Err(UpstreamFault::Garbled) } else { Ok((response, lease)) }
+    });
+    sent.map_err(|fault| upstream_refusal(worker, fault))
+}
+
+/// The refusal for a fault of the upstream, which is counted.
+pub fn upstream_refusal(worker: &Worker, fault: UpstreamFault) -> Refusal {
+    worker.metrics.upstream_error(fault);
+    Refusal::upstream(fault)
+}
+
+/// An answer of the upstream as the client is to receive it.
+pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Response<Reply> {
+    headers::to_client(&mut fields);
+    if is_event_stream(&fields) {
+        fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}
+
+/// The media type alone, in lower case, without parameters.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+}
+
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|media| media == "text/event-stream")
+}

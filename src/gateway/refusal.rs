@@ -1,0 +1,295 @@
+//! What a client is told when the answer is no (design §4).
+//!
+//! On an MCP POST with an id the body is a JSON-RPC error with that id, everywhere else a small JSON object. All 401
+//! look alike, whatever the reason: no oracle for existing keys.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::domain::decision::{Denial, Reason};
+use crate::domain::quota::{Charge, Window};
+use crate::domain::usage;
+
+use super::mcp::era::{Mismatch, SUPPORTED};
+
+/// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
+const HEADER_MISMATCH: i32 = -32020;
+const UNSUPPORTED_VERSION: i32 = -32022;
+const INVALID_PARAMS: i32 = -32602;
+
+const UNAUTHORIZED: &str = "a valid API key is needed: send it as Authorization: Bearer, or as X-API-Key";
+
+/// What is wrong with the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamFault {
+    /// No connection, or one that ended before the answer.
+    Down,
+    /// No answer in time.
+    Slow,
+    /// An answer that is not HTTP, or not MCP.
+    Garbled,
+}
+
+impl UpstreamFault {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "upstream_down",
+            Self::Slow => "upstream_slow",
+            Self::Garbled => "upstream_garbled",
+        }
+    }
+}
+
+/// One refusal: what the client is told, and what is recorded.
+#[derive(Debug)]
+pub struct Refusal(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    status: StatusCode,
+    code: i32,
+    /// The code that the client sees.
+    reason: &'static str,
+    message: Cow<'static, str>,
+    /// What the counters and events see.
+    outcome: usage::Outcome,
+    policy_revision: Option<u32>,
+    retry_after: Option<Duration>,
+    spent: Option<(Window, u32)>,
+    challenge: Option<HeaderValue>,
+    allow: Option<&'static str>,
+    unsupported: Option<String>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Details {
+            status,
+            code: i32::from(status.as_u16()),
+            reason: reason.as_str(),
+            message: message.into(),
+            outcome: usage::Outcome::Denied(reason),
+            policy_revision: None,
+            retry_after: None,
+            spent: None,
+            challenge: None,
+            allow: None,
+            unsupported: None,
+        }))
+    }
+
+    /// A refusal that needs no policy: by origin, session, or because something of ours cannot answer.
+    pub fn because(reason: Reason) -> Self {
+        let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::FORBIDDEN);
+        let mut refusal = Self::new(status, reason, reason.explanation());
+        if reason.is_unauthorized() {
+            refusal.0.reason = "unauthorized";
+            refusal.0.message = UNAUTHORIZED.into();
+            refusal.0.challenge = Some(HeaderValue::from_static("Bearer realm=\"portcullis\""));
+        }
+        if reason == Reason::Unavailable {
+            refusal.0.retry_after = Some(Duration::from_secs(1));
+        }
+        refusal
+    }
+
+    /// A refusal by decision. `scopes` = all that would suffice, for `insufficient_scope`.
+    pub fn denied(
+        denial: &Denial,
+        policy_revision: Option<u32>,
+        charge: Option<&Charge>,
+        scopes: &[String],
+    ) -> Self {
+        let mut refusal = Self::because(denial.reason);
+        if denial.reason.is_unauthorized() {
+            return refusal;
+        }
+        refusal.0.policy_revision = policy_revision;
+        refusal.0.retry_after = denial.retry_after.or(refusal.0.retry_after);
+        if let Some(Charge::Refused { window, limit, retry_after }) = charge {
+            refusal.0.spent = Some((*window, *limit));
+            refusal.0.retry_after = Some(*retry_after);
+        }
+        if denial.reason == Reason::InsufficientScope {
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
+            refusal.0.challenge = HeaderValue::from_str(&challenge).ok();
+        }
+        refusal
+    }
+
+    pub fn mismatch(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Header(what) => {
+                let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::HeaderMismatch, what);
+                refusal.0.code = HEADER_MISMATCH;
+                refusal
+            }
+            Mismatch::UnsupportedVersion(asked) => {
+                let mut refusal = Self::new(
+                    StatusCode::BAD_REQUEST,
+                    Reason::BadRequest,
+                    "this version of MCP is not supported",
+                );
+                refusal.0.code = UNSUPPORTED_VERSION;
+                refusal.0.unsupported = Some(asked);
+                refusal
+            }
+            Mismatch::MissingMeta => {
+                let message = "the request's _meta lacks io.modelcontextprotocol/protocolVersion";
+                let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
+                refusal.0.code = INVALID_PARAMS;
+                refusal
+            }
+        }
+    }
+
+    /// A request that is not well formed, or larger or slower than is taken.
+    pub fn bad_request(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, Reason::BadRequest, message)
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut refusal =
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest, "this method is not served here");
+        refusal.0.allow = Some(allow);
+        refusal
+    }
+
+    pub fn upstream(fault: UpstreamFault) -> Self {
+        let (status, message) = match fault {
+            UpstreamFault::Down => {
+                (StatusCode::BAD_GATEWAY, "the MCP server behind the gateway cannot be reached")
+            }
+            UpstreamFault::Slow => {
+                (StatusCode::GATEWAY_TIMEOUT, "the MCP server behind the gateway did not answer in time")
+            }
+            UpstreamFault::Garbled => (
+                StatusCode::BAD_GATEWAY,
+                "the MCP server behind the gateway gave an answer that cannot be passed on",
+            ),
+        };
+        let mut refusal = Self::new(status, Reason::Unavailable, message);
+        refusal.0.reason = fault.as_str();
+        refusal.0.outcome = usage::Outcome::Failed;
+        refusal
+    }
+
+    /// What the counters and events see.
+    pub fn outcome(&self) -> usage::Outcome {
+        self.0.outcome
+    }
+
+    /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session.
+    fn is_of_single_call(&self) -> bool {
+        matches!(
+            self.0.outcome,
+            usage::Outcome::Denied(
+                Reason::TimeDenied
+                    | Reason::IpDenied
+                    | Reason::EndpointDenied
+                    | Reason::ToolUnsigned
+                    | Reason::ToolChanged
+                    | Reason::RateLimited
+            )
+        )
+    }
+
+    /// The response. `id` is that of the JSON-RPC request, where there is one; `in_session` whether its client would
+    /// take a 4xx for the end of its session.
+    pub fn render<B: From<Bytes>>(&self, id: Option<&RawValue>, in_session: bool) -> Response<B> {
+        let mut response = Response::new(B::from(self.body(id)));
+        *response.status_mut() = if in_session && id.is_some() && self.is_of_single_call() {
+            StatusCode::OK
+        } else {
+            self.0.status
+        };
+        self.fill(response.headers_mut());
+        response
+    }
+
+    fn fill(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = &self.0.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+        }
+        if let Some(allow) = self.0.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        let Some(seconds) = self.0.retry_after.map(whole_seconds) else { return };
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let Some((window, limit)) = self.0.spent else { return };
+        // draft-ietf-httpapi-ratelimit-headers-10: q = quota, w = window, r = remaining, t = seconds until more.
+        let (name, length) = (window.as_str(), window.length().as_secs());
+        for (field, text) in [
+            ("ratelimit-policy", format!("\"{name}\";q={limit};w={length}")),
+            ("ratelimit", format!("\"{name}\";r=0;t={seconds}")),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(field, value);
+            }
+        }
+    }
+
+    fn body(&self, id: Option<&RawValue>) -> Bytes {
+        let error = ErrorObject {
+            code: self.0.code,
+            message: &self.0.message,
+            data: Data {
+                reason: self.0.reason,
+                retry_after_ms: self
+                    .0
+                    .retry_after
+                    .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+                policy_revision: self.0.policy_revision,
+                supported: self.0.unsupported.as_ref().map(|_| &SUPPORTED[..]),
+                requested: self.0.unsupported.as_deref(),
+            },
+        };
+        let body = ErrorBody { jsonrpc: id.map(|_| "2.0"), id, error };
+        // Serializing these plain structures cannot fail; an empty body would still be a refusal.
+        serde_json::to_vec(&body).unwrap_or_default().into()
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jsonrpc: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: i32,
+    message: &'a str,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_revision: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supported: Option<&'static [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Which path is the MCP endpoint, and which paths mean different things to different servers.
+//!
+//! Whatever a lenient router behind the gateway could take for the MCP endpoint is judged as the MCP endpoint, so that
+//! no spelling of its path gets by with the rules of plain HTTP.
+
+use percent_encoding::percent_decode_str;
+
+/// The MCP endpoint's path, and what it looks like to a router that is not strict.
+#[derive(Clone, Debug)]
+pub struct McpPath {
+    exact: String,
+    loose: Vec<String>,
+}
+
+impl McpPath {
+    pub fn new(path: &str) -> Self {
+        Self { exact: path.to_owned(), loose: loose(path).collect() }
+    }
+
+    pub fn matches(&self, path: &str) -> bool {
+        path == self.exact || resolved(path).is_some_and(|segments| segments == self.loose)
+    }
+}
+
+/// All percent-escapes undone, also of escapes, as often as servers in a row could do it.
+fn decoded(path: &str) -> String {
+    let mut text = path.to_owned();
+    for _ in 0..3 {
+        let once = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if once == text {
+            break;
+        }
+        text = once;
+    }
+    text
+}
+
+/// The segments without empty ones, without path parameters, in lower case.
+fn loose(path: &str) -> impl Iterator<Item = String> {
+    let text = decoded(path);
+    let segments: Vec<String> = text
+        .split(['/', '\\'])
+        .map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name).to_ascii_lowercase())
+        .filter(|segment| !segment.is_empty())
+        .collect();
+    segments.into_iter()
+}
+
+/// The same with dot segments resolved; `None` where they lead above the root.
+fn resolved(path: &str) -> Option<Vec<String>> {
+    let mut segments = Vec::new();
+    for segment in loose(path) {
+        match segment.as_str() {
+            "." => {}
+            ".." => {
+                segments.pop()?;
+            }
+            _ => segments.push(segment),
+        }
+    }
+    Some(segments)
+}
+
+/// Whether a normalised path still hides dot segments or control characters behind escapes: servers that undo more
+/// escapes than others would serve another resource than was judged.
+pub fn is_ambiguous(path: &str) -> bool {
+    decoded(path).chars().any(char::is_control)
+        || loose(path).any(|segment| segment == "." || segment == "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_the_endpoint_is_the_endpoint() {
+        let endpoint = McpPath::new("/api/mcp");
+        for path in [
+            "/api/mcp",
+            "/api/mcp/",
+            "//api//mcp",
+            "/API/Mcp",
+            "/api/%6dcp",
+            "/api/%256dcp",
+            "/api%2Fmcp",
+            "/api%5cmcp",
+            "/api;v=1/mcp;jsessionid=2",
+            "/x/..%2fapi/mcp",
+            "/api/mcp%2f",
+            "/api/./mcp",
+            "/api/mcp%3Bx",
+        ] {
+            assert!(endpoint.matches(path), "{path}");
+        }
+        for path in ["/", "/api", "/api/mcp2", "/api/mcp/x", "/mcp", "/%2e%2e/api/mcp", "/api/mcp.json"] {
+            assert!(!endpoint.matches(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_at_the_root_is_the_root_alone() {
+        let endpoint = McpPath::new("/");
+        assert!(endpoint.matches("/") && endpoint.matches("//") && !endpoint.matches("/health"));
+    }
+
+    #[test]
+    fn hidden_dot_segments_are_ambiguous() {
+        for path in
+            ["/public/..%2fadmin", "/public/%2e%2e%5cadmin", "/public/..;/admin", "/a%00b", "/a/%252e%252e/b"]
+        {
+            assert!(is_ambiguous(path), "{path}");
+        }
+        for path in ["/a%2fb", "/a/b;c=1", "/a..b", "/...", "/caf%C3%A9", "/100%25"] {
+            assert!(!is_ambiguous(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The body of an answer: whole, or passed on from the upstream frame by frame.
+//!
+//! A body that is passed on belongs to a principal. For as long as it is open the gateway asks whether that principal
+//! still holds, and cuts it when the answer is no, when the gateway stops, or when that cannot be known.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::domain::decision::Principal;
+
+use super::mcp::Listing;
+use super::mcp::list;
+use super::metrics::Held;
+use super::pool::Lease;
+use super::worker::Worker;
+
+/// The body of a response to a client.
+pub enum Reply {
+    Whole(Full<Bytes>),
+    Passed(Box<Passed>),
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self::Whole(Full::default())
+    }
+}
+
+impl From<Bytes> for Reply {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+/// Why a body broke off. The client sees a connection that ended too early.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenOff {
+    #[error("the upstream broke off")]
+    Upstream(#[source] hyper::Error),
+    #[error("the credential no longer holds")]
+    Cut,
+    #[error(transparent)]
+    Unreadable(#[from] list::Unreadable),
+}
+
+/// A body on its way from the upstream to the client.
+pub struct Passed {
+    body: Incoming,
+    lease: Option<Lease>,
+    worker: Rc<Worker>,
+    principal: Rc<Principal>,
+    /// Server-sent events, with the count of open streams.
+    events: Option<Held>,
+    /// Edits lists of tools within events.
+    editor: Option<(list::Events, Listing)>,
+    check: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+}
+
+impl Passed {
+    pub fn new(body: Incoming, lease: Lease, worker: Rc<Worker>, principal: Rc<Principal>) -> Self {
+        Self {
+            body,
+            lease: Some(lease),
+            worker,
+            principal,
+            events: None,
+            editor: None,
+            check: None,
+            ended: false,
+        }
+    }
+
+    /// Marks it as a stream of events, in which lists of tools are edited where `listing` is given.
+    pub fn events(mut self, listing: Option<Listing>) -> Self {
+        self.events = Some(self.worker.metrics.stream());
+        self.editor = listing.map(|listing| (list::Events::default(), listing));
+        self.check = Some(self.next_check());
+        self
+    }
+
+    fn next_check(&self) -> Pin<Box<Sleep>> {
+        Box::pin(tokio::time::sleep(self.worker.shared.settings.timeouts.stream_check))
+    }
+
+    /// Whether it is time to look, and the look says that the body must end.
+    fn must_end(&mut self, context: &mut Context<'_>) -> bool {
+        while let Some(check) = &mut self.check {
+            if check.as_mut().poll(context).is_pending() {
+                return false;
+            }
+            // An event stream ends with the gateway; any other answer is finished first.
+            if (self.events.is_some() && self.worker.is_draining())
+                || !self.worker.still_holds(&self.principal)
+            {
+                return true;
+            }
+            let next = Instant::now() + self.worker.shared.settings.timeouts.stream_check;
+            check.as_mut().reset(next);
+        }
+        false
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.events = None;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    /// Ends the body before its time. Events end as a stream does; what has a length breaks off, so that nobody takes
+    /// a part for the whole.
+    fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.ended = true;
+        self.lease = None;
+        match self.events.take() {
+            Some(_) => Poll::Ready(None),
+            None => Poll::Ready(Some(Err(BrokenOff::Cut))),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.must_end(context) {
+            return self.cut();
+        }
+        loop {
+            let polled = Pin::new(&mut self.body).poll_frame(context);
+            if polled.is_pending() && self.check.is_none() {
+                self.check = Some(self.next_check());
+                if self.must_end(context) {
+                    return self.cut();
+                }
+            }
+            let frame = match ready!(polled) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => {
+                    self.ended = true;
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(BrokenOff::Upstream(error))));
+                }
+                None => {
+                    self.end();
+                    return Poll::Ready(None);
+                }
+            };
+            // Trailers belong to the upstream's connection.
+            let Ok(data) = frame.into_data() else { continue };
+            let data = match &mut self.editor {
+                None => data,
+                Some((events, listing)) => match events.take(&data, &mut |name| listing.may_call(name)) {
+                    Ok(edited) => edited,
+                    Err(unreadable) => {
+                        self.ended = true;
+                        self.lease = None;
+                        return Poll::Ready(Some(Err(unreadable.into())));
+                    }
+                },
+            };
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+        }
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        // A body whose length is known is not asked again after its last byte.
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Passed(passed) => passed.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Passed(passed) => passed.ended || (passed.editor.is_none() && passed.body.is_end_stream()),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Passed(passed) if passed.editor.is_some() => SizeHint::default(),
+            Self::Passed(passed) => passed.body.size_hint(),
+        }
+    }
+}

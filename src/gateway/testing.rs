@@ -1,0 +1,22 @@
+//! What the gateway's tests have in common.
+
+use std::sync::Arc;
+
+use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::name::{PolicyName, ScopeName};
+use crate::domain::policy::{CompiledPolicy, Policy};
+use crate::domain::scope::Catalogue;
+
+/// A principal under a policy without limits, which may list and call tools.
+pub fn principal(subject: &str, credential: CredentialId) -> Principal {
+    let scopes: Vec<ScopeName> = ["tools:list", "tools:call"].map(|name| name.parse().unwrap()).into();
+    let catalogue = Catalogue::new(Catalogue::built_in()).unwrap();
+    Principal {
+        credential,
+        subject: subject.parse().unwrap(),
+        covered: Arc::new(catalogue.compile(&scopes)),
+        scopes: scopes.into(),
+        policy: CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap(),
+        expires_at: None,
+    }
+}

@@ -1,0 +1,14 @@
+//! The gateway as clients and the upstream see it: real sockets, a real store, a clock that stands still.
+
+mod harness;
+
+mod admin;
+mod eras;
+mod forwarding;
+mod limits;
+mod lists;
+mod plain;
+mod refusing;
+mod sessions;
+mod streams;
+mod trouble;

@@ -1,0 +1,109 @@
+//! What is too long is refused with its own status, and one less passes.
+
+use super::harness::*;
+use http::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const BODY: usize = 4 * 1024 * 1024;
+
+fn padded(length: usize) -> String {
+    let bare = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"pad":""}}"#;
+    bare.replace("\"\"", &format!("\"{}\"", "x".repeat(length - bare.len())))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_end_at_four_mebibytes() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    assert_eq!(Ask::post(padded(BODY)).key(&key).send(gateway.address).await.status, 200);
+    assert_eq!(Ask::post(padded(BODY + 1)).key(&key).send(gateway.address).await.status, 413);
+    assert_eq!(
+        Ask::new(Method::PUT, "/x").body(padded(BODY + 1)).key(&key).send(gateway.address).await.status,
+        413
+    );
+    assert_eq!(upstream.received().len(), 1);
+}
+
+/// Sends bytes as they are and reads until the gateway closes.
+async fn raw(gateway: &Served, text: &[u8]) -> String {
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    // The gateway may answer and close before it has read everything.
+    let _ = stream.write_all(text).await;
+    let mut answered = Vec::new();
+    let _ = stream.read_to_end(&mut answered).await;
+    String::from_utf8_lossy(&answered).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_length_nobody_said_ends_there_too() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    for path in ["/mcp", "/x"] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        let chunk = format!("{:x}\r\n{}\r\n", BODY + 1, "x".repeat(BODY + 1));
+        let answered = raw(&gateway, format!("{head}{chunk}0\r\n\r\n").as_bytes()).await;
+        assert!(answered.starts_with("HTTP/1.1 413 "), "{path}: {answered}");
+    }
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_and_fields_have_an_end() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let target = |length: usize| Ask::new(Method::GET, &format!("/{}", "a".repeat(length - 1))).key(&key);
+    assert_eq!(target(8193).send(gateway.address).await.status, 414);
+    assert_eq!(target(2000).send(gateway.address).await.status, 200);
+    let ping = Ask::modern("ping", json!({})).key(&key);
+    assert_eq!(ping.clone().with("x-long", &"a".repeat(33 * 1024)).send(gateway.address).await.status, 431);
+    assert_eq!(ping.clone().with("x-long", &"a".repeat(30 * 1024)).send(gateway.address).await.status, 200);
+    let many = (0..101).fold(ping.clone(), |ask, n| ask.with(&format!("x-{n}"), "1"));
+    assert_eq!(many.send(gateway.address).await.status, 431);
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_be_framed_in_two_ways_is_refused_or_framed_anew() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let head = |fields: &str| {
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{fields}\r\n"
+        )
+    };
+    let length = ping.len();
+    for fields in [
+        format!("content-length: {length}\r\ncontent-length: {}\r\n", length + 1),
+        format!("content-length: +{length}\r\n"),
+        format!("content-length: 0x{length:x}\r\n"),
+        "content-length: \r\n".to_owned(),
+        format!("content-length : {length}\r\n"),
+        format!("x-a: 1\r\n folded: 2\r\ncontent-length: {length}\r\n"),
+        "transfer-encoding: gzip\r\n".to_owned(),
+        "transfer-encoding: chunked, gzip\r\n".to_owned(),
+        "transfer-encoding: xchunked\r\n".to_owned(),
+    ] {
+        let answered = raw(&gateway, format!("{}{ping}", head(&fields)).as_bytes()).await;
+        assert!(answered.starts_with("HTTP/1.1 400 "), "{fields:?}: {answered}");
+    }
+    assert!(upstream.received().is_empty());
+    // Both framings at once: chunked counts, the upstream sees one request, and the rest of the bytes nobody does.
+    let both = head(&format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", length + 40));
+    let smuggled = "GET /admin HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let answered =
+        raw(&gateway, format!("{both}{length:x}\r\n{ping}\r\n0\r\n\r\n{smuggled}").as_bytes()).await;
+    assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    assert_eq!(answered.matches("HTTP/1.1 ").count(), 1, "{answered}");
+    let received = upstream.only();
+    assert_eq!(received.headers["content-length"], length.to_string().as_str());
+    assert!(!received.headers.contains_key("transfer-encoding"));
+}

@@ -1,0 +1,65 @@
+//! Lists of tools hold what may be called.
+
+use super::harness::*;
+use http::Method;
+use serde_json::json;
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"cacheScope":"public", "tools":[{"name":"zoom"}, {"name":"delete"},{"name":"echo" }],"ttlMs":5}}"#;
+const LESS: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"cacheScope":"private", "tools":[{"name":"zoom"},{"name":"echo" }],"ttlMs":5}}"#;
+
+fn readers(house: &House) -> String {
+    house.policy("readers", json!({"endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/call/delete"]}}));
+    house.key_of("alice", "readers", &["tools:list", "tools:call"]).1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_holds_what_the_caller_may_call() {
+    let (house, upstream) = (House::new(), Upstream::json(LIST).await);
+    let (key, free) = (readers(&house), house.key());
+    house.policy("shadow", json!({"mode": "shadow", "endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/call/delete"]}}));
+    let shadowed = house.key_of("carol", "shadow", &["mcp:*"]).1;
+    let gateway = house.gateway(upstream.address);
+    for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({}))] {
+        let answered = ask.clone().with("accept-encoding", "gzip").key(&key).send(gateway.address).await;
+        assert_eq!(answered.body, LESS);
+        assert_eq!(answered.headers["content-length"], LESS.len().to_string().as_str());
+        for key in [&free, &shadowed] {
+            assert_eq!(
+                ask.clone().key(key).send(gateway.address).await.body,
+                LIST.replace("public", "private")
+            );
+        }
+    }
+    assert!(!upstream.received()[0].headers.contains_key("accept-encoding"));
+    // Only lists of tools are looked into.
+    let other = Ask::modern("prompts/list", json!({})).key(&free).send(gateway.address).await;
+    assert_eq!(other.body, LIST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_within_events_is_edited_also_when_it_is_sent_again() {
+    let upstream = Upstream::answering(|_| async {
+        whole("text/event-stream", format!("id: 1\nevent: message\ndata: {LIST}\n\n: bye\n\n"))
+    })
+    .await;
+    let house = House::new();
+    let key = readers(&house);
+    let gateway = house.gateway(upstream.address);
+    let edited = format!("id: 1\nevent: message\ndata: {LESS}\n\n: bye\n\n");
+    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "0");
+    for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({})), resumed] {
+        assert_eq!(ask.key(&key).send(gateway.address).await.body, edited);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_does_not_pass() {
+    let house = House::new();
+    let key = readers(&house);
+    for text in ["<html>", r#"{"result":{"tools":[],"tools":[{"name":"delete"}]}}"#, ""] {
+        let upstream = Upstream::json(text).await;
+        let gateway = house.gateway(upstream.address);
+        let answered = Ask::modern("tools/list", json!({})).key(&key).send(gateway.address).await;
+        assert_eq!((answered.status, answered.reason().as_str()), (502, "upstream_garbled"), "{text}");
+    }
+}

@@ -1,0 +1,112 @@
+//! Streams of server-sent events: unbuffered, and no longer open than their credential holds.
+
+use super::harness::*;
+use http::Method;
+use serde_json::json;
+use std::sync::Mutex;
+use tokio::sync::mpsc;
+
+/// An upstream that opens one stream, and what its events are sent with.
+async fn streaming() -> (Upstream, mpsc::Sender<&'static str>) {
+    let (sender, response) = events();
+    let response = Mutex::new(Some(response));
+    let upstream = Upstream::answering(move |_| {
+        let response = response.lock().unwrap().take();
+        async move { response.unwrap_or_else(|| whole("application/json", "{}")) }
+    })
+    .await;
+    (upstream, sender)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_pass_one_by_one() {
+    let (upstream, sender) = streaming().await;
+    let house = House::new();
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let response = Ask::modern("subscriptions/listen", json!({})).key(&key).begin(gateway.address).await;
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    let mut body = response.into_body();
+    for event in ["data: 1\n\n", ": half a com", "ment\n\n", "data: 2\n\n"] {
+        // The next event is sent only when the last one arrived.
+        sender.send(event).await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), event);
+    }
+    drop(sender);
+    assert!(next(&mut body).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_credential() {
+    for way in ["revoked", "expired"] {
+        let (upstream, sender) = streaming().await;
+        let house = House::new();
+        house.policy("free", json!({}));
+        let (id, key) = house.key_of("alice", "free", &["mcp:*"]);
+        let gateway = house.gateway(upstream.address);
+        let response = Ask::new(Method::GET, "/mcp").key(&key).begin(gateway.address).await;
+        let mut body = response.into_body();
+        sender.send("data: 1\n\n").await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+        match way {
+            "revoked" => house.revoke(id),
+            _ => house.clock.advance(std::time::Duration::from_secs(25 * 3600)),
+        }
+        assert!(next(&mut body).await.is_none(), "{way}");
+        sender.closed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_ends_the_upstreams_work() {
+    let (upstream, sender) = streaming().await;
+    let house = House::new();
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let response = Ask::modern("subscriptions/listen", json!({})).key(&key).begin(gateway.address).await;
+    drop(response);
+    sender.closed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_ends_streams_and_lets_calls_finish() {
+    let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let (begun, began) = tokio::sync::oneshot::channel::<()>();
+    let (sender, stream) = events();
+    let once = Mutex::new((Some(wait), Some(begun), Some(stream)));
+    let upstream = Upstream::answering(move |received| {
+        let mut once = once.lock().unwrap();
+        let parked =
+            (received.method == Method::POST).then(|| (once.0.take().unwrap(), once.1.take().unwrap()));
+        let stream = if parked.is_none() { once.2.take() } else { None };
+        async move {
+            if let Some((wait, begun)) = parked {
+                begun.send(()).unwrap();
+                wait.await.unwrap();
+            }
+            stream.unwrap_or_else(|| {
+                whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{"late":true}}"#)
+            })
+        }
+    })
+    .await;
+    let house = House::new();
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let mut open = Ask::new(Method::GET, "/mcp").key(&key).begin(gateway.address).await.into_body();
+    sender.send("data: 1\n\n").await.unwrap();
+    assert!(next(&mut open).await.unwrap().is_ok());
+    let address = gateway.address;
+    let call = tokio::spawn(async move { Ask::modern("ping", json!({})).key(&key).send(address).await });
+    began.await.unwrap();
+    let stopping = tokio::task::spawn_blocking(move || gateway.running.shutdown());
+    assert!(next(&mut open).await.is_none());
+    // No new connection is taken, while the call is still in flight.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    let answered = call.await.unwrap();
+    assert_eq!((answered.status, &answered.json()["result"]["late"]), (200, &json!(true)));
+    stopping.await.unwrap().unwrap();
+}

@@ -1,0 +1,161 @@
+//! One thread of the data path: its runtime, its listener, its connections to the upstream.
+//!
+//! Nothing here is shared with another worker but the engine and what never changes, so that a request meets no lock.
+
+use std::io;
+use std::net::{IpAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Principal;
+use crate::engine::Engine;
+
+use super::config::Settings;
+use super::freshness::{Freshness, Unavailable};
+use super::mcp::session::Binder;
+use super::metrics::WorkerMetrics;
+use super::pool::Pool;
+use super::proxy;
+use super::route::McpPath;
+
+/// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
+const BUFFER: usize = 64 * 1024;
+/// RFC 9110 §5.4 leaves the number to the server.
+const FIELDS: usize = 100;
+/// After an accept that failed for want of descriptors, so that the loop does not spin.
+const BREATHER: Duration = Duration::from_millis(50);
+
+/// What all workers of a gateway have in common.
+pub struct Shared {
+    pub settings: Settings,
+    pub engine: Arc<Engine>,
+    pub mcp_path: McpPath,
+    pub binder: Binder,
+    pub stop: CancellationToken,
+    pub connections: Arc<Semaphore>,
+}
+
+/// One worker, as its requests see it.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub metrics: WorkerMetrics,
+    pub pool: Rc<Pool>,
+    freshness: Freshness,
+}
+
+impl Worker {
+    pub fn now(&self) -> Timestamp {
+        self.shared.engine.clock().now()
+    }
+
+    /// Returns when the engine knows all that was committed before the call.
+    pub async fn up_to_date(&self) -> Result<(), Unavailable> {
+        self.freshness.up_to_date().await
+    }
+
+    /// Whether a principal admitted earlier would still be; no where that cannot be known.
+    pub fn still_holds(&self, principal: &Principal) -> bool {
+        self.freshness.look();
+        self.freshness.outcome().is_ok() && self.shared.engine.still_valid(principal, self.now())
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.shared.stop.is_cancelled()
+    }
+}
+
+/// Runs a worker on this thread until the gateway stops and its requests are done.
+pub fn run(
+    shared: Arc<Shared>,
+    metrics: WorkerMetrics,
+    freshness: Freshness,
+    listener: StdListener,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
+    let drain = shared.settings.timeouts.drain;
+    let worker = Rc::new(Worker { shared, metrics, pool, freshness });
+    let local = LocalSet::new();
+    runtime.block_on(local.run_until(async move {
+        let listener = TcpListener::from_std(listener)?;
+        let open = TaskTracker::new();
+        accept(&worker, listener, &open).await;
+        open.close();
+        if timeout(drain, open.wait()).await.is_err() {
+            tracing::warn!(connections = open.len(), "requests still in flight are broken off");
+        }
+        Ok(())
+    }))
+}
+
+async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) {
+    let stop = worker.shared.stop.clone();
+    loop {
+        let next = async {
+            let permit = worker.shared.connections.clone().acquire_owned().await.ok()?;
+            Some((permit, listener.accept().await))
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Some((permit, Ok((stream, peer)))) => {
+                let worker = worker.clone();
+                open.spawn_local(async move {
+                    serve(worker, stream, peer.ip()).await;
+                    drop(permit);
+                });
+            }
+            Some((_, Err(error))) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATHER).await;
+            }
+            None => return,
+        }
+    }
+}
+
+/// Serves one connection to its end.
+///
+/// hyper refuses what two readers could frame differently: bare CR or LF, folded lines, space before a colon, lengths
+/// that are no plain number or contradict each other, codings other than a final `chunked`. A request with both
+/// `Content-Length` and `Transfer-Encoding` is read as chunked, loses the length, and its connection is closed after
+/// the answer (RFC 9112 §6.1); requests to the upstream are framed anew.
+async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let stop = worker.shared.stop.clone();
+    let head = worker.shared.settings.timeouts.head;
+    let service = service_fn(move |request| proxy::serve(worker.clone(), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_headers(FIELDS)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended in an error");
+    }
+}
