@@ -11,10 +11,12 @@
 //! - [`store`]: SQLite, one file a noun, and the change feed.
 //! - [`ops`]: every act of an operator, each with its audit record. The only writer of objects.
 //! - [`engine`]: the hot path: snapshot, authenticate, decide, meter, lock out.
+//! - [`gateway`]: listeners, the proxy, both eras of MCP, metrics.
 #![forbid(unsafe_code)]
 
 pub mod domain;
 pub mod engine;
+pub mod gateway;
 pub mod ops;
 pub mod store;
 pub mod vault;
