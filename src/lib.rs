@@ -12,8 +12,10 @@
 //! - [`ops`]: every act of an operator, each with its audit record. The only writer of objects.
 //! - [`engine`]: the hot path: snapshot, authenticate, decide, meter, lock out.
 //! - [`gateway`]: listeners, the proxy, both eras of MCP, metrics.
+//! - [`console`]: the face for people: a terminal, one screen a file.
 #![forbid(unsafe_code)]
 
+pub mod console;
 pub mod domain;
 pub mod engine;
 pub mod gateway;

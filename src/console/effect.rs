@@ -1,0 +1,355 @@
+//! What the console asks of the world, as plain data: `update` only says it, the runner does it.
+//!
+//! Every question carries a ticket. Whoever asked keeps the ticket; an answer whose ticket
+//! nobody holds any more is stale and is dropped.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::{
+    api_key::{ApiKey, KeyId},
+    clock::Timestamp,
+    event::Event,
+    name::PolicyName,
+    policy::{Policy, Revision},
+    scope::Catalogue,
+    secret::Secret,
+    usage::Totals,
+};
+use crate::ops::api_key::{IssuedKey, NewKey};
+use crate::store::{api_key as keys, audit::Entry};
+
+/// What a question is about. Of several waiting questions with one topic only the newest is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Traffic,
+    KeyCounts,
+    KeyWindow,
+    KeyIds,
+    KeyDetail,
+    KeyActivity,
+    Choices,
+    Policies,
+    History,
+    Usage,
+    Deed,
+}
+
+/// Names one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub topic: Topic,
+    pub number: u64,
+}
+
+/// What the runner is to do.
+#[derive(Debug)]
+pub enum Effect {
+    Load(Ticket, Query),
+    Act(Ticket, Deed),
+    /// Into the terminal's clipboard (OSC 52).
+    Copy(Secret),
+    /// Whether clicks and the wheel come to us or select text in the terminal.
+    Mouse(bool),
+    /// Paint every cell again.
+    Redraw,
+    Suspend,
+    Quit,
+}
+
+/// A question to the store.
+#[derive(Clone, Debug)]
+pub enum Query {
+    Traffic {
+        now: Timestamp,
+    },
+    KeyCounts {
+        now: Timestamp,
+    },
+    KeyWindow {
+        query: keys::Query,
+        offset: u64,
+        limit: u32,
+        count: bool,
+    },
+    KeyIds {
+        query: keys::Query,
+        offset: u64,
+        limit: u32,
+    },
+    KeyDetail {
+        id: KeyId,
+        now: Timestamp,
+    },
+    /// How many calls these keys made in the last 24 hours.
+    KeyActivity {
+        ids: Vec<KeyId>,
+        now: Timestamp,
+    },
+    Choices,
+    Policies,
+    History(PolicyName),
+    Usage {
+        range: Range,
+        focus: Focus,
+        now: Timestamp,
+    },
+}
+
+/// An act of the operator.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    CreateKey(NewKey),
+    RotateKey { id: KeyId, grace: Duration },
+    DisableKeys(Vec<KeyId>),
+    EnableKeys(Vec<KeyId>),
+    RevokeKeys { ids: Vec<KeyId>, reason: String },
+    CreatePolicy { policy: Box<Policy>, reason: String },
+    SavePolicy { policy: Box<Policy>, expected: u32, reason: String },
+    RollbackPolicy { name: PolicyName, to: u32, reason: String },
+    DeletePolicy(PolicyName),
+}
+
+/// What came of a question or an act.
+#[derive(Debug)]
+pub enum Answer {
+    Traffic(Box<Traffic>),
+    KeyCounts(KeyCounts),
+    KeyWindow(KeyWindow),
+    KeyIds(Vec<KeyId>),
+    KeyDetail(Box<KeyDetail>),
+    KeyActivity(u64),
+    Choices(Choices),
+    Policies(Vec<(Revision, u64)>),
+    History(Vec<Revision>),
+    Usage(Box<UsageView>),
+    Issued(Box<IssuedKey>),
+    /// How many objects were changed.
+    Changed(u64),
+    Saved(Box<Revision>),
+    Deleted,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub message: String,
+    /// Somebody else changed the object meanwhile.
+    pub conflict: bool,
+}
+
+/// An answer on its way to whoever holds the ticket; taken at most once.
+#[derive(Debug)]
+pub struct Reply {
+    pub ticket: Ticket,
+    pub outcome: Option<Result<Answer, Fault>>,
+}
+
+/// What has been asked for and what is known: the value stays until a newer one comes.
+#[derive(Debug)]
+pub struct Held<T> {
+    waiting: Option<Ticket>,
+    pub value: Option<T>,
+    pub fault: Option<Fault>,
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { waiting: None, value: None, fault: None }
+    }
+}
+
+impl<T> Held<T> {
+    pub fn wait_for(&mut self, ticket: Ticket) {
+        self.waiting = Some(ticket);
+    }
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+    /// Forgets the value and whatever was asked.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+    /// Whether `reply` answers what is waited for.
+    pub fn owns(&self, reply: &Reply) -> bool {
+        self.waiting == Some(reply.ticket)
+    }
+    /// Takes the reply if it is ours; true where a new value has come.
+    pub fn settle(&mut self, reply: &mut Reply, pick: impl FnOnce(Answer) -> Option<T>) -> bool {
+        if !self.owns(reply) {
+            return false;
+        }
+        self.waiting = None;
+        match reply.outcome.take() {
+            Some(Ok(answer)) => {
+                self.fault = None;
+                self.value = pick(answer);
+                self.value.is_some()
+            }
+            Some(Err(fault)) => {
+                self.fault = Some(fault);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+/// Calls of late, for the overview.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    pub minute: Totals,
+    pub hour: Totals,
+    pub day: Totals,
+    /// Calls per second over the current and the last whole minute.
+    pub rate: f64,
+    /// The last 60 minutes, one a minute, oldest first.
+    pub series: Vec<(Timestamp, Totals)>,
+    pub credentials: Vec<Busy>,
+    pub endpoints: Vec<Busy>,
+    /// Newest first.
+    pub refusals: Vec<Event>,
+}
+
+/// One busy credential or endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Busy {
+    /// A credential's id or an endpoint.
+    pub object: String,
+    /// What people call it.
+    pub label: String,
+    pub totals: Totals,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyCounts {
+    pub active: u64,
+    pub disabled: u64,
+    pub expired: u64,
+    pub revoked: u64,
+    /// Active ones that end within 24 hours.
+    pub ending: u64,
+}
+
+impl KeyCounts {
+    pub fn all(self) -> u64 {
+        self.active + self.disabled + self.expired + self.revoked
+    }
+}
+
+/// Some rows of the sorted list of keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeyWindow {
+    pub offset: u64,
+    pub rows: Vec<ApiKey>,
+    /// How many there are in all, where that was asked.
+    pub total: Option<u64>,
+}
+
+/// All about one key.
+#[derive(Clone, Debug)]
+pub struct KeyDetail {
+    pub key: ApiKey,
+    pub policy: Option<Revision>,
+    /// What each of its scopes covers.
+    pub covers: BTreeMap<String, Vec<String>>,
+    /// The last 24 hours, 30 minutes a step, oldest first.
+    pub series: Vec<(Timestamp, Totals)>,
+    pub day: Totals,
+    pub events: Vec<Event>,
+    pub audit: Vec<Entry>,
+}
+
+/// What forms choose from.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    pub catalogue: Catalogue,
+    pub policies: Vec<PolicyName>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct UsageView {
+    pub totals: Totals,
+    pub series: Vec<(Timestamp, Totals)>,
+    pub top: Vec<Busy>,
+}
+
+/// How far back the usage screen looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Range {
+    #[default]
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+impl Range {
+    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "1h",
+            Self::Day => "24h",
+            Self::Week => "7d",
+            Self::Month => "30d",
+        }
+    }
+    pub fn length(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+            Self::Week => 7 * 86_400,
+            Self::Month => 30 * 86_400,
+        })
+    }
+    /// Minutes a point of the chart stands for.
+    pub fn step_minutes(self) -> u32 {
+        match self {
+            Self::Hour => 1,
+            Self::Day => 15,
+            Self::Week => 120,
+            Self::Month => 480,
+        }
+    }
+    pub fn next(self) -> Self {
+        match self {
+            Self::Hour => Self::Day,
+            Self::Day => Self::Week,
+            Self::Week => Self::Month,
+            Self::Month => Self::Hour,
+        }
+    }
+}
+
+/// What the usage screen counts, and what its table lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Focus {
+    pub by: By,
+    pub credential: Option<String>,
+    pub endpoint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    #[default]
+    Credential,
+    Endpoint,
+    Outcome,
+}
+
+impl By {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::Endpoint => "endpoint",
+            Self::Outcome => "outcome",
+        }
+    }
+    pub fn next(self) -> Self {
+        match self {
+            Self::Credential => Self::Endpoint,
+            Self::Endpoint => Self::Outcome,
+            Self::Outcome => Self::Credential,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What happens to the console: keys, the mouse, answers, changes in the store, time.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+
+use super::effect::Reply;
+
+#[derive(Debug)]
+pub enum Event {
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    /// A bracketed paste: goes into the focused field and nowhere else.
+    Paste(String),
+    Resize {
+        width: u16,
+        height: u16,
+    },
+    Reply(Reply),
+    Moved(Moved),
+    /// A deadline has passed.
+    Due,
+    /// The terminal gives no more input.
+    InputEnded,
+    /// The store could not be watched: what is shown may be old.
+    Unwatched(String),
+}
+
+/// Which half of the store was committed to, by any process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Keys, policies, scopes, audit.
+    Objects,
+    /// Counters and events.
+    Usage,
+}

@@ -1,0 +1,253 @@
+//! Which keys do what: names bound to chords and sequences of chords.
+//!
+//! The defaults are `assets/keymap.toml`; `keymap.toml` in the home overrides them name by name.
+//! A line that cannot be read or that would shadow another binding is left out and reported.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crokey::{KeyCombination, KeyCombinationFormat, OneToThree};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use serde::Deserialize;
+
+const DEFAULTS: &str = include_str!("../../assets/keymap.toml");
+
+/// Chords pressed one after another: `g`, or `g k`.
+pub type Sequence = Vec<KeyCombination>;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lines {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// What the keys pressed so far mean.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    Name(&'static str),
+    /// More keys may follow: what each would do.
+    Prefix(Vec<(String, &'static str)>),
+    Nothing,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Keymap {
+    bound: HashMap<String, Vec<Sequence>>,
+}
+
+impl Keymap {
+    /// What comes with Portcullis.
+    pub fn defaults() -> Result<Self, String> {
+        let mut map = Self::default();
+        for (name, sequences) in read(DEFAULTS)? {
+            map.bound.insert(name, sequences?);
+        }
+        Ok(map)
+    }
+
+    /// Lays the operator's own lines over the defaults. `contexts` are the names that are live
+    /// together. What is wrong with the lines comes back, one sentence each.
+    pub fn overlay(&mut self, text: &str, contexts: &[Vec<&'static str>]) -> Vec<String> {
+        let lines = match read(text) {
+            Ok(lines) => lines,
+            Err(error) => return vec![format!("keymap.toml cannot be read, the default keys hold: {error}")],
+        };
+        let mut wrong = Vec::new();
+        for (name, sequences) in lines {
+            if !contexts.iter().flatten().any(|known| **known == name) {
+                wrong.push(format!("keymap.toml: there is nothing called `{name}`; `?` lists the names"));
+                continue;
+            }
+            let sequences = match sequences {
+                Ok(sequences) => sequences,
+                Err(error) => {
+                    wrong.push(format!("keymap.toml: `{name}`: {error}"));
+                    continue;
+                }
+            };
+            let before = self.bound.insert(name.clone(), sequences);
+            if let Some(conflict) = self.conflicts(contexts).into_iter().next() {
+                match before {
+                    Some(before) => self.bound.insert(name.clone(), before),
+                    None => self.bound.remove(&name),
+                };
+                wrong.push(format!("keymap.toml: `{name}` keeps its default key: {conflict}"));
+            }
+        }
+        wrong
+    }
+
+    /// Keys that would do two things, or that hide a longer sequence.
+    pub fn conflicts(&self, contexts: &[Vec<&'static str>]) -> Vec<String> {
+        let mut found = Vec::new();
+        for context in contexts {
+            let mut seen: Vec<(&Sequence, &str)> = Vec::new();
+            for name in context {
+                for sequence in self.sequences(name) {
+                    let clash = seen.iter().find(|(other, owner)| {
+                        owner != name && (other.starts_with(sequence) || sequence.starts_with(other))
+                    });
+                    if let Some((_, owner)) = clash {
+                        found.push(format!("{} is taken by `{owner}`", say(sequence)));
+                    }
+                    seen.push((sequence, name));
+                }
+            }
+        }
+        found
+    }
+
+    fn sequences(&self, name: &str) -> &[Sequence] {
+        self.bound.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What `pressed` means among `names`, of which earlier ones go before later ones.
+    pub fn find(&self, pressed: &[KeyCombination], names: &[&'static str]) -> Found {
+        let mut further = Vec::new();
+        for &name in names {
+            for sequence in self.sequences(name) {
+                if sequence == pressed {
+                    return Found::Name(name);
+                }
+                if let Some(rest) = sequence.strip_prefix(pressed).filter(|rest| !rest.is_empty()) {
+                    further.push((say(rest), name));
+                }
+            }
+        }
+        if further.is_empty() { Found::Nothing } else { Found::Prefix(further) }
+    }
+
+    /// The first key of `name` for a hint; empty where it has none.
+    pub fn hint(&self, name: &str) -> String {
+        self.sequences(name).first().map(|sequence| say(sequence)).unwrap_or_default()
+    }
+
+    /// All keys of `name`.
+    pub fn all(&self, name: &str) -> String {
+        self.sequences(name).iter().map(|sequence| say(sequence)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+type Read = BTreeMap<String, Result<Vec<Sequence>, String>>;
+
+fn read(text: &str) -> Result<Read, String> {
+    let lines: BTreeMap<String, Lines> = toml::from_str(text).map_err(|error| error.to_string())?;
+    Ok(lines
+        .into_iter()
+        .map(|(name, lines)| {
+            let texts = match lines {
+                Lines::One(text) => vec![text],
+                Lines::Many(texts) => texts,
+            };
+            (name, texts.iter().map(|text| parse(text)).collect())
+        })
+        .collect())
+}
+
+fn parse(text: &str) -> Result<Sequence, String> {
+    let sequence = text.split_whitespace().map(parse_chord).collect::<Result<Sequence, _>>()?;
+    if sequence.is_empty() { Err("a key cannot be empty".into()) } else { Ok(sequence) }
+}
+
+fn parse_chord(text: &str) -> Result<KeyCombination, String> {
+    let mut letters = text.chars();
+    if let (Some(letter), None) = (letters.next(), letters.next()) {
+        return Ok(normal(KeyCombination::one_key(KeyCode::Char(letter), KeyModifiers::NONE)));
+    }
+    crokey::parse(text)
+        .map(normal)
+        .map_err(|_| format!("`{text}` is no key; write it as `r`, `R`, `ctrl-p`, `f5`, `pagedown` or `g k`"))
+}
+
+/// The chord of a key event, in the form that bindings have.
+pub fn chord(event: KeyEvent) -> KeyCombination {
+    normal(KeyCombination::from(event))
+}
+
+/// Terminals differ in whether `?` comes with shift; a letter's case says it already.
+fn normal(chord: KeyCombination) -> KeyCombination {
+    let chord = chord.normalized();
+    match chord.codes {
+        OneToThree::One(KeyCode::Char(letter)) if !letter.is_alphabetic() => {
+            KeyCombination::one_key(KeyCode::Char(letter), chord.modifiers - KeyModifiers::SHIFT)
+        }
+        _ => chord,
+    }
+}
+
+fn say(sequence: &[KeyCombination]) -> String {
+    let format = KeyCombinationFormat::default().with_lowercase_modifiers().with_implicit_shift();
+    sequence
+        .iter()
+        .map(|chord| match chord.codes {
+            OneToThree::One(KeyCode::Enter) if chord.modifiers.is_empty() => "⏎".into(),
+            OneToThree::One(KeyCode::Up) if chord.modifiers.is_empty() => "↑".into(),
+            OneToThree::One(KeyCode::Down) if chord.modifiers.is_empty() => "↓".into(),
+            OneToThree::One(KeyCode::Left) if chord.modifiers.is_empty() => "←".into(),
+            OneToThree::One(KeyCode::Right) if chord.modifiers.is_empty() => "→".into(),
+            OneToThree::One(KeyCode::Char(' ')) if chord.modifiers.is_empty() => "space".into(),
+            OneToThree::One(KeyCode::Char(_)) => format.to_string(*chord),
+            _ => format.to_string(*chord).to_lowercase(),
+        })
+        .collect::<Vec<String>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(text: &str) -> Sequence {
+        parse(text).unwrap()
+    }
+
+    #[test]
+    fn chords_are_read_and_said_alike() {
+        for text in ["r", "R", "ctrl-p", "?", "space", "pagedown", "g k", "f5", "/"] {
+            assert_eq!(say(&press(text)), text);
+        }
+        assert_eq!(say(&press("enter")), "⏎");
+        assert!(parse("hyper-x").is_err());
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn events_meet_their_bindings_whatever_the_terminal_says_of_shift() {
+        for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
+            assert_eq!([chord(KeyEvent::new(KeyCode::Char('?'), modifiers))], press("?")[..]);
+            assert_eq!([chord(KeyEvent::new(KeyCode::Char('R'), modifiers))], press("R")[..]);
+        }
+        assert_ne!([chord(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE))], press("R")[..]);
+    }
+
+    #[test]
+    fn a_sequence_waits_for_its_second_key() {
+        let mut map = Keymap::default();
+        map.bound.insert("go.keys".into(), vec![press("g k")]);
+        map.bound.insert("quit".into(), vec![press("q")]);
+        let names = ["go.keys", "quit"];
+        assert_eq!(map.find(&press("g"), &names), Found::Prefix(vec![("k".into(), "go.keys")]));
+        assert_eq!(map.find(&press("g k"), &names), Found::Name("go.keys"));
+        assert_eq!(map.find(&press("g x"), &names), Found::Nothing);
+    }
+
+    #[test]
+    fn own_keys_override_and_conflicts_are_reported_and_left_out() {
+        let mut map = Keymap::default();
+        map.bound.insert("key.rotate".into(), vec![press("r")]);
+        map.bound.insert("key.revoke".into(), vec![press("R")]);
+        let contexts = [vec!["key.rotate", "key.revoke"]];
+
+        assert!(map.overlay("\"key.rotate\" = [\"o\", \"f5\"]", &contexts).is_empty());
+        assert_eq!(map.all("key.rotate"), "o f5");
+
+        let wrong = map.overlay("\"key.revoke\" = \"o\"\n\"key.sing\" = \"x\"", &contexts);
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].contains("key.revoke") && wrong[0].contains("key.rotate"), "{wrong:?}");
+        assert!(wrong[1].contains("key.sing"), "{wrong:?}");
+        assert_eq!(map.all("key.revoke"), "R");
+
+        let wrong = map.overlay("not toml", &contexts);
+        assert!(wrong[0].contains("default keys hold"), "{wrong:?}");
+    }
+}

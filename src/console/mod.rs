@@ -1,0 +1,237 @@
+//! The console: `event -> update(state, event, now) -> effects -> runner -> event`.
+//!
+//! `update` is pure; SQLite is touched by worker threads only. It draws when something changed
+//! and sleeps until the next event or deadline: an idle console costs nothing. The header shows
+//! UTC minutes, so that its clock wakes the console once a minute and not once a second.
+
+mod app;
+mod canvas;
+mod effect;
+mod event;
+mod keymap;
+mod layer;
+mod layout;
+mod notice;
+mod overlay;
+mod runner;
+mod screen;
+mod term;
+#[cfg(test)]
+mod tests;
+pub mod theme;
+mod update;
+mod widget;
+
+use std::io;
+use std::path::PathBuf;
+
+use crossterm::event::{Event as Input, EventStream};
+use futures_util::StreamExt;
+use ratatui::layout::Rect;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use zeroize::Zeroizing;
+
+use crate::ops::{Ctx, Role};
+
+use app::App;
+use canvas::Look;
+use effect::Effect;
+use event::Event;
+use keymap::Keymap;
+use layer::{Setting, Tone};
+use runner::Runner;
+use term::Screen;
+use theme::Theme;
+
+/// How the console is to be.
+pub struct Options {
+    pub ctx: Ctx,
+    /// The home's folder, for its `keymap.toml`.
+    pub home: Option<PathBuf>,
+    /// Why nothing can be changed, where that is so: asked for, or the store cannot be written.
+    pub read_only_because: Option<String>,
+    /// ASCII alone, for terminals and readers that know no other characters.
+    pub ascii: bool,
+    /// One of [`theme::names`]; `None` = `neutral`, or `mono` under `NO_COLOR`.
+    pub theme: Option<String>,
+    /// A word for the header, such as `demo`.
+    pub banner: Option<String>,
+}
+
+/// Why the console cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error(
+        "the console needs a terminal on its input and output; `portcullis status` prints a summary anywhere"
+    )]
+    NotATerminal,
+    #[error("{0}")]
+    Theme(String),
+    #[error("the built-in keys cannot be read: {0}")]
+    Keymap(String),
+    #[error("the terminal failed: {0}")]
+    Terminal(#[from] io::Error),
+}
+
+/// Runs the console until the operator quits or a signal ends it. Blocks; brings a runtime of
+/// its own, so it must not be called from within another.
+pub fn run(options: Options) -> Result<(), ConsoleError> {
+    if !term::is_there() {
+        return Err(ConsoleError::NotATerminal);
+    }
+    let mut app = prepare(&options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(console(&options.ctx, &mut app))
+}
+
+fn prepare(options: &Options) -> Result<App, ConsoleError> {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    // crossterm 0.29 answers NO_COLOR by resetting every attribute, the selection's too: it is
+    // told to keep its hands off, and the theme uses no colour instead
+    if no_color {
+        crossterm::style::force_color_output(true);
+    }
+    let wanted = if no_color { "mono" } else { options.theme.as_deref().unwrap_or("neutral") };
+    let look = Look { theme: Theme::load(wanted)?, ascii: options.ascii };
+    let read_only = options.read_only_because.clone().or_else(|| {
+        (options.ctx.role == Role::Auditor).then(|| "an auditor looks and changes nothing".to_owned())
+    });
+    let setting = Setting { read_only, banner: options.banner.clone() };
+    let keymap = Keymap::defaults().map_err(ConsoleError::Keymap)?;
+    let now = options.ctx.clock.now();
+    let mut app = App::new(setting, look, keymap, now);
+    if let Some(own) = options.home.as_ref().map(|home| home.join("keymap.toml")) {
+        let wrong = match std::fs::read_to_string(&own) {
+            Ok(text) => {
+                let contexts = update::contexts(&app);
+                app.keymap.overlay(&text, &contexts)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => vec![format!("{} cannot be read, the default keys hold: {error}", own.display())],
+        };
+        for sentence in wrong {
+            app.notices.add(Tone::Failed, sentence, now);
+        }
+    }
+    Ok(app)
+}
+
+/// The signals that end or wake the console.
+struct Signals {
+    ends: [Signal; 3],
+    goes_on: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            ends: [
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::interrupt())?,
+            ],
+            goes_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+}
+
+/// Hands the terminal's events on. A task of its own: an `EventStream` that is polled now and
+/// then, rather than awaited, forgets whom to wake.
+async fn forward(events: UnboundedSender<Event>) {
+    let mut input = EventStream::new();
+    while let Some(Ok(read)) = input.next().await {
+        if let Some(event) = translate(read)
+            && events.send(event).is_err()
+        {
+            return;
+        }
+    }
+    // the terminal is gone; where the console has ended already, nobody wants to know
+    let _ = events.send(Event::InputEnded);
+}
+
+async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
+    let mut signals = Signals::listen()?;
+    let (sender, mut events) = unbounded_channel();
+    let mut screen = Screen::take()?;
+    let runner = Runner::start(ctx, &sender)?;
+    let (width, height) = screen.size()?;
+    app.size = Rect::new(0, 0, width, height);
+    tokio::spawn(forward(sender));
+    let mut effects = update::start(app, ctx.clock.now());
+    loop {
+        if carry_out(std::mem::take(&mut effects), app, &mut screen, &runner, ctx)? {
+            return Ok(());
+        }
+        if app.take_dirty() {
+            screen.draw(app)?;
+        }
+        let now = ctx.clock.now();
+        let sleep = tokio::time::sleep(app.deadline().since(now));
+        let [terminate, hangup, interrupt] = &mut signals.ends;
+        let first = tokio::select! {
+            event = events.recv() => event,
+            () = sleep => Some(Event::Due),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = signals.goes_on.recv() => {
+                screen.resume()?;
+                app.dirty = true;
+                None
+            }
+        };
+        effects = take_in(first, app, ctx);
+        // all that has come meanwhile, then one frame; a flood must not keep the frame away
+        tokio::task::yield_now().await;
+        for _ in 0..1_000 {
+            let Ok(event) = events.try_recv() else { break };
+            effects.extend(take_in(Some(event), app, ctx));
+        }
+    }
+}
+
+fn take_in(event: Option<Event>, app: &mut App, ctx: &Ctx) -> Vec<Effect> {
+    event.map(|event| update::update(app, event, ctx.clock.now())).unwrap_or_default()
+}
+
+fn translate(input: Input) -> Option<Event> {
+    match input {
+        Input::Key(key) => Some(Event::Key(key)),
+        Input::Mouse(mouse) => Some(Event::Mouse(mouse)),
+        Input::Paste(text) => Some(Event::Paste(text)),
+        Input::Resize(width, height) => Some(Event::Resize { width, height }),
+        Input::FocusGained | Input::FocusLost => None,
+    }
+}
+
+/// Carries effects out; true = the console ends.
+fn carry_out(
+    effects: Vec<Effect>,
+    app: &mut App,
+    screen: &mut Screen,
+    runner: &Runner,
+    ctx: &Ctx,
+) -> Result<bool, ConsoleError> {
+    for effect in effects {
+        match effect {
+            Effect::Load(ticket, query) => runner.load(ticket, query),
+            Effect::Act(ticket, deed) => runner.act(ticket, deed),
+            Effect::Copy(text) => {
+                let text = Zeroizing::new(text.expose().to_owned());
+                if let Err(error) = screen.copy(&text) {
+                    app.notices.add(Tone::Failed, format!("it was not copied: {error}"), ctx.clock.now());
+                }
+            }
+            Effect::Mouse(on) => screen.set_mouse(on)?,
+            Effect::Redraw => screen.redraw()?,
+            Effect::Suspend => {
+                screen.suspend()?;
+                app.dirty = true;
+            }
+            Effect::Quit => return Ok(true),
+        }
+    }
+    Ok(false)
+}

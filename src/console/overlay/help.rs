@@ -1,0 +1,97 @@
+//! Help: every key of this place with what it does, to be searched and run.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+
+use crate::console::canvas::{Canvas, piece};
+use crate::console::keymap::Keymap;
+use crate::console::layer::{Action, Layer, Turn, Wish};
+
+use super::palette::draw_prompt;
+use super::pick::{Picked, Picker};
+
+pub struct Help {
+    entries: Vec<(Action, String)>,
+    picker: Picker,
+    rows: u64,
+}
+
+impl Help {
+    pub fn new(actions: Vec<Action>, keymap: &Keymap) -> Self {
+        let entries: Vec<_> = actions
+            .into_iter()
+            .map(|action| {
+                let keys = keymap.all(action.name);
+                (action, keys)
+            })
+            .collect();
+        let texts =
+            entries.iter().map(|(action, keys)| format!("{} {} {keys}", action.about, action.name)).collect();
+        Self { entries, picker: Picker::new(texts), rows: 10 }
+    }
+}
+
+impl Layer for Help {
+    fn crumbs(&self) -> Vec<String> {
+        vec!["help".into()]
+    }
+    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
+        self.rows = u64::from(turn.body.height.saturating_sub(4)).max(1);
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l')) {
+            return false;
+        }
+        match self.picker.key(key, self.rows) {
+            Picked::This(place) => {
+                turn.close();
+                if let Some((action, _)) = self.entries.get(place) {
+                    turn.wishes.push(Wish::Perform(action.name.into()));
+                }
+            }
+            Picked::Cancelled => turn.close(),
+            Picked::Nothing => {}
+        }
+        true
+    }
+    fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
+        self.picker.paste(text);
+    }
+    fn hints(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("type", "to search"), ("⏎", "run"), ("↑ ↓", "choose"), ("esc", "close")]
+    }
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let (text, dim, key, selected, accent) = (
+            canvas.theme().text,
+            canvas.theme().dim,
+            canvas.theme().key,
+            canvas.theme().selected,
+            canvas.theme().accent,
+        );
+        canvas.blank(area);
+        let inside = canvas.frame(area, "help", accent);
+        draw_prompt(canvas, inside, "/", &self.picker);
+        let list = Rect { y: inside.y + 2, height: inside.height.saturating_sub(2), ..inside };
+        let top = self.picker.cursor.top as usize;
+        for (y, (place, found)) in (list.y..list.bottom()).zip(self.picker.found.iter().enumerate().skip(top))
+        {
+            let Some((action, keys)) = self.entries.get(*found) else { continue };
+            let here = place == self.picker.cursor.index();
+            let row = Rect { y, height: 1, ..list };
+            if here {
+                canvas.fill(row, selected);
+            }
+            let pick = |style| if here { selected } else { style };
+            canvas.put(row.x + 1, y, 18, keys, pick(key));
+            let about = if action.refused.is_some() { dim } else { text };
+            let mut pieces = vec![piece(action.about, pick(about))];
+            if let Some(why) = &action.refused {
+                pieces.push(piece(format!(" ({why})"), pick(dim)));
+            }
+            canvas.put_pieces(row.x + 20, y, row.width.saturating_sub(40), &pieces);
+            canvas.put_right(row.right() - 1, y, 18, action.name, pick(dim));
+        }
+        if self.picker.found.is_empty() {
+            canvas.put(list.x + 1, list.y, list.width, "nothing fits", dim);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Finding one of many by a few letters: what help, palette and command line share.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use tui_input::Input;
+
+use crate::console::widget::field::{Took, type_into};
+use crate::console::widget::list::{Cursor, Step};
+
+/// The places of the texts that `wanted` fits, best first; all, in order, where it is empty.
+pub fn fuzzy<T: AsRef<str>>(wanted: &str, texts: impl IntoIterator<Item = T>) -> Vec<usize> {
+    let pattern = Pattern::parse(wanted, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut found: Vec<(usize, u32)> = texts
+        .into_iter()
+        .enumerate()
+        .filter_map(|(place, text)| {
+            let score = pattern.score(Utf32Str::new(text.as_ref(), &mut buffer), &mut matcher)?;
+            Some((place, score))
+        })
+        .collect();
+    found.sort_by_key(|(place, score)| (std::cmp::Reverse(*score), *place));
+    found.into_iter().map(|(place, _)| place).collect()
+}
+
+/// A line of text and what fits it.
+#[derive(Debug, Default)]
+pub struct Picker {
+    pub input: Input,
+    texts: Vec<String>,
+    pub found: Vec<usize>,
+    pub cursor: Cursor,
+}
+
+/// What a key meant for the picker.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Picked {
+    This(usize),
+    Cancelled,
+    Nothing,
+}
+
+/// Rows that a picker's box shows at most.
+pub const ROWS: u64 = 12;
+
+impl Picker {
+    pub fn new(texts: Vec<String>) -> Self {
+        let found = (0..texts.len()).collect();
+        Self { input: Input::default(), texts, found, cursor: Cursor::default() }
+    }
+
+    pub fn selected(&self) -> Option<usize> {
+        self.found.get(self.cursor.index()).copied()
+    }
+
+    pub fn key(&mut self, key: KeyEvent, rows: u64) -> Picked {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let step = match key.code {
+            KeyCode::Esc => return Picked::Cancelled,
+            KeyCode::Enter => return self.selected().map_or(Picked::Nothing, Picked::This),
+            KeyCode::Down => Step::Down,
+            KeyCode::Up => Step::Up,
+            KeyCode::Char('n' | 'j') if control => Step::Down,
+            KeyCode::Char('p' | 'k') if control => Step::Up,
+            KeyCode::PageDown => Step::PageDown,
+            KeyCode::PageUp => Step::PageUp,
+            _ => {
+                if type_into(&mut self.input, key) == Took::Changed {
+                    self.search();
+                }
+                return Picked::Nothing;
+            }
+        };
+        self.cursor.step(step, self.found.len() as u64, rows);
+        Picked::Nothing
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+        self.input = Input::new(format!("{}{line}", self.input.value()));
+        self.search();
+    }
+
+    fn search(&mut self) {
+        self.found = fuzzy(self.input.value(), &self.texts);
+        self.cursor = Cursor::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_letters_find_what_was_meant() {
+        let names = ["key.rotate", "key.revoke", "policy.rollback"];
+        assert_eq!(fuzzy("rot", names)[0], 0);
+        assert_eq!(fuzzy("prb", names), [2]);
+        assert_eq!(fuzzy("", names), [0, 1, 2]);
+        assert!(fuzzy("zzz", names).is_empty());
+    }
+}

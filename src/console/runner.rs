@@ -1,0 +1,390 @@
+//! Carries out effects: worker threads for questions, for the counts that look at every key,
+//! and for acts, and a watcher that tells when another process changed the store. SQLite is never touched by the thread
+//! that draws.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::domain::{
+    api_key::KeyId,
+    clock::Timestamp,
+    decision::Reason,
+    filter::{Filter, KEY_FIELDS},
+    usage::{Dimension, Totals},
+};
+use crate::ops;
+use crate::ops::{Ctx, OpsError};
+use crate::store::feed::{Feed, UsageFeed};
+use crate::store::{self, StoreError};
+
+use super::effect::{
+    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyCounts, KeyDetail, KeyWindow, Query, Range, Reply,
+    Ticket, Topic, Traffic, UsageView,
+};
+use super::event::{Event, Moved};
+
+/// How often the store is asked whether it moved: a few microseconds each time.
+const LOOK: Duration = Duration::from_millis(250);
+/// Counters move all the time under load: once a second is often enough to look at.
+const CALM: Duration = Duration::from_secs(1);
+const LISTED: u32 = 50;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The way to the workers. They end when it is dropped.
+pub struct Runner {
+    questions: Sender<(Ticket, Query)>,
+    /// Questions that look at every key: rows must not wait for them.
+    counts: Sender<(Ticket, Query)>,
+    deeds: Sender<(Ticket, Deed)>,
+    _watching: Sender<()>,
+}
+
+impl Runner {
+    pub fn start(ctx: &Ctx, events: &UnboundedSender<Event>) -> std::io::Result<Self> {
+        let (questions, asked) = channel();
+        let (counts, counted) = channel();
+        let (deeds, ordered) = channel();
+        let (watching, stop) = channel();
+        let spawn = |name: &str, job: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.into()).spawn(job).map(|_| ())
+        };
+        let (own, out) = (ctx.clone(), events.clone());
+        spawn("console-read", Box::new(move || read(&own, &asked, &out)))?;
+        let (own, out) = (ctx.clone(), events.clone());
+        spawn("console-count", Box::new(move || read(&own, &counted, &out)))?;
+        let (own, out) = (ctx.clone(), events.clone());
+        spawn("console-act", Box::new(move || act(&own, &ordered, &out)))?;
+        let (own, out) = (ctx.clone(), events.clone());
+        spawn("console-watch", Box::new(move || watch(&own, &stop, &out)))?;
+        Ok(Self { questions, counts, deeds, _watching: watching })
+    }
+
+    pub fn load(&self, ticket: Ticket, query: Query) {
+        // the worker lives as long as this does; where it has died, its panic has ended the console
+        let way = if ticket.topic == Topic::KeyCounts { &self.counts } else { &self.questions };
+        let _ = way.send((ticket, query));
+    }
+
+    pub fn act(&self, ticket: Ticket, deed: Deed) {
+        let _ = self.deeds.send((ticket, deed));
+    }
+}
+
+/// Leaves the newest question of each topic.
+fn newest(waiting: Vec<(Ticket, Query)>) -> Vec<(Ticket, Query)> {
+    let mut seen: HashSet<Topic> = HashSet::new();
+    let mut kept: Vec<_> =
+        waiting.into_iter().rev().filter(|(ticket, _)| seen.insert(ticket.topic)).collect();
+    kept.reverse();
+    kept
+}
+
+fn read(ctx: &Ctx, asked: &Receiver<(Ticket, Query)>, out: &UnboundedSender<Event>) {
+    let mut waiting = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            match asked.recv() {
+                Ok(question) => waiting.push(question),
+                Err(_) => return,
+            }
+        }
+        waiting.extend(asked.try_iter());
+        waiting = newest(waiting);
+        let (ticket, query) = waiting.remove(0);
+        let outcome = answer(ctx, query).map_err(fault);
+        if out.send(Event::Reply(Reply { ticket, outcome: Some(outcome) })).is_err() {
+            return;
+        }
+    }
+}
+
+fn act(ctx: &Ctx, ordered: &Receiver<(Ticket, Deed)>, out: &UnboundedSender<Event>) {
+    while let Ok((ticket, deed)) = ordered.recv() {
+        let outcome = carry_out(ctx, deed);
+        if out.send(Event::Reply(Reply { ticket, outcome: Some(outcome) })).is_err() {
+            return;
+        }
+    }
+}
+
+fn watch(ctx: &Ctx, stop: &Receiver<()>, out: &UnboundedSender<Event>) {
+    let mut feeds: Option<(Feed, UsageFeed)> = None;
+    let mut told: Option<Instant> = None;
+    let mut usage_moved = false;
+    loop {
+        match stop.recv_timeout(LOOK) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let looked = look(ctx, &mut feeds);
+        let sent = match looked {
+            Err(error) => {
+                feeds = None;
+                out.send(Event::Unwatched(format!("the store cannot be watched: {error}")))
+            }
+            Ok((objects, usage)) => {
+                usage_moved |= usage;
+                let due = told.is_none_or(|told| told.elapsed() >= CALM);
+                let mut sent = Ok(());
+                if objects {
+                    sent = out.send(Event::Moved(Moved::Objects));
+                }
+                if usage_moved && due {
+                    usage_moved = false;
+                    told = Some(Instant::now());
+                    sent = sent.and(out.send(Event::Moved(Moved::Usage)));
+                }
+                sent
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether objects and usage moved since the last look. The first look of a new feed counts as
+/// movement: something may have happened before it.
+fn look(ctx: &Ctx, feeds: &mut Option<(Feed, UsageFeed)>) -> Result<(bool, bool), StoreError> {
+    match feeds {
+        Some((objects, usage)) => Ok((objects.moved()?, usage.moved()?)),
+        None => {
+            *feeds = Some((Feed::new(&ctx.store)?, UsageFeed::new(&ctx.store)?));
+            Ok((true, true))
+        }
+    }
+}
+
+fn fault(error: OpsError) -> Fault {
+    Fault { conflict: matches!(error, OpsError::Conflict(_)), message: error.to_string() }
+}
+
+/// Does `each` to every key; what failed is said together with how many were done.
+fn for_each(ids: &[KeyId], mut each: impl FnMut(KeyId) -> Result<(), OpsError>) -> Result<Answer, Fault> {
+    let mut done = 0;
+    for id in ids {
+        match each(*id) {
+            Ok(()) => done += 1,
+            Err(error) if ids.len() == 1 => return Err(fault(error)),
+            Err(error) => {
+                let left = ids.len() as u64 - done;
+                let message = format!("{done} done, {left} not: at key {id}: {error}");
+                return Err(Fault { message, conflict: false });
+            }
+        }
+    }
+    Ok(Answer::Changed(done))
+}
+
+fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
+    let issued = |issued| Answer::Issued(Box::new(issued));
+    let saved = |revision| Answer::Saved(Box::new(revision));
+    match deed {
+        Deed::CreateKey(new) => ops::api_key::create(ctx, new).map(issued).map_err(fault),
+        Deed::RotateKey { id, grace } => ops::api_key::rotate(ctx, id, grace).map(issued).map_err(fault),
+        Deed::DisableKeys(ids) => for_each(&ids, |id| ops::api_key::disable(ctx, id).map(|_| ())),
+        Deed::EnableKeys(ids) => for_each(&ids, |id| ops::api_key::enable(ctx, id).map(|_| ())),
+        Deed::RevokeKeys { ids, reason } => {
+            for_each(&ids, |id| ops::api_key::revoke(ctx, id, &reason).map(|_| ()))
+        }
+        Deed::CreatePolicy { policy, reason } => {
+            ops::policy::create(ctx, *policy, &reason).map(saved).map_err(fault)
+        }
+        Deed::SavePolicy { policy, expected, reason } => {
+            ops::policy::apply_over(ctx, *policy, expected, &reason).map(saved).map_err(fault)
+        }
+        Deed::RollbackPolicy { name, to, reason } => {
+            ops::policy::rollback(ctx, &name, to, &reason).map(saved).map_err(fault)
+        }
+        Deed::DeletePolicy(name) => ops::policy::delete(ctx, &name).map(|()| Answer::Deleted).map_err(fault),
+    }
+}
+
+fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
+    match query {
+        Query::Traffic { now } => traffic(ctx, now).map(|traffic| Answer::Traffic(Box::new(traffic))),
+        Query::KeyCounts { now } => key_counts(ctx, now).map(Answer::KeyCounts),
+        Query::KeyWindow { query, offset, limit, count } => {
+            let window = ctx.store.read(|connection| -> Result<KeyWindow, StoreError> {
+                let rows = store::api_key::window(connection, &query, offset, limit)?;
+                let total = count.then(|| store::api_key::count(connection, &query)).transpose()?;
+                Ok(KeyWindow { offset, rows, total })
+            })?;
+            Ok(Answer::KeyWindow(window))
+        }
+        Query::KeyIds { query, offset, limit } => {
+            let rows =
+                ctx.store.read(|connection| store::api_key::window(connection, &query, offset, limit))?;
+            Ok(Answer::KeyIds(rows.into_iter().map(|key| key.id).collect()))
+        }
+        Query::KeyDetail { id, now } => {
+            key_detail(ctx, id, now).map(|detail| Answer::KeyDetail(Box::new(detail)))
+        }
+        Query::KeyActivity { ids, now } => {
+            let mut calls = 0;
+            for id in ids {
+                calls += ops::usage::totals(ctx, of_key(id, now, DAY))?.calls();
+            }
+            Ok(Answer::KeyActivity(calls))
+        }
+        Query::Choices => {
+            let catalogue = ops::scope::list(ctx)?;
+            let policies = ops::policy::list(ctx)?.into_iter().map(|(row, _)| row.policy.name).collect();
+            Ok(Answer::Choices(Choices { catalogue, policies }))
+        }
+        Query::Policies => ops::policy::list(ctx).map(Answer::Policies),
+        Query::History(name) => ops::policy::history(ctx, &name).map(Answer::History),
+        Query::Usage { range, focus, now } => {
+            usage(ctx, range, focus, now).map(|view| Answer::Usage(Box::new(view)))
+        }
+    }
+}
+
+/// The start of the minute that `at` is in.
+fn minute(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.millis().div_euclid(60_000) * 60_000)
+}
+
+/// What was counted in the last `length`, whole minutes.
+fn since(now: Timestamp, length: Duration) -> store::usage::Query {
+    let from = minute(now.minus(length));
+    store::usage::Query { since: from, until: now.plus(Duration::from_millis(1)), ..Default::default() }
+}
+
+fn of_key(id: KeyId, now: Timestamp, length: Duration) -> store::usage::Query {
+    store::usage::Query { credential: Some(id.as_str().to_owned()), ..since(now, length) }
+}
+
+fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
+    const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let last_minute = since(now, MINUTE);
+    let hour = since(now, HOUR);
+    let minute_totals = ops::usage::totals(ctx, last_minute.clone())?;
+    let seconds = now.since(last_minute.since).as_secs_f64().max(1.0);
+    let mut series = ops::usage::series(ctx, hour.clone(), 1)?;
+    let surplus = series.len().saturating_sub(60);
+    series.drain(..surplus);
+    let query = store::event::Query { limit: LISTED, ..Default::default() };
+    let is_refusal = |kind: &str| kind.parse::<Reason>().is_ok() || kind == "shadow_denied";
+    let refusals =
+        ops::event::list(ctx, &query)?.into_iter().filter(|event| is_refusal(&event.kind)).collect();
+    Ok(Traffic {
+        minute: minute_totals,
+        hour: ops::usage::totals(ctx, hour.clone())?,
+        day: ops::usage::totals(ctx, since(now, DAY))?,
+        rate: minute_totals.calls() as f64 / seconds,
+        series,
+        credentials: busiest(ctx, &hour, Dimension::Credential, 10)?,
+        endpoints: busiest(ctx, &hour, Dimension::Endpoint, 10)?,
+        refusals,
+    })
+}
+
+fn busiest(ctx: &Ctx, query: &store::usage::Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
+    let top = ops::usage::top(ctx, query.clone(), by, limit)?;
+    top.into_iter().map(|(object, totals)| named(ctx, by, object, totals)).collect()
+}
+
+/// A credential by its label and subject; all else by itself.
+fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Busy, OpsError> {
+    let label = match (by, object.parse::<KeyId>()) {
+        (Dimension::Credential, _) if object == "-" => "(no credential)".to_owned(),
+        (Dimension::Credential, Ok(id)) => {
+            match ctx.store.read(|connection| store::api_key::find(connection, id))? {
+                Some(key) if key.name.is_empty() => format!("{} {:.8}", key.subject, id.as_str()),
+                Some(key) => format!("{} · {}", key.subject, key.name),
+                None => object.clone(),
+            }
+        }
+        _ => object.clone(),
+    };
+    Ok(Busy { object, label, totals })
+}
+
+fn key_counts(ctx: &Ctx, now: Timestamp) -> Result<KeyCounts, OpsError> {
+    ctx.store.read(|connection| {
+        let number = |filter: &str| -> Result<u64, OpsError> {
+            let filter = Filter::parse(filter, KEY_FIELDS, now)
+                .map_err(|error| OpsError::Invalid(error.to_string()))?;
+            let sort = store::api_key::Sort::Created;
+            let query = store::api_key::Query { filter, sort, descending: true, now };
+            Ok(store::api_key::count(connection, &query)?)
+        };
+        Ok(KeyCounts {
+            active: number("state:active")?,
+            disabled: number("state:disabled")?,
+            expired: number("state:expired")?,
+            revoked: number("state:revoked")?,
+            ending: number("state:active expires<24h")?,
+        })
+    })
+}
+
+fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {
+    let key = ops::api_key::show(ctx, id)?;
+    let (policy, catalogue) = ctx.store.read(|connection| -> Result<_, StoreError> {
+        Ok((store::policy::find(connection, &key.policy)?, store::scope::catalogue(connection)?))
+    })?;
+    let covers: BTreeMap<String, Vec<String>> = key
+        .scopes
+        .iter()
+        .map(|name| {
+            let patterns = catalogue.get(name).map(|scope| scope.endpoints.as_slice()).unwrap_or_default();
+            let patterns = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
+            (name.as_str().to_owned(), patterns)
+        })
+        .collect();
+    let day = of_key(id, now, DAY);
+    let events = store::event::Query { credential: Some(id.to_string()), limit: 8, ..Default::default() };
+    let audit = store::audit::Query { object: Some(id.to_string()), limit: 20, ..Default::default() };
+    Ok(KeyDetail {
+        policy,
+        covers,
+        series: ops::usage::series(ctx, day.clone(), 30)?,
+        day: ops::usage::totals(ctx, day)?,
+        events: ops::event::list(ctx, &events)?,
+        audit: ops::audit::list(ctx, &audit)?,
+        key,
+    })
+}
+
+fn usage(ctx: &Ctx, range: Range, focus: Focus, now: Timestamp) -> Result<UsageView, OpsError> {
+    let query = store::usage::Query {
+        credential: focus.credential,
+        endpoint: focus.endpoint,
+        ..since(now, range.length())
+    };
+    let by = match focus.by {
+        By::Credential => Dimension::Credential,
+        By::Endpoint => Dimension::Endpoint,
+        By::Outcome => Dimension::Outcome,
+    };
+    Ok(UsageView {
+        totals: ops::usage::totals(ctx, query.clone())?,
+        series: ops::usage::series(ctx, query.clone(), range.step_minutes())?,
+        top: busiest(ctx, &query, by, LISTED)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_waiting_questions_the_newest_of_each_topic_is_asked() {
+        let ask = |topic, number| (Ticket { topic, number }, Query::Policies);
+        let waiting = vec![
+            ask(Topic::KeyWindow, 1),
+            ask(Topic::KeyDetail, 2),
+            ask(Topic::KeyWindow, 3),
+            ask(Topic::Usage, 4),
+        ];
+        let kept: Vec<u64> = newest(waiting).into_iter().map(|(ticket, _)| ticket.number).collect();
+        assert_eq!(kept, [2, 3, 4]);
+    }
+}

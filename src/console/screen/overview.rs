@@ -1,0 +1,298 @@
+//! Screen 1: what is happening, at a glance. On an empty store: what to do next.
+
+use ratatui::layout::Rect;
+
+use crate::console::canvas::{Canvas, Piece, piece};
+use crate::console::effect::{Answer, Busy, Held, KeyCounts, Query, Reply, Topic, Traffic};
+use crate::console::event::Moved;
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::theme::state_glyph;
+use crate::console::widget::chart::sparkline;
+use crate::console::widget::table::{Column, Row, Table, cell, styled};
+use crate::console::widget::text::{clock, count, grouped};
+use crate::domain::api_key::KeyState;
+use crate::domain::usage::Totals;
+
+#[derive(Default)]
+pub struct Overview {
+    traffic: Held<Traffic>,
+    counts: Held<KeyCounts>,
+}
+
+const BINDINGS: &[Binding<Overview>] = &[
+    Binding::new("open", "usage", "Show usage over time", |_, turn| turn.wishes.push(Wish::Go("usage"))),
+    Binding::new("key.create", "new key", "Create an API key", |_, turn| {
+        turn.wishes.extend([Wish::Go("keys"), Wish::Perform("key.create".into())]);
+    })
+    .writes(),
+    Binding::new("go.keys", "keys", "Show the API keys", |_, turn| turn.wishes.push(Wish::Go("keys"))),
+    Binding::new("go.policies", "policies", "Show the policies", |_, turn| {
+        turn.wishes.push(Wish::Go("policies"));
+    }),
+];
+
+impl Overview {
+    fn ask_traffic(&mut self, turn: &mut Turn<'_>) {
+        let ticket = turn.load(Topic::Traffic, Query::Traffic { now: turn.now });
+        self.traffic.wait_for(ticket);
+    }
+    fn ask_counts(&mut self, turn: &mut Turn<'_>) {
+        let ticket = turn.load(Topic::KeyCounts, Query::KeyCounts { now: turn.now });
+        self.counts.wait_for(ticket);
+    }
+}
+
+impl Layer for Overview {
+    fn crumbs(&self) -> Vec<String> {
+        vec!["overview".into()]
+    }
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
+    }
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
+    }
+    fn is_paused(&self) -> Option<bool> {
+        Some(false)
+    }
+    fn enter(&mut self, turn: &mut Turn<'_>) {
+        self.ask_traffic(turn);
+        self.ask_counts(turn);
+    }
+    fn moved(&mut self, what: Moved, turn: &mut Turn<'_>) {
+        match what {
+            Moved::Usage => self.ask_traffic(turn),
+            Moved::Objects => self.ask_counts(turn),
+        }
+    }
+    /// The minute has passed: the windows move on even where nothing happens.
+    fn due(&mut self, turn: &mut Turn<'_>) {
+        if turn.now.millis() % 60_000 < 1_000 {
+            self.enter(turn);
+        }
+    }
+    fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
+        self.traffic.settle(reply, |answer| match answer {
+            Answer::Traffic(traffic) => Some(*traffic),
+            _ => None,
+        });
+        self.counts.settle(reply, |answer| match answer {
+            Answer::KeyCounts(counts) => Some(counts),
+            _ => None,
+        });
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        if let Some(fault) = self.traffic.fault.as_ref().or(self.counts.fault.as_ref()) {
+            return draw_fault(canvas, area, &fault.message);
+        }
+        let (Some(traffic), Some(counts)) = (&self.traffic.value, &self.counts.value) else {
+            let dim = canvas.theme().dim;
+            canvas.put(area.x, area.y, area.width, "loading…", dim);
+            return;
+        };
+        if counts.all() == 0 {
+            return draw_first_steps(canvas, area);
+        }
+        let gap = u16::from(area.height >= 20);
+        let top = Rect { height: 5, ..area };
+        draw_calls(canvas, top, traffic);
+        let keys = Rect { y: area.y + 5 + gap, height: 1, ..area };
+        draw_counts(canvas, keys, *counts);
+
+        let rest = area.bottom().saturating_sub(keys.y + 1 + gap);
+        // as high as the longer list needs, and never more than half
+        let longest = traffic.credentials.len().max(traffic.endpoints.len()).max(3);
+        let wanted = u16::try_from(longest + 2).unwrap_or(u16::MAX);
+        let tables = wanted.min(rest / 2).max(4).min(rest);
+        let left = area.width.saturating_sub(2) / 2;
+        let y = keys.y + 1 + gap;
+        let credentials = Rect { x: area.x, y, width: left, height: tables };
+        let endpoints = Rect { x: area.x + left + 2, y, width: area.width - left - 2, height: tables };
+        draw_busy(canvas, credentials, "Busiest keys, last hour", "key", &traffic.credentials);
+        draw_busy(canvas, endpoints, "Busiest endpoints, last hour", "endpoint", &traffic.endpoints);
+
+        let y = y + tables + gap.min(rest.saturating_sub(tables));
+        draw_refusals(canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area }, traffic);
+    }
+}
+
+/// Why a screen has nothing to show.
+pub fn draw_fault(canvas: &mut Canvas<'_>, area: Rect, message: &str) {
+    let (bad, dim) = (canvas.theme().bad, canvas.theme().dim);
+    canvas.put(area.x, area.y, area.width, "✕ The store did not answer.", bad);
+    let shown = canvas.shown(message).into_owned();
+    let lines = crate::console::widget::text::wrap(&shown, usize::from(area.width));
+    for (y, line) in (area.y + 1..area.bottom()).zip(&lines) {
+        canvas.put(area.x, y, area.width, line, dim);
+    }
+    let y = area.y + 2 + u16::try_from(lines.len()).unwrap_or(0);
+    canvas.put(area.x, y, area.width, "ctrl-l asks again.", dim);
+}
+
+fn draw_first_steps(canvas: &mut Canvas<'_>, area: Rect) {
+    let theme = canvas.theme().clone();
+    let step = |number: &'static str, what: &'static str| {
+        vec![piece(format!("  {number}  "), theme.accent), piece(what, theme.title)]
+    };
+    let how = |text: &'static str| vec![piece(format!("     {text}"), theme.dim)];
+    let lines: Vec<Vec<Piece<'_>>> = vec![
+        vec![piece("Nothing may call your MCP server yet. Three steps:", theme.text)],
+        vec![],
+        step("1", "Look at the policy that every key is under"),
+        how("6 shows the policies; e edits one, n makes another."),
+        vec![],
+        step("2", "Create a key"),
+        how("n here. It is shown once; give it to the client."),
+        vec![],
+        step("3", "Put the gateway in front of your server"),
+        how("in another terminal:"),
+        how("  portcullis serve --upstream http://127.0.0.1:3000/mcp"),
+        vec![],
+        vec![piece("Calls appear here as they come. ? lists every key of this console.", theme.dim)],
+    ];
+    canvas.lines(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, &lines);
+}
+
+fn draw_calls(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
+    let theme = canvas.theme().clone();
+    let columns: [u16; 4] = [10, 9, 9, 9];
+    let heads = ["calls", "minute", "hour", "24 h"];
+    let mut x = area.x;
+    for (place, (head, cells)) in heads.iter().zip(columns).enumerate() {
+        if place == 0 {
+            canvas.put(x, area.y, cells, head, theme.title);
+        } else {
+            canvas.put_right(x + cells, area.y, cells, head, theme.dim);
+        }
+        x += cells;
+    }
+    type Pick = fn(Totals) -> u64;
+    let picks: [Pick; 3] = [|totals| totals.allowed, |totals| totals.denied, |totals| totals.failed];
+    let rows =
+        [("✓", "allowed", theme.allowed), ("✕", "denied", theme.denied), ("○", "failed", theme.failed)];
+    for (y, ((glyph, word, style), pick)) in (area.y + 1..area.bottom()).zip(rows.into_iter().zip(picks)) {
+        canvas.put_pieces(
+            area.x,
+            y,
+            columns[0],
+            &[piece(format!("{glyph} "), style), piece(word, theme.text)],
+        );
+        let mut x = area.x + columns[0];
+        for totals in [traffic.minute, traffic.hour, traffic.day] {
+            let number = pick(totals);
+            let style = if number == 0 { theme.dim } else { theme.text };
+            canvas.put_right(x + 9, y, 9, &count(number), style);
+            x += 9;
+        }
+    }
+    let rate = format!("{:.1} calls/s", traffic.rate);
+    canvas.put(area.x, area.y + 4, 36, &rate, theme.accent);
+
+    let left = area.x + 41;
+    if area.right() < left + 12 {
+        return;
+    }
+    let room = area.right() - left;
+    let values: Vec<u64> = traffic.series.iter().map(|(_, totals)| totals.calls()).collect();
+    let minutes = u16::try_from(values.len()).unwrap_or(60).max(1);
+    // whole minutes a bar, or whole bars a minute: a chart narrower than its place stays true
+    let stretch = (room / minutes).max(1);
+    let wide: Vec<u64> =
+        values.iter().flat_map(|value| std::iter::repeat_n(*value, usize::from(stretch))).collect();
+    let cells = u16::try_from(wide.len()).unwrap_or(u16::MAX);
+    let width = cells.div_ceil(cells.div_ceil(room).max(1)).min(room);
+    let bars = Rect { x: left, y: area.y + 1, width, height: 3 };
+    sparkline(canvas, bars, &wide, theme.accent);
+    let most = values.iter().copied().max().unwrap_or(0);
+    let most = format!("max {}", count(most));
+    let used = canvas.put_right(bars.right(), area.y, 10, &most, theme.dim);
+    canvas.put(left, area.y, bars.width.saturating_sub(used + 1), "calls a minute", theme.dim);
+    canvas.put(left, area.y + 4, 10, "-60 min", theme.dim);
+    canvas.put_right(bars.right(), area.y + 4, 4, "now", theme.dim);
+}
+
+fn draw_counts(canvas: &mut Canvas<'_>, area: Rect, counts: KeyCounts) {
+    let theme = canvas.theme().clone();
+    let mut line = vec![piece(format!("{:<6}", "keys"), theme.title)];
+    for (state, number) in [
+        (KeyState::Active, counts.active),
+        (KeyState::Disabled, counts.disabled),
+        (KeyState::Expired, counts.expired),
+        (KeyState::Revoked, counts.revoked),
+    ] {
+        line.push(piece(format!("{} ", state_glyph(state)), theme.state(state)));
+        line.push(piece(format!("{} {}  ", grouped(number), state.as_str()), theme.text));
+    }
+    if counts.ending > 0 {
+        line.push(piece(format!("{} end in 24 h", grouped(counts.ending)), theme.warning));
+    }
+    canvas.put_pieces(area.x, area.y, area.width, &line);
+}
+
+fn draw_busy(canvas: &mut Canvas<'_>, area: Rect, title: &str, noun: &'static str, busy: &[Busy]) {
+    if area.height < 2 {
+        return;
+    }
+    canvas.heading(area, area.y, title);
+    let columns =
+        [Column::new(noun, 12).share(1), Column::new("calls", 6).right(), Column::new("denied", 6).right()];
+    let (denied, dim) = (canvas.theme().denied, canvas.theme().dim);
+    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if busy.is_empty() {
+        canvas.put(below.x, below.y, below.width, "no calls", dim);
+        return;
+    }
+    let rows = busy
+        .iter()
+        .take(usize::from(below.height.saturating_sub(1)))
+        .map(|one| Row {
+            cells: vec![
+                cell(one.label.as_str()),
+                cell(count(one.totals.calls())),
+                styled(count(one.totals.denied), if one.totals.denied > 0 { denied } else { dim }),
+            ],
+            ..Row::default()
+        })
+        .collect();
+    Table { columns: &columns, rows, sort: None, top: 0, total: 0 }.draw(canvas, below);
+}
+
+fn draw_refusals(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
+    if area.height < 2 {
+        return;
+    }
+    canvas.heading(area, area.y, "Recent refusals");
+    let (denied, dim) = (canvas.theme().denied, canvas.theme().dim);
+    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if traffic.refusals.is_empty() {
+        canvas.put(below.x, below.y, below.width, "none recorded", dim);
+        return;
+    }
+    let columns = [
+        Column::new("time", 11),
+        Column::new("reason", 18),
+        Column::new("subject", 10).share(1),
+        Column::new("endpoint", 14).share(2),
+        Column::new("address", 15).dispensable(1),
+        Column::new("×", 4).right().dispensable(2),
+    ];
+    let now = canvas.now;
+    let rows = traffic
+        .refusals
+        .iter()
+        .take(usize::from(below.height.saturating_sub(1)))
+        .map(|event| Row {
+            cells: vec![
+                styled(clock(event.at, now), dim),
+                styled(event.kind.as_str(), denied),
+                cell(event.subject.as_str()),
+                cell(event.endpoint.as_str()),
+                styled(event.address.as_str(), dim),
+                styled(if event.count > 1 { count(u64::from(event.count)) } else { String::new() }, dim),
+            ],
+            ..Row::default()
+        })
+        .collect();
+    Table { columns: &columns, rows, sort: None, top: 0, total: 0 }.draw(canvas, below);
+}

@@ -1,0 +1,325 @@
+//! The editor of a policy: the form, then what would change and why, then the save. Who saved
+//! meanwhile is seen, and what was typed is kept.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+use tui_input::Input;
+
+use crate::console::canvas::{Canvas, centred, piece};
+use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
+use crate::console::layer::{Layer, Turn};
+use crate::console::screen::overview::draw_fault;
+use crate::console::widget::field::type_into;
+use crate::console::widget::form::{Form, Said};
+use crate::console::widget::text::{width, wrap};
+use crate::domain::name::PolicyName;
+use crate::domain::policy::{Change, Policy, Revision};
+
+use super::fields;
+
+pub struct Editor {
+    /// What the edit began from; a new policy begins from the defaults.
+    base: Option<Revision>,
+    choices: Held<Choices>,
+    form: Option<Form>,
+    review: Option<Review>,
+    newest: Held<Vec<Revision>>,
+    sent: Held<Box<Revision>>,
+    sure: bool,
+}
+
+/// The step before the save.
+struct Review {
+    policy: Policy,
+    changes: Vec<Change>,
+    reason: Input,
+    fault: Option<String>,
+}
+
+impl Editor {
+    pub fn create() -> Self {
+        Self::of(None)
+    }
+    pub fn edit(base: Revision) -> Self {
+        Self::of(Some(base))
+    }
+    fn of(base: Option<Revision>) -> Self {
+        Self {
+            base,
+            choices: Held::default(),
+            form: None,
+            review: None,
+            newest: Held::default(),
+            sent: Held::default(),
+            sure: false,
+        }
+    }
+
+    fn before(&self, name: &PolicyName) -> Policy {
+        self.base.as_ref().map_or_else(|| Policy::new(name.clone()), |base| base.policy.clone())
+    }
+
+    fn took_choices(&mut self) {
+        let Some(choices) = self.choices.value.as_ref().filter(|_| self.form.is_none()) else { return };
+        let policy = match &self.base {
+            Some(base) => base.policy.clone(),
+            None => Policy::new(PolicyName::default()),
+        };
+        let mut form = fields::form(&policy, &choices.catalogue, self.base.is_some());
+        if self.base.is_none()
+            && let Some(name) = form.field_mut("name")
+        {
+            name.kind = crate::console::widget::field::Field::text("", "", "", "").kind;
+        }
+        fields::check(&mut form);
+        self.form = Some(form);
+    }
+
+    fn show_review(&mut self) {
+        let Some(form) = &mut self.form else { return };
+        fields::check(form);
+        let Some(policy) = fields::read(form).filter(|_| form.is_right()) else {
+            form.show_faults();
+            return;
+        };
+        let changes = self.before(&policy.name).diff(&policy);
+        let Some(form) = &mut self.form else { return };
+        if changes.is_empty() && self.base.is_some() {
+            form.fault = Some("nothing is different from the saved revision".into());
+            return;
+        }
+        form.fault = None;
+        let reason = self.review.take().map(|review| review.reason).unwrap_or_default();
+        self.review = Some(Review { policy, changes, reason, fault: None });
+    }
+
+    fn save(&mut self, turn: &mut Turn<'_>) {
+        if self.sent.is_waiting() || self.newest.is_waiting() {
+            return;
+        }
+        let Some(review) = &mut self.review else { return };
+        review.fault = None;
+        let policy = Box::new(review.policy.clone());
+        let reason = review.reason.value().trim().to_owned();
+        let deed = match &self.base {
+            Some(base) => Deed::SavePolicy { policy, expected: base.revision, reason },
+            None => Deed::CreatePolicy { policy, reason },
+        };
+        self.sent.wait_for(turn.act(deed));
+    }
+
+    fn review_key(&mut self, key: KeyEvent, turn: &mut Turn<'_>) {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('s') if control => self.save(turn),
+            KeyCode::Esc => {
+                // back to the form, with the reason kept for the next try
+                self.show_form();
+            }
+            _ => {
+                if let Some(review) = &mut self.review {
+                    type_into(&mut review.reason, key);
+                }
+            }
+        }
+    }
+
+    fn show_form(&mut self) {
+        if let (Some(review), Some(form)) = (self.review.take(), &mut self.form) {
+            form.fault = review.fault;
+        }
+    }
+
+    /// Somebody saved meanwhile: the difference is shown against their revision, and only a
+    /// second save goes over it.
+    fn took_newest(&mut self) {
+        let Some(newest) = self.newest.value.take().and_then(|history| history.into_iter().next()) else {
+            return;
+        };
+        if let Some(review) = &mut self.review {
+            review.fault = Some(format!(
+                "revision {} was saved by {} meanwhile; nothing was saved. Below is what differs from it now: \
+                 save again to go over it, or esc to change the form",
+                newest.revision, newest.author
+            ));
+            review.changes = newest.policy.diff(&review.policy);
+        }
+        self.base = Some(newest);
+    }
+}
+
+impl Layer for Editor {
+    fn crumbs(&self) -> Vec<String> {
+        let mut crumbs = match &self.base {
+            Some(base) => vec![base.policy.name.as_str().to_owned(), "edit".into()],
+            None => vec!["new".into()],
+        };
+        if self.review.is_some() {
+            crumbs.push("review".into());
+        }
+        crumbs
+    }
+    fn enter(&mut self, turn: &mut Turn<'_>) {
+        let ticket = turn.load(Topic::Choices, Query::Choices);
+        self.choices.wait_for(ticket);
+    }
+    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+            return false;
+        }
+        if self.review.is_some() {
+            self.review_key(key, turn);
+            return true;
+        }
+        let Some(form) = &mut self.form else {
+            if key.code == KeyCode::Esc {
+                turn.close();
+            }
+            return true;
+        };
+        match form.key(key) {
+            Said::Submit => self.show_review(),
+            Said::Cancel if form.is_changed() && !self.sure => {
+                self.sure = true;
+                form.fault = Some("not saved: esc again throws the changes away".into());
+            }
+            Said::Cancel => turn.close(),
+            Said::Changed => {
+                self.sure = false;
+                fields::check(form);
+            }
+            Said::Taken | Said::Nothing => self.sure = false,
+        }
+        true
+    }
+    fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
+        if let Some(review) = &mut self.review {
+            let line: String = text.trim().chars().filter(|c| !c.is_control()).take(500).collect();
+            review.reason = Input::new(format!("{}{line}", review.reason.value()));
+        } else if let Some(form) = &mut self.form {
+            form.paste(text);
+            fields::check(form);
+        }
+    }
+    fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let came = self.choices.settle(reply, |answer| match answer {
+            Answer::Choices(choices) => Some(choices),
+            _ => None,
+        });
+        if came {
+            self.took_choices();
+        }
+        let came = self.newest.settle(reply, |answer| match answer {
+            Answer::History(history) => Some(history),
+            _ => None,
+        });
+        if came {
+            self.took_newest();
+        }
+        if !self.sent.owns(reply) {
+            return;
+        }
+        self.sent.settle(reply, |answer| match answer {
+            Answer::Saved(revision) => Some(revision),
+            _ => None,
+        });
+        if let Some(saved) = self.sent.value.take() {
+            turn.done(format!("saved policy {} as revision {}", saved.policy.name, saved.revision));
+            turn.close();
+            return;
+        }
+        let Some(fault) = self.sent.fault.take() else { return };
+        let Some(review) = &mut self.review else { return };
+        review.fault = Some(fault.message);
+        if fault.conflict && self.base.is_some() {
+            let name = review.policy.name.clone();
+            let ticket = turn.load(Topic::History, Query::History(name));
+            self.newest.wait_for(ticket);
+        }
+    }
+    fn hints(&self) -> Vec<(&'static str, &'static str)> {
+        match (&self.review, &self.form) {
+            (Some(_), _) => vec![("ctrl-s", "save"), ("esc", "back to the form")],
+            (None, Some(form)) => form.hints(),
+            (None, None) => Vec::new(),
+        }
+    }
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let area = centred(area, 104, area.height);
+        canvas.blank(area);
+        let accent = canvas.theme().accent;
+        let title = match (&self.review, &self.base) {
+            (Some(_), _) => "what would change".to_owned(),
+            (None, Some(base)) => format!("policy {} r{}", base.policy.name, base.revision),
+            (None, None) => "new policy".to_owned(),
+        };
+        let inside = canvas.frame(area, &title, accent);
+        let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
+        match (&self.review, &self.form, &self.choices.fault) {
+            (Some(review), ..) => review.draw(canvas, inside, self.sent.is_waiting()),
+            (None, Some(form), _) => form.draw(canvas, inside),
+            (None, None, Some(fault)) => draw_fault(canvas, inside, &fault.message),
+            (None, None, None) => {
+                let dim = canvas.theme().dim;
+                canvas.put(inside.x, inside.y, inside.width, "loading…", dim);
+            }
+        }
+    }
+}
+
+impl Review {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, busy: bool) {
+        let theme = canvas.theme().clone();
+        let room = usize::from(area.width);
+        let mut lines = vec![Vec::new()];
+        if let Some(fault) = &self.fault {
+            let shown = canvas.shown(fault).into_owned();
+            lines.extend(wrap(&shown, room).into_iter().map(|line| vec![piece(line, theme.bad)]));
+            lines.push(Vec::new());
+        }
+        let label = "reason (recorded): ";
+        let before: String = self.reason.value().chars().take(self.reason.cursor()).collect();
+        let column = width(label) + width(&canvas.shown(&before));
+        let reason_line = lines.len();
+        let gap = room.saturating_sub(width(label) + width(self.reason.value()));
+        lines.push(vec![
+            piece(label, theme.accent),
+            piece(format!("{}{}", self.reason.value(), " ".repeat(gap)), theme.field),
+        ]);
+        let hint = if busy { "saving…" } else { "ctrl-s saves, esc goes back to the form" };
+        lines.extend([vec![piece(hint, theme.dim)], Vec::new()]);
+        lines.extend(change_lines(canvas, &self.changes, room));
+        canvas.lines(area, &lines);
+        let y = area.y + u16::try_from(reason_line).unwrap_or(0);
+        if y < area.bottom() {
+            let x = area.x + u16::try_from(column).unwrap_or(0);
+            canvas.cursor = Some(Position::new(x.min(area.right().saturating_sub(1)), y));
+        }
+    }
+}
+
+/// Each field that differs, with what it was and what it is.
+pub fn change_lines<'a>(
+    canvas: &Canvas<'_>,
+    changes: &[Change],
+    room: usize,
+) -> Vec<Vec<crate::console::canvas::Piece<'a>>> {
+    let theme = canvas.theme();
+    let mut lines = Vec::new();
+    if changes.is_empty() {
+        lines.push(vec![piece("no field differs", theme.dim)]);
+    }
+    for change in changes {
+        lines.push(vec![piece(change.path.clone(), theme.title)]);
+        for (sign, value, style) in
+            [("- ", &change.before, theme.denied), ("+ ", &change.after, theme.allowed)]
+        {
+            let shown = canvas.shown(value).into_owned();
+            for line in wrap(&shown, room.saturating_sub(4)).into_iter().take(4) {
+                lines.push(vec![piece(format!("  {sign}{line}"), style)]);
+            }
+        }
+    }
+    lines
+}

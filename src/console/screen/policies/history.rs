@@ -1,0 +1,209 @@
+//! The revisions of a policy, what each changed, and the way back to one.
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::layout::Rect;
+
+use crate::console::canvas::{Canvas, piece};
+use crate::console::effect::{Answer, Deed, Held, Query, Reply, Topic};
+use crate::console::event::Moved;
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, carry_out, offer};
+use crate::console::overlay::confirm::Confirm;
+use crate::console::screen::overview::draw_fault;
+use crate::console::widget::list::{Cursor, Step};
+use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
+use crate::console::widget::text::moment;
+use crate::domain::name::PolicyName;
+use crate::domain::policy::Revision;
+
+use super::editor::change_lines;
+
+pub struct History {
+    name: PolicyName,
+    revisions: Held<Vec<Revision>>,
+    cursor: Cursor,
+}
+
+const BINDINGS: &[Binding<History>] = &[
+    Binding::new(
+        "policy.rollback",
+        "roll back to it",
+        "Save the revision again as the newest",
+        History::roll_back,
+    )
+    .writes()
+    .when(History::older),
+    Binding::new("move.down", "", "Down", |s, t| s.step(Step::Down, t)),
+    Binding::new("move.up", "", "Up", |s, t| s.step(Step::Up, t)),
+    Binding::new("move.page-down", "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
+    Binding::new("move.page-up", "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
+    Binding::new("move.top", "", "To the newest", |s, t| s.step(Step::Top, t)),
+    Binding::new("move.bottom", "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
+    Binding::new("copy", "copy JSON", "Copy the revision as JSON", |s, t| {
+        if let Some(revision) = s.selected() {
+            t.copy(&revision.policy.to_json(), &format!("revision {} as JSON", revision.revision));
+        }
+    }),
+    Binding::new("leave", "", "Close", |_, t| t.close()),
+];
+
+/// For the check of key conflicts.
+pub fn names() -> Vec<&'static str> {
+    BINDINGS.iter().map(|binding| binding.name).collect()
+}
+
+impl History {
+    pub fn new(name: PolicyName) -> Self {
+        Self { name, revisions: Held::default(), cursor: Cursor::default() }
+    }
+    fn rows(&self) -> &[Revision] {
+        self.revisions.value.as_deref().unwrap_or_default()
+    }
+    fn selected(&self) -> Option<&Revision> {
+        self.rows().get(self.cursor.index())
+    }
+    fn older(&self) -> Result<(), &'static str> {
+        match (self.selected(), self.cursor.selected) {
+            (None, _) => Err("there is no revision here"),
+            (Some(_), 0) => Err("this is the newest revision; choose an older one"),
+            (Some(_), _) => Ok(()),
+        }
+    }
+    fn ask(&mut self, turn: &mut Turn<'_>) {
+        let ticket = turn.load(Topic::History, Query::History(self.name.clone()));
+        self.revisions.wait_for(ticket);
+    }
+    fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
+        let height = u64::from(turn.body.height.saturating_sub(3)) / 2;
+        let total = self.rows().len() as u64;
+        self.cursor.step(step, total, height.max(1));
+    }
+    fn roll_back(&mut self, turn: &mut Turn<'_>) {
+        let Some(revision) = self.selected() else { return };
+        let (name, to) = (self.name.clone(), revision.revision);
+        let mut lines = vec![format!("Save revision {to} of {name} again as the newest?")];
+        if let Some(newest) = self.rows().first() {
+            let fields: Vec<String> =
+                newest.policy.diff(&revision.policy).into_iter().map(|change| change.path).collect();
+            lines.push(format!("It changes: {}.", fields.join(", ")));
+        }
+        lines.push("Keys under the policy are judged by it from their next call on.".into());
+        let deed = Deed::RollbackPolicy { name, to, reason: format!("back to revision {to}") };
+        turn.push(Confirm::new(
+            "roll back",
+            lines,
+            "roll back",
+            format!("rolled back to revision {to}"),
+            deed,
+        ));
+    }
+}
+
+impl Layer for History {
+    fn crumbs(&self) -> Vec<String> {
+        vec![self.name.as_str().to_owned(), "history".into()]
+    }
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
+    }
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
+    }
+    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
+        let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
+        if closes {
+            turn.close();
+        }
+        closes
+    }
+    fn hints(&self) -> Vec<(&'static str, &'static str)> {
+        vec![("esc", "close")]
+    }
+    fn enter(&mut self, turn: &mut Turn<'_>) {
+        self.ask(turn);
+    }
+    fn moved(&mut self, what: Moved, turn: &mut Turn<'_>) {
+        if what == Moved::Objects {
+            self.ask(turn);
+        }
+    }
+    fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
+        self.revisions.settle(reply, |answer| match answer {
+            Answer::History(history) => Some(history),
+            _ => None,
+        });
+    }
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        canvas.blank(area);
+        let accent = canvas.theme().accent;
+        let inside = canvas.frame(area, &format!("revisions of {}", self.name), accent);
+        let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
+        if let Some(fault) = &self.revisions.fault {
+            return draw_fault(canvas, inside, &fault.message);
+        }
+        let rows = u16::try_from(self.rows().len() + 1).unwrap_or(u16::MAX);
+        let list = Rect { height: rows.min(inside.height / 2), ..inside };
+        self.draw_list(canvas, list);
+        let below = Rect {
+            y: list.bottom() + 1,
+            height: inside.bottom().saturating_sub(list.bottom() + 1),
+            ..inside
+        };
+        self.draw_changes(canvas, below);
+    }
+}
+
+impl History {
+    fn draw_list(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let columns = [
+            Column::new("rev", 5),
+            Column::new("saved", 20),
+            Column::new("by", 14).share(1),
+            Column::new("reason", 16).share(2),
+        ];
+        let dim = canvas.theme().dim;
+        let rows = self
+            .rows()
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(self.cursor.top).unwrap_or(0))
+            .take(usize::from(table::height(area)))
+            .map(|(place, revision)| Row {
+                cells: vec![
+                    cell(format!("r{}", revision.revision)),
+                    styled(moment(revision.saved_at), dim),
+                    cell(revision.author.as_str()),
+                    cell(revision.reason.as_str()),
+                ],
+                marked: false,
+                selected: place == self.cursor.index(),
+            })
+            .collect();
+        let total = self.rows().len() as u64;
+        Table { columns: &columns, rows, sort: None, top: self.cursor.top, total }.draw(canvas, area);
+    }
+
+    fn draw_changes(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let Some(revision) = self.selected() else { return };
+        let before = self.rows().get(self.cursor.index() + 1);
+        let heading = match before {
+            Some(before) => format!("r{} → r{}", before.revision, revision.revision),
+            None => format!("r{}, the first", revision.revision),
+        };
+        if area.height == 0 {
+            return;
+        }
+        canvas.heading(area, area.y, &heading);
+        let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let lines = match before {
+            Some(before) => {
+                change_lines(canvas, &before.policy.diff(&revision.policy), usize::from(area.width))
+            }
+            None => {
+                let text = canvas.theme().text;
+                let document = revision.policy.to_json();
+                document.lines().map(|line| vec![piece(line.to_owned(), text)]).collect()
+            }
+        };
+        canvas.lines(below, &lines);
+    }
+}

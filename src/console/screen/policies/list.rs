@@ -1,0 +1,288 @@
+//! The list of policies beside the document of the one under the cursor.
+
+use ratatui::layout::{Position, Rect};
+
+use crate::console::canvas::Canvas;
+use crate::console::effect::{Answer, Deed, Held, Query, Reply, Topic};
+use crate::console::event::Moved;
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::overlay::confirm::Confirm;
+use crate::console::screen::api_keys::detail::limits;
+use crate::console::screen::list_bindings;
+use crate::console::screen::overview::draw_fault;
+use crate::console::widget::list::{Cursor, Step};
+use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
+use crate::console::widget::text::{count, relative};
+use crate::domain::policy::{Mode, Revision};
+
+use super::document;
+use super::editor::Editor;
+use super::history::History;
+use super::tester::Tester;
+
+const BESIDE: u16 = 114;
+
+#[derive(Default)]
+pub struct Policies {
+    pub(super) list: Held<Vec<(Revision, u64)>>,
+    cursor: Cursor,
+    open: bool,
+    top: u16,
+    /// The policy to go to once the list is there.
+    wanted: Option<String>,
+}
+
+const BINDINGS: &[Binding<Policies>] = list_bindings![Policies;
+    Binding::new("policy.create", "new", "Make a policy", |_, t| t.push(Editor::create())).writes(),
+    Binding::new("policy.apply", "edit", "Edit the policy: a new revision", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.push(Editor::edit(revision.clone()));
+        }
+    })
+    .writes()
+    .when(Policies::one),
+    Binding::new("policy.test", "test", "Try a call against the policy", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.push(Tester::new(revision.clone(), t.now));
+        }
+    })
+    .when(Policies::one),
+    Binding::new("policy.history", "history", "Show, compare and roll back revisions", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.push(History::new(revision.policy.name.clone()));
+        }
+    })
+    .when(Policies::one),
+    Binding::new("policy.delete", "delete…", "Delete the policy", Policies::delete).writes().when(Policies::free),
+    Binding::new("policy.export", "export", "Copy the document as JSON", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.copy(&revision.policy.to_json(), &format!("policy {} as JSON", revision.policy.name));
+        }
+    })
+    .when(Policies::one),
+    Binding::new("copy", "", "Copy the policy's name to the clipboard", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.copy(revision.policy.name.as_str(), "the name");
+        }
+    })
+    .when(Policies::one),
+    Binding::new("policy.keys", "", "Show the keys under it", |s: &mut Policies, t| {
+        if let Some((revision, _)) = s.selected() {
+            t.wishes.push(Wish::GoWith("keys", format!("policy:{}", revision.policy.name)));
+        }
+    })
+    .when(Policies::one),
+];
+
+fn areas(body: Rect, open: bool) -> (Rect, Rect) {
+    let nothing = Rect { width: 0, height: 0, ..body };
+    if body.width >= BESIDE {
+        let left = body.width / 2;
+        let right = Rect { x: body.x + left + 2, width: body.width - left - 2, ..body };
+        return (Rect { width: left, ..body }, right);
+    }
+    if open { (nothing, body) } else { (body, nothing) }
+}
+
+impl Policies {
+    fn rows(&self) -> &[(Revision, u64)] {
+        self.list.value.as_deref().unwrap_or_default()
+    }
+    fn selected(&self) -> Option<&(Revision, u64)> {
+        self.rows().get(self.cursor.index())
+    }
+    fn one(&self) -> Result<(), &'static str> {
+        self.selected().map(|_| ()).ok_or("there is no policy here")
+    }
+    fn free(&self) -> Result<(), &'static str> {
+        match self.selected() {
+            None => Err("there is no policy here"),
+            Some((revision, _)) if revision.policy.name.as_str() == "default" => {
+                Err("`default` is what keys are under that were given no other; it cannot be deleted")
+            }
+            Some((_, keys)) if *keys > 0 => Err("keys are under it; K shows them"),
+            Some(_) => Ok(()),
+        }
+    }
+    fn height(turn: &Turn<'_>) -> u64 {
+        u64::from(table::height(turn.body)).max(1)
+    }
+    fn ask(&mut self, turn: &mut Turn<'_>) {
+        let ticket = turn.load(Topic::Policies, Query::Policies);
+        self.list.wait_for(ticket);
+    }
+    fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
+        if areas(turn.body, self.open).0.width == 0 {
+            let rows = self.selected().map_or(0, |(revision, _)| document::rows(revision));
+            self.top = scrolled(self.top, step, turn.body.height, rows);
+            return;
+        }
+        let total = self.rows().len() as u64;
+        self.cursor.step(step, total, Self::height(turn));
+        self.top = 0;
+    }
+    fn open(&mut self, _turn: &mut Turn<'_>) {
+        self.open = self.selected().is_some();
+    }
+    fn back(&mut self, turn: &mut Turn<'_>) -> bool {
+        let narrow = areas(turn.body, true).0.width == 0;
+        self.top = 0;
+        std::mem::take(&mut self.open) && narrow
+    }
+    fn delete(&mut self, turn: &mut Turn<'_>) {
+        let Some((revision, _)) = self.selected() else { return };
+        let name = revision.policy.name.clone();
+        let lines = vec![
+            format!("Delete the policy {name}?"),
+            "No key is under it. Its revisions stay in the history and in the audit log.".into(),
+        ];
+        let done = format!("deleted policy {name}");
+        turn.push(Confirm::new("delete policy", lines, "delete", done, Deed::DeletePolicy(name)));
+    }
+    fn go_to_wanted(&mut self, turn: &Turn<'_>) {
+        let Some(wanted) = &self.wanted else { return };
+        if let Some(place) = self.rows().iter().position(|(row, _)| row.policy.name.as_str() == wanted) {
+            self.cursor.selected = place as u64;
+            self.wanted = None;
+        }
+        let total = self.rows().len() as u64;
+        self.cursor.keep_within(total, Self::height(turn));
+    }
+}
+
+/// The first line in view after a step in a text of `rows` lines.
+pub(super) fn scrolled(top: u16, step: Step, height: u16, rows: u16) -> u16 {
+    let moved = match step {
+        Step::Up => top.saturating_sub(1),
+        Step::Down => top.saturating_add(1),
+        Step::PageUp => top.saturating_sub(height / 2),
+        Step::PageDown => top.saturating_add(height / 2),
+        Step::Top => 0,
+        Step::Bottom => u16::MAX,
+    };
+    moved.min(rows.saturating_sub(height))
+}
+
+impl Layer for Policies {
+    fn crumbs(&self) -> Vec<String> {
+        let mut crumbs = vec!["policies".to_owned()];
+        if let Some((revision, _)) = self.selected().filter(|_| self.open) {
+            crumbs.push(revision.policy.name.as_str().to_owned());
+        }
+        crumbs
+    }
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
+    }
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
+    }
+    fn is_paused(&self) -> Option<bool> {
+        Some(false)
+    }
+    fn enter(&mut self, turn: &mut Turn<'_>) {
+        self.ask(turn);
+    }
+    fn seed(&mut self, seed: &str, turn: &mut Turn<'_>) {
+        self.wanted = Some(seed.to_owned());
+        self.open = true;
+        self.go_to_wanted(turn);
+    }
+    fn moved(&mut self, what: Moved, turn: &mut Turn<'_>) {
+        match what {
+            Moved::Objects => self.ask(turn),
+            Moved::Usage => {
+                let total = self.rows().len() as u64;
+                self.cursor.keep_within(total, Self::height(turn));
+            }
+        }
+    }
+    fn click(&mut self, at: Position, turn: &mut Turn<'_>) {
+        let (list, _) = areas(turn.body, self.open);
+        let Some(row) = table::row_at(list, at.x, at.y) else { return };
+        let place = self.cursor.top + row;
+        if place >= self.rows().len() as u64 {
+            return;
+        }
+        if place == self.cursor.selected {
+            self.open = true;
+        }
+        self.cursor.selected = place;
+    }
+    fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let came = self.list.settle(reply, |answer| match answer {
+            Answer::Policies(policies) => Some(policies),
+            _ => None,
+        });
+        if came {
+            let total = self.rows().len() as u64;
+            self.cursor.keep_within(total, Self::height(turn));
+            self.go_to_wanted(turn);
+        }
+    }
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let (list, right) = areas(area, self.open);
+        if let Some(fault) = &self.list.fault {
+            return draw_fault(canvas, area, &fault.message);
+        }
+        if self.list.value.is_none() {
+            let dim = canvas.theme().dim;
+            canvas.put(area.x, area.y, area.width, "loading…", dim);
+            return;
+        }
+        if list.width > 0 {
+            self.draw_list(canvas, list);
+        }
+        let Some((revision, keys)) = self.selected() else { return };
+        if right.width > 0 {
+            if list.width > 0 {
+                let border = canvas.theme().border;
+                for y in right.y..right.bottom() {
+                    canvas.put(right.x - 1, y, 1, "│", border);
+                }
+            }
+            let inside = Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..right };
+            document::draw(revision, Some(*keys), self.top, canvas, inside);
+        }
+    }
+}
+
+impl Policies {
+    fn draw_list(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let columns = [
+            Column::new("name", 12).share(2),
+            Column::new("rev", 4).right(),
+            Column::new("mode", 9),
+            Column::new("limits", 20).share(1),
+            Column::new("keys", 6).right(),
+            Column::new("saved", 8).dispensable(1),
+        ];
+        let (dim, good, warning) = (canvas.theme().dim, canvas.theme().good, canvas.theme().warning);
+        let height = usize::from(table::height(area));
+        let now = canvas.now;
+        let rows = self
+            .rows()
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(self.cursor.top).unwrap_or(0))
+            .take(height)
+            .map(|(place, (revision, keys))| Row {
+                cells: vec![
+                    cell(revision.policy.name.as_str()),
+                    styled(format!("r{}", revision.revision), dim),
+                    match revision.policy.mode {
+                        Mode::Enforce => styled("● enforce", good),
+                        Mode::Shadow => styled("○ shadow", warning),
+                    },
+                    cell(limits(revision)),
+                    cell(count(*keys)),
+                    styled(relative(revision.saved_at, now), dim),
+                ],
+                marked: false,
+                selected: place == self.cursor.index(),
+            })
+            .collect();
+        let total = self.rows().len() as u64;
+        Table { columns: &columns, rows, sort: None, top: self.cursor.top, total }.draw(canvas, area);
+    }
+}

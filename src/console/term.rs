@@ -1,0 +1,129 @@
+//! The terminal: taken over, and given back on every way out.
+
+use std::io::{self, IsTerminal, Stdout, Write, stdout};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{Command, execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use rustix::process::{Signal, kill_current_process_group};
+use zeroize::Zeroizing;
+
+use super::app::App;
+
+/// Terminals cut or refuse longer clipboard texts.
+const MOST_COPIED: usize = 74_994;
+
+/// Whether the terminal is ours now: read by the panic hook, which cannot borrow the guard.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while the console has it.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+    mouse: bool,
+}
+
+/// Whether there is a terminal on both ends.
+pub fn is_there() -> bool {
+    stdout().is_terminal() && io::stdin().is_terminal()
+}
+
+impl Screen {
+    /// Takes the terminal. A panic gives it back before its message is printed.
+    pub fn take() -> io::Result<Self> {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            give_back();
+            before(info);
+        }));
+        seize(true)?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
+        Ok(Self { terminal, mouse: true })
+    }
+
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        self.terminal.size().map(|size| (size.width, size.height))
+    }
+
+    pub fn draw(&mut self, app: &App) -> io::Result<()> {
+        self.terminal.draw(|frame| app.draw(frame)).map(|_| ())
+    }
+
+    /// Paints every cell again. (`Terminal::clear` would ask the terminal where its cursor is,
+    /// and the answer goes to whoever reads the input.)
+    pub fn redraw(&mut self) -> io::Result<()> {
+        let (width, height) = self.size()?;
+        self.terminal.resize(Rect::new(0, 0, width, height))
+    }
+
+    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        if on { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) }
+    }
+
+    /// Gives the terminal back, stops the process group as ctrl-z does, and takes the terminal
+    /// again when it goes on.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        kill_current_process_group(Signal::TSTP)?;
+        self.resume()
+    }
+
+    /// Takes the terminal again after another program had it.
+    pub fn resume(&mut self) -> io::Result<()> {
+        give_back();
+        seize(self.mouse)?;
+        self.redraw()
+    }
+
+    /// Into the clipboard of the terminal (OSC 52), also through tmux.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        if text.len() > MOST_COPIED {
+            return Err(io::Error::other("it is too long for the terminal's clipboard"));
+        }
+        let mut out = stdout();
+        if std::env::var_os("TMUX").is_some() {
+            let mut sequence = Zeroizing::new(String::new());
+            CopyToClipboard::to_clipboard_from(text)
+                .write_ansi(&mut *sequence)
+                .map_err(|_| io::Error::other("the text cannot be written"))?;
+            // tmux passes on what is wrapped so, each escape doubled
+            let wrapped = Zeroizing::new(format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b")));
+            out.write_all(wrapped.as_bytes())?;
+        }
+        queue!(out, CopyToClipboard::to_clipboard_from(text))?;
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn seize(mouse: bool) -> io::Result<()> {
+    TAKEN.store(true, Ordering::SeqCst);
+    let taken = enable_raw_mode().and_then(|()| {
+        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+        if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
+    });
+    taken.inspect_err(|_| give_back())
+}
+
+/// Idempotent; errors are of no use here, the terminal may be gone.
+fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let _ = execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+}

@@ -1,0 +1,340 @@
+//! `update(state, event, now) -> effects`: no clock, no input or output. All that changes what
+//! is shown goes through here.
+
+use crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use ratatui::layout::{Position, Rect};
+
+use crate::domain::clock::Timestamp;
+
+use super::app::App;
+use super::effect::{Effect, Reply};
+use super::event::{Event, Moved};
+use super::keymap::{self, Found};
+use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
+use super::layout;
+use super::overlay::{command::CommandLine, help::Help, messages::Messages, palette::Palette};
+use super::screen::SCREENS;
+
+/// What can be done on every screen.
+const EVERYWHERE: &[Binding<()>] = &[
+    Binding::new("help", "help", "List what can be done here, search it, run it", |(), turn| {
+        turn.wishes.push(Wish::Help);
+    }),
+    Binding::new("command", "command", "Type a command", |(), turn| turn.wishes.push(Wish::CommandLine)),
+    Binding::new("palette", "", "Find anything by a few letters", |(), turn| turn.wishes.push(Wish::Palette)),
+    Binding::new("messages", "", "Show what was said before", |(), turn| turn.wishes.push(Wish::Messages)),
+    Binding::new("back", "", "Back to the screen before", |(), turn| turn.wishes.push(Wish::Back)),
+    Binding::new("leave", "", "Back; at the first screen, quit", |(), turn| turn.wishes.push(Wish::Leave)),
+    Binding::new("go.next", "", "The next screen", |(), turn| turn.wishes.push(Wish::Turn(1))),
+    Binding::new("go.previous", "", "The screen before in the row", |(), turn| {
+        turn.wishes.push(Wish::Turn(-1));
+    }),
+    Binding::new("mouse", "", "Mouse on or off; off, it selects text in the terminal", |(), turn| {
+        turn.wishes.push(Wish::ToggleMouse);
+    }),
+    Binding::new("redraw", "", "Paint again and ask the store again", |(), turn| {
+        turn.wishes.push(Wish::Do(Effect::Redraw));
+    }),
+    Binding::new("suspend", "", "Put the console to sleep; `fg` wakes it", |(), turn| {
+        turn.wishes.push(Wish::Do(Effect::Suspend));
+    }),
+    Binding::new("quit", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
+];
+
+pub fn everywhere(setting: &Setting) -> Vec<Action> {
+    let screens =
+        SCREENS.iter().map(|screen| Action { name: screen.go, hint: "", about: screen.about, refused: None });
+    offer(EVERYWHERE, &(), setting).into_iter().chain(screens).collect()
+}
+
+/// The names that are live together, for the check of key conflicts.
+pub fn contexts(app: &App) -> Vec<Vec<&'static str>> {
+    let everywhere = everywhere(&app.setting);
+    let screens = app.screens.iter().map(|screen| {
+        screen.actions(&app.setting).iter().chain(&everywhere).map(|action| action.name).collect()
+    });
+    screens.chain(super::overlay::contexts()).collect()
+}
+
+/// What the console asks for when it starts.
+pub fn start(app: &mut App, now: Timestamp) -> Vec<Effect> {
+    app.now = now;
+    let mut effects = Vec::new();
+    at_screen(app, now, &mut effects, |screen, turn| screen.enter(turn));
+    effects
+}
+
+pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    app.now = now;
+    app.dirty = true;
+    match event {
+        Event::Key(key) if key.kind == KeyEventKind::Press => press(app, key, now, &mut effects),
+        Event::Key(_) => app.dirty = false,
+        Event::Mouse(mouse) => mouse_moved(app, mouse, now, &mut effects),
+        Event::Paste(text) => at_top(app, now, &mut effects, |top, turn| top.paste(&text, turn)),
+        Event::Resize { width, height } => {
+            app.size = Rect::new(0, 0, width, height);
+            everyone(app, now, &mut effects, |layer, turn| layer.moved(Moved::Usage, turn));
+        }
+        Event::Reply(reply) => answer(app, reply, now, &mut effects),
+        Event::Moved(what) => {
+            app.stale = false;
+            everyone(app, now, &mut effects, |layer, turn| layer.moved(what, turn));
+        }
+        Event::Due => {
+            app.notices.expire(now);
+            everyone(app, now, &mut effects, |layer, turn| layer.due(turn));
+        }
+        Event::InputEnded => effects.push(Effect::Quit),
+        Event::Unwatched(why) => {
+            if !app.stale {
+                app.stale = true;
+                app.notices.add(Tone::Failed, why, now);
+            }
+        }
+    }
+    effects
+}
+
+fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
+    if app.pressed.is_empty() {
+        let mut taken = false;
+        at_top(app, now, effects, |top, turn| taken = top.input(key, turn));
+        if taken {
+            return;
+        }
+    } else if key.code == KeyCode::Esc {
+        app.pressed.clear();
+        return;
+    }
+    if key.code == KeyCode::Esc && app.notices.dismiss() {
+        return;
+    }
+    let mut names: Vec<&'static str> = app.actions().iter().map(|action| action.name).collect();
+    if !app.overlays.is_empty() && key.modifiers.contains(KeyModifiers::CONTROL) {
+        // an overlay holds the keys, but never the terminal
+        names.extend(["quit", "suspend", "redraw", "mouse"]);
+    }
+    app.pressed.push(keymap::chord(key));
+    match app.keymap.find(&app.pressed, &names) {
+        Found::Name(name) => {
+            app.pressed.clear();
+            perform(app, name, now, effects);
+        }
+        Found::Prefix(_) => {}
+        Found::Nothing => app.pressed.clear(),
+    }
+}
+
+/// Does what is called `name`, or says why not.
+fn perform(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
+    let own = app.top().map(|top| top.actions(&app.setting)).unwrap_or_default();
+    let known = own.iter().find(|action| action.name == name).cloned();
+    let is_own = known.is_some();
+    let Some(action) =
+        known.or_else(|| everywhere(&app.setting).into_iter().find(|action| action.name == name))
+    else {
+        app.notices.add(Tone::Refused, format!("`{name}` is not to be had here; ? lists what is"), now);
+        return;
+    };
+    if let Some(why) = action.refused {
+        app.notices.add(Tone::Refused, why, now);
+        return;
+    }
+    if is_own {
+        at_top(app, now, effects, |top, turn| top.perform(action.name, turn));
+        return;
+    }
+    let screen = SCREENS.iter().find(|screen| screen.go == action.name);
+    let body = app.chrome().body;
+    let mut turn = Turn::new(now, body, &mut app.next_ticket);
+    match screen {
+        Some(screen) => turn.wishes.push(Wish::Go(screen.name)),
+        None => carry_out(EVERYWHERE, &mut (), action.name, &mut turn),
+    }
+    let wishes = turn.wishes;
+    grant(app, wishes, now, effects);
+}
+
+fn mouse_moved(app: &mut App, mouse: MouseEvent, now: Timestamp, effects: &mut Vec<Effect>) {
+    let at = Position::new(mouse.column, mouse.row);
+    match mouse.kind {
+        MouseEventKind::ScrollDown => scroll(app, "move.down", now, effects),
+        MouseEventKind::ScrollUp => scroll(app, "move.up", now, effects),
+        MouseEventKind::Down(MouseButton::Left) => {
+            let chrome = app.chrome();
+            if chrome.tabs.contains(at) && app.overlays.is_empty() {
+                if let Some(name) = layout::tab_at(chrome.tabs, at.x) {
+                    grant(app, vec![Wish::Go(name)], now, effects);
+                }
+                return;
+            }
+            at_top(app, now, effects, |top, turn| top.click(at, turn));
+        }
+        _ => app.dirty = false,
+    }
+}
+
+fn scroll(app: &mut App, name: &'static str, now: Timestamp, effects: &mut Vec<Effect>) {
+    let can = app.top().is_some_and(|top| top.actions(&app.setting).iter().any(|own| own.name == name));
+    for _ in 0..3 {
+        if can {
+            at_top(app, now, effects, |top, turn| top.perform(name, turn));
+        }
+    }
+}
+
+fn answer(app: &mut App, mut reply: Reply, now: Timestamp, effects: &mut Vec<Effect>) {
+    let mut wishes = Vec::new();
+    let body = app.chrome().body;
+    // whoever holds the ticket takes it; an answer that nobody takes is stale and goes
+    let overlays = app.overlays.iter_mut().enumerate().rev();
+    let screens = app.screens.iter_mut().map(|screen| (usize::MAX, screen));
+    for (depth, layer) in overlays.chain(screens) {
+        let mut turn = Turn::new(now, body, &mut app.next_ticket).at_depth(depth);
+        layer.reply(&mut reply, &mut turn);
+        wishes.append(&mut turn.wishes);
+        if reply.outcome.is_none() {
+            break;
+        }
+    }
+    grant(app, wishes, now, effects);
+}
+
+fn at_top(
+    app: &mut App,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+    job: impl FnOnce(&mut dyn Layer, &mut Turn<'_>),
+) {
+    if app.overlays.is_empty() {
+        return at_screen(app, now, effects, job);
+    }
+    let body = app.chrome().body;
+    let depth = app.overlays.len() - 1;
+    let mut turn = Turn::new(now, body, &mut app.next_ticket).at_depth(depth);
+    if let Some(overlay) = app.overlays.last_mut() {
+        job(overlay.as_mut(), &mut turn);
+    }
+    let wishes = turn.wishes;
+    grant(app, wishes, now, effects);
+}
+
+fn at_screen(
+    app: &mut App,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+    job: impl FnOnce(&mut dyn Layer, &mut Turn<'_>),
+) {
+    let body = app.chrome().body;
+    let mut turn = Turn::new(now, body, &mut app.next_ticket);
+    if let Some(screen) = app.screens.get_mut(app.current) {
+        job(screen.as_mut(), &mut turn);
+    }
+    let wishes = turn.wishes;
+    grant(app, wishes, now, effects);
+}
+
+/// The screen in view and every overlay. Screens out of view ask again when they are entered.
+fn everyone(
+    app: &mut App,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+    mut job: impl FnMut(&mut dyn Layer, &mut Turn<'_>),
+) {
+    let body = app.chrome().body;
+    let mut wishes = Vec::new();
+    let current = app.screens.get_mut(app.current).into_iter().map(|screen| (usize::MAX, screen));
+    for (depth, layer) in current.chain(app.overlays.iter_mut().enumerate()) {
+        let mut turn = Turn::new(now, body, &mut app.next_ticket).at_depth(depth);
+        job(layer.as_mut(), &mut turn);
+        wishes.append(&mut turn.wishes);
+    }
+    grant(app, wishes, now, effects);
+}
+
+fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Effect>) {
+    for wish in wishes {
+        match wish {
+            Wish::Do(Effect::Redraw) => {
+                effects.push(Effect::Redraw);
+                at_screen(app, now, effects, |screen, turn| screen.enter(turn));
+            }
+            Wish::Do(effect) => effects.push(effect),
+            Wish::Push(layer) => {
+                app.overlays.push(layer);
+                at_top(app, now, effects, |top, turn| top.enter(turn));
+            }
+            Wish::Close(depth) => {
+                if depth < app.overlays.len() {
+                    app.overlays.remove(depth);
+                }
+            }
+            Wish::Go(name) => go(app, name, now, effects),
+            Wish::GoWith(name, seed) => {
+                go(app, name, now, effects);
+                at_screen(app, now, effects, |screen, turn| screen.seed(&seed, turn));
+            }
+            Wish::Turn(by) => {
+                let count = SCREENS.len() as isize;
+                let place = (app.current as isize + by).rem_euclid(count.max(1)) as usize;
+                if let Some(screen) = SCREENS.get(place) {
+                    go(app, screen.name, now, effects);
+                }
+            }
+            Wish::Back => {
+                back(app, now, effects);
+            }
+            Wish::Leave => {
+                if !back(app, now, effects) {
+                    effects.push(Effect::Quit);
+                }
+            }
+            Wish::Perform(name) => perform(app, &name, now, effects),
+            Wish::Notice(tone, text) => app.notices.add(tone, text, now),
+            Wish::Help => {
+                let help = Help::new(app.actions(), &app.keymap);
+                app.overlays.push(Box::new(help));
+            }
+            Wish::Palette => {
+                let palette = Palette::new(app.actions(), &app.keymap);
+                app.overlays.push(Box::new(palette));
+            }
+            Wish::CommandLine => {
+                let line = CommandLine::new(app.actions());
+                app.overlays.push(Box::new(line));
+            }
+            Wish::Messages => {
+                let messages = Messages::new(app.notices.log());
+                app.overlays.push(Box::new(messages));
+            }
+            Wish::ToggleMouse => {
+                app.mouse = !app.mouse;
+                effects.push(Effect::Mouse(app.mouse));
+                let word = if app.mouse { "on" } else { "off: it selects text now" };
+                app.notices.add(Tone::Done, format!("mouse {word}"), now);
+            }
+        }
+    }
+}
+
+fn go(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
+    let Some(place) = SCREENS.iter().position(|screen| screen.name == name) else { return };
+    if place != app.current {
+        app.trail.retain(|before| *before != place);
+        app.trail.push(app.current);
+        app.current = place;
+    }
+    at_screen(app, now, effects, |screen, turn| screen.enter(turn));
+}
+
+/// To the screen before this one; false where there is none.
+fn back(app: &mut App, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+    let Some(place) = app.trail.pop() else { return false };
+    app.current = place;
+    at_screen(app, now, effects, |screen, turn| screen.enter(turn));
+    true
+}

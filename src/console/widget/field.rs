@@ -1,0 +1,297 @@
+//! The fields of a form: a line of text, one choice, several choices, the hours of a day.
+//!
+//! A field keeps what was typed, right or wrong; what is wrong with it stands beside it.
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::{Input, InputRequest};
+
+/// Most characters a field takes, so that a pasted file does not fill the screen.
+const MOST: usize = 4_096;
+
+#[derive(Debug)]
+pub enum Kind {
+    Text {
+        input: Input,
+        /// What could be meant by the text so far, best first.
+        suggest: Option<fn(&str) -> Vec<String>>,
+    },
+    Choice {
+        options: Vec<Choice>,
+        at: usize,
+    },
+    Many {
+        options: Vec<Choice>,
+        picked: BTreeSet<usize>,
+        at: usize,
+    },
+    /// Hours of the day that are allowed, a bit an hour.
+    Hours {
+        allowed: BTreeSet<u32>,
+        at: u32,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub value: String,
+    pub about: String,
+}
+
+impl Choice {
+    pub fn new(value: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { value: value.into(), about: about.into() }
+    }
+}
+
+#[derive(Debug)]
+pub struct Field {
+    /// Where faults of this field are found: a JSON path or a plain name.
+    pub name: &'static str,
+    pub label: &'static str,
+    pub help: &'static str,
+    pub kind: Kind,
+    pub error: Option<String>,
+    /// Whether it was typed into: before that, an empty field is not called wrong.
+    pub touched: bool,
+    /// Left out of the form for now.
+    pub hidden: bool,
+}
+
+/// What a key did to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    Changed,
+    Moved,
+    /// Not a key of this field.
+    Nothing,
+}
+
+impl Field {
+    fn new(name: &'static str, label: &'static str, help: &'static str, kind: Kind) -> Self {
+        Self { name, label, help, kind, error: None, touched: false, hidden: false }
+    }
+    pub fn text(name: &'static str, label: &'static str, help: &'static str, value: &str) -> Self {
+        Self::new(name, label, help, Kind::Text { input: Input::new(value.to_owned()), suggest: None })
+    }
+    pub fn suggesting(mut self, with: fn(&str) -> Vec<String>) -> Self {
+        if let Kind::Text { suggest, .. } = &mut self.kind {
+            *suggest = Some(with);
+        }
+        self
+    }
+    pub fn choice(
+        name: &'static str,
+        label: &'static str,
+        help: &'static str,
+        options: Vec<Choice>,
+        value: &str,
+    ) -> Self {
+        let at = options.iter().position(|option| option.value == value).unwrap_or(0);
+        Self::new(name, label, help, Kind::Choice { options, at })
+    }
+    pub fn many(
+        name: &'static str,
+        label: &'static str,
+        help: &'static str,
+        options: Vec<Choice>,
+        values: &[String],
+    ) -> Self {
+        let picked = options
+            .iter()
+            .enumerate()
+            .filter(|(_, option)| values.contains(&option.value))
+            .map(|(place, _)| place)
+            .collect();
+        Self::new(name, label, help, Kind::Many { options, picked, at: 0 })
+    }
+    pub fn hours(
+        name: &'static str,
+        label: &'static str,
+        help: &'static str,
+        allowed: impl Iterator<Item = u32>,
+    ) -> Self {
+        Self::new(name, label, help, Kind::Hours { allowed: allowed.collect(), at: 0 })
+    }
+
+    /// The text, or the value chosen; empty for fields of several values.
+    pub fn value(&self) -> &str {
+        match &self.kind {
+            Kind::Text { input, .. } => input.value(),
+            Kind::Choice { options, at } => options.get(*at).map_or("", |option| option.value.as_str()),
+            Kind::Many { .. } | Kind::Hours { .. } => "",
+        }
+    }
+
+    /// The values picked of several.
+    pub fn values(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::Many { options, picked, .. } => {
+                picked.iter().filter_map(|place| options.get(*place)).map(|o| o.value.as_str()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn hours_allowed(&self) -> Vec<u32> {
+        match &self.kind {
+            Kind::Hours { allowed, .. } => allowed.iter().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn is_typed(&self) -> bool {
+        matches!(self.kind, Kind::Text { .. })
+    }
+
+    /// Whether ↑ and ↓ move inside it rather than to the next field.
+    pub fn keeps_arrows(&self, down: bool) -> bool {
+        match &self.kind {
+            Kind::Many { options, at, .. } => {
+                if down {
+                    *at + 1 < options.len()
+                } else {
+                    *at > 0
+                }
+            }
+            _ => false,
+        }
+    }
+
+    pub fn suggestions(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Text { input, suggest: Some(suggest) } => {
+                let found = suggest(input.value());
+                if found.iter().any(|known| known == input.value()) { Vec::new() } else { found }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        if let Kind::Text { input, .. } = &mut self.kind {
+            // a line of text: breaks in what is pasted separate, they do not submit
+            for c in text.trim().chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }) {
+                if input.value().len() >= MOST {
+                    break;
+                }
+                input.handle(InputRequest::InsertChar(c));
+            }
+            self.touched = true;
+        }
+    }
+
+    pub fn key(&mut self, key: KeyEvent) -> Took {
+        let first_suggestion = match key.code {
+            KeyCode::Right => self.suggestions().into_iter().next(),
+            _ => None,
+        };
+        let took = match &mut self.kind {
+            Kind::Text { input, .. } => match first_suggestion {
+                Some(whole) if input.cursor() == input.value().chars().count() => {
+                    *input = Input::new(whole);
+                    Took::Changed
+                }
+                _ => type_into(input, key),
+            },
+            Kind::Choice { options, at } => choose(options.len(), at, key),
+            Kind::Many { options, picked, at } => pick(options.len(), picked, at, key),
+            Kind::Hours { allowed, at } => toggle_hours(allowed, at, key),
+        };
+        self.touched |= took == Took::Changed;
+        took
+    }
+}
+
+/// Edits a line of text as a shell would.
+pub fn type_into(input: &mut Input, key: KeyEvent) -> Took {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let alt = key.modifiers.contains(KeyModifiers::ALT);
+    let request = match key.code {
+        KeyCode::Char('a') if control => InputRequest::GoToStart,
+        KeyCode::Char('e') if control => InputRequest::GoToEnd,
+        KeyCode::Char('u') if control => InputRequest::DeleteFromStart,
+        KeyCode::Char('k') if control => InputRequest::DeleteTillEnd,
+        KeyCode::Char('w') if control => InputRequest::DeletePrevWord,
+        KeyCode::Char('y') if control => InputRequest::Yank,
+        KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
+        KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
+        KeyCode::Char(c) if !control && !alt && input.value().len() < MOST => InputRequest::InsertChar(c),
+        KeyCode::Backspace if control || alt => InputRequest::DeletePrevWord,
+        KeyCode::Backspace => InputRequest::DeletePrevChar,
+        KeyCode::Delete => InputRequest::DeleteNextChar,
+        KeyCode::Left if control => InputRequest::GoToPrevWord,
+        KeyCode::Right if control => InputRequest::GoToNextWord,
+        KeyCode::Left => InputRequest::GoToPrevChar,
+        KeyCode::Right => InputRequest::GoToNextChar,
+        KeyCode::Home => InputRequest::GoToStart,
+        KeyCode::End => InputRequest::GoToEnd,
+        _ => return Took::Nothing,
+    };
+    match input.handle(request) {
+        Some(change) if change.value => Took::Changed,
+        _ => Took::Moved,
+    }
+}
+
+fn choose(options: usize, at: &mut usize, key: KeyEvent) -> Took {
+    if options == 0 {
+        return Took::Nothing;
+    }
+    *at = match key.code {
+        KeyCode::Right | KeyCode::Char(' ' | 'l') => (*at + 1) % options,
+        KeyCode::Left | KeyCode::Char('h') => (*at + options - 1) % options,
+        KeyCode::Home => 0,
+        KeyCode::End => options - 1,
+        _ => return Took::Nothing,
+    };
+    Took::Changed
+}
+
+fn pick(options: usize, picked: &mut BTreeSet<usize>, at: &mut usize, key: KeyEvent) -> Took {
+    match key.code {
+        KeyCode::Down | KeyCode::Char('j') if *at + 1 < options => *at += 1,
+        KeyCode::Up | KeyCode::Char('k') if *at > 0 => *at -= 1,
+        KeyCode::Home => *at = 0,
+        KeyCode::End => *at = options.saturating_sub(1),
+        KeyCode::Char(' ') if *at < options => {
+            if !picked.remove(at) {
+                picked.insert(*at);
+            }
+            return Took::Changed;
+        }
+        _ => return Took::Nothing,
+    }
+    Took::Moved
+}
+
+fn toggle_hours(allowed: &mut BTreeSet<u32>, at: &mut u32, key: KeyEvent) -> Took {
+    match key.code {
+        KeyCode::Left | KeyCode::Char('h') => *at = (*at + 23) % 24,
+        KeyCode::Right | KeyCode::Char('l') => *at = (*at + 1) % 24,
+        KeyCode::Home => *at = 0,
+        KeyCode::End => *at = 23,
+        KeyCode::Char(' ') => {
+            if !allowed.remove(at) {
+                allowed.insert(*at);
+            }
+            *at = (*at + 1) % 24;
+            return Took::Changed;
+        }
+        KeyCode::Char('a') => {
+            *allowed = (0..24).collect();
+            return Took::Changed;
+        }
+        KeyCode::Char('x') => {
+            allowed.clear();
+            return Took::Changed;
+        }
+        KeyCode::Char('w') => {
+            *allowed = (8..18).collect();
+            return Took::Changed;
+        }
+        _ => return Took::Nothing,
+    }
+    Took::Moved
+}

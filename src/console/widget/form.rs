@@ -1,0 +1,451 @@
+//! A form: fields under one another, and two buttons. Faults stand beside their fields, and
+//! nothing that was typed is lost by a refusal.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+
+use crate::console::canvas::{Canvas, Piece, piece};
+
+use super::field::{Field, Kind, Took};
+use super::text::{width, wrap};
+
+#[derive(Debug)]
+pub struct Form {
+    pub fields: Vec<Field>,
+    /// A field's place; then the submit button, then the cancel button.
+    focus: usize,
+    submit: &'static str,
+    has_buttons: bool,
+    /// Why the last attempt failed.
+    pub fault: Option<String>,
+    /// An attempt is under way: no second one is made.
+    pub busy: bool,
+    changed: bool,
+}
+
+/// What a key meant for the form as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    Changed,
+    Submit,
+    Cancel,
+    Taken,
+    Nothing,
+}
+
+const LABEL: u16 = 16;
+const OPTIONS_SHOWN: usize = 8;
+
+struct Drawn<'a> {
+    lines: Vec<Vec<Piece<'a>>>,
+    cursor: Option<(usize, u16)>,
+}
+
+impl Form {
+    pub fn new(submit: &'static str, fields: Vec<Field>) -> Self {
+        let focus = fields.iter().position(|field| !field.hidden).unwrap_or(0);
+        Self { fields, focus, submit, has_buttons: true, fault: None, busy: false, changed: false }
+    }
+
+    /// A form that is judged as it is typed and has nothing to submit.
+    pub fn without_buttons(mut self) -> Self {
+        self.has_buttons = false;
+        self
+    }
+
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut Field> {
+        self.fields.iter_mut().find(|field| field.name == name)
+    }
+
+    pub fn value(&self, name: &str) -> &str {
+        self.field(name).map_or("", Field::value)
+    }
+
+    /// Whether no field is wrong.
+    pub fn is_right(&self) -> bool {
+        self.fields.iter().all(|field| field.hidden || field.error.is_none())
+    }
+
+    /// Shows every fault and goes to the first: what an attempt to submit a wrong form does.
+    pub fn show_faults(&mut self) {
+        for field in &mut self.fields {
+            field.touched = true;
+        }
+        if let Some(wrong) = self.fields.iter().position(|field| !field.hidden && field.error.is_some()) {
+            self.focus = wrong;
+        }
+    }
+
+    fn go(&mut self, forward: bool) {
+        let places = self.fields.len() + if self.has_buttons { 2 } else { 0 };
+        for _ in 0..places {
+            self.focus = if forward { (self.focus + 1) % places } else { (self.focus + places - 1) % places };
+            if self.fields.get(self.focus).is_none_or(|field| !field.hidden) {
+                return;
+            }
+        }
+    }
+
+    fn on_submit(&self) -> bool {
+        self.focus == self.fields.len()
+    }
+
+    fn on_cancel(&self) -> bool {
+        self.focus == self.fields.len() + 1
+    }
+
+    pub fn paste(&mut self, text: &str) -> Said {
+        match self.fields.get_mut(self.focus) {
+            Some(field) if field.is_typed() => {
+                field.paste(text);
+                self.changed = true;
+                Said::Changed
+            }
+            _ => Said::Nothing,
+        }
+    }
+
+    pub fn key(&mut self, key: KeyEvent) -> Said {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('s') if control && self.has_buttons => return Said::Submit,
+            KeyCode::Esc => return Said::Cancel,
+            KeyCode::Enter if self.on_submit() => return Said::Submit,
+            KeyCode::Enter if self.on_cancel() => return Said::Cancel,
+            _ => {}
+        }
+        let on_button = self.focus >= self.fields.len();
+        if let Some(field) = self.fields.get_mut(self.focus) {
+            let inside = match key.code {
+                KeyCode::Down => field.keeps_arrows(true),
+                KeyCode::Up => field.keeps_arrows(false),
+                _ => true,
+            };
+            if inside {
+                match field.key(key) {
+                    Took::Changed => {
+                        self.changed = true;
+                        self.fault = None;
+                        return Said::Changed;
+                    }
+                    Took::Moved => return Said::Taken,
+                    Took::Nothing => {}
+                }
+            }
+        }
+        match key.code {
+            KeyCode::Tab | KeyCode::Down | KeyCode::Enter => self.go(true),
+            KeyCode::BackTab | KeyCode::Up => self.go(false),
+            KeyCode::Right if on_button => self.go(true),
+            KeyCode::Left if on_button => self.go(false),
+            _ => return Said::Nothing,
+        }
+        Said::Taken
+    }
+
+    pub fn hints(&self) -> Vec<(&'static str, &'static str)> {
+        let mut hints = vec![("⇥ ↓", "next")];
+        match self.fields.get(self.focus).map(|field| &field.kind) {
+            Some(Kind::Choice { .. }) => hints.push(("← →", "choose")),
+            Some(Kind::Many { .. }) => hints.push(("space", "pick")),
+            Some(Kind::Hours { .. }) => {
+                hints.extend([("space", "toggle"), ("a", "all"), ("w", "8–18"), ("x", "none")]);
+            }
+            Some(Kind::Text { suggest: Some(_), .. }) => hints.push(("→", "take suggestion")),
+            _ => {}
+        }
+        if self.has_buttons {
+            hints.extend([("ctrl-s", self.submit), ("esc", "cancel")]);
+        } else {
+            hints.push(("esc", "close"));
+        }
+        hints
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        if area.width < 8 || area.height == 0 {
+            return;
+        }
+        // a fault stands at the lower edge, whatever is scrolled above it
+        let fault = self.fault.as_ref().map(|fault| canvas.shown(fault).into_owned()).map(|fault| {
+            let bad = canvas.theme().bad;
+            let lines = wrap(&fault, usize::from(area.width.saturating_sub(2)));
+            lines.into_iter().map(|line| vec![piece(format!("✕ {line}"), bad)]).collect::<Vec<_>>()
+        });
+        let fault = fault.unwrap_or_default();
+        let rows = u16::try_from(fault.len()).unwrap_or(0).min(area.height / 2);
+        let lowest = Rect { y: area.bottom() - rows, height: rows, ..area };
+        canvas.lines(lowest, &fault);
+        let area = Rect { height: area.height - rows, ..area };
+        let label = LABEL.min(area.width / 3);
+        let room = area.width - label - 1;
+        let mut lines: Vec<Vec<Piece<'_>>> = Vec::new();
+        let mut cursor = None;
+        let mut focused = 0..0;
+        for (place, field) in self.fields.iter().enumerate().filter(|(_, field)| !field.hidden) {
+            let start = lines.len();
+            let has_focus = place == self.focus;
+            let drawn = draw_field(canvas, field, has_focus, label, room);
+            if let Some((line, column)) = drawn.cursor {
+                cursor = Some((start + line, column));
+            }
+            lines.extend(drawn.lines);
+            if has_focus {
+                focused = start..lines.len();
+            }
+        }
+        if self.has_buttons {
+            lines.push(Vec::new());
+            if self.focus >= self.fields.len() {
+                focused = lines.len()..lines.len() + 1;
+            }
+            lines.push(self.buttons(canvas, label));
+        }
+        let height = usize::from(area.height);
+        let skip = focused.end.saturating_sub(height).min(focused.start).min(lines.len().saturating_sub(1));
+        canvas.lines(area, &lines[skip..]);
+        if let Some((line, column)) = cursor
+            && line >= skip
+            && line - skip < height
+        {
+            let y = area.y + u16::try_from(line - skip).unwrap_or(0);
+            canvas.cursor = Some(Position::new((area.x + column).min(area.right() - 1), y));
+        }
+        if lines.len() > skip + height {
+            let dim = canvas.theme().dim;
+            canvas.put(area.right() - 1, area.bottom() - 1, 1, "↓", dim);
+        }
+        if skip > 0 {
+            let dim = canvas.theme().dim;
+            canvas.put(area.right() - 1, area.y, 1, "↑", dim);
+        }
+    }
+
+    fn buttons<'a>(&self, canvas: &Canvas<'_>, label: u16) -> Vec<Piece<'a>> {
+        let theme = canvas.theme();
+        let style = |on: bool| if on { theme.selected } else { theme.text };
+        let submit = if self.busy { "working…".to_owned() } else { self.submit.to_owned() };
+        vec![
+            piece(" ".repeat(usize::from(label) + 1), theme.text),
+            piece(format!("[ {submit} ]"), style(self.on_submit())),
+            piece("  ", theme.text),
+            piece("[ cancel ]", style(self.on_cancel())),
+        ]
+    }
+}
+
+fn draw_field<'a>(
+    canvas: &Canvas<'_>,
+    field: &'a Field,
+    has_focus: bool,
+    label: u16,
+    room: u16,
+) -> Drawn<'a> {
+    let theme = canvas.theme();
+    let wrong = field.touched && field.error.is_some();
+    let pad = usize::from(label);
+    let mark = if wrong {
+        "✕"
+    } else if has_focus {
+        "▸"
+    } else {
+        " "
+    };
+    let name_style = if has_focus { theme.accent } else { theme.dim };
+    let mut head = vec![
+        piece(mark, if wrong { theme.bad } else { theme.accent }),
+        piece(format!("{:<pad$}", field.label), name_style),
+    ];
+    let indent = || piece(" ".repeat(pad + 1), theme.text);
+    let mut lines = Vec::new();
+    let mut cursor = None;
+    match &field.kind {
+        Kind::Text { input, .. } => {
+            let cells = usize::from(room).saturating_sub(1).max(1);
+            let before: String = input.value().chars().take(input.cursor()).collect();
+            let offset = width(&canvas.shown(&before));
+            let shown = canvas.shown(input.value()).into_owned();
+            let scroll = (offset + 1).saturating_sub(cells);
+            let visible = skip_cells(&shown, scroll, cells);
+            let gap = cells.saturating_sub(width(&visible));
+            head.push(piece(
+                format!("{visible}{}", " ".repeat(gap)),
+                if has_focus { theme.field } else { theme.text },
+            ));
+            if has_focus {
+                let column = usize::from(label) + 1 + offset - scroll;
+                cursor = Some((0, u16::try_from(column).unwrap_or(0)));
+            }
+            lines.push(head);
+            if has_focus {
+                let suggestions = field.suggestions();
+                if !suggestions.is_empty() {
+                    lines.push(vec![
+                        indent(),
+                        piece(suggestions.iter().take(4).cloned().collect::<Vec<_>>().join(" · "), theme.dim),
+                    ]);
+                }
+            }
+        }
+        Kind::Choice { options, at } => {
+            let option = options.get(*at);
+            let value = option.map_or("", |option| option.value.as_str());
+            if has_focus {
+                head.extend([
+                    piece("← ", theme.key),
+                    piece(format!(" {value} "), theme.selected),
+                    piece(" →", theme.key),
+                ]);
+            } else {
+                head.push(piece(value, theme.text));
+            }
+            if let Some(option) = option.filter(|option| !option.about.is_empty()) {
+                head.push(piece(format!("  {}", option.about), theme.dim));
+            }
+            lines.push(head);
+        }
+        Kind::Many { options, picked, at } => {
+            let names: Vec<&str> =
+                picked.iter().filter_map(|place| options.get(*place)).map(|o| o.value.as_str()).collect();
+            let said = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            head.push(piece(said, if names.is_empty() { theme.dim } else { theme.text }));
+            lines.push(head);
+            if has_focus {
+                let first = (at + 1).saturating_sub(OPTIONS_SHOWN);
+                let widest = options.iter().map(|option| width(&option.value)).max().unwrap_or(0);
+                for (place, option) in options.iter().enumerate().skip(first).take(OPTIONS_SHOWN) {
+                    let on = picked.contains(&place);
+                    let here = place == *at;
+                    let style = if here { theme.selected } else { theme.text };
+                    lines.push(vec![
+                        indent(),
+                        piece(format!("[{}] {:<widest$} ", if on { "✓" } else { " " }, option.value), style),
+                        piece(format!(" {}", option.about), theme.dim),
+                    ]);
+                }
+            }
+        }
+        Kind::Hours { allowed, at } => {
+            for hour in 0..24 {
+                let glyph = if allowed.contains(&hour) { "■" } else { "·" };
+                let base = if allowed.contains(&hour) { theme.good } else { theme.dim };
+                let style = if has_focus && hour == *at { theme.selected } else { base };
+                head.push(piece(glyph, style));
+                head.push(piece(if hour % 6 == 5 { "  " } else { " " }, theme.text));
+            }
+            let said = match allowed.len() {
+                24 => "all".to_owned(),
+                0 => "none".to_owned(),
+                some => format!("{some} h"),
+            };
+            head.push(piece(said, theme.dim));
+            lines.push(head);
+            if has_focus {
+                lines.push(vec![
+                    indent(),
+                    piece("0     5   6    11   12   17   18   23", theme.dim),
+                    piece(format!("   {at:02}:00–{at:02}:59"), theme.accent),
+                ]);
+            }
+        }
+    }
+    let note = match &field.error {
+        Some(error) if field.touched => Some((error.as_str(), theme.bad)),
+        _ if has_focus && !field.help.is_empty() => Some((field.help, theme.dim)),
+        _ => None,
+    };
+    if let Some((text, style)) = note {
+        let shown = canvas.shown(text).into_owned();
+        for line in wrap(&shown, usize::from(room)).into_iter().take(3) {
+            lines.push(vec![indent(), piece(line, style)]);
+        }
+    }
+    Drawn { lines, cursor }
+}
+
+/// The part of `text` from cell `skip` on, at most `room` cells of it.
+fn skip_cells(text: &str, skip: usize, room: usize) -> String {
+    let mut place = 0;
+    let mut out = String::new();
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        let cells = width(c.encode_utf8(&mut buffer));
+        if place >= skip && place + cells <= skip + room {
+            out.push(c);
+        }
+        place += cells;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::Choice;
+    use super::*;
+
+    fn press(form: &mut Form, code: KeyCode) -> Said {
+        form.key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    fn form() -> Form {
+        let letters = || vec![Choice::new("a", ""), Choice::new("b", "")];
+        Form::new(
+            "save",
+            vec![
+                Field::text("name", "name", "", ""),
+                Field::choice("one", "one", "", letters(), "b"),
+                Field::many("some", "some", "", letters(), &[]),
+                Field::hours("hours", "hours", "", 0..24),
+            ],
+        )
+    }
+
+    #[test]
+    fn keys_go_to_the_focused_field() {
+        let mut form = form();
+        assert_eq!(press(&mut form, KeyCode::Char('q')), Said::Changed);
+        press(&mut form, KeyCode::Tab);
+        press(&mut form, KeyCode::Right);
+        press(&mut form, KeyCode::Tab);
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Char(' '));
+        press(&mut form, KeyCode::Down);
+        press(&mut form, KeyCode::Char(' '));
+        assert_eq!(form.value("name"), "q");
+        assert_eq!(form.value("one"), "a");
+        assert_eq!(form.field("some").unwrap().values(), ["b"]);
+        assert_eq!(form.field("hours").unwrap().hours_allowed(), (1..24).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn enter_submits_only_on_the_button_and_escape_never_does() {
+        let mut form = form();
+        assert_eq!(press(&mut form, KeyCode::Enter), Said::Taken);
+        assert_eq!(press(&mut form, KeyCode::Esc), Said::Cancel);
+        for _ in 0..3 {
+            press(&mut form, KeyCode::Tab);
+        }
+        assert_eq!(press(&mut form, KeyCode::Enter), Said::Submit);
+        press(&mut form, KeyCode::Right);
+        assert_eq!(press(&mut form, KeyCode::Enter), Said::Cancel);
+        let save = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL);
+        assert_eq!(form.key(save), Said::Submit);
+    }
+
+    #[test]
+    fn a_paste_goes_into_text_on_one_line_and_nowhere_else() {
+        let mut form = form();
+        assert_eq!(form.paste("10.0.0.0/8\n10.1.0.0/16\n"), Said::Changed);
+        assert_eq!(form.value("name"), "10.0.0.0/8 10.1.0.0/16");
+        press(&mut form, KeyCode::Tab);
+        assert_eq!(form.paste("q"), Said::Nothing);
+    }
+}

@@ -1,0 +1,8 @@
+//! What screens are put together from. Widgets know nothing of the store.
+
+pub mod chart;
+pub mod field;
+pub mod form;
+pub mod list;
+pub mod table;
+pub mod text;
