@@ -12,10 +12,16 @@
 //! - [`ops`]: every act of an operator, each with its audit record. The only writer of objects.
 //! - [`engine`]: the hot path: snapshot, authenticate, decide, meter, lock out.
 //! - [`gateway`]: listeners, the proxy, both eras of MCP, metrics.
-//! - [`console`]: the face for people: a terminal, one screen a file.
+//! - [`console`] and [`cli`]: the two faces of `ops`.
+//! - [`demo`]: an MCP server, a gateway and clients on a home that is thrown away.
+//!
+//! The words (credential, subject, scope, policy, endpoint, decision, reason, …) are
+//! explained where they are defined, in [`domain`].
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod console;
+pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod gateway;

@@ -9,6 +9,7 @@ pub mod audit;
 mod bench;
 mod context;
 pub mod event;
+pub mod gateway;
 pub mod policy;
 pub mod scope;
 pub mod usage;

@@ -1,0 +1,208 @@
+//! `portcullis doctor`: looks at everything that must be right, changes nothing, and says what mends each fault.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::{
+    error::{CliError, Code},
+    output::{self, Table},
+    session::Session,
+};
+use crate::{
+    ops::{self, Ctx},
+    store::{Mode, StoreError, audit},
+};
+
+/// The first SQLite in which two processes cannot lose each other's commits at a checkpoint.
+const SQLITE_SINCE: i32 = 3_051_003;
+/// Less free space than this is a fault: a store that cannot grow refuses every change.
+const LEAST_FREE: u64 = 64 * 1024 * 1024;
+/// How far the clock may stand behind the newest audit record.
+const SKEW: Duration = Duration::from_secs(60);
+
+#[derive(Serialize)]
+struct Finding {
+    check: &'static str,
+    passed: bool,
+    detail: String,
+    mend: Option<String>,
+}
+
+/// What a check found: the good news, or what is wrong and what mends it.
+type Found = Result<String, (String, String)>;
+
+pub fn run(session: &Session) -> Result<Code, CliError> {
+    let findings = examine(session)?;
+    let healthy = findings.iter().all(|finding| finding.passed);
+    if session.json {
+        output::json(&serde_json::json!({ "healthy": healthy, "checks": findings }))?;
+    } else {
+        show(&findings)?;
+    }
+    Ok(if healthy { Code::Done } else { Code::No })
+}
+
+fn show(findings: &[Finding]) -> Result<(), CliError> {
+    let mut table = Table::new(&["check", "", "detail"]);
+    for finding in findings {
+        let sign = if finding.passed { "ok" } else { "FAIL" };
+        table.row(vec![finding.check.into(), sign.into(), finding.detail.clone()]);
+        if let Some(mend) = &finding.mend {
+            table.row(vec![String::new(), String::new(), format!("mend: {mend}")]);
+        }
+    }
+    output::raw(table.render().as_bytes())
+}
+
+fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
+    let home = session.home()?;
+    let mut findings = Vec::new();
+    let mut note = |check, found: Found| {
+        findings.push(match found {
+            Ok(detail) => Finding { check, passed: true, detail, mend: None },
+            Err((detail, mend)) => Finding { check, passed: false, detail, mend: Some(mend) },
+        });
+    };
+    note("sqlite", sqlite());
+    if !session.has_store()? {
+        let detail = format!(
+            "there is no store in {} yet; the first command that needs one makes it",
+            home.path().display()
+        );
+        note("home", Ok(detail));
+        return Ok(findings);
+    }
+    note("home", modes(home.path()));
+    note("disk", disk(home.path()));
+    match session.open(Mode::ReadOnly) {
+        Err(error) => note(
+            "store",
+            Err((error.message, error.mend.unwrap_or_else(|| "restore the home from a copy".into()))),
+        ),
+        Ok(ctx) => {
+            note("store", pragmas(&ctx));
+            note("integrity", integrity(&ctx));
+            note("audit", chain(&ctx));
+            note("clock", clock(&ctx, session));
+        }
+    }
+    note("vault", vault(session));
+    Ok(findings)
+}
+
+fn sqlite() -> Found {
+    if rusqlite::version_number() >= SQLITE_SINCE {
+        return Ok(rusqlite::version().to_owned());
+    }
+    Err((
+        format!("{} can lose commits", rusqlite::version()),
+        "build Portcullis with its bundled SQLite".into(),
+    ))
+}
+
+/// Home 0700, files 0600: nobody else may read or write them.
+fn modes(home: &Path) -> Found {
+    let fault = |error: std::io::Error| {
+        (format!("{} cannot be read: {error}", home.display()), "check who owns it".into())
+    };
+    let mut wide = Vec::new();
+    for path in std::iter::once(Ok(home.to_owned()))
+        .chain(std::fs::read_dir(home).map_err(fault)?.map(|entry| entry.map(|entry| entry.path())))
+    {
+        let path = path.map_err(fault)?;
+        // Looked at, not opened: closing a file of the database drops SQLite's locks on it.
+        let mode = std::fs::symlink_metadata(&path).map_err(fault)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            wide.push(path);
+        }
+    }
+    match wide.first() {
+        None => Ok(format!("{} is its owner's alone", home.display())),
+        Some(path) => Err((
+            format!("others can reach {}", path.display()),
+            format!("chmod -R go-rwx {}", home.display()),
+        )),
+    }
+}
+
+fn disk(home: &Path) -> Found {
+    let space = rustix::fs::statvfs(home)
+        .map_err(|error| (format!("free space cannot be told: {error}"), "check the file system".into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let told = format!("{} MiB free", free / (1024 * 1024));
+    if free < LEAST_FREE {
+        Err((told, "free some space on the file system of the home".into()))
+    } else {
+        Ok(told)
+    }
+}
+
+fn pragmas(ctx: &Ctx) -> Found {
+    let fault = |error: StoreError| (error.to_string(), "restore the home from a copy".to_owned());
+    let journal = |connection: &Connection| -> Result<String, StoreError> {
+        Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
+    };
+    for mode in [ctx.store.read(journal), ctx.store.read_usage(journal)] {
+        let mode = mode.map_err(fault)?;
+        if mode != "wal" {
+            return Err((
+                format!("journal mode is {mode}, not wal"),
+                "stop every process on this home, then start one".into(),
+            ));
+        }
+    }
+    Ok("opens; journal mode wal".into())
+}
+
+fn integrity(ctx: &Ctx) -> Found {
+    let check = |connection: &Connection| -> Result<String, StoreError> {
+        Ok(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)
+    };
+    for (file, found) in [("portcullis.db", ctx.store.read(check)), ("usage.db", ctx.store.read_usage(check))]
+    {
+        let found = found.unwrap_or_else(|error: StoreError| error.to_string());
+        if found != "ok" {
+            return Err((format!("{file}: {found}"), "restore the home from a copy".into()));
+        }
+    }
+    Ok("both databases are whole".into())
+}
+
+fn chain(ctx: &Ctx) -> Found {
+    let mend =
+        || "compare with the head that was notarised elsewhere; restore the home from a copy".to_owned();
+    let verdict = ops::audit::verify(ctx).map_err(|error| (error.to_string(), mend()))?;
+    if verdict.valid {
+        return Ok(format!("{} records, chained and signed", verdict.records));
+    }
+    let place = verdict.first_bad.map_or_else(String::new, |seq| format!(" at record {seq}"));
+    Err((format!("altered{place}: {}", verdict.reason.unwrap_or_default()), mend()))
+}
+
+/// A clock that was set back would revive what has expired.
+fn clock(ctx: &Ctx, session: &Session) -> Found {
+    let now = session.now();
+    let newest = ops::audit::list(ctx, &audit::Query { limit: 1, ..audit::Query::default() })
+        .map_err(|error| (error.to_string(), "restore the home from a copy".to_owned()))?;
+    match newest.first().map(|entry| entry.record.at) {
+        Some(at) if at.minus(SKEW) > now => Err((
+            format!("it is {now}, yet a record was written at {at}"),
+            "set this machine's clock (NTP)".into(),
+        )),
+        _ => Ok(now.to_string()),
+    }
+}
+
+fn vault(session: &Session) -> Found {
+    match session.operator() {
+        Ok(_) => Ok("opens, and fits this store".into()),
+        Err(error) => Err((
+            error.message,
+            error.mend.unwrap_or_else(|| "put back the vault.key that belongs to this home".into()),
+        )),
+    }
+}

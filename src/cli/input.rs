@@ -1,0 +1,154 @@
+//! What comes in: standard input, files, ids, moments. Everything foreign is bounded and judged here.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    time::Duration,
+};
+
+use zeroize::Zeroizing;
+
+use super::error::CliError;
+use crate::domain::{
+    api_key::KeyId,
+    clock::{Timestamp, parse_life},
+};
+
+/// The longest document that is read whole.
+const LONGEST_DOCUMENT: u64 = 4 * 1024 * 1024;
+/// The longest credential that is read.
+const LONGEST_CREDENTIAL: u64 = 16 * 1024;
+
+/// Reads a document: a file, or standard input for `-`.
+pub fn document(path: &Path) -> Result<String, CliError> {
+    let bytes = if path == Path::new("-") {
+        bounded(io::stdin().lock(), LONGEST_DOCUMENT)
+    } else {
+        File::open(path).and_then(|file| bounded(file, LONGEST_DOCUMENT))
+    };
+    let bytes = bytes.map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map_err(|_| CliError::usage(format!("{} is not UTF-8 text", path.display())))
+}
+
+/// What is said of a file that cannot be read. A missing file is a wrong argument.
+pub fn unreadable(path: &Path, error: &io::Error) -> CliError {
+    let message = format!("{} cannot be read: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::InvalidData => {
+            CliError::usage(message)
+        }
+        _ => CliError::broken(message),
+    }
+}
+
+fn bounded(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Reads a credential from standard input; the newline that `echo` adds is not part of it.
+pub fn credential() -> Result<Zeroizing<String>, CliError> {
+    let bytes = Zeroizing::new(
+        bounded(io::stdin().lock(), LONGEST_CREDENTIAL)
+            .map_err(|error| CliError::usage(format!("standard input cannot be read: {error}")))?,
+    );
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| CliError::usage("standard input is not text; pipe the credential in as it was shown"))?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// The id of a key as it stands on the command line.
+pub fn key_id(text: &str) -> Result<KeyId, CliError> {
+    text.parse().map_err(|error| {
+        CliError::usage(format!("this is not the id of a key: {error}")).mend("portcullis key list")
+    })
+}
+
+/// A moment in the past: `24h` ago, or an RFC 3339 time.
+pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    if let Ok(age) = parse_life(text) {
+        return Ok(now.minus(age));
+    }
+    text.parse().map_err(|_| {
+        CliError::usage(format!(
+            "`{text}` is neither a length of time such as 24h nor an RFC 3339 time such as 2026-07-28T09:30:00Z"
+        ))
+    })
+}
+
+/// A length of time in which zero is allowed (`0`, `0s`).
+pub fn grace(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") {
+        return Ok(Duration::ZERO);
+    }
+    parse_life(text).map_err(|error| error.to_string())
+}
+
+/// The longest a written key can be: `pcl_`, environment, id, secret and checksum, two underscores.
+pub const LONGEST_KEY: usize = 4 + 8 + 1 + 22 + 1 + 43 + 6;
+
+/// The length of what stands at the start of `bytes` and has the outer form of a whole API key
+/// (the checksum is not judged), if anything.
+pub fn key_form(bytes: &[u8]) -> Option<usize> {
+    const ID: usize = 22;
+    const PROOF: usize = 43 + 6;
+    let rest = bytes.strip_prefix(b"pcl_")?;
+    let environment = rest.iter().take(9).position(|&byte| byte == b'_')?;
+    let (env, rest) = rest.split_at_checked(environment)?;
+    let rest = rest.get(1..)?;
+    let (id, rest) = rest.split_at_checked(ID)?;
+    let proof = rest.strip_prefix(b"_")?.get(..PROOF)?;
+    let lower = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = !env.is_empty()
+        && env.iter().all(lower)
+        && id.iter().chain(proof).all(|byte| byte.is_ascii_alphanumeric());
+    fits.then_some(4 + environment + 1 + ID + 1 + PROOF)
+}
+
+/// Whether an argument holds a whole API key, which has no place in a process list or a shell's history.
+pub fn holds_key(argument: &[u8]) -> bool {
+    (0..argument.len()).any(|start| argument.get(start..).and_then(key_form).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "abcdefghijklmnopqrstuv";
+
+    #[test]
+    fn a_whole_key_is_seen_wherever_it_stands() {
+        let key = format!("pcl_live_{ID}_{}", "S".repeat(49));
+        assert_eq!(key_form(key.as_bytes()), Some(key.len()));
+        assert!(key.len() <= LONGEST_KEY);
+        assert!(holds_key(format!("--name=x{key}").as_bytes()));
+    }
+
+    #[test]
+    fn an_id_or_a_stump_is_no_key() {
+        assert!(!holds_key(ID.as_bytes()));
+        assert!(!holds_key(format!("pcl_live_{ID}").as_bytes()));
+        assert!(!holds_key(format!("pcl_live_{ID}_{}", "S".repeat(48)).as_bytes()));
+        assert!(!holds_key(format!("pcl_LIVE_{ID}_{}", "S".repeat(49)).as_bytes()));
+    }
+
+    #[test]
+    fn since_takes_an_age_or_a_moment() {
+        let now = Timestamp::from_millis(100_000_000);
+        assert_eq!(since("1h", now).unwrap().millis(), 100_000_000 - 3_600_000);
+        assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap().millis(), 1000);
+        assert!(since("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn no_grace_is_a_grace() {
+        assert_eq!(grace("0"), Ok(Duration::ZERO));
+        assert_eq!(grace("1h"), Ok(Duration::from_secs(3600)));
+        assert!(grace("-1h").is_err());
+    }
+}

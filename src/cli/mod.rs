@@ -1,0 +1,194 @@
+//! The command line: one file a noun, the same verbs as the console, and the exit codes.
+//!
+//! It parses, calls `ops` (or starts the gateway, the console, the demo) and writes the answer.
+//! It decides nothing: who may do what is judged in the rooms to the left.
+
+mod api_key;
+mod audit;
+mod config;
+mod console;
+mod demo;
+mod doctor;
+mod edit;
+pub mod error;
+mod event;
+mod input;
+mod output;
+mod policy;
+mod process;
+mod reference;
+mod scan;
+mod scope;
+mod serve;
+mod session;
+mod simulate;
+mod status;
+mod usage;
+mod verify;
+
+use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::domain::text::visible;
+use error::{CliError, Code};
+pub use process::harden;
+pub use reference::manual;
+use session::Session;
+
+const AFTER_HELP: &str = "\
+Exit status: 0 yes or done; 1 the answer is no; 2 bad usage or input; 3 not found; 4 refused; 5 store, vault or IO.\n\
+Secrets are read from standard input and printed once; none is ever taken as an argument.";
+
+/// A terminal security console for MCP servers.
+///
+/// Portcullis owns the credentials that may reach an MCP server, enforces a policy on each call, and shows what is
+/// happening. Without a command it opens the console; where standard output is no terminal it prints the status.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = AFTER_HELP, max_term_width = 110)]
+struct Cli {
+    /// The folder that holds store and vault (else $PORTCULLIS_HOME, else the platform's data folder)
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Options of every command")]
+    home: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true, help_heading = "Options of every command")]
+    json: bool,
+    /// Read the home and the options of serve from this TOML file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open the console
+    Console(console::Options),
+    /// Run the gateway in front of an MCP server
+    Serve(serve::Options),
+    /// Try it: an MCP server, a gateway and clients on a home that is thrown away
+    Demo(demo::Options),
+    /// Say how things stand
+    Status,
+    /// Check the home, the store, the vault and the audit log; say what mends each fault
+    Doctor,
+    /// Say why a credential would be let in or refused; reads it from standard input
+    Explain(verify::Options),
+    /// API keys
+    #[command(subcommand)]
+    Key(api_key::Verb),
+    /// Policies: the limits that credentials are under
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// The scope catalogue: which endpoints each scope covers
+    #[command(subcommand)]
+    Scope(scope::Verb),
+    /// How many calls, by whom, of what
+    #[command(subcommand)]
+    Usage(usage::Verb),
+    /// Recorded denials and security facts
+    #[command(subcommand)]
+    Event(event::Verb),
+    /// The audit log: who changed what, chained and signed
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Print the completion script of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Runs one command line; returns what the process ends with.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments = arguments.into_iter().collect::<Vec<_>>();
+    let done = refuse_secrets(&arguments).and_then(|()| match Cli::try_parse_from(&arguments) {
+        Ok(cli) => answer(cli),
+        Err(error) => usage(&error),
+    });
+    match done {
+        Ok(code) => code as u8,
+        Err(error) => {
+            if error.code != Code::Done && !error.message.is_empty() {
+                output::remark(&error.to_string());
+            }
+            error.code as u8
+        }
+    }
+}
+
+/// A whole key in argv stands in the process list and in the shell's history. It is refused before
+/// anything could echo it.
+fn refuse_secrets(arguments: &[OsString]) -> Result<(), CliError> {
+    if arguments.iter().any(|argument| input::holds_key(argument.as_bytes())) {
+        return Err(CliError::usage(
+            "an argument holds a whole API key: other users of this machine can read arguments, and the shell remembers them",
+        )
+        .mend("give the key's id (its third part), or pipe the key in: portcullis key verify < FILE; then rotate this key"));
+    }
+    Ok(())
+}
+
+/// What clap says of a wrong command line, of `--help` and of `--version`.
+fn usage(error: &clap::Error) -> Result<Code, CliError> {
+    if !error.use_stderr() {
+        error.print()?;
+        return Ok(Code::Done);
+    }
+    let text = error.render().to_string();
+    for line in text.lines() {
+        output::remark(&visible(line));
+    }
+    Ok(Code::Usage)
+}
+
+fn answer(cli: Cli) -> Result<Code, CliError> {
+    let session = Session::new(cli.home, cli.json, cli.config.as_deref())?;
+    match cli.command {
+        None => console::run_or_status(&session),
+        Some(Command::Console(options)) => console::run(&session, &options),
+        Some(Command::Serve(options)) => serve::run(&session, options),
+        Some(Command::Demo(options)) => demo::run(&session, &options),
+        Some(Command::Status) => status::run(&session),
+        Some(Command::Doctor) => doctor::run(&session),
+        Some(Command::Explain(options)) => verify::run(&session, &options),
+        Some(Command::Key(verb)) => api_key::run(&session, verb),
+        Some(Command::Policy(verb)) => policy::run(&session, verb),
+        Some(Command::Scope(verb)) => scope::run(&session, verb),
+        Some(Command::Usage(verb)) => usage::run(&session, verb),
+        Some(Command::Event(verb)) => event::run(&session, verb),
+        Some(Command::Audit(verb)) => audit::run(&session, verb),
+        Some(Command::Completions { shell }) => reference::completions(shell).map(|()| Code::Done),
+        Some(Command::Man) => reference::man().map(|()| Code::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_in_this_release_is_no_command() {
+        for absent in
+            ["token", "cert", "tool", "signing-key", "issuer", "anomaly", "strategy", "backup", "restore"]
+        {
+            assert!(Cli::try_parse_from(["portcullis", absent]).is_err(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_key_among_the_arguments_is_refused_without_an_echo() {
+        let key = format!("pcl_live_{}_{}", "a".repeat(22), "S".repeat(49));
+        let error = refuse_secrets(&["portcullis".into(), "key".into(), key.clone().into()]).unwrap_err();
+        assert_eq!(error.code, Code::Usage);
+        assert!(!error.to_string().contains(&key));
+    }
+}

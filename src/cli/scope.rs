@@ -1,0 +1,75 @@
+//! `portcullis scope …`: the acts on the scope catalogue.
+
+use clap::Subcommand;
+
+use super::{
+    error::{CliError, Code},
+    output::{self, List},
+    session::Session,
+};
+use crate::{
+    domain::{endpoint::EndpointPattern, name::ScopeName, scope::Scope},
+    ops::scope as ops,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the catalogue
+    List {
+        /// Answer in CSV
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+    },
+    /// Add a scope, or change what one covers
+    Set {
+        /// The scope
+        name: ScopeName,
+        /// A pattern of endpoints that it covers; `*` stays inside a segment, `**` crosses segments
+        #[arg(long = "endpoint", required = true, num_args = 1.., value_name = "PATTERN")]
+        endpoints: Vec<EndpointPattern>,
+        /// What it is for
+        #[arg(long, default_value = "", hide_default_value = true)]
+        description: String,
+    },
+    /// Remove a scope that nothing uses
+    Remove {
+        /// The scope
+        name: ScopeName,
+    },
+}
+
+pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
+    match verb {
+        Verb::List { csv } => list(session, csv)?,
+        Verb::Set { name, endpoints, description } => {
+            let scope = Scope { name, description, endpoints };
+            ops::set(&session.operator()?, scope.clone())?;
+            if session.json {
+                output::json(&scope)?;
+            } else {
+                output::line(&format!("scope {} covers {}", scope.name, patterns(&scope)))?;
+            }
+        }
+        Verb::Remove { name } => {
+            ops::remove(&session.operator()?, &name)?;
+            if session.json {
+                output::json(&serde_json::json!({ "removed": name }))?;
+            } else {
+                output::line(&format!("scope {name} removed"))?;
+            }
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn list(session: &Session, csv: bool) -> Result<(), CliError> {
+    let catalogue = ops::list(&session.reader()?)?;
+    let scopes = List { items: catalogue.iter().cloned().collect(), next: None };
+    output::list(session.format(csv), &["scope", "description", "covers"], &scopes, |scope| {
+        vec![scope.name.to_string(), scope.description.clone(), patterns(scope)]
+    })
+}
+
+fn patterns(scope: &Scope) -> String {
+    scope.endpoints.iter().map(EndpointPattern::as_str).collect::<Vec<_>>().join(" ")
+}

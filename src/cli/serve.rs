@@ -1,0 +1,259 @@
+//! `portcullis serve`: the gateway, from the first listener to the last flush.
+
+use std::{
+    fmt::Display,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    config,
+    error::{CliError, Code},
+    output,
+    session::Session,
+};
+use crate::{
+    engine::Engine,
+    gateway::{Gateway, GatewayError, Origin, PublicUrl, Refusals, Running, Settings, Upstream},
+    ops::{self, Ctx},
+};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The MCP server behind the gateway; the path of the URL is the MCP endpoint, here and there
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Where clients connect [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where /health, /ready and /metrics are [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// The URL by which clients reach this gateway, where that is not the listening address
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// A proxy whose X-Forwarded-For is believed
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<String>,
+    /// A web page that may call, such as https://app.example.com
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// How a refused call is answered: auto keeps sessions of older clients alive, status is always the true status
+    #[arg(long, value_enum)]
+    refusals: Option<Answer>,
+    /// What is logged to standard error, such as info or portcullis=debug
+    #[arg(long, env = "RUST_LOG", default_value = "info", hide_env_values = true, value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Answer {
+    Auto,
+    Status,
+}
+
+impl From<Answer> for Refusals {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Auto => Self::Auto,
+            Answer::Status => Self::Status,
+        }
+    }
+}
+
+pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
+    log_to_stderr(&options.log)?;
+    let settings = settings(options, &session.config.serve)?;
+    let ctx = session.operator()?;
+    let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("the gateway needs the vault"))?;
+    let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&ctx.clock))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::broken(format!("threads cannot be started: {error}")))?;
+    let served = runtime.block_on(serve(&ctx, settings, &engine, vault.session_key()));
+    let stopped = engine.stop();
+    served?;
+    stopped?;
+    Ok(Code::Done)
+}
+
+async fn serve(
+    ctx: &Ctx,
+    settings: Settings,
+    engine: &Arc<Engine>,
+    session_key: &[u8; 32],
+) -> Result<(), CliError> {
+    // Signals are caught before anyone is told that we are ready.
+    let stop = StopSignals::catch()?;
+    let upstream = settings.upstream.to_string();
+    let gateway = Gateway::start(settings, Arc::clone(engine), session_key).map_err(broken)?;
+    let listen = gateway.listen.to_string();
+    let recorded = ops::gateway::start(ctx, &listen, &upstream);
+    if recorded.is_ok() {
+        announce(&gateway);
+        stop.wait().await;
+        tracing::info!("stopping: no new requests are taken, those in flight may finish");
+    }
+    gateway.shutdown().map_err(broken)?;
+    recorded?;
+    Ok(ops::gateway::stop(ctx, &listen, &upstream)?)
+}
+
+/// Tells whoever waits for it that the gateway takes calls. It serves on if nobody listens to that.
+fn announce(gateway: &Running) {
+    for text in [format!("http://{}", gateway.listen), format!("http://{} (admin)", gateway.admin_listen)] {
+        if let Err(error) = output::line(&format!("listening on {text}")) {
+            tracing::warn!(error = error.message, "standard output is closed");
+        }
+    }
+}
+
+fn broken(error: GatewayError) -> CliError {
+    CliError::broken(error.to_string())
+}
+
+/// The command line beats the file.
+fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError> {
+    let upstream = options.upstream.or_else(|| file.upstream.clone()).ok_or_else(|| {
+        CliError::usage("the gateway needs to know the MCP server that it stands in front of")
+            .mend("portcullis serve --upstream http://127.0.0.1:3000/mcp")
+    })?;
+    let mut settings = Settings::new(parsed::<Upstream>("--upstream", &upstream)?);
+    if let Some(listen) = options.listen.or(file.listen) {
+        settings.listen = listen;
+    }
+    if let Some(listen) = options.admin_listen.or(file.admin_listen) {
+        settings.admin_listen = listen;
+    }
+    settings.public_url = options
+        .public_url
+        .or_else(|| file.public_url.clone())
+        .map(|url| parsed::<PublicUrl>("--public-url", &url))
+        .transpose()?;
+    let proxies = if options.trusted_proxy.is_empty() { &file.trusted_proxy } else { &options.trusted_proxy };
+    settings.trusted_proxies = proxies.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
+    let origins = if options.allow_origin.is_empty() { &file.allow_origin } else { &options.allow_origin };
+    settings.allowed_origins =
+        origins.iter().map(|text| parsed::<Origin>("--allow-origin", text)).collect::<Result<_, _>>()?;
+    let refusals = match (options.refusals, &file.refusals) {
+        (Some(answer), _) => Some(answer),
+        (None, Some(text)) => Some(
+            Answer::from_str(text, false).map_err(|error| CliError::usage(format!("refusals: {error}")))?,
+        ),
+        (None, None) => None,
+    };
+    if let Some(answer) = refusals {
+        settings.refusals = answer.into();
+    }
+    Ok(settings)
+}
+
+fn parsed<T: FromStr<Err: Display>>(option: &str, text: &str) -> Result<T, CliError> {
+    text.parse().map_err(|error| CliError::usage(format!("{option}: {error}")))
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, CliError> {
+    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+        CliError::usage(format!(
+            "--trusted-proxy: `{text}` is neither an address nor a network such as 10.0.0.0/8"
+        ))
+    })
+}
+
+/// One line an event, on standard error.
+fn log_to_stderr(filter: &str) -> Result<(), CliError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| CliError::usage(format!("--log: `{filter}` is no filter: {error}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init()
+        .map_err(|error| CliError::broken(format!("the log cannot be written: {error}")))
+}
+
+/// SIGTERM, SIGINT and SIGHUP: each asks for an orderly end.
+pub struct StopSignals([tokio::signal::unix::Signal; 3]);
+
+impl StopSignals {
+    /// From here on these signals no longer kill the process. Needs a tokio runtime.
+    pub fn catch() -> Result<Self, CliError> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| CliError::broken(format!("signals cannot be caught: {error}")))
+        };
+        Ok(Self([
+            catch(SignalKind::terminate())?,
+            catch(SignalKind::interrupt())?,
+            catch(SignalKind::hangup())?,
+        ]))
+    }
+
+    pub async fn wait(self) {
+        let [mut terminate, mut interrupt, mut hangup] = self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(upstream: Option<&str>) -> Options {
+        Options {
+            upstream: upstream.map(Into::into),
+            listen: None,
+            admin_listen: None,
+            public_url: None,
+            trusted_proxy: Vec::new(),
+            allow_origin: Vec::new(),
+            refusals: None,
+            log: "info".into(),
+        }
+    }
+
+    #[test]
+    fn the_command_line_beats_the_file() {
+        let file: config::Serve = toml::from_str(
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"",
+        )
+        .unwrap();
+        let of_file = settings(options(None), &file).unwrap();
+        assert_eq!(of_file.upstream.to_string(), "http://127.0.0.1:1/mcp");
+        assert_eq!((of_file.listen.port(), of_file.refusals), (9, Refusals::Status));
+        let mut both = options(Some("http://127.0.0.1:2/mcp"));
+        both.refusals = Some(Answer::Auto);
+        let both = settings(both, &file).unwrap();
+        assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
+        assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_option() {
+        let wrong = |change: fn(&mut Options)| {
+            let mut options = options(Some("http://127.0.0.1:1/mcp"));
+            change(&mut options);
+            settings(options, &config::Serve::default()).unwrap_err().message
+        };
+        assert!(settings(options(None), &config::Serve::default()).is_err());
+        assert!(wrong(|options| options.upstream = Some("nowhere".into())).starts_with("--upstream"));
+        assert!(
+            wrong(|options| options.trusted_proxy = vec!["10.0.0.0/33".into()])
+                .starts_with("--trusted-proxy")
+        );
+        assert!(wrong(|options| options.allow_origin = vec!["app".into()]).starts_with("--allow-origin"));
+        let proxy =
+            Options { trusted_proxy: vec!["10.0.0.1".into()], ..options(Some("http://127.0.0.1:1/mcp")) };
+        assert_eq!(settings(proxy, &config::Serve::default()).unwrap().trusted_proxies.len(), 1);
+    }
+}

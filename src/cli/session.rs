@@ -1,0 +1,63 @@
+//! What every command needs: which home, which clock, which form of answer.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{config::Config, error::CliError, output::Format};
+use crate::{
+    domain::clock::{Clock, SystemClock, Timestamp},
+    ops::Ctx,
+    store::{Mode, home::Home},
+};
+
+pub struct Session {
+    home: Option<PathBuf>,
+    pub config: Config,
+    pub json: bool,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    pub fn new(home: Option<PathBuf>, json: bool, config: Option<&Path>) -> Result<Self, CliError> {
+        let config = config.map(Config::read).transpose()?.unwrap_or_default();
+        Ok(Self { home: home.or_else(|| config.home.clone()), config, json, clock: Arc::new(SystemClock) })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn home(&self) -> Result<Home, CliError> {
+        Ok(Home::locate(self.home.clone())?)
+    }
+
+    /// Whether a store stands in the home. Touches nothing.
+    pub fn has_store(&self) -> Result<bool, CliError> {
+        Ok(self.home()?.path().join("portcullis.db").exists())
+    }
+
+    /// To change things, or to judge a credential: read-write, with the vault.
+    pub fn operator(&self) -> Result<Ctx, CliError> {
+        self.open(Mode::ReadWrite)
+    }
+
+    /// To read: an auditor needs no vault and no right to write. A home that is not there yet is made.
+    pub fn reader(&self) -> Result<Ctx, CliError> {
+        let mode = if self.has_store()? { Mode::ReadOnly } else { Mode::ReadWrite };
+        self.open(mode)
+    }
+
+    pub fn open(&self, mode: Mode) -> Result<Ctx, CliError> {
+        Ok(Ctx::open(&self.home()?, mode, "cli", Arc::clone(&self.clock))?)
+    }
+
+    pub fn format(&self, csv: bool) -> Format {
+        match (self.json, csv) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Csv,
+            (false, false) => Format::Table,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `portcullis status`: how things stand, in one look.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    error::{CliError, Code},
+    output,
+    session::Session,
+};
+use crate::{
+    domain::{
+        act::Act,
+        api_key::KeyState,
+        clock::Timestamp,
+        filter::{Filter, KEY_FIELDS},
+        usage::Totals,
+    },
+    ops::{self, Ctx},
+    store,
+};
+
+#[derive(Serialize)]
+struct Status {
+    version: &'static str,
+    home: String,
+    at: Timestamp,
+    keys: Keys,
+    policies: usize,
+    /// Totals of the last 24 hours.
+    last_24h: Totals,
+    gateway: Gateway,
+}
+
+#[derive(Serialize)]
+struct Keys {
+    active: u64,
+    disabled: u64,
+    expired: u64,
+    revoked: u64,
+}
+
+/// What the audit log last heard of a gateway on this home.
+#[derive(Serialize)]
+struct Gateway {
+    /// `started`, `stopped`, or `never`.
+    last: &'static str,
+    at: Option<Timestamp>,
+}
+
+pub fn run(session: &Session) -> Result<Code, CliError> {
+    let status = gather(session)?;
+    if session.json {
+        output::json(&status)?;
+    } else {
+        show(&status)?;
+    }
+    Ok(Code::Done)
+}
+
+fn gather(session: &Session) -> Result<Status, CliError> {
+    let ctx = session.reader()?;
+    let now = session.now();
+    let count = |state: KeyState| count(&ctx, state, now);
+    let range = store::usage::Query {
+        since: now.minus(Duration::from_secs(86_400)),
+        until: now.plus(Duration::from_secs(60)),
+        ..store::usage::Query::default()
+    };
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        home: session.home()?.path().display().to_string(),
+        at: now,
+        keys: Keys {
+            active: count(KeyState::Active)?,
+            disabled: count(KeyState::Disabled)?,
+            expired: count(KeyState::Expired)?,
+            revoked: count(KeyState::Revoked)?,
+        },
+        policies: ops::policy::list(&ctx)?.len(),
+        last_24h: ops::usage::totals(&ctx, range)?,
+        gateway: gateway(&ctx)?,
+    })
+}
+
+fn count(ctx: &Ctx, state: KeyState, now: Timestamp) -> Result<u64, CliError> {
+    let filter = Filter::parse(&format!("state:{}", state.as_str()), KEY_FIELDS, now)
+        .map_err(|error| CliError::usage(error.to_string()))?;
+    let query = store::api_key::Query { filter, sort: store::api_key::Sort::Created, descending: false, now };
+    Ok(ctx.store.read(|connection| store::api_key::count(connection, &query))?)
+}
+
+fn gateway(ctx: &Ctx) -> Result<Gateway, CliError> {
+    let newest = |act: Act| -> Result<_, CliError> {
+        let query = store::audit::Query {
+            act: Some(act.as_str().into()),
+            limit: 1,
+            ..store::audit::Query::default()
+        };
+        Ok(ops::audit::list(ctx, &query)?.into_iter().next().map(|entry| entry.record))
+    };
+    let (started, stopped) = (newest(Act::GatewayStart)?, newest(Act::GatewayStop)?);
+    let seq = |record: &Option<crate::domain::audit::Record>| record.as_ref().map_or(0, |record| record.seq);
+    let (last, record) = match (&started, &stopped) {
+        (None, None) => ("never", None),
+        _ if seq(&started) > seq(&stopped) => ("started", started),
+        _ => ("stopped", stopped),
+    };
+    Ok(Gateway { last, at: record.map(|record| record.at) })
+}
+
+fn show(status: &Status) -> Result<(), CliError> {
+    let keys = &status.keys;
+    let totals = status.last_24h;
+    let gateway = match status.gateway.at {
+        Some(at) => format!("{} at {at}", status.gateway.last),
+        None => "never started on this home".into(),
+    };
+    output::fields(&[
+        ("portcullis", status.version.to_owned()),
+        ("home", status.home.clone()),
+        (
+            "keys",
+            format!(
+                "{} active, {} disabled, {} expired, {} revoked",
+                keys.active, keys.disabled, keys.expired, keys.revoked
+            ),
+        ),
+        ("policies", status.policies.to_string()),
+        (
+            "last 24 h",
+            format!("{} calls allowed, {} denied, {} failed", totals.allowed, totals.denied, totals.failed),
+        ),
+        ("gateway", gateway),
+    ])?;
+    output::line(
+        "\nportcullis key create --subject S --scope mcp:read   make a key\n\
+         portcullis serve --upstream URL                      run the gateway\n\
+         portcullis demo                                      see all of it at work\n\
+         portcullis --help                                    every command",
+    )
+}

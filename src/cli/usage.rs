@@ -1,0 +1,224 @@
+//! `portcullis usage …`: how many calls, by whom, of what, when.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::{
+    error::{CliError, Code},
+    input,
+    output::{self, List, Table},
+    session::Session,
+};
+use crate::{
+    domain::{
+        clock::{Timestamp, parse_life},
+        usage::{Dimension, Totals},
+    },
+    ops::usage as ops,
+    store::usage::Query,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Totals, and what became of the calls
+    Summary(Range),
+    /// The busiest credentials, subjects, endpoints or outcomes
+    Top {
+        /// By what
+        #[arg(long, value_enum, default_value = "credential")]
+        by: By,
+        /// How many at most
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Answer in CSV
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        #[command(flatten)]
+        range: Range,
+    },
+    /// Totals per step of time, oldest first
+    Series {
+        /// How long a step is, in whole minutes, such as 5m or 1h
+        #[arg(long, default_value = "1h", value_parser = parse_life, value_name = "LIFE")]
+        step: Duration,
+        /// Answer in CSV
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        #[command(flatten)]
+        range: Range,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Range {
+    /// From when: an age such as 24h, or an RFC 3339 time
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    since: String,
+    /// Until when [default: now]
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Of this credential only
+    #[arg(long, value_name = "ID")]
+    credential: Option<String>,
+    /// Of this endpoint only
+    #[arg(long)]
+    endpoint: Option<String>,
+}
+
+impl Range {
+    fn query(&self, now: Timestamp) -> Result<Query, CliError> {
+        let since = input::since(&self.since, now)?;
+        // The minute that runs counts too.
+        let end = now.plus(Duration::from_secs(60));
+        let until = self.until.as_deref().map_or(Ok(end), |until| input::since(until, now))?;
+        if since >= until {
+            return Err(CliError::usage(format!(
+                "the range is empty: it begins at {since} and ends at {until}"
+            )));
+        }
+        Ok(Query { since, until, credential: self.credential.clone(), endpoint: self.endpoint.clone() })
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum By {
+    Credential,
+    Subject,
+    Endpoint,
+    Outcome,
+}
+
+impl From<By> for Dimension {
+    fn from(by: By) -> Self {
+        match by {
+            By::Credential => Self::Credential,
+            By::Subject => Self::Subject,
+            By::Endpoint => Self::Endpoint,
+            By::Outcome => Self::Outcome,
+        }
+    }
+}
+
+/// Totals with their sum.
+#[derive(Serialize)]
+pub struct Calls {
+    calls: u64,
+    #[serde(flatten)]
+    totals: Totals,
+}
+
+impl From<Totals> for Calls {
+    fn from(totals: Totals) -> Self {
+        Self { calls: totals.calls(), totals }
+    }
+}
+
+impl Calls {
+    fn cells(&self) -> [String; 4] {
+        [self.calls, self.totals.allowed, self.totals.denied, self.totals.failed]
+            .map(|count| count.to_string())
+    }
+}
+
+/// One line of `top`.
+#[derive(Serialize)]
+pub struct Busy {
+    key: String,
+    #[serde(flatten)]
+    calls: Calls,
+}
+
+impl Busy {
+    pub fn all(top: Vec<(String, Totals)>) -> Vec<Self> {
+        top.into_iter().map(|(key, totals)| Self { key, calls: totals.into() }).collect()
+    }
+    pub fn cells(&self) -> Vec<String> {
+        std::iter::once(self.key.clone()).chain(self.calls.cells()).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct Step {
+    at: Timestamp,
+    #[serde(flatten)]
+    calls: Calls,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    since: Timestamp,
+    until: Timestamp,
+    #[serde(flatten)]
+    calls: Calls,
+    outcomes: Vec<Busy>,
+}
+
+pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
+    match verb {
+        Verb::Summary(range) => summary(session, &range)?,
+        Verb::Top { by, limit, csv, range } => {
+            let query = range.query(session.now())?;
+            let top = ops::top(&session.reader()?, query, by.into(), limit)?;
+            let list = List { items: Busy::all(top), next: None };
+            let headers = ["key", "calls", "allowed", "denied", "failed"];
+            output::list(session.format(csv), &headers, &list, Busy::cells)?;
+        }
+        Verb::Series { step, csv, range } => {
+            let query = range.query(session.now())?;
+            let series = ops::series(&session.reader()?, query, minutes(step)?)?;
+            let items = series.into_iter().map(|(at, totals)| Step { at, calls: totals.into() }).collect();
+            let headers = ["at", "calls", "allowed", "denied", "failed"];
+            output::list(session.format(csv), &headers, &List { items, next: None }, |step| {
+                std::iter::once(step.at.to_string()).chain(step.calls.cells()).collect()
+            })?;
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn summary(session: &Session, range: &Range) -> Result<(), CliError> {
+    let query = range.query(session.now())?;
+    let ctx = session.reader()?;
+    let summary = Summary {
+        since: query.since,
+        until: query.until,
+        calls: ops::totals(&ctx, query.clone())?.into(),
+        outcomes: Busy::all(ops::top(&ctx, query, Dimension::Outcome, 100)?),
+    };
+    if session.json {
+        return output::json(&summary);
+    }
+    let [calls, allowed, denied, failed] = summary.calls.cells();
+    output::line(&format!(
+        "{calls} calls from {} to {}: {allowed} allowed, {denied} denied, {failed} failed",
+        summary.since, summary.until
+    ))?;
+    let mut table = Table::new(&["outcome", "calls"]);
+    for outcome in &summary.outcomes {
+        table.row(vec![outcome.key.clone(), outcome.calls.calls.to_string()]);
+    }
+    output::raw(table.render().as_bytes())
+}
+
+fn minutes(step: Duration) -> Result<u32, CliError> {
+    let seconds = step.as_secs();
+    let whole = seconds.is_multiple_of(60) && step.subsec_nanos() == 0;
+    u32::try_from(seconds / 60)
+        .ok()
+        .filter(|&minutes| whole && minutes > 0)
+        .ok_or_else(|| CliError::usage("a step is a whole number of minutes, such as 5m or 1h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_whole_minutes() {
+        assert_eq!(minutes(Duration::from_secs(300)).unwrap(), 5);
+        assert!(minutes(Duration::from_secs(90)).is_err());
+        assert!(minutes(Duration::from_secs(1)).is_err());
+    }
+}

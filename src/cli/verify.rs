@@ -1,0 +1,151 @@
+//! `key verify` and `explain`: judge a credential read from standard input, without any effect.
+
+use std::{net::IpAddr, sync::Arc};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    error::{CliError, Code},
+    input,
+    output::{self, Table},
+    session::Session,
+};
+use crate::{
+    domain::{
+        api_key::PresentedKey,
+        clock::Timestamp,
+        decision::{Check, Outcome, Principal, Reason, Request},
+        endpoint::Endpoint,
+        name::{PolicyName, ScopeName, Subject},
+    },
+    engine::{Engine, Explained, Presented},
+};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Judge this call, such as tools/call/search_docs; without it only the credential is judged
+    #[arg(long)]
+    endpoint: Option<Endpoint>,
+    /// The address it comes from
+    #[arg(long, requires = "endpoint")]
+    ip: Option<IpAddr>,
+    /// When (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+}
+
+/// The answer. `reason` is null where the call is allowed.
+#[derive(Serialize)]
+struct Verdict<'a> {
+    allowed: bool,
+    reason: Option<Reason>,
+    checks: Vec<&'a Check>,
+    principal: Option<Who<'a>>,
+}
+
+#[derive(Serialize)]
+struct Who<'a> {
+    credential: String,
+    subject: &'a Subject,
+    scopes: &'a [ScopeName],
+    policy: &'a PolicyName,
+    policy_revision: u32,
+    expires_at: Option<Timestamp>,
+}
+
+impl<'a> Who<'a> {
+    fn new(principal: &'a Principal) -> Self {
+        Self {
+            credential: principal.credential.to_string(),
+            subject: &principal.subject,
+            scopes: &principal.scopes,
+            policy: &principal.policy.policy.name,
+            policy_revision: principal.policy.revision,
+            expires_at: principal.expires_at,
+        }
+    }
+}
+
+pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
+    let presented = presented(&input::credential()?);
+    let explained = explain(session, &presented, options)?;
+    let verdict = verdict(&explained, options.endpoint.is_some());
+    if session.json {
+        output::json(&verdict)?;
+    } else {
+        show(&verdict)?;
+    }
+    Ok(if verdict.allowed { Code::Done } else { Code::No })
+}
+
+/// A key as it was shown, or as it stands in a header (`Bearer pcl_…`).
+fn presented(text: &str) -> Presented {
+    let text = text.trim();
+    let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    if text.is_empty() {
+        return Presented::Nothing;
+    }
+    PresentedKey::parse(text).map_or_else(Presented::Malformed, Presented::ApiKey)
+}
+
+fn explain(session: &Session, presented: &Presented, options: &Options) -> Result<Explained, CliError> {
+    // A protocol endpoint asks nothing of scopes and places, so that the credential alone is judged.
+    let endpoint = match &options.endpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => Endpoint::mcp("ping", None).map_err(|error| CliError::usage(error.to_string()))?,
+    };
+    let request =
+        Request { endpoint, address: options.ip, at: options.at.unwrap_or_else(|| session.now()), cost: 1 };
+    let ctx = session.operator()?;
+    let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("judging a credential needs the vault"))?;
+    let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&session.clock))?;
+    let explained = engine.explain(presented, &request);
+    engine.stop()?;
+    Ok(explained?)
+}
+
+fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {
+    let principal = explained.principal.as_ref();
+    let denied = match &explained.decision.outcome {
+        Outcome::Allow => None,
+        Outcome::Deny(denial) => Some(denial.reason),
+    };
+    let (checks, reason) = if with_call {
+        (explained.checks.iter().collect(), denied)
+    } else {
+        let checks = explained.checks.iter().filter(|check| !is_of_call(check)).collect();
+        (checks, if principal.is_some() { None } else { denied })
+    };
+    Verdict { allowed: reason.is_none(), reason, checks, principal: principal.map(Who::new) }
+}
+
+/// Whether a check judges the call rather than the credential.
+fn is_of_call(check: &Check) -> bool {
+    matches!(check.check, "ip" | "hours" | "scope" | "endpoint" | "rate_limit")
+}
+
+fn show(verdict: &Verdict<'_>) -> Result<(), CliError> {
+    match verdict.reason {
+        None => output::line("allowed")?,
+        Some(reason) => output::line(&format!("denied: {reason}: {}", reason.explanation()))?,
+    }
+    let mut table = Table::new(&["check", "passed", "detail"]);
+    for check in &verdict.checks {
+        table.row(vec![
+            check.check.into(),
+            if check.passed { "yes" } else { "NO" }.into(),
+            check.detail.clone(),
+        ]);
+    }
+    output::raw(table.render().as_bytes())?;
+    if let Some(who) = &verdict.principal {
+        output::fields(&[
+            ("subject", who.subject.to_string()),
+            ("credential", who.credential.clone()),
+            ("policy", format!("{} revision {}", who.policy, who.policy_revision)),
+            ("scopes", who.scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")),
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! `portcullis key …`
+
+use serde_json::json;
+
+use crate::support::{Place, code, err, fields, out};
+
+const ALICE: &[&str] = &["--subject", "alice", "--scope", "mcp:read"];
+
+#[test]
+fn a_key_is_made_with_the_promised_fields() {
+    let place = Place::new();
+    let made =
+        place.json(&["key", "create", "--subject", "alice", "--scope", "mcp:read", "--name", "laptop"]);
+    assert_eq!(
+        fields(&made),
+        ["created_at", "expires_at", "id", "key", "name", "policy", "scopes", "secret", "subject"]
+    );
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let secret = made["secret"].as_str().unwrap();
+    assert_eq!((id.len(), secret.len()), (22, 43));
+    assert!(key.starts_with(&format!("pcl_live_{id}_{secret}")) && key.len() == 9 + 22 + 1 + 43 + 6);
+    assert_eq!(made["scopes"], json!(["mcp:read"]));
+    assert_eq!((&made["policy"], &made["name"]), (&json!("default"), &json!("laptop")));
+    let moment = |name: &str| chrono::DateTime::parse_from_rfc3339(made[name].as_str().unwrap()).unwrap();
+    assert_eq!(moment("expires_at") - moment("created_at"), chrono::TimeDelta::hours(24));
+    assert!(made["created_at"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn people_get_the_key_alone_on_standard_output() {
+    let place = Place::new();
+    let output = place.run(&[&["key", "create", "--env", "test"], ALICE].concat());
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).starts_with("pcl_test_") && out(&output).lines().count() == 1);
+    assert!(err(&output).contains("only time") && !err(&output).contains(out(&output).trim()));
+}
+
+#[test]
+fn a_key_lives_as_long_as_was_asked_for() {
+    let place = Place::new();
+    let ever = place.json(&[&["key", "create", "--no-expiry"], ALICE].concat());
+    assert!(ever["expires_at"].is_null());
+    for bad in ["0s", "-1h", "200y", "soon", ""] {
+        let told = place.fails(2, &[&["key", "create", &format!("--expires-in={bad}")], ALICE].concat());
+        assert!(told.contains("--expires-in"), "{told}");
+    }
+    place.fails(2, &[&["key", "create", "--no-expiry", "--expires-in", "1h"], ALICE].concat());
+}
+
+#[test]
+fn what_a_key_cannot_be_is_said_with_its_reason() {
+    let place = Place::new();
+    place.key(ALICE);
+    let unknown = place.fails(2, &["key", "create", "--subject", "a", "--scope", "mcp:raed"]);
+    assert!(unknown.contains("mcp:raed"), "{unknown}");
+    place.fails(2, &["key", "create", "--subject", "a"]);
+    place.fails(2, &["key", "create", "--scope", "mcp:read"]);
+    place.fails(2, &["key", "create", "--subject", "", "--scope", "mcp:read"]);
+    place.fails(2, &["key", "create", "--subject", &"s".repeat(129), "--scope", "mcp:read"]);
+    place.fails(2, &[&["key", "create", "--env", "LIVE"], ALICE].concat());
+    let output = place.run(&[&["key", "create", "--policy", "nowhere"], ALICE].concat());
+    assert!(matches!(code(&output), 2 | 3), "{}", err(&output));
+    let escape = place.fails(2, &["key", "create", "--subject", "\u{1b}[31mred", "--scope", "mcp:read"]);
+    assert!(!escape.contains('\u{1b}'), "a terminal would obey this: {escape:?}");
+}
+
+#[test]
+fn keys_are_listed_filtered_and_paged() {
+    let place = Place::new();
+    for subject in ["carol", "alice", "bob"] {
+        place.key(&["--subject", subject, "--scope", "mcp:read"]);
+    }
+    let subjects = |arguments: &[&str]| {
+        let list = place.json(&[&["key", "list"], arguments].concat());
+        let items = list["items"].as_array().unwrap().clone();
+        let names = items.iter().map(|key| key["subject"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (names.join(" "), list["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!(subjects(&["--sort", "subject"]), ("alice bob carol".into(), None));
+    assert_eq!(subjects(&["--sort", "subject", "--desc"]).0, "carol bob alice");
+    assert_eq!(subjects(&["--filter", "subject:bob"]).0, "bob");
+    assert_eq!(subjects(&["--filter", "!subject:bob", "--sort", "subject"]).0, "alice carol");
+    let (first, next) = subjects(&["--sort", "subject", "--limit", "2"]);
+    assert_eq!(first, "alice bob");
+    let rest = subjects(&["--sort", "subject", "--limit", "2", "--after", &next.unwrap()]);
+    assert_eq!(rest, ("carol".into(), None));
+    place.fails(2, &["key", "list", "--limit", "0"]);
+    place.fails(2, &["key", "list", "--limit", "-1"]);
+    place.fails(2, &["key", "list", "--sort", "colour"]);
+    place.fails(2, &["key", "list", "--after", "no cursor"]);
+    place.fails(2, &["key", "list", "--filter", "expires<soon"]);
+}
+
+#[test]
+fn an_empty_list_is_a_list() {
+    let place = Place::new();
+    assert_eq!(place.json(&["key", "list"]), json!({"items": [], "next": null}));
+}
+
+#[test]
+fn a_spreadsheet_gets_no_formula() {
+    let place = Place::new();
+    place.key(&["--subject", "=cmd|calc", "--scope", "mcp:read"]);
+    let csv = place.ok(&["key", "list", "--csv"]);
+    assert!(csv.starts_with("id,name,subject") && csv.contains(",'=cmd|calc,"), "{csv}");
+    place.fails(2, &["key", "list", "--csv", "--json"]);
+}
+
+#[test]
+fn a_key_is_judged_from_standard_input() {
+    let place = Place::new();
+    let (id, key) = place.key(&["--subject", "alice", "--scope", "tools:call"]);
+    let verify = |arguments: &[&str], key: &str| {
+        let output = place.feed(&[&["key", "verify", "--json"], arguments].concat(), key);
+        let answer = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+        assert_eq!(fields(&answer), ["allowed", "checks", "principal", "reason"]);
+        assert_eq!(code(&output), i32::from(answer["allowed"] != json!(true)));
+        answer
+    };
+    for ending in ["", "\n", "\r\n"] {
+        assert_eq!(verify(&[], &format!("{key}{ending}"))["allowed"], json!(true), "{ending:?}");
+    }
+    let answer = verify(&["--endpoint", "tools/call/x"], &key);
+    assert_eq!(answer["reason"], json!(null));
+    assert_eq!(answer["principal"]["subject"], json!("alice"));
+    assert_eq!(answer["principal"]["credential"], json!(id));
+    assert_eq!(fields(&answer["checks"][0]), ["check", "detail", "passed"]);
+
+    assert_eq!(verify(&["--endpoint", "resources/read/x"], &key)["reason"], json!("insufficient_scope"));
+    assert_eq!(verify(&["--at", "2999-01-01T00:00:00Z"], &key)["reason"], json!("expired"));
+    assert_eq!(verify(&[], "")["reason"], json!("missing_credential"));
+    assert_eq!(verify(&[], "hunter2")["reason"], json!("malformed"));
+    let (body, last) = key.split_at(key.len() - 1);
+    let mistyped = format!("{body}{}", if last == "0" { "1" } else { "0" });
+    assert_eq!(verify(&[], &mistyped)["reason"], json!("malformed"));
+    let stranger = Place::new().key(ALICE).1;
+    let answer = verify(&[], &stranger);
+    assert_eq!((&answer["reason"], &answer["principal"]), (&json!("unknown_credential"), &json!(null)));
+
+    let explained = place.feed(&["explain", "--json"], &key);
+    assert_eq!(code(&explained), 0);
+    let told = place.feed(&["key", "verify"], &mistyped);
+    assert!(!out(&told).contains(&mistyped[40..]) && !err(&told).contains(&mistyped[40..]));
+}
+
+#[test]
+fn wrong_questions_about_a_key_are_bad_usage() {
+    let place = Place::new();
+    place.fails(2, &["key", "verify", "--endpoint", "tools/list", "--ip", "300.1.1.1"]);
+    place.fails(2, &["key", "verify", "--endpoint", ""]);
+    place.fails(2, &["key", "verify", "--at", "tomorrow"]);
+    place.fails(2, &["key", "verify", "--endpoint", "/%zz"]);
+}
+
+#[test]
+fn a_key_is_disabled_enabled_and_revoked() {
+    let place = Place::new();
+    let (id, key) = place.key(ALICE);
+    let state = || place.json(&["key", "show", &id])["state"].clone();
+    let judged = || code(&place.feed(&["key", "verify"], &key));
+    place.ok(&["key", "disable", &id]);
+    assert_eq!((state(), judged()), (json!("disabled"), 1));
+    place.ok(&["key", "enable", &id]);
+    assert_eq!((state(), judged()), (json!("active"), 0));
+    let revoked = place.json(&["key", "revoke", &id, "--reason", "lost"]);
+    assert_eq!(revoked["items"][0]["revoked_reason"], json!("lost"));
+    assert_eq!((state(), judged()), (json!("revoked"), 1));
+    place.fails(4, &["key", "revoke", &id]);
+    place.fails(4, &["key", "enable", &id]);
+    place.fails(4, &["key", "rotate", &id]);
+}
+
+#[test]
+fn many_are_revoked_or_none() {
+    let place = Place::new();
+    let (first, _) = place.key(ALICE);
+    let (second, _) = place.key(ALICE);
+    let unknown = "0".repeat(22);
+    place.fails(3, &["key", "revoke", &first, &unknown, &second]);
+    place.fails(2, &["key", "revoke", &first, "no-id"]);
+    place.ok(&["key", "revoke", &first, &second]);
+}
+
+#[test]
+fn rotation_keeps_the_id_and_honours_the_grace() {
+    let place = Place::new();
+    let (id, old) = place.key(ALICE);
+    let judged = |key: &str| code(&place.feed(&["key", "verify"], key));
+    let rotated = place.json(&["key", "rotate", &id, "--grace", "1h"]);
+    assert_eq!(rotated["id"], json!(id));
+    let new = rotated["key"].as_str().unwrap().to_owned();
+    assert_ne!(new, old);
+    assert_eq!((judged(&old), judged(&new)), (0, 0));
+    let newest = place.json(&["key", "rotate", &id])["key"].as_str().unwrap().to_owned();
+    assert_eq!((judged(&new), judged(&newest)), (1, 0));
+    place.fails(2, &["key", "rotate", &id, "--grace=-1h"]);
+    place.fails(3, &["key", "rotate", &"0".repeat(22)]);
+}
+
+#[test]
+fn only_what_has_long_ended_is_purged() {
+    let place = Place::new();
+    let (id, _) = place.key(ALICE);
+    let (kept, _) = place.key(ALICE);
+    place.ok(&["key", "revoke", &id]);
+    assert_eq!(place.json(&["key", "purge"]), json!({"purged": 0}));
+    place.ok(&["key", "show", &kept]);
+    place.ok(&["key", "show", &id]);
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_refused_and_not_echoed() {
+    let place = Place::new();
+    let (id, key) = place.key(ALICE);
+    let secret = &key[key.len() - 49..];
+    for arguments in [
+        &["key", "show", &key][..],
+        &["key", "revoke", &key],
+        &["key", "verify", &key],
+        &["key", "create", "--subject", &key, "--scope", "mcp:read"],
+        &["--home", &key, "status"],
+        &["nonsense", &key],
+    ] {
+        let told = place.fails(2, arguments);
+        assert!(told.contains("key's id") && !told.contains(secret), "{told}");
+    }
+    assert_eq!(place.json(&["key", "show", &id])["state"], json!("active"));
+}
+
+#[test]
+fn unknown_and_wrong_ids_differ() {
+    let place = Place::new();
+    let told = place.fails(3, &["key", "show", &"0".repeat(22)]);
+    assert!(told.contains(&"0".repeat(22)), "{told}");
+    place.fails(2, &["key", "show", "short"]);
+}
+
+#[test]
+fn a_scan_finds_keys_by_form_and_checksum() {
+    let place = Place::new();
+    let (id, key) = place.key(ALICE);
+    let stranger = Place::new().key(ALICE).1;
+    place.ok(&["key", "revoke", &id]);
+    let leak = place.file("leak.bin", [b"\xff\x00\n\nKEY='".as_slice(), key.as_bytes(), b"'\n"].concat());
+    let other = place.file("other.txt", &stranger);
+    let clean = place.file("clean.txt", "pcl_live_nothing\n");
+
+    let output = place.run(&["key", "scan", "--json", &leak, &clean, &other]);
+    assert_eq!(code(&output), 1);
+    let found = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert_eq!(found["items"][0], json!({"path": leak, "line": 3, "id": id, "state": "revoked"}));
+    assert_eq!(found["items"][1]["state"], json!(null));
+    assert!(!out(&output).contains(&key[key.len() - 49..]));
+
+    let output = place.feed(&["key", "scan", "-"], &key);
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("-:1") && !out(&output).contains(&key[key.len() - 49..]));
+    assert_eq!(code(&place.run(&["key", "scan", &clean])), 0);
+    assert_eq!(code(&place.run(&["key", "scan", place.path().to_str().unwrap()])), 1);
+    assert_eq!(code(&place.run(&["key", "scan", "/does/not/exist"])), 5);
+}

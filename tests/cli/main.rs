@@ -1,0 +1,19 @@
+//! Journeys through the real binary: what a person or a script sees of `portcullis`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that finds what it did not expect has failed"
+)]
+
+mod demo;
+mod home;
+mod key;
+mod policy;
+mod readme;
+mod records;
+mod serve;
+mod support;
+mod surface;
+mod terminal;

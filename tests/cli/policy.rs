@@ -1,0 +1,224 @@
+//! `portcullis policy …` and `scope …`
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, code, err, fields, out};
+
+fn readers() -> Value {
+    json!({
+        "name": "readers",
+        "rate_limits": {"requests_per_minute": 2, "requests_per_hour": null, "requests_per_day": 100},
+        "ip_restrictions": {"whitelist": ["10.0.0.0/8"], "blacklist": ["10.0.0.66"]},
+        "time_restrictions": {"allowed_hours": [9, 10, 11], "timezone": "Europe/Berlin"},
+        "endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/call/delete_*"]}
+    })
+}
+
+#[test]
+fn a_policy_is_saved_changed_compared_and_rolled_back() {
+    let place = Place::new();
+    let mut document = readers();
+    let first = place.file("readers.json", document.to_string());
+    let saved = place.json(&["policy", "create", &first, "--reason", "first"]);
+    assert_eq!(
+        (&saved["name"], &saved["revision"], &saved["reason"]),
+        (&json!("readers"), &json!(1), &json!("first"))
+    );
+    assert_eq!(saved["ip_restrictions"]["blacklist"], json!(["10.0.0.66"]));
+    place.fails(4, &["policy", "create", &first]);
+
+    document["rate_limits"]["requests_per_minute"] = json!(5);
+    let second = place.file("second.json", document.to_string());
+    assert_eq!(place.json(&["policy", "apply", &second])["revision"], json!(2));
+    assert_eq!(place.json(&["policy", "apply", &second])["revision"], json!(2), "nothing new, nothing saved");
+
+    let diff = place.json(&["policy", "diff", "readers", "1"]);
+    assert_eq!(
+        diff,
+        json!({"items": [{"path": "rate_limits.requests_per_minute", "before": "2", "after": "5"}], "next": null})
+    );
+    assert_eq!(
+        place.json(&["policy", "rollback", "readers", "1", "--reason", "too much"])["revision"],
+        json!(3)
+    );
+    let history = place.json(&["policy", "history", "readers"]);
+    let revisions =
+        history["items"].as_array().unwrap().iter().map(|item| &item["revision"]).collect::<Vec<_>>();
+    assert_eq!(revisions, [&json!(3), &json!(2), &json!(1)]);
+    assert_eq!(place.json(&["policy", "show", "readers"])["rate_limits"]["requests_per_minute"], json!(2));
+    assert_eq!(
+        place.json(&["policy", "show", "readers", "--revision", "2"])["rate_limits"]["requests_per_minute"],
+        json!(5)
+    );
+    place.fails(3, &["policy", "rollback", "readers", "9"]);
+    place.fails(3, &["policy", "diff", "readers", "9"]);
+    place.fails(3, &["policy", "show", "nobody"]);
+}
+
+#[test]
+fn an_export_can_be_applied_again() {
+    let place = Place::new();
+    place.ok(&["policy", "create", &place.file("readers.json", readers().to_string())]);
+    let exported = place.ok(&["policy", "export", "readers"]);
+    let saved = place.json(&["policy", "apply", &place.file("again.json", exported)]);
+    assert_eq!(saved["revision"], json!(1));
+    let all = place.json(&["policy", "export", "--all"]);
+    let names = all["items"].as_array().unwrap().iter().map(|policy| &policy["name"]).collect::<Vec<_>>();
+    assert_eq!(names, [&json!("default"), &json!("readers")]);
+    place.fails(2, &["policy", "export"]);
+}
+
+#[test]
+fn a_wrong_document_is_refused_with_the_path_of_each_fault() {
+    let place = Place::new();
+    let with = |path: &str, value: Value| {
+        let mut document = readers();
+        *document.pointer_mut(path).unwrap() = value;
+        document.to_string()
+    };
+    let unknown_field = readers().to_string().replacen('{', "{\"colour\": 1, ", 1);
+    let duplicate = readers().to_string().replacen('{', "{\"name\": \"twice\", ", 1);
+    for (text, named) in [
+        (with("/time_restrictions/timezone", json!("Mars/Olympus")), "time_restrictions.timezone"),
+        (with("/ip_restrictions/whitelist/0", json!("10.0.0.0/33")), "ip_restrictions.whitelist[0]"),
+        (with("/rate_limits/requests_per_day", json!(-1)), "rate_limits.requests_per_day"),
+        (with("/rate_limits/requests_per_day", json!(1e30)), "rate_limits.requests_per_day"),
+        (with("/time_restrictions/allowed_hours/0", json!(24)), "time_restrictions.allowed_hours[0]"),
+        (unknown_field, "colour"),
+        (duplicate, "name"),
+        ("{".into(), "line 1"),
+    ] {
+        let file = place.file("bad.json", &text);
+        for verb in ["create", "apply"] {
+            let told = place.fails(2, &["policy", verb, &file]);
+            assert!(told.contains(named), "{verb} {named}: {told}");
+        }
+        let checked = place.run(&["policy", "check", &file, "--json"]);
+        assert_eq!(code(&checked), 1, "{}", err(&checked));
+        let answer = serde_json::from_slice::<Value>(&checked.stdout).unwrap();
+        assert_eq!(fields(&answer), ["faults", "valid", "warnings"]);
+        assert_eq!(answer["valid"], json!(false));
+    }
+    let unknown_scope = place.file("scope.json", r#"{"name": "x", "scopes": ["mcp:nothing"]}"#);
+    assert!(place.fails(2, &["policy", "create", &unknown_scope]).contains("mcp:nothing"));
+    assert_eq!(code(&place.run(&["policy", "check", &unknown_scope])), 1);
+    place.fails(2, &["policy", "create", "/does/not/exist.json"]);
+    assert_eq!(
+        place.json(&["policy", "check", &place.file("good.json", readers().to_string())])["valid"],
+        json!(true)
+    );
+}
+
+#[test]
+fn what_is_in_use_cannot_be_deleted() {
+    let place = Place::new();
+    place.ok(&["policy", "create", &place.file("readers.json", readers().to_string())]);
+    let (id, _) = place.key(
+        &["--subject", "a", "--scope", "docs:read", "--policy", "readers"]
+            .map(|text| if text == "docs:read" { "mcp:read" } else { text }),
+    );
+    place.fails(4, &["policy", "delete", "readers"]);
+    place.fails(4, &["policy", "delete", "default"]);
+    place.fails(3, &["policy", "delete", "nobody"]);
+    place.ok(&["key", "revoke", &id]);
+    assert_eq!(place.json(&["policy", "list"])["items"][1]["credentials"], json!(1));
+}
+
+#[test]
+fn the_editor_s_work_is_saved_or_kept() {
+    let place = Place::new();
+    place.ok(&["policy", "create", &place.file("readers.json", readers().to_string())]);
+    let edit = |editor: &str| {
+        let mut command = place.command(&["policy", "edit", "readers", "--reason", "by hand"]);
+        command.env("EDITOR", editor).env("TMPDIR", place.path()).output().unwrap()
+    };
+    let saved = edit("sed -i s/Berlin/Paris/");
+    assert_eq!(code(&saved), 0, "{}", err(&saved));
+    assert!(out(&saved).contains("time_restrictions.timezone"), "{}", out(&saved));
+    assert_eq!(place.json(&["policy", "show", "readers"])["revision"], json!(2));
+
+    assert_eq!(code(&edit("true")), 0);
+    let broken = edit("sed -i s/Paris/Nowhere/");
+    assert_eq!(code(&broken), 2);
+    assert!(err(&broken).contains("what you wrote is kept"), "{}", err(&broken));
+    assert_eq!(code(&edit("false")), 5);
+    assert_eq!(code(&edit("sed -i s/readers/writers/")), 2);
+    assert_eq!(place.json(&["policy", "show", "readers"])["revision"], json!(2));
+}
+
+#[test]
+fn a_simulation_answers_line_by_line() {
+    let place = Place::new();
+    let policy = place.file("readers.json", readers().to_string());
+    let requests = [
+        json!({"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "tools/list"}),
+        json!({"at": "2026-07-28T08:00:01Z", "ip": "10.0.0.66", "endpoint": "tools/call/delete_all"}),
+        json!({"at": "2026-07-28T08:00:02Z", "ip": "10.0.0.1", "endpoint": "tools/list", "scopes": ["resources:read"]}),
+        json!({"at": "2026-07-28T08:00:03Z", "ip": "::ffff:10.0.0.1", "endpoint": "tools/list"}),
+        json!({"at": "2026-07-28T08:00:04Z", "ip": "10.0.0.1", "endpoint": "tools/list"}),
+        json!({"at": "2026-07-28T12:00:00Z", "ip": "192.0.2.1", "endpoint": "tools/list"}),
+    ];
+    let lines = requests.map(|request| format!("{request}\n")).concat();
+    let expected = [
+        json!({"allowed": true, "reason": null, "failed": []}),
+        json!({"allowed": false, "reason": "ip_denied", "failed": ["ip_denied", "endpoint_denied"]}),
+        json!({"allowed": false, "reason": "insufficient_scope", "failed": ["insufficient_scope"]}),
+        json!({"allowed": true, "reason": null, "failed": []}),
+        json!({"allowed": false, "reason": "rate_limited", "failed": ["rate_limited"]}),
+        json!({"allowed": false, "reason": "ip_denied", "failed": ["ip_denied", "time_denied"]}),
+    ];
+    let answers = |output: &str| {
+        output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let file = place.file("requests.jsonl", &lines);
+    let by_file = place.ok(&["policy", "simulate", "--policy", &policy, "--requests", &file, "--json"]);
+    assert_eq!(answers(&by_file), expected);
+    place.ok(&["policy", "create", &policy]);
+    let by_name = place.feed(&["policy", "simulate", "--policy", "readers", "--json"], &lines);
+    assert_eq!((code(&by_name), answers(&out(&by_name))), (0, expected.to_vec()));
+
+    let bad =
+        format!("{}\nnot json\n", json!({"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "x"}));
+    for (lines, named) in [
+        (bad.as_str(), "line 2"),
+        (r#"{"at": "soon", "ip": "10.0.0.1", "endpoint": "x"}"#, "line 1"),
+        (r#"{"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "x", "colour": 1}"#, "line 1"),
+    ] {
+        let output = place.feed(&["policy", "simulate", "--policy", "readers", "--json"], lines);
+        assert_eq!(code(&output), 2);
+        assert!(err(&output).contains(named), "{}", err(&output));
+    }
+    place.fails(3, &["policy", "simulate", "--policy", "nobody"]);
+    place.fails(2, &["policy", "simulate", "--policy", "-", "--requests", "-"]);
+    assert_eq!(place.ok(&["policy", "simulate", "--policy", "readers", "--since", "24h", "--json"]), "");
+}
+
+#[test]
+fn the_catalogue_is_kept() {
+    let place = Place::new();
+    let set = place.json(&[
+        "scope",
+        "set",
+        "docs:read",
+        "--endpoint",
+        "resources/read/**",
+        "--description",
+        "Docs",
+    ]);
+    assert_eq!(set, json!({"name": "docs:read", "description": "Docs", "endpoints": ["resources/read/**"]}));
+    let names = |list: Value| {
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|scope| scope["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(names(place.json(&["scope", "list"])).contains(&"docs:read".to_owned()));
+    place.key(&["--subject", "a", "--scope", "docs:read"]);
+    place.fails(4, &["scope", "remove", "docs:read"]);
+    place.fails(4, &["scope", "remove", "mcp:*"]);
+    place.fails(3, &["scope", "remove", "nothing"]);
+    place.fails(2, &["scope", "set", "bad", "--endpoint", ""]);
+    place.fails(2, &["scope", "set", "with space", "--endpoint", "x"]);
+}

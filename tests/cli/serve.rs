@@ -1,0 +1,198 @@
+//! `portcullis serve`: a real gateway process before a real MCP server process, and other processes
+//! that change the store meanwhile.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, Service, code, err, out};
+
+/// An answer: its status, its head in lower case, and its body.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+fn exchange(address: &str, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+fn get(address: &str, path: &str) -> Answer {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+}
+
+/// One call in the stateless era.
+fn call(address: &str, key: Option<&str>, tool: &str) -> Answer {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": {
+            "name": tool, "arguments": {"query": "release"},
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {}
+            }
+        }
+    })
+    .to_string();
+    let authorization = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
+    exchange(
+        address,
+        &format!(
+            "POST /mcp HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+             Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
+/// A gateway before the demo's MCP server.
+struct Stage {
+    place: Place,
+    _server: Service,
+    gateway: Service,
+    listen: String,
+    admin: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let place = Place::new();
+        let mut server = Service::start(&place, &["demo", "--server-only"]);
+        let upstream = server.listening();
+        let mut gateway = Service::start(
+            &place,
+            &["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+        );
+        let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
+        let admin = gateway.listening();
+        let admin = admin.strip_prefix("http://").unwrap().strip_suffix(" (admin)").unwrap().to_owned();
+        Self { place, _server: server, gateway, listen, admin }
+    }
+}
+
+#[test]
+fn a_call_passes_until_another_process_revokes_its_key() {
+    let mut stage = Stage::new();
+    let (id, key) = stage.place.key(&["--subject", "alice", "--scope", "tools:call"]);
+    let answer = call(&stage.listen, Some(&key), "search_docs");
+    assert_eq!(answer.status, 200, "{}{}", answer.head, answer.body);
+    assert!(answer.body.contains("Releases"), "{}", answer.body);
+
+    stage.place.ok(&["key", "revoke", &id]);
+    let answer = call(&stage.listen, Some(&key), "search_docs");
+    assert_eq!(answer.status, 401, "the very next request is refused");
+    assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+    assert!(!answer.body.contains("revoked"), "no oracle: {}", answer.body);
+
+    assert_eq!(stage.gateway.terminate(), 0);
+    let summary = stage.place.json(&["usage", "summary"]);
+    assert_eq!((&summary["allowed"], &summary["denied"]), (&json!(1), &json!(1)), "{summary}");
+    let events = stage.place.json(&["event", "list", "--kind", "revoked"]);
+    assert_eq!(events["items"][0]["credential"], json!(id), "{events}");
+    let acts =
+        |act: &str| stage.place.json(&["audit", "list", "--act", act])["items"].as_array().unwrap().len();
+    assert_eq!((acts("gateway.start"), acts("gateway.stop")), (1, 1));
+    assert_eq!(stage.place.json(&["status"])["gateway"]["last"], json!("stopped"));
+    assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
+}
+
+#[test]
+fn what_verify_says_is_what_the_gateway_does() {
+    let stage = Stage::new();
+    let policy =
+        json!({"name": "narrow", "endpoint_restrictions": {"blocked_endpoints": ["tools/call/send_email"]}});
+    stage.place.ok(&["policy", "create", &stage.place.file("narrow.json", policy.to_string())]);
+    let (_, reader) = stage.place.key(&["--subject", "reader", "--scope", "mcp:read"]);
+    let (_, caller) =
+        stage.place.key(&["--subject", "caller", "--scope", "tools:call", "--policy", "narrow"]);
+    for (key, tool, status, reason) in [
+        (Some(&reader), "search_docs", 403, "insufficient_scope"),
+        (Some(&caller), "send_email", 403, "endpoint_denied"),
+        (Some(&caller), "search_docs", 200, ""),
+        (None, "search_docs", 401, "missing_credential"),
+    ] {
+        let answer = call(&stage.listen, key.map(String::as_str), tool);
+        assert_eq!(answer.status, status, "{tool}: {}", answer.body);
+        let endpoint = format!("tools/call/{tool}");
+        let told = stage.place.feed(
+            &["key", "verify", "--endpoint", &endpoint, "--ip", "127.0.0.1", "--json"],
+            key.map_or("", String::as_str),
+        );
+        let told = serde_json::from_str::<Value>(&out(&told)).unwrap();
+        assert_eq!(told["reason"].as_str().unwrap_or_default(), reason);
+    }
+}
+
+#[test]
+fn a_limit_set_while_it_runs_holds_at_once() {
+    let stage = Stage::new();
+    let (_, key) = stage.place.key(&["--subject", "alice", "--scope", "tools:call"]);
+    assert_eq!(call(&stage.listen, Some(&key), "search_docs").status, 200);
+    let none = json!({"name": "default", "rate_limits": {"requests_per_minute": 0}});
+    stage.place.ok(&["policy", "apply", &stage.place.file("none.json", none.to_string())]);
+    let answer = call(&stage.listen, Some(&key), "search_docs");
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    assert_eq!(
+        serde_json::from_str::<Value>(&answer.body).unwrap()["error"]["data"]["reason"],
+        json!("rate_limited")
+    );
+}
+
+#[test]
+fn the_admin_listener_answers() {
+    let stage = Stage::new();
+    assert_eq!(get(&stage.admin, "/health").status, 200);
+    assert_eq!(get(&stage.admin, "/ready").status, 200);
+    assert_eq!(get(&stage.admin, "/metrics").status, 200);
+}
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let place = Place::new();
+    place.fails(2, &["serve"]);
+    place.fails(2, &["serve", "--upstream", "nowhere"]);
+    place.fails(2, &["serve", "--upstream", "http://127.0.0.1:1/mcp", "--listen", "here"]);
+    place.fails(2, &["serve", "--upstream", "http://127.0.0.1:1/mcp", "--trusted-proxy", "10.0.0.0/40"]);
+    place.fails(2, &["serve", "--upstream", "http://127.0.0.1:1/mcp", "--refusals", "maybe"]);
+    place.fails(2, &["serve", "--upstream", "http://127.0.0.1:1/mcp", "--log", "portcullis=loudest"]);
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = place.run(&[
+        "serve",
+        "--upstream",
+        "http://127.0.0.1:1/mcp",
+        "--listen",
+        &address,
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!(code(&output), 5, "{}", err(&output));
+    assert!(err(&output).contains(&address), "{}", err(&output));
+    assert_eq!(out(&output), "", "nobody is told that it is ready");
+}
+
+#[test]
+fn the_config_file_serves_too() {
+    let place = Place::new();
+    let config = place.file(
+        "config.toml",
+        "[serve]\nupstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n",
+    );
+    let mut gateway = Service::start(&place, &["--config", &config, "serve"]);
+    assert!(gateway.listening().starts_with("http://127.0.0.1:"));
+    assert!(gateway.listening().ends_with(" (admin)"));
+    assert_eq!(gateway.terminate(), 0);
+}

@@ -1,0 +1,109 @@
+//! The command line as such: help, usage errors, config, completions, the manual.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::support::{Place, code, err, out};
+
+#[test]
+fn help_names_what_there_is_and_nothing_else() {
+    let place = Place::new();
+    let help = place.ok(&["--help"]);
+    for there in [
+        "console", "serve", "demo", "status", "doctor", "explain", "key", "policy", "scope", "usage",
+        "event", "audit",
+    ] {
+        assert!(help.contains(&format!("\n  {there} ")), "{there}");
+    }
+    for absent in [
+        "token",
+        "cert",
+        "tool",
+        "signing-key",
+        "issuer",
+        "anomaly",
+        "strategy",
+        "backup",
+        "restore",
+        "selftest",
+        "snippet",
+    ] {
+        assert!(!help.contains(&format!("\n  {absent} ")), "{absent}");
+        place.fails(2, &[absent]);
+    }
+    assert!(!place.ok(&["demo", "--help"]).contains("server-only"));
+    assert_eq!(place.ok(&["--version"]).trim(), concat!("portcullis ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_is_exit_2() {
+    let place = Place::new();
+    place.fails(2, &["nonsense"]);
+    place.fails(2, &["key"].iter().chain(&["nonsense"]).copied().collect::<Vec<_>>());
+    place.fails(2, &["key", "show"]);
+    place.fails(2, &["status", "--colour"]);
+}
+
+#[test]
+fn alone_and_without_a_terminal_it_prints_the_status() {
+    let place = Place::new();
+    let status = place.ok(&[]);
+    assert!(status.contains("0 active") && status.contains("portcullis serve"), "{status}");
+    assert!(place.json(&[])["keys"].is_object());
+    assert!(place.fails(2, &["console"]).contains("terminal"));
+}
+
+#[test]
+fn the_option_beats_the_file_and_the_file_beats_the_environment() {
+    let place = Place::new();
+    let other = place.path().join("other");
+    let config = place.file("config.toml", format!("home = {:?}\n", other));
+    place.ok(&["--config", &config, "key", "create", "--subject", "a", "--scope", "mcp:read"]);
+    assert!(other.join("portcullis.db").exists() && !place.home().exists());
+    let third = place.path().join("third");
+    place.ok(&["--config", &config, "--home", third.to_str().unwrap(), "key", "list"]);
+    assert!(third.join("portcullis.db").exists());
+
+    let bad = place.file("bad.toml", "home = \"/x\"\ncolour = 1\n");
+    let told = place.fails(2, &["--config", &bad, "status"]);
+    assert!(told.contains("colour") && told.contains("line 2"), "{told}");
+    place.fails(2, &["--config", "/does/not/exist", "status"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let mut child = place.command(&["man"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), err(&output).as_str()), (0, ""));
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(place.ok(&["completions", shell]).contains("portcullis"), "{shell}");
+    }
+    place.fails(2, &["completions", "cmd"]);
+}
+
+/// To renew it: `cargo run -- man > assets/portcullis.1`.
+#[test]
+fn the_manual_in_the_repository_is_the_one_that_is_printed() {
+    let committed = include_str!("../../assets/portcullis.1");
+    assert!(Place::new().ok(&["man"]) == committed, "renew it: cargo run -- man > assets/portcullis.1");
+    for command in ["key create", "policy simulate", "audit verify", "serve"] {
+        assert!(committed.contains(&format!("portcullis {command}")), "{command}");
+    }
+}
+
+#[test]
+fn json_is_one_line_and_standard_error_is_silent() {
+    let place = Place::new();
+    let output = place.run(&["key", "create", "--subject", "a", "--scope", "mcp:read", "--json"]);
+    assert_eq!((out(&output).lines().count(), err(&output).as_str()), (1, ""));
+    assert_eq!(place.json(&["key", "list"])["items"].as_array().unwrap().len(), 1);
+    assert_eq!(place.json(&["scope", "remove", "logging:set"]), json!({"removed": "logging:set"}));
+}
