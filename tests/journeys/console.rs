@@ -1,0 +1,321 @@
+//! A person at the console, in a real terminal, beside a running gateway: what is pressed, what is seen, and what the
+//! gateway does at the very next call.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{
+    PORTCULLIS,
+    gateway::{Gateway, Reply},
+    home::{Home, policy},
+    terminal::{Size, Terminal},
+    upstream::DemoServer,
+};
+
+const SIZES: [Size; 2] = [Size(80, 24), Size(160, 45)];
+
+/// `pcl_live_`, an id of 22, `_`, a secret of 43, a checksum of 6.
+const KEY_LENGTH: usize = 81;
+
+fn open(home: &Home, size: Size, more: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    let arguments = [&["--home", home.path().to_str().expect("a UTF-8 path"), "console"], more].concat();
+    Terminal::start(size, Path::new(PORTCULLIS), &arguments, variables)
+}
+
+fn leave(mut terminal: Terminal) {
+    terminal.press("Q");
+    assert!(terminal.wait_for_end().success());
+    terminal.assert_restored();
+}
+
+/// A call of the demo server's harmless tool.
+fn search(gateway: &Gateway, key: &str) -> Reply {
+    let (tool, arguments) = DemoServer::harmless_call();
+    gateway.call(key, tool, arguments.into())
+}
+
+/// The key in the panel that shows it once, put together from the rows that it takes.
+fn key_on(contents: &str) -> String {
+    let is_key = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let mut rows = contents.lines().skip_while(|row| !row.contains("pcl_live_"));
+    let first = rows.next().expect("the key is on the screen");
+    let column = first.split("pcl_live_").next().unwrap_or_default().chars().count();
+    let run = |row: &str| row.chars().skip(column).take_while(is_key).collect::<String>();
+    let mut key = run(first);
+    while key.len() < KEY_LENGTH {
+        key.push_str(&run(rows.next().expect("the rest of the key is below")));
+    }
+    assert_eq!(key.len(), KEY_LENGTH);
+    key
+}
+
+#[test]
+fn from_nothing_to_a_key_that_works_is_limited_and_ends() {
+    let server = DemoServer::start();
+    for size in SIZES {
+        let home = Home::new();
+        let mut terminal = open(&home, size, &[], &[]);
+
+        // An empty home says what to do next.
+        terminal.wait_for("Nothing may call your MCP server yet");
+        terminal.wait_for("portcullis serve --upstream");
+
+        // A key, by the form.
+        terminal.press("n");
+        terminal.wait_for("new API key");
+        terminal.wait_for("for whom it speaks");
+        terminal.press("ctrl-s");
+        terminal.wait_for("pick at least one");
+        terminal.press("ada@example.org tab laptop tab");
+        terminal.wait_for("[ ] mcp:*");
+        terminal.press("down down space");
+        terminal.wait_for("[✓] mcp:*");
+        terminal.press("ctrl-s");
+        terminal.wait_for("the key, shown once");
+        terminal.wait_for("this key cannot be shown again");
+        let key = key_on(&terminal.contents());
+        terminal.press("esc");
+        terminal.wait_until_gone("pcl_live_");
+        terminal.wait_for("laptop");
+
+        // It works, and what it does is counted here.
+        let gateway = Gateway::start(&home, &server.url, &[]);
+        let reply = search(&gateway, &key);
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        terminal.press("1");
+        terminal.wait_until("one call allowed", |screen| counted(&screen.contents(), "allowed") == [1, 1, 1]);
+        terminal.wait_for("tools/call/search");
+        terminal.press("7");
+        terminal.wait_for("› usage");
+        terminal.wait_for("1 allowed");
+        terminal.press("b");
+        terminal.wait_for("By endpoint");
+        terminal.wait_for("tools/call/search");
+
+        // Its policy, changed in the editor, holds at the next call.
+        terminal.press("6");
+        terminal.wait_for("default");
+        block(&mut terminal, "tools/call/search_*");
+        let reply = search(&gateway, &key);
+        assert_eq!(reply.status, 403, "{}", reply.text);
+        assert_eq!(reply.message()["error"]["data"]["reason"], "endpoint_denied");
+        terminal.press("1");
+        terminal.wait_until("one call denied", |screen| counted(&screen.contents(), "denied") == [1, 1, 1]);
+        terminal.wait_for("endpoint_denied");
+
+        // Revoking asks; enter alone is harmless.
+        terminal.press("2");
+        terminal.wait_for("laptop");
+        terminal.press("R");
+        terminal.wait_for("Revoke key laptop of ada@example.org?");
+        terminal.press("enter");
+        terminal.wait_until_gone("Revoke key laptop");
+        assert_eq!(search(&gateway, &key).status, 403, "still a key");
+
+        // It had traffic, so its name is wanted, and another name will not do.
+        terminal.press("R");
+        terminal.wait_for("type laptop to go on");
+        terminal.press("backtab backtab desktop tab lost tab tab enter");
+        terminal.wait_for("that is not its name");
+        assert_eq!(search(&gateway, &key).status, 403, "still a key");
+        terminal.press(&"backspace ".repeat("desktop".len()));
+        terminal.press("laptop tab tab tab enter");
+        terminal.wait_for("revoked key laptop");
+        let reply = search(&gateway, &key);
+        assert_eq!(reply.status, 401, "{}", reply.text);
+        terminal.wait_for("✕ revoked");
+
+        leave(terminal);
+        gateway.stop();
+        let shown = home.json(&["audit", "verify"]);
+        assert_eq!(shown["valid"], true, "what was done here stands in a whole chain");
+    }
+}
+
+/// The counts for the minute, the hour and the day in a row of the overview.
+fn counted(contents: &str, word: &str) -> Vec<u64> {
+    let row = contents.lines().find(|row| row.contains(&format!(" {word} "))).unwrap_or_default();
+    let after = row.split_once(word).map(|(_, rest)| rest).unwrap_or_default();
+    after.split_whitespace().map_while(|number| number.parse().ok()).take(3).collect()
+}
+
+/// Blocks an endpoint in the policy under the cursor, which is the default one.
+fn block(terminal: &mut Terminal, pattern: &str) {
+    terminal.press("e");
+    terminal.wait_for("policy default r1");
+    terminal.wait_for("[ review ]");
+    // From the first field backwards over the two buttons to the last field.
+    terminal.press("backtab backtab backtab");
+    terminal.wait_for("by commas");
+    terminal.type_text(pattern);
+    terminal.press("ctrl-s");
+    terminal.wait_for("what would change");
+    terminal.wait_for(&format!("+ [\"{pattern}\"]"));
+    terminal.type_text("too noisy");
+    terminal.wait_for("too noisy");
+    terminal.press("ctrl-s");
+    terminal.wait_for("saved policy default as revision 2");
+}
+
+#[test]
+fn what_another_process_does_appears_by_itself() {
+    let home = Home::new();
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("Nothing may call your MCP server yet");
+    let issued = home.issue("bob", "mcp:*", &["--name", "batch"]);
+    terminal.wait_for("1 active");
+    terminal.press("2");
+    terminal.wait_for("batch");
+    home.json(&["key", "revoke", &issued.id]);
+    terminal.wait_for("✕ revoked");
+    leave(terminal);
+}
+
+#[test]
+fn a_window_too_small_says_so_and_recovers() {
+    let home = Home::new();
+    home.issue("bob", "mcp:*", &["--name", "batch"]);
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("1 active");
+    terminal.press("ctrl-l");
+    terminal.resize(Size(50, 12));
+    terminal.wait_for("60");
+    terminal.wait_until_gone("active");
+    terminal.resize(Size(130, 40));
+    terminal.wait_for("1 active");
+    terminal.press("2 enter");
+    terminal.wait_for("Last 24 hours");
+    leave(terminal);
+}
+
+#[test]
+fn without_colour_the_selection_is_still_to_be_seen() {
+    let home = Home::new();
+    home.issue("ada", "mcp:*", &["--name", "first"]);
+    home.issue("bob", "mcp:*", &["--name", "second"]);
+    let mut terminal = open(&home, Size(80, 24), &[], &[("NO_COLOR", "1")]);
+    terminal.press("2");
+    terminal.wait_for("second");
+    let selected = |screen: &vt100::Screen| {
+        let (rows, columns) = screen.size();
+        let row_of = |row: u16| {
+            (0..columns.get())
+                .filter_map(|column| screen.cell(row, column))
+                .filter(|cell| cell.inverse())
+                .count()
+                > 20
+        };
+        (0..rows.get()).skip(3).filter(|row| row_of(*row)).collect::<Vec<_>>()
+    };
+    terminal.wait_until("one selected row", |screen| selected(screen).len() == 1);
+    let before = selected(terminal.screen());
+    terminal.press("j");
+    terminal.wait_until("the next row selected", |screen| {
+        let now = selected(screen);
+        now.len() == 1 && now != before
+    });
+    let screen = terminal.screen();
+    let (rows, columns) = screen.size();
+    for row in 0..rows.get() {
+        for cell in (0..columns.get()).filter_map(|column| screen.cell(row, column)) {
+            let colours = (cell.fgcolor(), cell.bgcolor());
+            assert_eq!(colours, (vt100::Color::Default, vt100::Color::Default), "no colour in row {row}");
+        }
+    }
+    leave(terminal);
+}
+
+#[test]
+fn an_auditor_sees_everything_and_changes_nothing() {
+    let home = Home::new();
+    home.issue("ada", "mcp:*", &["--name", "first"]);
+    let records = home.json(&["audit", "verify"])["records"].clone();
+    let mut terminal = open(&home, Size(80, 24), &["--read-only"], &[]);
+    terminal.wait_for("READ-ONLY");
+    terminal.press("2");
+    terminal.wait_for("first");
+    for key in ["n", "R", "d", "r"] {
+        terminal.press("2");
+        terminal.wait_for("› keys");
+        terminal.press(key);
+        terminal.wait_for("read-only: opened with --read-only");
+        // Nothing has opened that would take this key.
+        terminal.press("1");
+        terminal.wait_for("› overview");
+    }
+    leave(terminal);
+    assert_eq!(home.json(&["audit", "verify"])["records"], records, "no record was written");
+    assert_eq!(home.json(&["key", "list"])["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_suspended_console_gives_the_terminal_back_and_returns() {
+    let home = Home::new();
+    home.issue("ada", "mcp:*", &["--name", "first"]);
+    // Without readline, which asks the terminal for things of its own.
+    let shell = ["--norc", "--noprofile", "--noediting", "-i"];
+    let mut terminal = Terminal::start(Size(80, 24), Path::new("/bin/bash"), &shell, &[("PS1", "$ ")]);
+    terminal.wait_for("$ ");
+    terminal.type_text(&format!("{PORTCULLIS} --home {} console\r", home.path().display()));
+    terminal.wait_for("1 active");
+    terminal.press("ctrl-z");
+    terminal.wait_for("Stopped");
+    terminal.assert_restored();
+    terminal.type_text("fg\r");
+    terminal.wait_until("the console again", |screen| {
+        screen.alternate_screen() && screen.contents().contains("1 active")
+    });
+    terminal.press("2");
+    terminal.wait_for("first");
+    terminal.press("Q");
+    terminal.wait_until("the shell's prompt", |screen| {
+        let (row, column) = screen.cursor_position();
+        !screen.alternate_screen()
+            && column == 2
+            && screen.cell(row, 0).is_some_and(|cell| cell.contents() == "$")
+    });
+    terminal.assert_restored();
+    terminal.type_text("echo code-$?; exit\r");
+    terminal.wait_for("code-0");
+}
+
+#[test]
+fn foreign_text_cannot_deceive_the_eye() {
+    let home = Home::new();
+    let mut terminal = open(&home, Size(120, 30), &[], &[]);
+    terminal.wait_for("Nothing may call");
+    let deceptive =
+        home.run(&["key", "create", "--subject", "ada", "--scope", "mcp:*", "--name", "a\u{202e}b\u{200b}c"]);
+    if deceptive.code == 0 {
+        terminal.press("2");
+        terminal.wait_for("ada");
+        let contents = terminal.contents();
+        assert!(!contents.contains('\u{202e}') && !contents.contains('\u{200b}'), "{contents}");
+    } else {
+        assert_eq!(deceptive.code, 2, "refused as bad input: {}", deceptive.errors);
+        assert!(!deceptive.errors.contains('\u{202e}'), "nor repeated");
+    }
+    leave(terminal);
+}
+
+#[test]
+fn the_policy_shown_is_the_policy_that_holds() {
+    let server = DemoServer::start();
+    let home = Home::new();
+    let issued = home.issue("ada", "mcp:*", &[]);
+    let gateway = Gateway::start(&home, &server.url, &[]);
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.press("6");
+    terminal.wait_for("default");
+    assert_eq!(search(&gateway, &issued.key).status, 200);
+    home.apply_policy(&policy(
+        "default",
+        &json!({"time_restrictions": {"allowed_hours": [], "timezone": "UTC"}}),
+    ));
+    let reply = search(&gateway, &issued.key);
+    assert_eq!(reply.message()["error"]["data"]["reason"], "time_denied");
+    terminal.press("1");
+    terminal.wait_for("time_denied");
+    leave(terminal);
+}
