@@ -1,7 +1,7 @@
 //! The terminal: taken over, and given back on every way out.
 
 use std::io::{self, IsTerminal, Stdout, Write, stdout};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
@@ -31,6 +31,16 @@ pub struct Screen {
     mouse: bool,
 }
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// Restores first: what `before` writes belongs on the ordinary screen.
+fn hook(restore: impl Fn() + Send + Sync + 'static, before: Hook) -> Hook {
+    Box::new(move |info| {
+        restore();
+        before(info);
+    })
+}
+
 /// Whether there is a terminal on both ends.
 pub fn is_there() -> bool {
     stdout().is_terminal() && io::stdin().is_terminal()
@@ -39,11 +49,7 @@ pub fn is_there() -> bool {
 impl Screen {
     /// Takes the terminal. A panic gives it back before its message is printed.
     pub fn take() -> io::Result<Self> {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            give_back();
-            before(info);
-        }));
+        panic::set_hook(hook(give_back, panic::take_hook()));
         seize(true)?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
         Ok(Self { terminal, mouse: true })
@@ -112,11 +118,13 @@ impl Drop for Screen {
 
 fn seize(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
-    let taken = enable_raw_mode().and_then(|()| {
-        execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
-        if mouse { execute!(stdout(), EnableMouseCapture) } else { Ok(()) }
-    });
+    let taken = enable_raw_mode().and_then(|()| write_seize(&mut stdout(), mouse));
     taken.inspect_err(|_| give_back())
+}
+
+fn write_seize(out: &mut impl Write, mouse: bool) -> io::Result<()> {
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+    if mouse { execute!(out, EnableMouseCapture) } else { Ok(()) }
 }
 
 /// Idempotent; errors are of no use here, the terminal may be gone.
@@ -124,6 +132,46 @@ fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let _ = execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = write_restore(&mut stdout());
     let _ = disable_raw_mode();
+}
+
+/// All that was switched on, off again, whatever part of it was reached.
+fn write_restore(out: &mut impl Write) -> io::Result<()> {
+    execute!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn what_is_switched_on_is_switched_off_on_the_way_out() {
+        let (mut taken, mut restored) = (Vec::new(), Vec::new());
+        write_seize(&mut taken, true).unwrap();
+        write_restore(&mut restored).unwrap();
+        let (taken, restored) = (String::from_utf8(taken).unwrap(), String::from_utf8(restored).unwrap());
+        let modes: Vec<&str> =
+            taken.split('h').filter_map(|set| set.rsplit_once("\x1b[?")).map(|(_, mode)| mode).collect();
+        assert!(modes.contains(&"1049") && modes.contains(&"2004") && modes.contains(&"1000"), "{taken:?}");
+        for mode in modes {
+            assert!(restored.contains(&format!("\x1b[?{mode}l")), "{mode} stays on: {restored:?}");
+        }
+        assert!(restored.ends_with("\x1b[?25h"), "the cursor is shown: {restored:?}");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_says_why() {
+        static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+        let say = |word| SAID.lock().unwrap().push(word);
+        let hook = hook(move || say("given back"), Box::new(move |_| say("why")));
+        let before = panic::take_hook();
+        panic::set_hook(hook);
+        let caught = panic::catch_unwind(|| panic!("on purpose"));
+        panic::set_hook(before);
+        assert!(caught.is_err());
+        assert_eq!(*SAID.lock().unwrap(), ["given back", "why"]);
+    }
 }
