@@ -115,7 +115,12 @@ impl App {
         let chrome = layout::chrome(whole);
         let screen = self.screens.get(self.current);
         let mut crumbs = screen.map(|screen| screen.crumbs()).unwrap_or_default();
-        crumbs.extend(self.overlays.iter().flat_map(|overlay| overlay.crumbs()));
+        for overlay in &self.overlays {
+            let further = overlay.crumbs();
+            // an overlay on an opened object begins with that object, which is named already
+            let named = crumbs.len() > 1 && crumbs.last() == further.first();
+            crumbs.extend(further.into_iter().skip(usize::from(named)));
+        }
         let actions = self.actions();
         let names: Vec<&'static str> = actions.iter().map(|action| action.name).collect();
         let pending = match self.keymap.find(&self.pressed, &names) {

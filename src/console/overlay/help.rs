@@ -81,14 +81,14 @@ impl Layer for Help {
                 canvas.fill(row, selected);
             }
             let pick = |style| if here { selected } else { style };
-            canvas.put(row.x + 1, y, 18, keys, pick(key));
+            canvas.put(row.x + 1, y, 16, keys, pick(key));
             let about = if action.refused.is_some() { dim } else { text };
             let mut pieces = vec![piece(action.about, pick(about))];
             if let Some(why) = &action.refused {
                 pieces.push(piece(format!(" ({why})"), pick(dim)));
             }
-            canvas.put_pieces(row.x + 20, y, row.width.saturating_sub(40), &pieces);
-            canvas.put_right(row.right() - 1, y, 18, action.name, pick(dim));
+            let named = canvas.put_right(row.right() - 1, y, 18, action.name, pick(dim));
+            canvas.put_pieces(row.x + 18, y, row.width.saturating_sub(21 + named), &pieces);
         }
         if self.picker.found.is_empty() {
             canvas.put(list.x + 1, list.y, list.width, "nothing fits", dim);

@@ -33,7 +33,7 @@ pub const SCREENS: &[Screen] = &[
         name: "keys",
         go: "go.keys",
         title: "Keys",
-        about: "Show the API keys",
+        about: "Show the API keys: create, rotate, disable, revoke",
         make: || Box::new(api_keys::Keys::default()),
     },
     Screen {
@@ -41,7 +41,7 @@ pub const SCREENS: &[Screen] = &[
         name: "policies",
         go: "go.policies",
         title: "Policies",
-        about: "Show the policies",
+        about: "Show the policies: edit, history, roll back, test a call",
         make: || Box::new(policies::Policies::default()),
     },
     Screen {

@@ -25,10 +25,17 @@ const BINDINGS: &[Binding<Overview>] = &[
         turn.wishes.extend([Wish::Go("keys"), Wish::Perform("key.create".into())]);
     })
     .writes(),
-    Binding::new("go.keys", "keys", "Show the API keys", |_, turn| turn.wishes.push(Wish::Go("keys"))),
-    Binding::new("go.policies", "policies", "Show the policies", |_, turn| {
-        turn.wishes.push(Wish::Go("policies"));
+    Binding::new("go.keys", "keys", "Show the API keys: create, rotate, disable, revoke", |_, turn| {
+        turn.wishes.push(Wish::Go("keys"))
     }),
+    Binding::new(
+        "go.policies",
+        "policies",
+        "Show the policies: edit, history, roll back, test a call",
+        |_, turn| {
+            turn.wishes.push(Wish::Go("policies"));
+        },
+    ),
 ];
 
 impl Overview {

@@ -127,8 +127,8 @@ impl Table<'_> {
         }
         let (text, dim, selected, marked) =
             (canvas.theme().text, canvas.theme().dim, canvas.theme().selected, canvas.theme().marked);
-        // two cells before for the marks, one behind for the scroll bar
-        let room = area.width - 3;
+        // two cells before for the marks, behind a gap and the scroll bar
+        let room = area.width - 4;
         let widths = widths(self.columns, room);
         let mut x = area.x + 2;
         for (column, &cells) in self.columns.iter().zip(&widths).filter(|(_, cells)| **cells > 0) {
