@@ -88,7 +88,7 @@ impl Confirm {
     }
 
     fn is_named(&self) -> bool {
-        self.must_type.as_ref().is_none_or(|wanted| self.typed.value().trim() == wanted)
+        self.must_type.as_ref().is_none_or(|wanted| self.typed.value().trim() == wanted.trim())
     }
 
     fn commit(&mut self, turn: &mut Turn<'_>) {

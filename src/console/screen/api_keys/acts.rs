@@ -4,13 +4,22 @@ use crate::console::effect::{Deed, Query, Topic};
 use crate::console::layer::Turn;
 use crate::console::overlay::confirm::Confirm;
 use crate::console::widget::list::Step;
-use crate::domain::api_key::KeyId;
+use crate::domain::api_key::{ApiKey, KeyId};
 
 use super::list::{Keys, short_id, short_name};
 use super::rotate::RotateKey;
 
 /// Bulk acts take at most so many keys: they are named one by one.
 const MOST_MARKED: u32 = 10_000;
+
+/// What is typed to confirm an act on this key: its name, or the first eight of its id where
+/// the name does not say on a keyboard what it shows on the screen, or is a lot to type.
+fn typable_name(key: &ApiKey) -> String {
+    const MOST: usize = 24;
+    let name = key.name.trim();
+    let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !name.contains("  ");
+    if is_plain && (1..=MOST).contains(&name.len()) { name.to_owned() } else { short_id(&key.id).to_owned() }
+}
 
 impl Keys {
     /// What an act is about: the marked keys, else the one under the cursor.
@@ -108,7 +117,7 @@ impl Keys {
             _ => None,
         };
         let (named, word) = match (single, ids.as_slice()) {
-            (Some(key), _) => (format!("key {} of {}", short_name(key), key.subject), short_name(key)),
+            (Some(key), _) => (format!("key {} of {}", short_name(key), key.subject), typable_name(key)),
             (None, [id]) => (format!("key {}", short_id(id)), short_id(id).to_owned()),
             (None, ids) => (format!("{} keys", ids.len()), format!("{} keys", ids.len())),
         };
