@@ -51,6 +51,8 @@ pub struct Field {
     pub name: &'static str,
     pub label: &'static str,
     pub help: &'static str,
+    /// What it means to leave it empty.
+    pub empty: &'static str,
     pub kind: Kind,
     pub error: Option<String>,
     /// Whether it was typed into: before that, an empty field is not called wrong.
@@ -70,7 +72,7 @@ pub enum Took {
 
 impl Field {
     fn new(name: &'static str, label: &'static str, help: &'static str, kind: Kind) -> Self {
-        Self { name, label, help, kind, error: None, touched: false, hidden: false }
+        Self { name, label, help, empty: "", kind, error: None, touched: false, hidden: false }
     }
     pub fn text(name: &'static str, label: &'static str, help: &'static str, value: &str) -> Self {
         Self::new(name, label, help, Kind::Text { input: Input::new(value.to_owned()), suggest: None })
@@ -79,6 +81,10 @@ impl Field {
         if let Kind::Text { suggest, .. } = &mut self.kind {
             *suggest = Some(with);
         }
+        self
+    }
+    pub fn empty_means(mut self, said: &'static str) -> Self {
+        self.empty = said;
         self
     }
     pub fn choice(

@@ -170,6 +170,26 @@ impl Form {
         hints
     }
 
+    /// How many rows it takes when `cells` wide, whichever field has the focus: so the panel
+    /// around it stands still while one goes through it.
+    pub fn rows(&self, canvas: &Canvas<'_>, cells: u16) -> u16 {
+        let label = LABEL.min(cells / 3);
+        let room = cells.saturating_sub(label + 1);
+        let (mut rows, mut most_more) = (0, 0);
+        for field in self.fields.iter().filter(|field| !field.hidden) {
+            let plain = draw_field(canvas, field, false, label, room).lines.len();
+            let focused = draw_field(canvas, field, true, label, room).lines.len();
+            rows += plain;
+            most_more = most_more.max(focused.saturating_sub(plain));
+        }
+        let fault = self
+            .fault
+            .as_ref()
+            .map_or(0, |fault| wrap(&canvas.shown(fault), usize::from(cells.saturating_sub(2))).len());
+        let buttons = if self.has_buttons { 2 } else { 0 };
+        u16::try_from(rows + most_more + fault + buttons).unwrap_or(u16::MAX)
+    }
+
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         if area.width < 8 || area.height == 0 {
             return;
@@ -276,10 +296,14 @@ fn draw_field<'a>(
             let scroll = (offset + 1).saturating_sub(cells);
             let visible = skip_cells(&shown, scroll, cells);
             let gap = cells.saturating_sub(width(&visible));
-            head.push(piece(
-                format!("{visible}{}", " ".repeat(gap)),
-                if has_focus { theme.field } else { theme.text },
-            ));
+            let style = if has_focus { theme.field } else { theme.text };
+            if input.value().is_empty() {
+                let gap = cells.saturating_sub(width(field.empty));
+                head.push(piece(field.empty, style.patch(theme.dim)));
+                head.push(piece(" ".repeat(gap), style));
+            } else {
+                head.push(piece(format!("{visible}{}", " ".repeat(gap)), style));
+            }
             if has_focus {
                 let column = usize::from(label) + 1 + offset - scroll;
                 cursor = Some((0, u16::try_from(column).unwrap_or(0)));
@@ -315,7 +339,8 @@ fn draw_field<'a>(
         Kind::Many { options, picked, at } => {
             let names: Vec<&str> =
                 picked.iter().filter_map(|place| options.get(*place)).map(|o| o.value.as_str()).collect();
-            let said = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let empty = if field.empty.is_empty() { "none" } else { field.empty };
+            let said = if names.is_empty() { empty.to_owned() } else { names.join(", ") };
             head.push(piece(said, if names.is_empty() { theme.dim } else { theme.text }));
             lines.push(head);
             if has_focus {

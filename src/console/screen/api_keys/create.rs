@@ -53,12 +53,12 @@ impl CreateKey {
             "create",
             vec![
                 Field::text("subject", "subject", "for whom it speaks: a person, a service", ""),
-                Field::text("name", "name", "a label for people; may stay empty", ""),
+                Field::text("name", "name", "a label for people", "").empty_means("none: its id names it"),
                 Field::many("scopes", "scopes", "what it may call; at least one", scopes, &[]),
                 Field::choice("policy", "policy", "its limits", policies, "default"),
                 Field::text("environment", "environment", "1 to 8 of a-z and 0-9; part of the key", "live"),
                 Field::choice("life", "life", "how long it is taken", lives, "24h"),
-                Field::text("custom", "", "such as 12h, 45d or 1y", ""),
+                Field::text("custom", "how long", "such as 12h, 45d or 1y", ""),
             ],
         );
         check(&mut form);
@@ -200,7 +200,10 @@ impl Layer for CreateKey {
         self.form.as_ref().map(Form::hints).unwrap_or_default()
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let panel = centred(area, 78, area.height.min(26));
+        const WIDTH: u16 = 78;
+        let rows =
+            self.form.as_ref().map_or(3, |form| form.rows(canvas, WIDTH.min(area.width).saturating_sub(4)));
+        let panel = centred(area, WIDTH, rows + 3);
         canvas.blank(panel);
         let (accent, dim) = (canvas.theme().accent, canvas.theme().dim);
         let inside = canvas.frame(panel, "new API key", accent);

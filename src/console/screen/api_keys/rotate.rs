@@ -93,7 +93,9 @@ impl Layer for RotateKey {
         self.form.hints()
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let panel = centred(area, 70, 10);
+        const WIDTH: u16 = 70;
+        let rows = self.form.rows(canvas, WIDTH.min(area.width).saturating_sub(4));
+        let panel = centred(area, WIDTH, rows + 5);
         canvas.blank(panel);
         let (accent, text) = (canvas.theme().accent, canvas.theme().text);
         let inside = canvas.frame(panel, "rotate", accent);

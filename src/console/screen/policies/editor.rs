@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
-use crate::console::canvas::{Canvas, centred, piece};
+use crate::console::canvas::{Canvas, Piece, centred, piece};
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
 use crate::console::layer::{Layer, Turn};
 use crate::console::screen::overview::draw_fault;
@@ -246,7 +246,14 @@ impl Layer for Editor {
         }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let area = centred(area, 104, area.height);
+        const WIDTH: u16 = 104;
+        let cells = WIDTH.min(area.width).saturating_sub(4);
+        let rows = match (&self.review, &self.form) {
+            (Some(review), _) => review.lines(canvas, cells, false).0.len(),
+            (None, Some(form)) => usize::from(form.rows(canvas, cells)),
+            (None, None) => 1,
+        };
+        let area = centred(area, WIDTH, u16::try_from(rows + 2).unwrap_or(u16::MAX));
         canvas.blank(area);
         let accent = canvas.theme().accent;
         let title = match (&self.review, &self.base) {
@@ -269,9 +276,15 @@ impl Layer for Editor {
 }
 
 impl Review {
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, busy: bool) {
-        let theme = canvas.theme().clone();
-        let room = usize::from(area.width);
+    /// What it says in lines of `cells`, and where in them the reason's cursor stands.
+    fn lines<'a>(
+        &self,
+        canvas: &Canvas<'_>,
+        cells: u16,
+        busy: bool,
+    ) -> (Vec<Vec<Piece<'a>>>, (usize, usize)) {
+        let theme = canvas.theme();
+        let room = usize::from(cells);
         let mut lines = vec![Vec::new()];
         if let Some(fault) = &self.fault {
             let shown = canvas.shown(fault).into_owned();
@@ -290,8 +303,13 @@ impl Review {
         let hint = if busy { "saving…" } else { "ctrl-s saves, esc goes back to the form" };
         lines.extend([vec![piece(hint, theme.dim)], Vec::new()]);
         lines.extend(change_lines(canvas, &self.changes, room));
+        (lines, (reason_line, column))
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, busy: bool) {
+        let (lines, (line, column)) = self.lines(canvas, area.width, busy);
         canvas.lines(area, &lines);
-        let y = area.y + u16::try_from(reason_line).unwrap_or(0);
+        let y = area.y + u16::try_from(line).unwrap_or(0);
         if y < area.bottom() {
             let x = area.x + u16::try_from(column).unwrap_or(0);
             canvas.cursor = Some(Position::new(x.min(area.right().saturating_sub(1)), y));
@@ -300,11 +318,7 @@ impl Review {
 }
 
 /// Each field that differs, with what it was and what it is.
-pub fn change_lines<'a>(
-    canvas: &Canvas<'_>,
-    changes: &[Change],
-    room: usize,
-) -> Vec<Vec<crate::console::canvas::Piece<'a>>> {
+pub fn change_lines<'a>(canvas: &Canvas<'_>, changes: &[Change], room: usize) -> Vec<Vec<Piece<'a>>> {
     let theme = canvas.theme();
     let mut lines = Vec::new();
     if changes.is_empty() {

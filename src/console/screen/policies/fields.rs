@@ -42,16 +42,25 @@ pub fn form(policy: &Policy, catalogue: &Catalogue, fixed_name: bool) -> Form {
     let join = |patterns: &[crate::domain::endpoint::EndpointPattern]| {
         patterns.iter().map(|pattern| pattern.as_str()).collect::<Vec<_>>().join(", ")
     };
-    let number = |name, label, value| Field::text(name, label, LIMIT, &write_limit(value));
+    let number =
+        |name, label, value| Field::text(name, label, LIMIT, &write_limit(value)).empty_means("no limit");
     let mut name = Field::text("name", "name", "letters, digits and . _ -", policy.name.as_str());
     name.hidden = fixed_name;
     let mut form = Form::new(
         "review",
         vec![
             name,
-            Field::text("description", "description", "what it is for", &policy.description),
+            Field::text("description", "description", "what it is for", &policy.description)
+                .empty_means("none"),
             Field::choice("mode", "mode", "", modes, policy.mode.as_str()),
-            Field::many("scopes", "scopes", "the ceiling for its keys; none = no ceiling", scopes, &held),
+            Field::many(
+                "scopes",
+                "scopes",
+                "the ceiling for its keys: what they hold beyond it is void",
+                scopes,
+                &held,
+            )
+            .empty_means("no ceiling"),
             number("per_minute", "per minute", limits.requests_per_minute),
             number("per_hour", "per hour", limits.requests_per_hour),
             number("per_day", "per day", limits.requests_per_day),
@@ -61,13 +70,15 @@ pub fn form(policy: &Policy, catalogue: &Catalogue, fixed_name: bool) -> Form {
                 "whitelist",
                 NETWORKS,
                 &write_networks_line(&policy.ip_restrictions.whitelist),
-            ),
+            )
+            .empty_means("any address"),
             Field::text(
                 "blacklist",
                 "blacklist",
                 NETWORKS,
                 &write_networks_line(&policy.ip_restrictions.blacklist),
-            ),
+            )
+            .empty_means("none"),
             Field::hours("hours", "hours", "", policy.time_restrictions.allowed_hours.iter()),
             Field::text(
                 "timezone",
@@ -76,8 +87,10 @@ pub fn form(policy: &Policy, catalogue: &Catalogue, fixed_name: bool) -> Form {
                 policy.time_restrictions.timezone.name(),
             )
             .suggesting(timezones),
-            Field::text("allowed", "allowed", PATTERNS, &join(&endpoints.allowed_endpoints)),
-            Field::text("blocked", "blocked", PATTERNS, &join(&endpoints.blocked_endpoints)),
+            Field::text("allowed", "allowed", PATTERNS, &join(&endpoints.allowed_endpoints))
+                .empty_means("all that the scopes cover"),
+            Field::text("blocked", "blocked", PATTERNS, &join(&endpoints.blocked_endpoints))
+                .empty_means("none"),
         ],
     );
     check(&mut form);

@@ -42,7 +42,7 @@ impl Tester {
                     "tools/call/search_docs, or a path such as /health",
                     "tools/list",
                 ),
-                Field::text("address", "address", "of the client; empty = unknown", "127.0.0.1"),
+                Field::text("address", "address", "of the client", "127.0.0.1").empty_means("unknown"),
                 Field::text("at", "time", "RFC 3339", &now.to_string()),
                 Field::many("scopes", "scopes", "that the key holds", Vec::new(), &[]),
             ],
