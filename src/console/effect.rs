@@ -25,6 +25,7 @@ pub enum Topic {
     Traffic,
     KeyCounts,
     KeyWindow,
+    KeyTotal,
     KeyIds,
     KeyDetail,
     KeyActivity,
@@ -70,8 +71,9 @@ pub enum Query {
         query: keys::Query,
         offset: u64,
         limit: u32,
-        count: bool,
     },
+    /// How many rows the sorted list has.
+    KeyTotal(keys::Query),
     KeyIds {
         query: keys::Query,
         offset: u64,
@@ -116,6 +118,7 @@ pub enum Answer {
     Traffic(Box<Traffic>),
     KeyCounts(KeyCounts),
     KeyWindow(KeyWindow),
+    KeyTotal(u64),
     KeyIds(Vec<KeyId>),
     KeyDetail(Box<KeyDetail>),
     KeyActivity(u64),
@@ -242,8 +245,6 @@ impl KeyCounts {
 pub struct KeyWindow {
     pub offset: u64,
     pub rows: Vec<ApiKey>,
-    /// How many there are in all, where that was asked.
-    pub total: Option<u64>,
 }
 
 /// All about one key.

@@ -1,6 +1,6 @@
 //! Carries out effects: worker threads for questions, for the counts that look at every key,
-//! and for acts, and a watcher that tells when another process changed the store. SQLite is never touched by the thread
-//! that draws.
+//! and for acts, and a watcher that tells when another process changed the store. SQLite is
+//! never touched by the thread that draws.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -65,7 +65,8 @@ impl Runner {
 
     pub fn load(&self, ticket: Ticket, query: Query) {
         // the worker lives as long as this does; where it has died, its panic has ended the console
-        let way = if ticket.topic == Topic::KeyCounts { &self.counts } else { &self.questions };
+        let counts = matches!(ticket.topic, Topic::KeyCounts | Topic::KeyTotal);
+        let way = if counts { &self.counts } else { &self.questions };
         let _ = way.send((ticket, query));
     }
 
@@ -208,13 +209,14 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
     match query {
         Query::Traffic { now } => traffic(ctx, now).map(|traffic| Answer::Traffic(Box::new(traffic))),
         Query::KeyCounts { now } => key_counts(ctx, now).map(Answer::KeyCounts),
-        Query::KeyWindow { query, offset, limit, count } => {
-            let window = ctx.store.read(|connection| -> Result<KeyWindow, StoreError> {
-                let rows = store::api_key::window(connection, &query, offset, limit)?;
-                let total = count.then(|| store::api_key::count(connection, &query)).transpose()?;
-                Ok(KeyWindow { offset, rows, total })
-            })?;
-            Ok(Answer::KeyWindow(window))
+        Query::KeyWindow { query, offset, limit } => {
+            let rows =
+                ctx.store.read(|connection| store::api_key::window(connection, &query, offset, limit))?;
+            Ok(Answer::KeyWindow(KeyWindow { offset, rows }))
+        }
+        Query::KeyTotal(query) => {
+            let total = ctx.store.read(|connection| store::api_key::count(connection, &query))?;
+            Ok(Answer::KeyTotal(total))
         }
         Query::KeyIds { query, offset, limit } => {
             let rows =

@@ -15,6 +15,7 @@ use crate::domain::audit::{Hash, Record};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
 use crate::domain::event::Event as Recorded;
+use crate::domain::filter::{Filter, KEY_FIELDS};
 use crate::domain::policy::{Policy, Revision};
 use crate::domain::scope::Catalogue;
 use crate::domain::secret::Secret;
@@ -78,11 +79,18 @@ fn revision(name: &str, number: u32) -> Revision {
 #[derive(Clone)]
 struct Shop {
     keys: usize,
+    /// The label of every key, where it is not the usual one.
+    label: Option<&'static str>,
     busy: u64,
     fault: Option<Fault>,
 }
 
 impl Shop {
+    fn key(&self, number: usize) -> ApiKey {
+        let usual = key(number);
+        let name = self.label.map_or_else(|| usual.name.clone(), str::to_owned);
+        ApiKey { name, ..usual }
+    }
     fn totals(scale: u64) -> Totals {
         Totals { allowed: 90 * scale, denied: 7 * scale, failed: scale }
     }
@@ -147,13 +155,13 @@ impl Shop {
                     ending: some,
                 })
             }
-            Query::KeyWindow { offset, limit, count, .. } => {
+            Query::KeyTotal(_) => Answer::KeyTotal(self.keys as u64),
+            Query::KeyWindow { offset, limit, .. } => {
                 let first = (*offset as usize).min(self.keys);
                 let last = (first + *limit as usize).min(self.keys);
                 Answer::KeyWindow(KeyWindow {
                     offset: first as u64,
-                    rows: (first..last).map(key).collect(),
-                    total: count.then_some(self.keys as u64),
+                    rows: (first..last).map(|number| self.key(number)).collect(),
                 })
             }
             Query::KeyIds { offset, limit, .. } => {
@@ -238,7 +246,7 @@ impl Person {
         let look = Look { theme: Theme::load(theme).unwrap(), ascii };
         let mut app = App::new(setting, look, Keymap::defaults().unwrap(), noon());
         app.size = Rect::new(0, 0, width, height);
-        let shop = Shop { keys, busy: 0, fault: None };
+        let shop = Shop { keys, label: None, busy: 0, fault: None };
         let mut person = Self { app, shop, now: noon(), deeds: Vec::new(), copied: Vec::new(), quit: false };
         let effects = start(&mut person.app, person.now);
         person.settle(effects);
@@ -526,6 +534,69 @@ fn enter_destroys_nothing_and_a_busy_key_wants_its_name() {
 }
 
 #[test]
+fn a_busy_key_with_an_odd_name_can_still_be_revoked_and_only_by_what_is_asked_for() {
+    for (label, wrong, right) in [
+        (" outer blanks ", "outer", "outer blanks"),
+        ("résumé 🙂", "résumé 🙂", "00000000"),
+        ("two  blanks", "two  blanks", "00000000"),
+        ("a name so long that nobody would type it", "a name so long that nobody would type it", "00000000"),
+    ] {
+        let mut person = Person::new(80, 24);
+        person.shop.busy = 5;
+        person.shop.label = Some(label);
+        person.press("2 j R");
+        assert!(person.sees(&format!("type {right} to go on:")), "{}", person.screen());
+        person.press("tab tab").type_text(wrong).press("tab tab tab enter");
+        assert!(person.deeds.is_empty(), "{label}: {wrong}");
+        person.press("ctrl-u").type_text(right).press("tab tab tab enter");
+        assert!(matches!(&person.deeds[..], [Deed::RevokeKeys { ids, .. }] if ids == &[id(1)]), "{label}");
+    }
+}
+
+#[test]
+fn rows_do_not_wait_for_their_number() {
+    let mut person = Person::with(80, 24, 1_000, None, "neutral", false);
+    let press = Event::Key(KeyEvent::new(KeyCode::Char('2'), KeyModifiers::NONE));
+    let (mut rows, mut total) = (Vec::new(), Vec::new());
+    for effect in update(&mut person.app, press, noon()) {
+        match &effect {
+            Effect::Load(ticket, _) if ticket.topic == Topic::KeyTotal => total.push(effect),
+            _ => rows.push(effect),
+        }
+    }
+    person.settle(rows);
+    let screen = person.screen();
+    assert!(screen.contains("agent-1") && screen.contains("+ │"), "as many as were seen: {screen}");
+    person.press("ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d");
+    assert!(person.sees("agent-91"), "one goes on before they are counted: {}", person.screen());
+    person.settle(total);
+    assert!(person.sees("/1 000 │"), "{}", person.screen());
+}
+
+#[test]
+fn marking_all_marks_the_list_in_view_even_while_the_filter_cannot_be_read() {
+    let mut person = Person::new(80, 24);
+    person.press("2 /").type_text("agent expires<").press("enter");
+    let ctrl_a = Event::Key(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL));
+    let effects = update(&mut person.app, ctrl_a, noon());
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::Load(_, Query::KeyIds { query, .. }) => Some(query.filter.clone()),
+        _ => None,
+    });
+    let in_force = Filter::parse("agent", KEY_FIELDS, noon()).unwrap();
+    assert_eq!(asked, Some(in_force), "never the keys that the filter had left out");
+}
+
+#[test]
+fn crumbs_name_an_object_once() {
+    let mut person = Person::new(80, 24);
+    person.press("6 enter e");
+    assert!(person.sees("policies › default › edit"), "{}", person.screen());
+    person.press("esc esc e");
+    assert!(person.sees("policies › default › edit"), "{}", person.screen());
+}
+
+#[test]
 fn marked_keys_are_acted_on_together() {
     let mut person = Person::new(80, 24);
     person.press("2 space space j V j j V");
@@ -548,10 +619,8 @@ fn only_the_rows_in_view_are_asked_for_however_many_there_are() {
     let asked: Vec<u32> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Load(_, Query::KeyWindow { limit, count, .. }) => {
-                assert!(!count, "a step does not count a million rows again");
-                Some(*limit)
-            }
+            Effect::Load(_, Query::KeyTotal(_)) => panic!("a step does not count a million rows again"),
+            Effect::Load(_, Query::KeyWindow { limit, .. }) => Some(*limit),
             _ => None,
         })
         .collect();
@@ -585,7 +654,7 @@ fn a_stale_answer_is_dropped() {
     let first = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
     let second = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
     let reply = |ticket, keys: usize| {
-        let window = KeyWindow { offset: 0, rows: (0..keys).map(key).collect(), total: Some(keys as u64) };
+        let window = KeyWindow { offset: 0, rows: (0..keys).map(key).collect() };
         Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::KeyWindow(window))) })
     };
     person.send(reply(second.0, 7));

@@ -126,7 +126,8 @@ fn draw_status(keys: &Keys, canvas: &mut Canvas<'_>, area: Rect) {
         right.push_str(&format!("{} marked · ", keys.marks.len()));
     }
     let here = if keys.total == 0 { 0 } else { keys.cursor.selected + 1 };
-    right.push_str(&format!("{}/{}", grouped(here), grouped(keys.total)));
+    let more = if keys.counted { "" } else { "+" };
+    right.push_str(&format!("{}/{}{more}", grouped(here), grouped(keys.total)));
     let style = if keys.marks.is_empty() && keys.range_from.is_none() { theme.dim } else { theme.marked };
     let used = canvas.put_right(area.right() - 1, area.y, area.width / 2, &right, style);
     let room = area.width.saturating_sub(used + 3);

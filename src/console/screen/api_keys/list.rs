@@ -26,11 +26,17 @@ const BESIDE: u16 = 114;
 
 pub struct Keys {
     pub(super) cursor: Cursor,
+    /// How many rows there are, as far as is known: rows are shown before they are counted.
     pub(super) total: u64,
+    /// Whether `total` is of the list as filtered now, and not just as many as were seen of it.
+    pub(super) counted: bool,
+    count: Held<u64>,
     pub(super) window: Held<KeyWindow>,
     /// First row and number of rows asked for last.
     asked: (u64, u64),
     pub(super) filter: Input,
+    /// The last filter that could be read: the rows shown are its rows, and marking all marks them.
+    in_force: String,
     pub(super) typing: bool,
     pub(super) filter_fault: Option<String>,
     pub(super) sort: Sort,
@@ -53,9 +59,12 @@ impl Default for Keys {
         Self {
             cursor: Cursor::default(),
             total: 0,
+            counted: false,
+            count: Held::default(),
             window: Held::default(),
             asked: (0, 0),
             filter: Input::default(),
+            in_force: String::new(),
             typing: false,
             filter_fault: None,
             sort: Sort::Created,
@@ -171,40 +180,52 @@ impl Keys {
     }
 
     pub(super) fn query(&mut self, now: Timestamp) -> store::Query {
-        let filter = match Filter::parse(self.filter.value(), KEY_FIELDS, now) {
+        self.filter_fault = None;
+        let filter = Filter::parse(self.filter.value(), KEY_FIELDS, now);
+        let filter = match filter.map_err(|error| error.to_string()) {
             Ok(filter) => {
-                self.filter_fault = None;
+                self.in_force = self.filter.value().to_owned();
                 filter
             }
-            Err(error) => {
-                self.filter_fault = Some(error.to_string());
-                Filter::default()
+            Err(fault) => {
+                self.filter_fault = Some(fault);
+                Filter::parse(&self.in_force, KEY_FIELDS, now).unwrap_or_default()
             }
         };
         store::Query { filter, sort: self.sort, descending: self.descending, now }
     }
 
-    fn ask(&mut self, count: bool, turn: &mut Turn<'_>) {
+    /// Asks for the rows around the view.
+    fn ask(&mut self, turn: &mut Turn<'_>) {
         let query = self.query(turn.now);
-        if self.filter_fault.is_some() {
-            // the rows of the last filter that could be read stay
-            return;
-        }
         let height = Self::height(turn);
         let offset = self.cursor.top.saturating_sub(height);
         let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
         self.asked = (offset, u64::from(limit));
-        let ticket = turn.load(Topic::KeyWindow, Query::KeyWindow { query, offset, limit, count });
+        let ticket = turn.load(Topic::KeyWindow, Query::KeyWindow { query, offset, limit });
         self.window.wait_for(ticket);
     }
 
-    /// Asks again for what is shown, and for how many there are.
+    /// Asks again for what is shown, and apart from it for how many there are: counting looks at
+    /// every key, and no row waits for that.
     fn reload(&mut self, turn: &mut Turn<'_>) {
-        self.ask(true, turn);
+        self.ask(turn);
+        let query = self.query(turn.now);
+        let ticket = turn.load(Topic::KeyTotal, Query::KeyTotal(query));
+        self.count.wait_for(ticket);
     }
 
+    /// From the top of another list. A filter that cannot be read leaves the list as it is.
     fn refilter(&mut self, turn: &mut Turn<'_>) {
+        self.query(turn.now);
+        if self.filter_fault.is_none() {
+            self.start_over(turn);
+        }
+    }
+
+    fn start_over(&mut self, turn: &mut Turn<'_>) {
         self.cursor = Cursor::default();
+        self.counted = false;
         self.reload(turn);
     }
 
@@ -214,9 +235,10 @@ impl Keys {
         let margin = height / 2;
         let (first, rows) = self.asked;
         let low = self.cursor.top.saturating_sub(margin);
-        let high = (self.cursor.top + height + margin).min(self.total);
+        let high = self.cursor.top + height + margin;
+        let high = if self.counted { high.min(self.total) } else { high };
         if low < first || high > first + rows {
-            self.ask(false, turn);
+            self.ask(turn);
         }
     }
 
@@ -295,13 +317,21 @@ impl Keys {
         }
         // the newest first, all else from its beginning
         self.descending = self.sort == Sort::Created;
-        self.refilter(turn);
+        self.start_over(turn);
     }
 
     fn took_window(&mut self, turn: &mut Turn<'_>) {
-        if let Some(total) = self.window.value.as_ref().and_then(|window| window.total) {
-            self.total = total;
+        if let Some(window) = &self.window.value {
+            let held = window.rows.len() as u64;
+            let seen = window.offset + held;
+            let is_last = held < self.asked.1;
+            self.total = if self.counted && !is_last { self.total.max(seen) } else { seen };
+            self.counted |= is_last && (held > 0 || window.offset == 0);
         }
+        self.settle_view(turn);
+    }
+
+    fn settle_view(&mut self, turn: &mut Turn<'_>) {
         self.cursor.keep_within(self.total, Self::height(turn));
         self.prefetch(turn);
         self.follow(turn);
@@ -403,6 +433,18 @@ impl Layer for Keys {
         });
         if came {
             self.took_window(turn);
+        }
+        let came = self.count.settle(reply, |answer| match answer {
+            Answer::KeyTotal(total) => Some(total),
+            _ => None,
+        });
+        if came && let Some(total) = self.count.value.take() {
+            self.total = total;
+            self.counted = true;
+            self.settle_view(turn);
+        }
+        if let Some(fault) = self.count.fault.take() {
+            turn.fail(fault.message);
         }
         self.detail.settle(reply, |answer| match answer {
             Answer::KeyDetail(detail) => Some(*detail),
