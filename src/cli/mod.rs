@@ -22,6 +22,7 @@ mod scope;
 mod serve;
 mod session;
 mod simulate;
+mod snippet;
 mod status;
 mod usage;
 mod verify;
@@ -92,6 +93,8 @@ enum Command {
     /// The audit log: who changed what, chained and signed
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Print the configuration of another proxy that asks this gateway for decisions
+    Snippet(snippet::Options),
     /// Print the completion script of a shell
     Completions {
         /// Which shell
@@ -160,6 +163,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Usage(verb)) => usage::run(&session, verb),
         Some(Command::Event(verb)) => event::run(&session, verb),
         Some(Command::Audit(verb)) => audit::run(&session, verb),
+        Some(Command::Snippet(options)) => snippet::run(&session, &options),
         Some(Command::Completions { shell }) => reference::completions(shell).map(|()| Code::Done),
         Some(Command::Man) => reference::man().map(|()| Code::Done),
     }

@@ -31,13 +31,13 @@ pub struct Options {
     /// Where clients connect [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Where /health, /ready and /metrics are [default: 127.0.0.1:8081]
+    /// Where /health, /ready, /metrics and /verify are [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     /// The URL by which clients reach this gateway, where that is not the listening address
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
-    /// A proxy whose X-Forwarded-For is believed
+    /// A proxy whose X-Forwarded-For is believed and which may ask /verify
     #[arg(long, value_name = "CIDR")]
     trusted_proxy: Vec<String>,
     /// A web page that may call, such as https://app.example.com

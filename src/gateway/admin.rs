@@ -1,8 +1,9 @@
-//! The admin listener: `/health`, `/ready`, `/metrics`. It forwards nothing and takes no credential.
+//! The admin listener: `/health`, `/ready`, `/metrics`, and `/verify` for proxies that ask for decisions. It forwards
+//! nothing.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +20,14 @@ use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
+use super::forward_auth::{self, Verifier};
 use super::freshness::Freshness;
 use super::metrics::Metrics;
 use super::origin;
 use super::worker::Shared;
 
-/// Connections at once: those who watch, not those who call.
-const CONNECTIONS: usize = 64;
-const BUFFER: usize = 16 * 1024;
+/// The head of a proxy's question holds all fields of its client's request.
+const BUFFER: usize = 64 * 1024;
 /// How long `/ready` waits for the upstream to take a connection.
 const REACH: Duration = Duration::from_secs(2);
 
@@ -34,6 +35,7 @@ struct Admin {
     shared: Arc<Shared>,
     metrics: Metrics,
     freshness: Freshness,
+    verifier: Verifier,
 }
 
 /// Runs the admin listener on this thread until the gateway stops.
@@ -45,7 +47,7 @@ pub fn run(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stop = shared.stop.clone();
-    let admin = Rc::new(Admin { shared, metrics, freshness });
+    let admin = Rc::new(Admin { verifier: Verifier::new(shared.clone()), shared, metrics, freshness });
     runtime.block_on(LocalSet::new().run_until(async move {
         let listener = TcpListener::from_std(listener)?;
         tokio::select! {
@@ -56,10 +58,10 @@ pub fn run(
 }
 
 async fn accept(admin: Rc<Admin>, listener: TcpListener) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(admin.shared.settings.connections));
     while let Ok(permit) = connections.clone().acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 tracing::warn!(%error, "an admin connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -71,7 +73,7 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
             let head = admin.shared.settings.timeouts.head;
             let service = service_fn(move |request| {
                 let admin = admin.clone();
-                async move { Ok::<_, Infallible>(answer(&admin, &request).await) }
+                async move { Ok::<_, Infallible>(answer(&admin, peer, &request).await) }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -86,13 +88,16 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
     }
 }
 
-async fn answer(admin: &Admin, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(admin: &Admin, peer: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    if forward_auth::is_question(request.uri().path()) {
+        return admin.verifier.answer(&admin.freshness, peer, request).await;
+    }
     if !origin::is_host_acceptable(request.headers(), admin.shared.settings.admin_listen.ip()) {
         return text(StatusCode::FORBIDDEN, "this Host is not served here\n");
     }
     let path = request.uri().path();
     if !matches!(path, "/health" | "/ready" | "/metrics") {
-        return text(StatusCode::NOT_FOUND, "only /health, /ready and /metrics are served here\n");
+        return text(StatusCode::NOT_FOUND, "only /health, /ready, /metrics and /verify are served here\n");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n");

@@ -11,7 +11,7 @@ use crate::domain::usage;
 use crate::engine::{Engine, Presented, Seen};
 
 use super::refusal::Refusal;
-use super::worker::Worker;
+use super::worker::Shared;
 
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
 pub struct Call {
@@ -30,12 +30,12 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn new(worker: &Worker, address: Option<IpAddr>) -> Self {
+    pub fn new(shared: &Shared, address: Option<IpAddr>) -> Self {
         Self {
-            engine: worker.shared.engine.clone(),
+            engine: shared.engine.clone(),
             request_id: uuid::Uuid::now_v7().to_string(),
             address,
-            at: worker.now(),
+            at: shared.engine.clock().now(),
             endpoints: Vec::new(),
             meanings: Vec::new(),
             credential: None,

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
@@ -42,6 +42,20 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> O
         }
     }
     Some(client)
+}
+
+/// The address of the client of a trusted proxy that only asks for a decision. The peer never is that client: where the
+/// proxy says nothing, the address is unknown. `X-Real-IP` counts only where there is no `X-Forwarded-For`, because
+/// proxies that write the latter pass the former on as the client sent it.
+pub fn client_behind(proxy: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    if headers.contains_key("x-forwarded-for") {
+        return client_address(proxy, headers, trusted);
+    }
+    let mut values = headers.get_all("x-real-ip").iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => element(value.to_str().ok()?),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +93,25 @@ mod tests {
             assert_eq!(address("10.0.0.5", fields).as_deref(), Some(found), "{fields:?}");
         }
         assert_eq!(address("::ffff:10.0.0.5", &["198.51.100.7"]).unwrap(), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_proxy_that_only_asks_is_never_the_client() {
+        let behind = |fields: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, value.parse().unwrap());
+            }
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            client_behind("10.0.0.5".parse().unwrap(), &headers, &trusted).map(|found| found.to_string())
+        };
+        assert_eq!(behind(&[]), None);
+        assert_eq!(behind(&[("x-forwarded-for", "1.2.3.4, 198.51.100.7")]).unwrap(), "198.51.100.7");
+        assert_eq!(behind(&[("x-real-ip", "198.51.100.7")]).unwrap(), "198.51.100.7");
+        let both = [("x-real-ip", "1.2.3.4"), ("x-forwarded-for", "198.51.100.7")];
+        assert_eq!(behind(&both).unwrap(), "198.51.100.7");
+        assert_eq!(behind(&[("x-real-ip", "1.2.3.4"), ("x-forwarded-for", "unknown")]), None);
+        assert_eq!(behind(&[("x-real-ip", "1.2.3.4"), ("x-real-ip", "198.51.100.7")]), None);
     }
 
     #[test]

@@ -215,10 +215,10 @@ pub struct Settings {
     pub upstream: Upstream,
     /// The data listener. Port 0 picks a free one.
     pub listen: SocketAddr,
-    /// The listener of `/health`, `/ready` and `/metrics`. Port 0 picks a free one.
+    /// The listener of `/health`, `/ready`, `/metrics` and `/verify`. Port 0 picks a free one.
     pub admin_listen: SocketAddr,
     pub public_url: Option<PublicUrl>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Whose `X-Forwarded-For` is believed, and who may ask `/verify`.
     pub trusted_proxies: Vec<IpNet>,
     /// Web pages that may call, beside the gateway's own origin.
     pub allowed_origins: Vec<Origin>,

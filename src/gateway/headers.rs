@@ -117,15 +117,7 @@ pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
         fields.append(name.clone(), value.clone());
     }
     fields.insert(header::HOST, told.upstream.clone());
-    insert(
-        &mut fields,
-        SUBJECT,
-        &utf8_percent_encode(told.principal.subject.as_str(), NOT_VISIBLE).to_string(),
-    );
-    insert(&mut fields, CREDENTIAL, &told.principal.credential.to_string());
-    let scopes: Vec<&str> = told.principal.scopes.iter().map(|scope| scope.as_str()).collect();
-    insert(&mut fields, SCOPES, &scopes.join(" "));
-    insert(&mut fields, REQUEST_ID, told.request_id);
+    introduce(&mut fields, told.principal, told.request_id);
     if let Some(address) = told.address {
         insert(&mut fields, HeaderName::from_static("x-forwarded-for"), &address.to_string());
     }
@@ -134,6 +126,15 @@ pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
         fields.insert("x-forwarded-host", host.clone());
     }
     fields
+}
+
+/// Tells who asks.
+pub fn introduce(fields: &mut HeaderMap, principal: &Principal, request_id: &str) {
+    insert(fields, SUBJECT, &utf8_percent_encode(principal.subject.as_str(), NOT_VISIBLE).to_string());
+    insert(fields, CREDENTIAL, &principal.credential.to_string());
+    let scopes: Vec<&str> = principal.scopes.iter().map(|scope| scope.as_str()).collect();
+    insert(fields, SCOPES, &scopes.join(" "));
+    insert(fields, REQUEST_ID, request_id);
 }
 
 /// A field whose text is ours and visible ASCII by its making; one that were not is left out rather than mangled.

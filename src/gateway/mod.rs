@@ -12,6 +12,7 @@ mod call;
 mod client_address;
 mod config;
 mod credential;
+mod forward_auth;
 mod freshness;
 mod headers;
 mod listen;
@@ -105,7 +106,7 @@ impl Gateway {
 pub struct Running {
     /// Where clients connect.
     pub listen: SocketAddr,
-    /// Where `/health`, `/ready` and `/metrics` are.
+    /// Where `/health`, `/ready`, `/metrics` and `/verify` are.
     pub admin_listen: SocketAddr,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<io::Result<()>>>,

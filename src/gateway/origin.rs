@@ -34,11 +34,27 @@ pub fn check<'a, B>(
     if settings.listen.ip().to_canonical().is_loopback() && !is_own_host(&authority, settings) {
         return Err(Foreign::HostDenied);
     }
-    match single(request.headers(), &header::ORIGIN) {
+    page(request.headers(), settings)
+}
+
+/// The origin of the page that asks, where a page asks.
+pub fn page<'a>(headers: &'a HeaderMap, settings: &Settings) -> Result<Option<&'a HeaderValue>, Foreign> {
+    match single(headers, &header::ORIGIN) {
         Ok(None) => Ok(None),
         Ok(Some(value)) if is_own_origin(value, settings) => Ok(Some(value)),
         _ => Err(Foreign::OriginDenied),
     }
+}
+
+/// Whether the `Host` of a question of a proxy is taken: as on the rest of the admin listener, or the name by which
+/// clients reach the proxy, which some proxies leave in place.
+pub fn is_host_of_proxy_acceptable(headers: &HeaderMap, settings: &Settings) -> bool {
+    let host = || single(headers, &header::HOST).ok().flatten()?.to_str().ok();
+    is_host_acceptable(headers, settings.admin_listen.ip())
+        || settings
+            .public_url
+            .as_ref()
+            .is_some_and(|url| host().is_some_and(|host| host.eq_ignore_ascii_case(url.authority())))
 }
 
 /// The same check for a listener that has no public name and no pages: loopback names only, where it listens there.

@@ -47,7 +47,7 @@ pub async fn serve(
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
     let address = client_address(peer, request.headers(), &settings.trusted_proxies);
-    let mut call = Call::new(&worker, address);
+    let mut call = Call::new(&worker.shared, address);
     let origin = origin::check(&request, settings).map(|origin| origin.cloned());
     let mut response =
         route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
@@ -225,7 +225,7 @@ async fn forward(
     Ok(answer(head.status, head.headers, Reply::Passed(Box::new(passed))))
 }
 
-fn is_served(method: &Method) -> bool {
+pub fn is_served(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
         .contains(method)
 }

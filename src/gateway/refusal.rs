@@ -15,7 +15,7 @@ use crate::domain::decision::{Denial, Reason};
 use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
-use super::mcp::era::{Mismatch, SUPPORTED};
+use super::mcp::era::{Mismatch, SUPPORTED, TOLD_BY_HEADERS};
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;
@@ -63,7 +63,8 @@ struct Details {
     spent: Option<(Window, u32)>,
     challenge: Option<HeaderValue>,
     allow: Option<&'static str>,
-    unsupported: Option<String>,
+    /// The version of MCP that was asked for in vain, and those that would do.
+    unsupported: Option<(String, &'static [&'static str])>,
 }
 
 impl Refusal {
@@ -130,15 +131,14 @@ impl Refusal {
                 refusal
             }
             Mismatch::UnsupportedVersion(asked) => {
-                let mut refusal = Self::new(
-                    StatusCode::BAD_REQUEST,
-                    Reason::BadRequest,
-                    "this version of MCP is not supported",
-                );
-                refusal.0.code = UNSUPPORTED_VERSION;
-                refusal.0.unsupported = Some(asked);
-                refusal
+                Self::unsupported("this version of MCP is not supported", asked, &SUPPORTED)
             }
+            Mismatch::NeedsBody(asked) => Self::unsupported(
+                "forward-auth sees headers only, and those of MCP before 2026-07-28 prove nothing: older clients \
+                 need portcullis serve in their way",
+                asked,
+                &TOLD_BY_HEADERS,
+            ),
             Mismatch::MissingMeta => {
                 let message = "the request's _meta lacks io.modelcontextprotocol/protocolVersion";
                 let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
@@ -146,6 +146,19 @@ impl Refusal {
                 refusal
             }
         }
+    }
+
+    fn unsupported(message: &'static str, asked: String, supported: &'static [&'static str]) -> Self {
+        let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
+        refusal.0.code = UNSUPPORTED_VERSION;
+        refusal.0.unsupported = Some((asked, supported));
+        refusal
+    }
+
+    /// A question of somebody who is no trusted proxy.
+    pub fn stranger() -> Self {
+        let message = "only a trusted proxy may ask for decisions: name it with --trusted-proxy";
+        Self::new(StatusCode::FORBIDDEN, Reason::OriginDenied, message)
     }
 
     /// A request that is not well formed, or larger or slower than is taken.
@@ -247,8 +260,8 @@ impl Refusal {
                     .retry_after
                     .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
                 policy_revision: self.0.policy_revision,
-                supported: self.0.unsupported.as_ref().map(|_| &SUPPORTED[..]),
-                requested: self.0.unsupported.as_deref(),
+                supported: self.0.unsupported.as_ref().map(|(_, supported)| *supported),
+                requested: self.0.unsupported.as_ref().map(|(asked, _)| asked.as_str()),
             },
         };
         let body = ErrorBody { jsonrpc: id.map(|_| "2.0"), id, error };

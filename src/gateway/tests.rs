@@ -4,6 +4,7 @@ mod harness;
 
 mod admin;
 mod eras;
+mod forward_auth;
 mod forwarding;
 mod limits;
 mod lists;

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::domain::endpoint::Endpoint;
+
 use super::body::{Kind, Message, Version};
 
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -17,6 +19,8 @@ pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revisions that the gateway speaks, oldest first.
 pub const SUPPORTED: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", FIRST_NEW];
+/// Those of them whose headers must agree with the body, so that one may decide without the body.
+pub const TOLD_BY_HEADERS: [&str; 1] = [FIRST_NEW];
 /// The first revision without sessions.
 const FIRST_NEW: &str = "2026-07-28";
 /// The one revision with batches; also what a request without a version is taken for.
@@ -36,6 +40,8 @@ pub enum Era {
 pub enum Mismatch {
     /// −32022.
     UnsupportedVersion(String),
+    /// −32022, where only the headers are known: those of this older revision prove nothing.
+    NeedsBody(String),
     /// −32602: the request's `_meta` does not say its protocol version.
     MissingMeta,
     /// −32020, with what is wrong.
@@ -105,6 +111,41 @@ pub fn agree(era: Era, headers: &HeaderMap, message: &Message<'_>) -> Result<(),
         return Err(Mismatch::MissingMeta);
     }
     Ok(())
+}
+
+/// What a POST asks for by its headers alone: the method, and the name or URI where it needs one. Servers must refuse a
+/// body that says otherwise, but only from 2026-07-28 on; requests of older revisions are refused (Server Validation).
+pub fn asked(headers: &HeaderMap) -> Result<(&str, Option<Cow<'_, str>>), Mismatch> {
+    if of(headers)? != Era::New {
+        let version = single(headers, &PROTOCOL_VERSION)?.and_then(|value| value.to_str().ok());
+        return Err(Mismatch::NeedsBody(version.unwrap_or("").to_owned()));
+    }
+    let method = single(headers, &METHOD)?.and_then(|value| value.to_str().ok()).unwrap_or("");
+    if method.is_empty() {
+        return Err(Mismatch::Header("Mcp-Method is missing".into()));
+    }
+    let name = match single(headers, &NAME)? {
+        Some(value) => {
+            let wrong = || Mismatch::Header("Mcp-Name is neither plain text nor its base64 form".into());
+            Some(decoded(value).ok_or_else(wrong)?)
+        }
+        None => None,
+    };
+    match name {
+        None if Endpoint::names_a_target(method) => Err(Mismatch::Header("Mcp-Name is missing".into())),
+        Some(name) if name.is_empty() => Err(Mismatch::Header("Mcp-Name is empty".into())),
+        Some(_) if !is_nameable(method) => {
+            Err(Mismatch::Header("Mcp-Name names what the method does not".into()))
+        }
+        name => Ok((method, name)),
+    }
+}
+
+/// Whether requests of a method may carry `Mcp-Name`: extensions name what they act on in it as well.
+fn is_nameable(method: &str) -> bool {
+    let by_extensions =
+        ["resources/subscribe", "resources/unsubscribe", "tasks/get", "tasks/update", "tasks/cancel"];
+    Endpoint::names_a_target(method) || by_extensions.contains(&method)
 }
 
 fn says(value: Option<&HeaderValue>, text: &str) -> bool {

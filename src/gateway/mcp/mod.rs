@@ -232,10 +232,26 @@ fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
 
 /// What else a message could ask for, to a server that reads URIs loosely.
 fn meanings(message: &Message<'_>) -> Result<Vec<Endpoint>, Refusal> {
-    let uri = message.target().filter(|_| message.method() == Some("resources/read"));
+    meanings_of(message.method().unwrap_or_default(), message.target())
+}
+
+fn meanings_of(method: &str, target: Option<&str>) -> Result<Vec<Endpoint>, Refusal> {
+    let uri = target.filter(|_| method == "resources/read");
     let spellings = uri.map(resource::spellings).unwrap_or_default();
     let read = |spelling: &String| Endpoint::mcp("resources/read", Some(spelling));
     spellings.iter().map(read).collect::<Result<_, _>>().map_err(|fault| bad_request(fault.to_string()))
+}
+
+/// Makes a call of what the headers of a POST ask for, where nobody will see the body.
+pub fn ask_by_headers(call: &mut Call, headers: &HeaderMap) -> Result<(), Refusal> {
+    let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
+    let endpoint =
+        Endpoint::mcp(method, target.as_deref()).map_err(|fault| bad_request(fault.to_string()))?;
+    for meaning in meanings_of(method, target.as_deref())? {
+        call.also_means(meaning);
+    }
+    call.asks(endpoint, u32::from(!method.starts_with("notifications/")));
+    Ok(())
 }
 
 /// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.

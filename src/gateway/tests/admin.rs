@@ -21,7 +21,7 @@ async fn the_admin_listener_serves_nothing_else() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
     let key = house.key();
     let gateway = house.gateway(upstream.address);
-    for path in ["/", "/mcp", "/health/", "/metrics/../mcp", "/verify"] {
+    for path in ["/", "/mcp", "/health/", "/metrics/../mcp", "/verify*", "/verifying"] {
         assert_eq!(Ask::new(Method::GET, path).key(&key).send(gateway.admin).await.status, 404, "{path}");
     }
     assert_eq!(Ask::new(Method::POST, "/health").send(gateway.admin).await.status, 405);

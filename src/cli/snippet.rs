@@ -1,0 +1,120 @@
+//! `portcullis snippet`: the configuration of another proxy that asks this gateway for decisions (forward-auth).
+
+use std::net::SocketAddr;
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    error::{CliError, Code},
+    output,
+    session::Session,
+};
+use crate::gateway::Upstream;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// For which program
+    program: Program,
+    /// Where the proxy reaches the admin listener of portcullis serve [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// The MCP server behind the proxy; the same as that of portcullis serve
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Where the proxy takes clients
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Program {
+    Nginx,
+    Caddy,
+    Traefik,
+    Envoy,
+    Haproxy,
+    /// The script that the configuration for HAProxy loads
+    HaproxyLua,
+}
+
+impl Program {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Nginx => include_str!("../../assets/snippets/nginx.conf"),
+            Self::Caddy => include_str!("../../assets/snippets/Caddyfile"),
+            Self::Traefik => include_str!("../../assets/snippets/traefik.yml"),
+            Self::Envoy => include_str!("../../assets/snippets/envoy.yaml"),
+            Self::Haproxy => include_str!("../../assets/snippets/haproxy.cfg"),
+            Self::HaproxyLua => include_str!("../../assets/snippets/haproxy.lua"),
+        }
+    }
+}
+
+/// Prints the configuration as text, with `--json` too. The options of `serve` in the `--config` file count where the
+/// command line is silent.
+pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
+    let serve = &session.config.serve;
+    let upstream = options.upstream.as_ref().or(serve.upstream.as_ref()).ok_or_else(|| {
+        CliError::usage("the proxy needs to know the MCP server that it forwards to")
+            .mend("portcullis snippet nginx --upstream http://127.0.0.1:3000/mcp")
+    })?;
+    let upstream: Upstream =
+        upstream.parse().map_err(|error| CliError::usage(format!("--upstream: {error}")))?;
+    let admin = options.admin_listen.or(serve.admin_listen);
+    let admin = admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8081)));
+    if admin.ip().is_unspecified() || admin.port() == 0 {
+        return Err(CliError::usage(format!(
+            "--admin-listen: a proxy cannot connect to {admin}; give the address that it has from there"
+        )));
+    }
+    output::raw(render(options.program, admin, &upstream, options.listen).as_bytes())?;
+    Ok(Code::Done)
+}
+
+/// Every value is a number, an address or a host name by its type, so that none can end a line or a quotation.
+fn render(program: Program, admin: SocketAddr, upstream: &Upstream, listen: SocketAddr) -> String {
+    let (host, port) = (upstream.host(), upstream.port());
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let values = [
+        ("{{admin}}", admin.to_string()),
+        ("{{admin_host}}", admin.ip().to_string()),
+        ("{{admin_port}}", admin.port().to_string()),
+        ("{{upstream}}", authority),
+        ("{{upstream_host}}", host.to_owned()),
+        ("{{upstream_port}}", port.to_string()),
+        ("{{listen}}", listen.to_string()),
+        ("{{listen_host}}", listen.ip().to_string()),
+        ("{{listen_port}}", listen.port().to_string()),
+    ];
+    values.iter().fold(program.template().to_owned(), |text, (place, value)| text.replace(place, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_filled() {
+        for program in Program::value_variants() {
+            let upstream = "http://[fd00::5]:3000/mcp".parse().unwrap();
+            let text = render(
+                *program,
+                "127.0.0.1:9081".parse().unwrap(),
+                &upstream,
+                "127.0.0.2:9000".parse().unwrap(),
+            );
+            assert!(!text.contains("{{") && !text.contains("}}"), "{program:?}: {text}");
+            assert!(text.contains("9081"), "{program:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_cannot_write_configuration() {
+        for url in ["http://a;b:1/mcp", "http://a\"b:1/mcp", "http://a{b:1/mcp", "http://a b/mcp"] {
+            let parsed = url.parse::<Upstream>();
+            let is_harmless =
+                parsed.is_ok_and(|upstream| !upstream.host().contains([';', '"', '{', '}', ' ', '\n', '\'']));
+            assert!(url.parse::<Upstream>().is_err() || is_harmless, "{url}");
+        }
+    }
+}

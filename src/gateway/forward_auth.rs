@@ -1,0 +1,209 @@
+//! Forward-auth: `/verify` on the admin listener tells another proxy whether its client's request may pass.
+//!
+//! The proxy says what was asked in one of three ways, and never in two at once: a client could have written the other.
+//! - nginx: `X-Original-URI` and `X-Original-Method`. nginx makes 500 of every answer but 2xx, 401 and 403, so it gets
+//!   only these; the true status is in `X-Authz-Status`, the refusal's body in `X-Authz-Body`.
+//! - Traefik, Caddy, HAProxy: `X-Forwarded-Uri` and `X-Forwarded-Method`. They get the true status.
+//! - Envoy: the request's own method, its target after `/verify`. It gets the true status.
+//!
+//! The proxy forwards the request as it came, so that its path must already be in normal form, and nobody here sees the
+//! body: a call to the MCP endpoint is judged by its headers, which is safe only from MCP 2026-07-28 on, whose servers
+//! refuse a body that says otherwise.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use ipnet::IpNet;
+
+use crate::domain::decision::{Principal, Reason};
+use crate::domain::endpoint::Endpoint;
+
+use super::call::Call;
+use super::client_address::{client_behind, is_trusted};
+use super::credential;
+use super::freshness::Freshness;
+use super::refusal::Refusal;
+use super::worker::Shared;
+use super::{headers, mcp, origin, proxy, route};
+
+const PATH: &str = "/verify";
+
+const ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const STATUS: HeaderName = HeaderName::from_static("x-authz-status");
+const BODY: HeaderName = HeaderName::from_static("x-authz-body");
+
+/// Whether a path of the admin listener is such a question.
+pub fn is_question(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers the questions of trusted proxies.
+pub struct Verifier {
+    shared: Arc<Shared>,
+    trusted: Vec<IpNet>,
+}
+
+/// What a client asked the proxy for.
+struct Asked<'a> {
+    method: Method,
+    path: Endpoint,
+    query: Option<&'a str>,
+}
+
+impl Verifier {
+    /// Trusted are the proxies of `--trusted-proxy`; and where the admin listener is on loopback, so that nobody else
+    /// can reach it, loopback.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let mut trusted = shared.settings.trusted_proxies.clone();
+        if shared.settings.admin_listen.ip().to_canonical().is_loopback() {
+            trusted.extend(
+                ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse::<IpNet>().ok()),
+            );
+        }
+        Self { shared, trusted }
+    }
+
+    /// Decides, charges and records a request that the proxy holds back, as the data path does.
+    pub async fn answer<B>(
+        &self,
+        freshness: &Freshness,
+        peer: IpAddr,
+        request: &Request<B>,
+    ) -> Response<Full<Bytes>> {
+        let peer = peer.to_canonical();
+        let headers = request.headers();
+        if !is_trusted(peer, &self.trusted)
+            || !origin::is_host_of_proxy_acceptable(headers, &self.shared.settings)
+        {
+            let refusal = Refusal::stranger();
+            Call::new(&self.shared, Some(peer)).refused(&refusal);
+            return refusal.render(None, false);
+        }
+        let mut call = Call::new(&self.shared, client_behind(peer, headers, &self.trusted));
+        let mut response = match self.judge(freshness, &mut call, request).await {
+            Ok(principal) => {
+                call.answered();
+                let mut response = Response::default();
+                headers::introduce(response.headers_mut(), &principal, &call.request_id);
+                let no_store = HeaderValue::from_static("no-store");
+                response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+                response
+            }
+            Err(refusal) => {
+                call.refused(&refusal);
+                let response = refusal.render::<Bytes>(None, false);
+                if headers.contains_key(ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
+            }
+        };
+        if let Ok(id) = HeaderValue::from_str(&call.request_id) {
+            response.headers_mut().insert(headers::REQUEST_ID, id);
+        }
+        response
+    }
+
+    async fn judge<B>(
+        &self,
+        freshness: &Freshness,
+        call: &mut Call,
+        request: &Request<B>,
+    ) -> Result<Rc<Principal>, Refusal> {
+        let headers = request.headers();
+        let asked = asked(request).and_then(|asked| match self.ask(call, &asked, headers) {
+            Ok(()) => Ok(asked),
+            Err(refusal) => {
+                // What was meant is not known; where it went to is.
+                call.asks(asked.path, 1);
+                Err(refusal)
+            }
+        });
+        freshness.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+        origin::page(headers, &self.shared.settings).map_err(proxy::of_foreign)?;
+        let query = asked.as_ref().ok().and_then(|asked| asked.query);
+        let now = self.shared.engine.clock().now();
+        let principal = call.authenticate(&credential::presented(headers, query), now)?;
+        asked?;
+        call.decide(&principal).await?;
+        Ok(principal)
+    }
+
+    fn ask(&self, call: &mut Call, asked: &Asked<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.shared.mcp_path.matches(asked.path.as_str()) {
+            return match asked.method {
+                Method::POST => mcp::ask_by_headers(call, headers),
+                _ => Err(Refusal::method_not_allowed("POST")),
+            };
+        }
+        if !proxy::is_served(&asked.method) {
+            return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        if route::is_ambiguous(asked.path.as_str()) {
+            return Err(bad_request("the path hides dot segments or control characters"));
+        }
+        call.asks(asked.path.clone(), 1);
+        Ok(())
+    }
+}
+
+fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::bad_request(StatusCode::BAD_REQUEST, message)
+}
+
+/// What the proxy says was asked.
+fn asked<B>(request: &Request<B>) -> Result<Asked<'_>, Refusal> {
+    const WAYS: &str = "the proxy must say what was asked in one way: X-Original-URI and -Method, or X-Forwarded-Uri \
+                        and -Method, or in the path after /verify";
+    let headers = request.headers();
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let target = target.strip_prefix(PATH).filter(|rest| rest.starts_with('/'));
+    let (method, target) = match (single(headers, &ORIGINAL_URI)?, single(headers, &FORWARDED_URI)?, target) {
+        (Some(uri), None, None) => (single(headers, &ORIGINAL_METHOD)?, uri),
+        (None, Some(uri), None) => (single(headers, &FORWARDED_METHOD)?, uri),
+        (None, None, Some(target)) => (Some(request.method().as_str()), target),
+        _ => return Err(bad_request(WAYS)),
+    };
+    let method = method.and_then(|method| method.parse().ok()).ok_or_else(|| bad_request(WAYS))?;
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let normal = Endpoint::http(path).map_err(|_| bad_request("the path cannot be normalised"))?;
+    if normal.as_str() != path {
+        let message = "the path is not in normal form, and the proxy passes it on as it is";
+        return Err(bad_request(message));
+    }
+    Ok(Asked { method, path: normal, query })
+}
+
+/// The text of a field that may stand once: a second one could be the client's.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            value.to_str().map(Some).map_err(|_| bad_request(format!("{name} is not visible ASCII")))
+        }
+        (Some(_), Some(_)) => Err(bad_request(format!("{name} stands more than once"))),
+    }
+}
+
+/// A refusal as nginx can take it.
+fn for_nginx(refused: Response<Bytes>) -> Response<Full<Bytes>> {
+    let (mut head, body) = refused.into_parts();
+    head.headers.insert(STATUS, HeaderValue::from(head.status.as_u16()));
+    // JSON escapes control characters, so that its text can stand in a field.
+    if let Ok(text) = HeaderValue::from_bytes(&body) {
+        head.headers.insert(BODY, text);
+    }
+    if head.status != StatusCode::UNAUTHORIZED {
+        head.status = StatusCode::FORBIDDEN;
+    }
+    Response::from_parts(head, Full::new(body))
+}
