@@ -23,6 +23,10 @@ pub struct Serve {
     pub listen: Option<SocketAddr>,
     pub admin_listen: Option<SocketAddr>,
     pub public_url: Option<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    #[serde(default)]
+    pub allow_plain_http: bool,
     #[serde(default)]
     pub trusted_proxy: Vec<String>,
     #[serde(default)]

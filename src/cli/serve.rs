@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     sync::Arc,
 };
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    gateway::{Gateway, GatewayError, Origin, PublicUrl, Refusals, Running, Settings, Upstream},
+    gateway::{Gateway, GatewayError, Identity, Origin, PublicUrl, Refusals, Running, Settings, Upstream},
     ops::{self, Ctx},
 };
 
@@ -37,6 +38,18 @@ pub struct Options {
     /// The URL by which clients reach this gateway, where that is not the listening address
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// The certificate of the data listener: a PEM file, the chain with the leaf first
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file; both are read anew when they change
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A certificate made at the start, for trying out
+    #[arg(long, value_enum, conflicts_with = "tls_cert")]
+    tls: Option<Tls>,
+    /// Speak plain HTTP off loopback too: where a TLS proxy stands in front
+    #[arg(long)]
+    allow_plain_http: bool,
     /// A proxy whose X-Forwarded-For is believed and which may ask /verify
     #[arg(long, value_name = "CIDR")]
     trusted_proxy: Vec<String>,
@@ -55,6 +68,11 @@ pub struct Options {
 pub enum Answer {
     Auto,
     Status,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tls {
+    SelfSigned,
 }
 
 impl From<Answer> for Refusals {
@@ -107,7 +125,10 @@ async fn serve(
 
 /// Tells whoever waits for it that the gateway takes calls. It serves on if nobody listens to that.
 fn announce(gateway: &Running) {
-    for text in [format!("http://{}", gateway.listen), format!("http://{} (admin)", gateway.admin_listen)] {
+    for text in [
+        format!("{}://{}", gateway.scheme, gateway.listen),
+        format!("http://{} (admin)", gateway.admin_listen),
+    ] {
         if let Err(error) = output::line(&format!("listening on {text}")) {
             tracing::warn!(error = error.message, "standard output is closed");
         }
@@ -115,11 +136,15 @@ fn announce(gateway: &Running) {
 }
 
 fn broken(error: GatewayError) -> CliError {
-    CliError::broken(error.to_string())
+    match error {
+        GatewayError::PlainHttp(_) | GatewayError::Tls(_) => CliError::usage(error.to_string()),
+        _ => CliError::broken(error.to_string()),
+    }
 }
 
 /// The command line beats the file.
 fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError> {
+    let tls = identity(&options, file)?;
     let upstream = options.upstream.or_else(|| file.upstream.clone()).ok_or_else(|| {
         CliError::usage("the gateway needs to know the MCP server that it stands in front of")
             .mend("portcullis serve --upstream http://127.0.0.1:3000/mcp")
@@ -131,11 +156,13 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
     if let Some(listen) = options.admin_listen.or(file.admin_listen) {
         settings.admin_listen = listen;
     }
+    settings.tls = tls;
     settings.public_url = options
         .public_url
         .or_else(|| file.public_url.clone())
         .map(|url| parsed::<PublicUrl>("--public-url", &url))
         .transpose()?;
+    settings.allow_plain_http = options.allow_plain_http || file.allow_plain_http;
     let proxies = if options.trusted_proxy.is_empty() { &file.trusted_proxy } else { &options.trusted_proxy };
     settings.trusted_proxies = proxies.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
     let origins = if options.allow_origin.is_empty() { &file.allow_origin } else { &options.allow_origin };
@@ -152,6 +179,24 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
         settings.refusals = answer.into();
     }
     Ok(settings)
+}
+
+/// Where the certificate comes from; what is said on the command line replaces all that the file says of it.
+fn identity(options: &Options, file: &config::Serve) -> Result<Option<Identity>, CliError> {
+    match (&options.tls_cert, &options.tls_key, options.tls) {
+        (Some(certificate), Some(key), _) => {
+            return Ok(Some(Identity::Files { certificate: certificate.clone(), key: key.clone() }));
+        }
+        (_, _, Some(Tls::SelfSigned)) => return Ok(Some(Identity::SelfSigned)),
+        _ => {}
+    }
+    match (&file.tls_cert, &file.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Ok(Some(Identity::Files { certificate: certificate.clone(), key: key.clone() }))
+        }
+        (None, None) => Ok(None),
+        _ => Err(CliError::usage("tls_cert and tls_key belong together: the file has one of them")),
+    }
 }
 
 fn parsed<T: FromStr<Err: Display>>(option: &str, text: &str) -> Result<T, CliError> {
@@ -215,6 +260,10 @@ mod tests {
             listen: None,
             admin_listen: None,
             public_url: None,
+            tls_cert: None,
+            tls_key: None,
+            tls: None,
+            allow_plain_http: false,
             trusted_proxy: Vec::new(),
             allow_origin: Vec::new(),
             refusals: None,

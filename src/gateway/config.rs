@@ -12,6 +12,8 @@ use ipnet::IpNet;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::text::visible;
 
+use super::tls::Identity;
+
 /// Why a text is no setting of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSetting {
@@ -218,6 +220,10 @@ pub struct Settings {
     /// The listener of `/health`, `/ready`, `/metrics` and `/verify`. Port 0 picks a free one.
     pub admin_listen: SocketAddr,
     pub public_url: Option<PublicUrl>,
+    /// The certificate of the data listener; `None`: plain HTTP.
+    pub tls: Option<Identity>,
+    /// Whether plain HTTP may leave this machine. Without it, a listener off loopback needs TLS.
+    pub allow_plain_http: bool,
     /// Whose `X-Forwarded-For` is believed, and who may ask `/verify`.
     pub trusted_proxies: Vec<IpNet>,
     /// Web pages that may call, beside the gateway's own origin.
@@ -238,6 +244,8 @@ impl Settings {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             admin_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081),
             public_url: None,
+            tls: None,
+            allow_plain_http: false,
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
             refusals: Refusals::default(),
@@ -245,6 +253,20 @@ impl Settings {
             connections: 1024,
             timeouts: Timeouts::default(),
         }
+    }
+
+    /// The scheme by which clients reach the gateway.
+    pub fn scheme(&self) -> &'static str {
+        match (&self.public_url, &self.tls) {
+            (Some(url), _) => url.scheme(),
+            (None, Some(_)) => "https",
+            (None, None) => "http",
+        }
+    }
+
+    /// Whether keys would cross a network in the clear without anybody having asked for it.
+    pub fn exposes_keys(&self) -> bool {
+        self.tls.is_none() && !self.allow_plain_http && !self.listen.ip().to_canonical().is_loopback()
     }
 }
 
@@ -275,6 +297,21 @@ mod tests {
         for text in ["", "localhost:3000", "ftp://localhost/mcp", "/mcp", "http://"] {
             assert!(matches!(fault(text), BadSetting::Url(_)), "{text}");
         }
+    }
+
+    #[test]
+    fn keys_leave_the_machine_in_the_clear_only_where_asked_for() {
+        let mut settings = Settings::new("http://localhost:3000/mcp".parse().unwrap());
+        assert!(!settings.exposes_keys());
+        settings.listen = "[::ffff:127.0.0.1]:0".parse().unwrap();
+        assert!(!settings.exposes_keys());
+        settings.listen = "0.0.0.0:0".parse().unwrap();
+        assert!(settings.exposes_keys());
+        settings.tls = Some(Identity::SelfSigned);
+        assert!(!settings.exposes_keys());
+        settings.tls = None;
+        settings.allow_plain_http = true;
+        assert!(!settings.exposes_keys());
     }
 
     #[test]

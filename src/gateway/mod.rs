@@ -15,6 +15,7 @@ mod credential;
 mod forward_auth;
 mod freshness;
 mod headers;
+mod http_2;
 mod listen;
 mod mcp;
 mod metrics;
@@ -24,6 +25,7 @@ mod proxy;
 mod refusal;
 mod route;
 mod stream;
+mod tls;
 mod worker;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{BadSetting, Origin, PublicUrl, Refusals, Settings, Timeouts, Upstream};
 pub use listen::CannotListen;
+pub use tls::{Identity, TlsError};
 
 use crate::engine::Engine;
 use crate::store::StoreError;
@@ -48,6 +51,7 @@ use freshness::Freshness;
 use mcp::session::Binder;
 use metrics::Metrics;
 use route::McpPath;
+use tls::Tls;
 use worker::Shared;
 
 /// Why a gateway cannot start, or did not stop well.
@@ -55,6 +59,13 @@ use worker::Shared;
 pub enum GatewayError {
     #[error(transparent)]
     Listen(#[from] CannotListen),
+    #[error(
+        "{0} is not on loopback, and keys would cross the network in the clear; give --tls-cert and --tls-key, or \
+         --allow-plain-http where a TLS proxy stands in front"
+    )]
+    PlainHttp(SocketAddr),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("a thread of the gateway cannot run: {0}; see the limits of this process (ulimit -a)")]
@@ -74,21 +85,29 @@ impl Gateway {
         engine: Arc<Engine>,
         session_key: &[u8; 32],
     ) -> Result<Running, GatewayError> {
+        if settings.exposes_keys() {
+            return Err(GatewayError::PlainHttp(settings.listen));
+        }
+        let tls =
+            settings.tls.clone().map(|identity| Tls::new(identity, settings.listen.ip())).transpose()?;
         let data = listen::listen(settings.listen, settings.workers, "--listen")?;
         let admin = listen::listen_alone(settings.admin_listen, "--admin-listen")?;
         let listen =
             data.first().ok_or(io::ErrorKind::NotConnected).map_err(io::Error::from)?.local_addr()?;
         let admin_listen = admin.local_addr()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let metrics = Metrics::new(engine.clone());
         let shared = Arc::new(Shared {
             mcp_path: McpPath::new(settings.upstream.path()),
             binder: Binder::new(session_key),
             stop: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(settings.connections)),
+            tls,
             engine,
             settings,
         });
-        let mut running = Running { listen, admin_listen, shared: shared.clone(), threads: Vec::new() };
+        let mut running =
+            Running { listen, scheme, admin_listen, shared: shared.clone(), threads: Vec::new() };
         for (index, listener) in data.into_iter().enumerate() {
             let (shared, counters) = (shared.clone(), metrics.of_worker(index));
             let freshness = Freshness::new(shared.engine.clone())?;
@@ -106,6 +125,8 @@ impl Gateway {
 pub struct Running {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// How: `http` or `https`.
+    pub scheme: &'static str,
     /// Where `/health`, `/ready`, `/metrics` and `/verify` are.
     pub admin_listen: SocketAddr,
     shared: Arc<Shared>,

@@ -239,7 +239,7 @@ pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &
             principal,
             request_id: &call.request_id,
             address: call.address,
-            scheme: settings.public_url.as_ref().map_or("http", |url| url.scheme()),
+            scheme: settings.scheme(),
             upstream: settings.upstream.authority(),
         },
     )

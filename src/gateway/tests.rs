@@ -12,4 +12,5 @@ mod plain;
 mod refusing;
 mod sessions;
 mod streams;
+mod tls;
 mod trouble;

@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
@@ -24,16 +25,22 @@ use crate::engine::Engine;
 
 use super::config::Settings;
 use super::freshness::{Freshness, Unavailable};
+use super::http_2;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::pool::Pool;
 use super::proxy;
 use super::route::McpPath;
+use super::tls::{self, Tls};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: u16 = u16::MAX;
 /// RFC 9110 §5.4 leaves the number to the server.
 const FIELDS: usize = 100;
+/// Requests that one HTTP/2 connection may have in flight.
+const STREAMS: u32 = 100;
+/// How often a silent HTTP/2 peer is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// After an accept that failed for want of descriptors, so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -45,6 +52,8 @@ pub struct Shared {
     pub binder: Binder,
     pub stop: CancellationToken,
     pub connections: Arc<Semaphore>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 /// One worker, as its requests see it.
@@ -128,16 +137,35 @@ async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) 
     }
 }
 
-/// Serves one connection to its end.
-///
-/// hyper refuses what two readers could frame differently: bare CR or LF, folded lines, space before a colon, lengths
-/// that are no plain number or contradict each other, codings other than a final `chunked`. A request with both
-/// `Content-Length` and `Transfer-Encoding` is read as chunked, loses the length, and its connection is closed after
-/// the answer (RFC 9112 §6.1); requests to the upstream are framed anew.
+/// Serves one connection to its end, under TLS where the listener has it.
 async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let ended = match &worker.shared.tls {
+        None => serve_http_1(worker.clone(), stream, peer).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) if tls::is_http_2(&stream) => serve_http_2(worker.clone(), stream, peer).await,
+            Ok(stream) => serve_http_1(worker.clone(), stream, peer).await,
+            Err(error) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return;
+            }
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended in an error");
+    }
+}
+
+/// hyper refuses what two readers could frame differently: bare CR or LF, folded lines, space before a colon, lengths
+/// that are no plain number or contradict each other, codings other than a final `chunked`. A request with both
+/// `Content-Length` and `Transfer-Encoding` is read as chunked, loses the length, and its connection is closed after
+/// the answer (RFC 9112 §6.1); requests to the upstream are framed anew.
+async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let stop = worker.shared.stop.clone();
     let head = worker.shared.settings.timeouts.head;
     let service = service_fn(move |request| proxy::serve(worker.clone(), peer, request));
@@ -145,17 +173,39 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_headers(FIELDS)
-        .max_buf_size(BUFFER)
+        .max_buf_size(BUFFER.into())
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended in an error");
+    }
+}
+
+/// Floods of streams and resets are h2's to bound (CVE-2023-44487); an idle peer is asked whether it is still there.
+async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let stop = worker.shared.stop.clone();
+    let head = worker.shared.settings.timeouts.head;
+    let service = service_fn(move |request| proxy::serve(worker.clone(), peer, http_2::as_http_1(request)));
+    let connection = http2::Builder::new(http_2::OnThisThread)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(BUFFER.into())
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_timeout(head)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     }
 }
