@@ -141,4 +141,4 @@ impl Place {
 const NGINX: &str = "daemon off; master_process off; error_log stderr; pid nginx.pid; events {}\n\
     http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
     uwsgi_temp_path uwsgi; scgi_temp_path scgi; include portcullis.conf; }\n";
-const CADDY: &str = "{\n\tadmin off\n\tpersist_config off\n}\n";
+const CADDY: &str = "{\n\tadmin off\n}\n";
