@@ -26,11 +26,6 @@ use std::{
 const LARGEST_LEASE: u32 = 256;
 /// A lease takes at most one of so many parts of what remains: towards the limit it is a single request.
 const PARTS: u32 = 8;
-/// How many leases are kept for giving back while the ledger cannot be written. More are forfeited, which under-admits.
-const MOST_UNRETURNED: usize = 100_000;
-/// How long after a failure to give back it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-
 /// How long the lessor sleeps at least where nobody asks.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
@@ -51,16 +46,22 @@ pub(super) struct Lessor {
     pub(super) inbox: Receiver<Message>,
     /// When what an account remembers ends, soonest first.
     reminders: Reminders,
-    unreturned: Vec<Return>,
 }
 
 type Reminders = BinaryHeap<Reverse<(Timestamp, CredentialId)>>;
 
 /// What is to be given back.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Return {
     credential: CredentialId,
     held: Held,
+}
+
+impl Return {
+    /// `None` where nothing is left.
+    fn of(credential: CredentialId, held: Held) -> Option<Self> {
+        (held.remaining > 0).then_some(Self { credential, held })
+    }
 }
 
 /// A lease wanted: for how many requests at least, so that those who wait go on at once.
@@ -84,7 +85,7 @@ impl Lessor {
         clock: Arc<dyn Clock>,
         inbox: Receiver<Message>,
     ) -> Self {
-        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new(), unreturned: Vec::new() }
+        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new() }
     }
 
     /// Serves asks until it is told to stop. Asleep while nobody asks and no lease is about to end.
@@ -106,23 +107,23 @@ impl Lessor {
             if is_over {
                 return self.close();
             }
-            self.collect_ended();
-            self.serve(&asks);
+            let ended = self.collect_ended();
+            self.serve(&asks, ended);
         }
     }
 
     fn next(&self) -> Result<Message, RecvTimeoutError> {
         let until_end = self.reminders.peek().map(|Reverse((ends, _))| ends.since(self.clock.now()));
-        let until_retry = (!self.unreturned.is_empty()).then_some(RETRY);
-        match until_end.map(|wait| wait.max(SHORTEST_SLEEP)).into_iter().chain(until_retry).min() {
-            Some(wait) => self.inbox.recv_timeout(wait),
+        match until_end {
+            Some(wait) => self.inbox.recv_timeout(wait.max(SHORTEST_SLEEP)),
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
     /// Takes what is left of the leases that have ended.
-    fn collect_ended(&mut self) {
+    fn collect_ended(&mut self) -> Vec<Return> {
         let now = self.clock.now();
+        let mut returns = Vec::new();
         while let Some(&Reverse((ends, credential))) = self.reminders.peek()
             && ends <= now
         {
@@ -133,25 +134,25 @@ impl Lessor {
                 account.reminder = None;
             }
             if let Some(held) = account.held.take_if(|held| held.ends <= now) {
-                self.unreturned.push(Return { credential, held });
+                returns.extend(Return::of(credential, held));
             }
             if account.is_idle() && account.reminder.is_none() {
                 shard.remove(&credential);
             }
         }
-        self.unreturned.retain(|it| it.held.remaining > 0);
-        self.unreturned.truncate(MOST_UNRETURNED);
+        returns
     }
 
-    fn serve(&mut self, asks: &[CredentialId]) {
-        let wants: Vec<_> = asks.iter().filter_map(|&credential| self.want(credential)).collect();
-        if wants.is_empty() && self.unreturned.is_empty() {
+    /// What is given back is tried once: a commit that reports an error may have happened, and giving back twice would
+    /// admit more than the limit, where forgetting admits less.
+    fn serve(&mut self, asks: &[CredentialId], mut returns: Vec<Return>) {
+        let wants: Vec<_> =
+            asks.iter().filter_map(|&credential| self.want(credential, &mut returns)).collect();
+        if wants.is_empty() && returns.is_empty() {
             return;
         }
-        let answers = self.transact(wants.clone());
-        match answers {
+        match self.transact(wants.clone(), returns) {
             Ok(answers) => {
-                self.unreturned.clear();
                 for (want, answer) in wants.iter().zip(answers) {
                     self.settle(want.credential, Ok(answer));
                 }
@@ -161,20 +162,17 @@ impl Lessor {
     }
 
     /// What an account wants; an old lease of other limits, or one that has ended, goes back first.
-    fn want(&mut self, credential: CredentialId) -> Option<Want> {
+    fn want(&self, credential: CredentialId, returns: &mut Vec<Return>) -> Option<Want> {
         let mut shard = lock(self.accounts.shard(credential));
         let account = shard.get_mut(&credential)?;
         let waiting = account.waiting.as_ref()?;
         let limits = waiting.limits.clone();
         let waiters = u32::try_from(waiting.waiters.len()).unwrap_or(u32::MAX);
-        if let Some(held) = account.held.take().filter(|held| held.remaining > 0) {
-            self.unreturned.push(Return { credential, held });
-        }
+        returns.extend(account.held.take().and_then(|held| Return::of(credential, held)));
         Some(Want { credential, limits, waiters })
     }
 
-    fn transact(&self, wants: Vec<Want>) -> Result<Vec<Answer>, StoreError> {
-        let returns = self.unreturned.clone();
+    fn transact(&self, wants: Vec<Want>, returns: Vec<Return>) -> Result<Vec<Answer>, StoreError> {
         let now = self.clock.now();
         self.store.write(move |transaction| {
             give_back(transaction, &returns)?;
@@ -206,20 +204,18 @@ impl Lessor {
     }
 
     /// Gives everything back, and refuses whoever still waits.
-    fn close(mut self) -> Result<(), StoreError> {
+    fn close(self) -> Result<(), StoreError> {
         self.accounts.close();
+        let mut returns = Vec::new();
         for shard in self.accounts.shards() {
             for (credential, Account { held, waiting, .. }) in lock(shard).drain() {
                 wake(waiting, Err(Unavailable));
-                if let Some(held) = held.filter(|held| held.remaining > 0) {
-                    self.unreturned.push(Return { credential, held });
-                }
+                returns.extend(held.and_then(|held| Return::of(credential, held)));
             }
         }
-        if self.unreturned.is_empty() {
+        if returns.is_empty() {
             return Ok(());
         }
-        let returns = std::mem::take(&mut self.unreturned);
         self.store.write(move |transaction| give_back(transaction, &returns))
     }
 }

@@ -158,6 +158,21 @@ async fn a_lease_ends_with_its_cell_and_what_was_left_is_given_back() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_given_back_is_not_given_back_later() {
+    let house = House::new();
+    house.limit("limited", 80, "fixed");
+    let (_, text) = house.key("limited");
+    let mut gate = house.gate();
+    // Leases ten, and spends one of them.
+    assert_eq!(gate.call(&text, "tools/list").await, Ok(()));
+    house.advance(6);
+    rename_ledger(&house, "quota_cell", "gone");
+    assert_eq!(gate.call(&text, "tools/list").await, Err(Reason::Unavailable));
+    rename_ledger(&house, "gone", "quota_cell");
+    assert_eq!(admitted(&mut gate, &text, 100).await, 70, "whether the nine went back nobody can know");
+}
+
+#[tokio::test]
 async fn new_limits_count_at_the_very_next_request() {
     let house = House::new();
     house.limit("limited", 1_000, "fixed");
@@ -208,16 +223,17 @@ async fn no_limit_and_a_limit_of_nothing_need_no_ledger() {
     let (_, nothing) = house.key("nothing");
     let (_, limited) = house.key("limited");
     let mut gate = house.gate();
-    let break_ledger = |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
-        Ok(c.execute_batch("ALTER TABLE quota_cell RENAME TO gone")?)
-    };
-    house.ctx.store.write(break_ledger).unwrap();
+    rename_ledger(&house, "quota_cell", "gone");
     assert_eq!(gate.call(&open, "tools/list").await, Ok(()));
     assert_eq!(gate.call(&nothing, "tools/list").await, Err(Reason::RateLimited));
     assert_eq!(gate.call(&limited, "tools/list").await, Err(Reason::Unavailable), "fails closed");
-    let mend_ledger = |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
-        Ok(c.execute_batch("ALTER TABLE gone RENAME TO quota_cell")?)
-    };
-    house.ctx.store.write(mend_ledger).unwrap();
+    rename_ledger(&house, "gone", "quota_cell");
     assert_eq!(admitted(&mut gate, &limited, 9).await, 5);
+}
+
+fn rename_ledger(house: &House, from: &'static str, to: &'static str) {
+    let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+        Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
+    };
+    house.ctx.store.write(job).unwrap();
 }
