@@ -181,6 +181,10 @@ pub enum Refusals {
     Status,
 }
 
+/// A tool may work for minutes before it answers; a client that is still there after two has most often given up, and
+/// an upstream that hangs must not hold connections for longer. A tool that takes more reports progress in a stream.
+const RESPONSE: Duration = Duration::from_secs(120);
+
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -204,7 +208,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             connect: Duration::from_secs(5),
-            response: Duration::from_secs(60),
+            response: RESPONSE,
             stream_check: Duration::from_millis(400),
             drain: Duration::from_secs(10),
         }
@@ -312,6 +316,11 @@ mod tests {
         settings.tls = None;
         settings.allow_plain_http = true;
         assert!(!settings.exposes_keys());
+    }
+
+    #[test]
+    fn a_tool_has_two_minutes_to_answer() {
+        assert_eq!(Timeouts::default().response, Duration::from_secs(120));
     }
 
     #[test]

@@ -32,8 +32,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// Fields that end here, compared without regard to case and to which mark joins their words: CGI-like servers cannot
-/// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`.
-const ENDS_HERE: [&str; 19] = [
+/// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`. The last ones make servers see another method or path than
+/// the one that was judged.
+const ENDS_HERE: [&str; 23] = [
     "authorization",
     "cookie",
     "cookie2",
@@ -53,6 +54,10 @@ const ENDS_HERE: [&str; 19] = [
     "client-cert-chain",
     "true-client-ip",
     "cf-connecting-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-rewrite-url",
 ];
 const ENDS_HERE_PREFIXES: [&str; 11] = [
     "x-portcullis",

@@ -53,6 +53,12 @@ fn no_client_credential_and_no_spoofed_identity_goes_through_in_any_spelling() {
         "Remote-User",
         "X-Auth-Request-User",
         "X-Original-URL",
+        "X-Original-URI",
+        "X-Original-Method",
+        "X-Rewrite-URL",
+        "X-HTTP-Method",
+        "X-HTTP-Method-Override",
+        "X-Method-Override",
         "DPoP",
         "Origin",
     ] {
@@ -81,6 +87,7 @@ fn what_is_not_ours_passes_untouched() {
             ("accept", "application/json"),
             ("traceparent", "00-1"),
             ("x-user-agent", "1"),
+            ("x-http-methods", "1"),
         ],
         "alice",
     );
@@ -89,6 +96,7 @@ fn what_is_not_ours_passes_untouched() {
     assert_eq!(fields.get_all("accept").iter().count(), 2);
     assert_eq!(fields["traceparent"], "00-1");
     assert_eq!(fields["x-user-agent"], "1");
+    assert_eq!(fields["x-http-methods"], "1");
 }
 
 #[test]
