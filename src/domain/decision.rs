@@ -280,17 +280,30 @@ fn detail(reason: Reason, principal: &Principal, request: &Request) -> String {
         Reason::InsufficientScope => {
             let held: Vec<&str> = principal.scopes.iter().map(ScopeName::as_str).collect();
             let held = if held.is_empty() { "none".into() } else { held.join(" ") };
-            format!("`{endpoint}`; effective scopes: {held}")
+            let asked = principal.covered.left_out(&request.endpoint).map_or(endpoint, excerpt);
+            format!("`{asked}`; effective scopes: {held}")
         }
-        _ if principal.policy.blocked.contains(&request.endpoint) => format!("`{endpoint}` is blocked"),
-        _ if request.endpoint.is_protocol() => {
-            format!("`{endpoint}` is a protocol endpoint and needs no place in allowed_endpoints")
-        }
-        _ if principal.policy.allowed.is_empty() => format!("`{endpoint}`; all endpoints are allowed"),
-        _ if principal.policy.allowed.contains(&request.endpoint) => format!("`{endpoint}` is allowed"),
-        _ => format!("`{endpoint}` is not in allowed_endpoints"),
+        Reason::EndpointDenied => endpoint_detail(&principal.policy, &request.endpoint),
+        _ => endpoint,
     }
 }
 
+/// Names the reading that decides.
+fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
+    if let Some(reading) = policy.blocked.hit(endpoint) {
+        return format!("`{}` is blocked", excerpt(reading));
+    }
+    let text = excerpt(endpoint.as_str());
+    if endpoint.is_protocol() {
+        return format!("`{text}` is a protocol endpoint and needs no place in allowed_endpoints");
+    }
+    if policy.allowed.is_empty() {
+        return format!("`{text}`; all endpoints are allowed");
+    }
+    match policy.allowed.left_out(endpoint) {
+        None => format!("`{text}` is allowed"),
+        Some(reading) => format!("`{}` is not in allowed_endpoints", excerpt(reading)),
+    }
+}
 #[cfg(test)]
 mod tests;

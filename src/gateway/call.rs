@@ -20,8 +20,6 @@ pub struct Call {
     pub address: Option<IpAddr>,
     pub at: Timestamp,
     endpoints: Vec<(Endpoint, u32)>,
-    /// What servers could take the calls for beside what they say.
-    meanings: Vec<Endpoint>,
     credential: Option<CredentialId>,
     pub principal: Option<Rc<Principal>>,
     /// What policies in shadow mode would have denied, call by call, once all were admitted.
@@ -37,7 +35,6 @@ impl Call {
             address,
             at: shared.engine.clock().now(),
             endpoints: Vec::new(),
-            meanings: Vec::new(),
             credential: None,
             principal: None,
             admitted: None,
@@ -48,11 +45,6 @@ impl Call {
     /// Adds a call: what it asks for and what it costs.
     pub fn asks(&mut self, endpoint: Endpoint, cost: u32) {
         self.endpoints.push((endpoint, cost));
-    }
-
-    /// Adds another endpoint that must be allowed for the calls to be, at no cost.
-    pub fn also_means(&mut self, endpoint: Endpoint) {
-        self.meanings.push(endpoint);
     }
 
     /// Finds out who asks.
@@ -82,8 +74,8 @@ impl Call {
 
     /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
-        if self.endpoints.len() > 1 || !self.meanings.is_empty() {
-            for endpoint in self.endpoints.iter().map(|(endpoint, _)| endpoint).chain(&self.meanings) {
+        if self.endpoints.len() > 1 {
+            for (endpoint, _) in &self.endpoints {
                 self.decide_one(principal, endpoint, 0).await?;
             }
         }

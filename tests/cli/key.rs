@@ -144,6 +144,30 @@ fn a_key_is_judged_from_standard_input() {
 }
 
 #[test]
+fn a_detour_to_a_resource_is_judged_by_where_it_leads() {
+    let place = Place::new();
+    let policy = json!({"name": "public",
+        "endpoint_restrictions": {"allowed_endpoints": ["resources/read/file:///public/**"]}});
+    assert_eq!(code(&place.feed(&["policy", "create", "-"], policy.to_string())), 0);
+    let (_, key) = place.key(&["--subject", "alice", "--scope", "resources:read", "--policy", "public"]);
+    for (uri, reason) in [
+        ("file:///public/../secret.md", json!("endpoint_denied")),
+        ("file:///public/%2e%2e/secret.md", json!("endpoint_denied")),
+        ("file:///public/x/../hours.md", json!(null)),
+        ("file:///public/hours.md", json!(null)),
+    ] {
+        let endpoint = format!("resources/read/{uri}");
+        let output = place.feed(&["key", "verify", "--json", "--endpoint", &endpoint], &key);
+        let answer = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+        assert_eq!(answer["reason"], reason, "{uri}");
+        let request = json!({"at": "2027-01-15T08:00:00Z", "endpoint": endpoint}).to_string();
+        let simulated = place.feed(&["policy", "simulate", "--json", "--policy", "public"], &request);
+        let answer = serde_json::from_slice::<serde_json::Value>(&simulated.stdout).unwrap();
+        assert_eq!(answer["reason"], reason, "{uri}");
+    }
+}
+
+#[test]
 fn wrong_questions_about_a_key_are_bad_usage() {
     let place = Place::new();
     place.fails(2, &["key", "verify", "--endpoint", "tools/list", "--ip", "300.1.1.1"]);

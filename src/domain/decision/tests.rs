@@ -205,3 +205,17 @@ fn every_check_is_explained() {
     let checks = explain(&principal, &foreign, &Charge::Granted);
     assert!(checks.iter().all(|check| !check.detail.contains('\u{1B}')));
 }
+
+#[test]
+fn a_detour_to_a_resource_is_judged_by_where_it_leads() {
+    let policy = r#"{"name": "public",
+        "endpoint_restrictions": {"allowed_endpoints": ["resources/read/file:///public/**"]}}"#;
+    let principal = principal(policy, &["resources:read"]);
+    let detour = request("resources/read/file:///public/../secret.md", "10.1.2.3", NOW);
+    assert_eq!(judge(&principal, &detour), Some(Reason::EndpointDenied));
+    let checks = explain(&principal, &detour, &Charge::Granted);
+    let check = checks.iter().find(|check| check.check == "endpoint").unwrap();
+    assert_eq!(check.detail, "`resources/read/file:///secret.md` is not in allowed_endpoints");
+    let inside = request("resources/read/file:///public/x/../hours.md", "10.1.2.3", NOW);
+    assert_eq!(judge(&principal, &inside), None);
+}

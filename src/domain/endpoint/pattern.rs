@@ -154,11 +154,25 @@ impl EndpointSet {
         !self.everything && self.literals.is_empty() && self.prefixes.is_empty() && self.globs.is_empty()
     }
 
+    /// Whether it covers the endpoint, however servers read it: what must hold for what is allowed.
     pub fn contains(&self, endpoint: &Endpoint) -> bool {
-        let endpoint = endpoint.as_str();
+        self.left_out(endpoint).is_none()
+    }
+
+    /// A reading of the endpoint that it does not cover.
+    pub fn left_out<'a>(&self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        endpoint.readings().find(|reading| !self.covers(reading))
+    }
+
+    /// A reading of the endpoint that it covers: one is enough for what is blocked.
+    pub fn hit<'a>(&self, endpoint: &'a Endpoint) -> Option<&'a str> {
+        endpoint.readings().find(|reading| self.covers(reading))
+    }
+
+    fn covers(&self, reading: &str) -> bool {
         self.everything
-            || self.prefixes.iter().any(|prefix| endpoint.starts_with(&**prefix))
-            || (!self.literals.is_empty() && self.literals.contains(endpoint))
-            || self.globs.iter().any(|globs| globs.is_match(endpoint.as_bytes()))
+            || self.prefixes.iter().any(|prefix| reading.starts_with(&**prefix))
+            || (!self.literals.is_empty() && self.literals.contains(reading))
+            || self.globs.iter().any(|globs| globs.is_match(reading.as_bytes()))
     }
 }

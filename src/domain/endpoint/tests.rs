@@ -236,3 +236,34 @@ proptest! {
         let _ = path.parse::<EndpointPattern>();
     }
 }
+
+#[test]
+fn a_resource_is_covered_only_however_it_is_read() {
+    let detours =
+        ["file:///public/../secret.md", "file:///public/%2e%2e/secret.md", "file:///public/..%2fsecret.md"];
+    let public = set(&["resources/read/file:///public/**"]);
+    let secret = set(&["resources/read/file:///secret.md"]);
+    for uri in detours {
+        let asked = Endpoint::mcp("resources/read", Some(uri)).unwrap();
+        assert_eq!(asked, format!("resources/read/{uri}").parse().unwrap(), "as people write it, too");
+        assert_eq!(asked.as_str(), format!("resources/read/{uri}"));
+        assert!(!public.contains(&asked), "{uri}");
+        assert_eq!(public.left_out(&asked), Some("resources/read/file:///secret.md"), "{uri}");
+        assert!(!secret.contains(&asked), "{uri}");
+        assert_eq!(secret.hit(&asked), Some("resources/read/file:///secret.md"), "{uri}");
+    }
+    let inside: Endpoint = "resources/read/file:///public/x/../hours.md".parse().unwrap();
+    assert!(public.contains(&inside) && secret.hit(&inside).is_none());
+    let plain: Endpoint = "resources/read/file:///public/hours.md".parse().unwrap();
+    assert_eq!(plain.readings().collect::<Vec<_>>(), ["resources/read/file:///public/hours.md"]);
+    // A name is no URI.
+    let tool: Endpoint = "tools/call/file:///public/../x".parse().unwrap();
+    assert_eq!(tool.readings().count(), 1);
+}
+
+#[test]
+fn no_reading_of_a_resource_is_longer_than_an_endpoint() {
+    let uri = |length: usize| format!("file:///{}", "\u{e9}".repeat(length));
+    assert!(Endpoint::mcp("resources/read", Some(&uri(300))).is_ok());
+    assert_eq!(Endpoint::mcp("resources/read", Some(&uri(600))), Err(BadEndpoint::TooLong));
+}

@@ -59,7 +59,7 @@ impl CompiledPolicy {
 
     /// Blocked beats allowed; empty allowed = all; protocol endpoints need no place in allowed.
     pub fn allows_endpoint(&self, endpoint: &Endpoint) -> bool {
-        if self.blocked.contains(endpoint) {
+        if self.blocked.hit(endpoint).is_some() {
             return false;
         }
         self.allowed.is_empty() || endpoint.is_protocol() || self.allowed.contains(endpoint)

@@ -73,9 +73,9 @@ impl Policy {
             }
         }
         let blocked = EndpointSet::new(&restrictions.blocked_endpoints).unwrap_or_default();
-        let shut = ["initialize", "server/discover"]
-            .into_iter()
-            .find(|method| Endpoint::mcp(method, None).is_ok_and(|endpoint| blocked.contains(&endpoint)));
+        let shut = ["initialize", "server/discover"].into_iter().find(|method| {
+            Endpoint::mcp(method, None).is_ok_and(|endpoint| blocked.hit(&endpoint).is_some())
+        });
         if let Some(method) = shut {
             let message = format!("this blocks {method}, without which MCP clients cannot connect");
             warnings.push(Fault::new("endpoint_restrictions.blocked_endpoints", message));

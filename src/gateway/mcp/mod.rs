@@ -6,7 +6,6 @@
 pub mod body;
 pub mod era;
 pub mod list;
-mod resource;
 pub mod session;
 
 use std::net::IpAddr;
@@ -186,17 +185,12 @@ async fn judge(
     for (endpoint, cost) in endpoints.iter().flatten() {
         call.asks(endpoint.clone(), *cost);
     }
-    let meanings = messages.iter().map(meanings).collect::<Result<Vec<_>, _>>();
-    for meaning in meanings.iter().flatten().flatten() {
-        call.also_means(meaning.clone());
-    }
     worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
     let principal = call.authenticate(presented, worker.now())?;
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     endpoints?;
-    meanings?;
     let era = era.map_err(Refusal::mismatch)?;
     agrees(era, &parts.headers, body)?;
     let session = session_of(worker, &principal, era, &parts.headers)?;
@@ -230,26 +224,11 @@ fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
     Ok((endpoint, cost))
 }
 
-/// What else a message could ask for, to a server that reads URIs loosely.
-fn meanings(message: &Message<'_>) -> Result<Vec<Endpoint>, Refusal> {
-    meanings_of(message.method().unwrap_or_default(), message.target())
-}
-
-fn meanings_of(method: &str, target: Option<&str>) -> Result<Vec<Endpoint>, Refusal> {
-    let uri = target.filter(|_| method == "resources/read");
-    let spellings = uri.map(resource::spellings).unwrap_or_default();
-    let read = |spelling: &String| Endpoint::mcp("resources/read", Some(spelling));
-    spellings.iter().map(read).collect::<Result<_, _>>().map_err(|fault| bad_request(fault.to_string()))
-}
-
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
 pub fn ask_by_headers(call: &mut Call, headers: &HeaderMap) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
     let endpoint =
         Endpoint::mcp(method, target.as_deref()).map_err(|fault| bad_request(fault.to_string()))?;
-    for meaning in meanings_of(method, target.as_deref())? {
-        call.also_means(meaning);
-    }
     call.asks(endpoint, u32::from(!method.starts_with("notifications/")));
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! The other spellings of a resource's URI.
+//! How servers could read a resource's URI.
 //!
 //! Servers parse a URI before they look for the resource: `file:///public/../secret.md`, `FILE:///secret.md` and
 //! `file:/secret.md` are one resource to whoever reads URLs as the WHATWG URL Standard says, as the MCP SDKs do. A call
-//! is allowed only where every such spelling is. The upstream still receives what the client wrote.
+//! is allowed only where every such reading is. The upstream still receives what the client wrote.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// What servers could take `uri` for, beside itself.
-pub fn spellings(uri: &str) -> Vec<String> {
+pub(super) fn readings(uri: &str) -> Vec<String> {
     let decoded = percent_decode_str(uri).decode_utf8_lossy();
     let mut all = Vec::new();
-    for spelling in [standard(uri), standard(&decoded).or(Some(decoded.into_owned()))].into_iter().flatten() {
-        if spelling != uri && !all.contains(&spelling) {
-            all.push(spelling);
+    for reading in [standard(uri), standard(&decoded).or(Some(decoded.into_owned()))].into_iter().flatten() {
+        if reading != uri && !all.contains(&reading) {
+            all.push(reading);
         }
     }
     all
@@ -38,7 +38,7 @@ mod tests {
             "no uri",
             "https://x/",
         ] {
-            assert!(spellings(uri).is_empty(), "{uri}: {:?}", spellings(uri));
+            assert!(readings(uri).is_empty(), "{uri}: {:?}", readings(uri));
         }
     }
 
@@ -58,11 +58,7 @@ mod tests {
             "file:///%73ecret.md",
             " file:///secret.md",
         ] {
-            assert!(
-                spellings(uri).contains(&"file:///secret.md".to_owned()),
-                "{uri:?}: {:?}",
-                spellings(uri)
-            );
+            assert!(readings(uri).contains(&"file:///secret.md".to_owned()), "{uri:?}: {:?}", readings(uri));
         }
     }
 }
