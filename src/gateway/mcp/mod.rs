@@ -3,6 +3,7 @@
 //! The body decides which endpoint is asked for; headers that say otherwise are refused. The upstream receives the very
 //! bytes that were read.
 
+mod arriving;
 pub mod body;
 pub mod era;
 pub mod list;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
@@ -26,6 +27,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::quota::Charge;
 use crate::engine::Presented;
 
+use self::arriving::{Arriving, is_plain_json};
 use self::body::{BadBody, Body, Kind, Message};
 use self::era::{Era, Mismatch};
 use self::session::SESSION_ID;
@@ -41,8 +43,9 @@ use super::worker::Worker;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Of a request that will be refused whatever it says, so much is read to learn its id.
-const PROBE: usize = 64 * 1024;
+/// So much of a body is read before the credential is judged: all of it, as a rule, so that a refusal can name the
+/// request's id. Of a longer body nothing is kept for someone who may not call; such a refusal has no id.
+const UNPROVED: usize = 64 * 1024;
 
 const ALLOW: &str = "GET, POST, DELETE, OPTIONS";
 
@@ -100,11 +103,8 @@ async fn post(
     body: Incoming,
 ) -> Response<Reply> {
     let presented = credential::presented(&parts.headers, parts.uri.query());
-    let is_hopeless = foreign.is_err() || !matches!(presented, Presented::ApiKey(_));
-    let most = if is_hopeless { PROBE } else { proxy::BODY };
-    let bytes = match collect(worker, &parts.headers, body, most).await {
+    let bytes = match receive(worker, call, foreign, parts, &presented, body).await {
         Ok(bytes) => bytes,
-        Err(_) if is_hopeless => Bytes::new(),
         Err(refusal) => return refuse(call, &refusal),
     };
     let began = Instant::now();
@@ -139,23 +139,44 @@ async fn post(
     }
 }
 
-/// Reads a whole body, up to a length and for a time.
-async fn collect(
+/// Reads a whole body. One that is long, or that fails to arrive, is refused for the credential first; the request is
+/// judged as a whole, credential and all, when its last byte is there.
+async fn receive(
     worker: &Worker,
-    headers: &HeaderMap,
-    mut body: Incoming,
-    most: usize,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    parts: &Parts,
+    presented: &Presented,
+    body: Incoming,
 ) -> Result<Bytes, Refusal> {
-    let limit = worker.shared.settings.timeouts.body;
-    match timeout(limit, Limited::new(&mut body, most).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            proxy::discard(worker, headers, body).await;
-            Err(proxy::too_long())
+    let mut body = Arriving::new(body, worker.shared.settings.timeouts.body);
+    let mut read = body.read_within(UNPROVED).await;
+    if !matches!(read, Ok(true)) {
+        if let Err(refusal) = identify(worker, call, foreign, presented).await {
+            proxy::discard(worker, &parts.headers, body.rest).await;
+            return Err(refusal);
         }
-        Ok(Err(_)) => Err(bad_request("the body ended early")),
-        Err(_) => Err(Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+        if read.is_ok() {
+            read = body.read_within(proxy::BODY).await;
+        }
     }
+    if read? {
+        return Ok(body.read.freeze());
+    }
+    proxy::discard(worker, &parts.headers, body.rest).await;
+    Err(proxy::too_long())
+}
+
+/// Finds out who asks, by the state as it is now.
+async fn identify(
+    worker: &Worker,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    presented: &Presented,
+) -> Result<Rc<Principal>, Refusal> {
+    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    foreign.map_err(of_foreign)?;
+    call.authenticate(presented, worker.now())
 }
 
 /// What the way to the upstream needs to know of a request that may go there.
@@ -185,9 +206,7 @@ async fn judge(
     for (endpoint, cost) in endpoints.iter().flatten() {
         call.asks(endpoint.clone(), *cost);
     }
-    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-    foreign.map_err(of_foreign)?;
-    let principal = call.authenticate(presented, worker.now())?;
+    let principal = identify(worker, call, foreign, presented).await?;
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     endpoints?;
@@ -233,33 +252,6 @@ pub fn ask_by_headers(call: &mut Call, headers: &HeaderMap) -> Result<(), Refusa
     Ok(())
 }
 
-/// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
-fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let one = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
-        (Some(value), None) => value.to_ascii_lowercase(),
-        _ => return unsupported("the request needs one Content-Type, application/json"),
-    };
-    let mut parameters = one.split(';').map(str::trim);
-    if parameters.next() != Some("application/json") {
-        return unsupported("the Content-Type is not application/json");
-    }
-    if parameters
-        .any(|text| text.strip_prefix("charset=").is_some_and(|set| set.trim_matches('"') != "utf-8"))
-    {
-        return unsupported("the charset is not UTF-8");
-    }
-    if headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return unsupported("a Content-Encoding is not taken");
-    }
-    Ok(())
-}
-
 fn agrees(era: Era, headers: &HeaderMap, body: &Body<'_>) -> Result<(), Refusal> {
     if matches!(body, Body::Batch(_)) && era != (Era::Old { batches: true }) {
         return Err(bad_request("batches are of protocol version 2025-03-26 only"));
@@ -299,10 +291,8 @@ async fn get_or_delete(
     let method = if is_stream { "stream" } else { "session/end" };
     call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?, 1);
     let began = Instant::now();
-    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-    foreign.map_err(of_foreign)?;
     let presented = credential::presented(&parts.headers, parts.uri.query());
-    let principal = call.authenticate(&presented, worker.now())?;
+    let principal = identify(worker, call, foreign, &presented).await?;
     let era = era::of(&parts.headers).map_err(Refusal::mismatch)?;
     if era == Era::New {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));

@@ -90,6 +90,10 @@ async fn bodies_that_are_not_one_strict_message_are_refused() {
     for ask in [
         Ask::post(good).instead("content-type", "text/plain"),
         Ask::post(good).instead("content-type", "application/json; charset=utf-7"),
+        Ask::post(good).instead("content-type", "application/json; charset=utf-8; charset=utf-16"),
+        Ask::post(good).instead("content-type", "application/json; charset=\"utf-8"),
+        Ask::post(good).instead("content-type", "application/json; profile=x"),
+        Ask::post(good).instead("content-type", "application/json; charset"),
         Ask::post(good).with("content-type", "application/json"),
         Ask::post(good).without("content-type"),
         Ask::post(good).with("content-encoding", "gzip"),
@@ -97,8 +101,11 @@ async fn bodies_that_are_not_one_strict_message_are_refused() {
         assert_eq!(ask.key(&key).send(gateway.address).await.status, 415);
     }
     assert!(upstream.received().is_empty());
-    let fine = Ask::post(good).instead("content-type", "application/json; charset=UTF-8").key(&key);
-    assert_eq!(fine.send(gateway.address).await.status, 200);
+    for fine in ["Application/JSON;charset=\"UTF-8\"", "application/json; charset=UTF-8", "application/json;"]
+    {
+        let ask = Ask::post(good).instead("content-type", fine).key(&key);
+        assert_eq!(ask.send(gateway.address).await.status, 200, "{fine}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

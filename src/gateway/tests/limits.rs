@@ -53,6 +53,52 @@ async fn a_body_whose_length_nobody_said_ends_there_too() {
     assert!(upstream.received().is_empty());
 }
 
+/// So much is read to learn a request's id, whoever sends it.
+const UNPROVED: usize = 64 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_body_is_not_read_before_the_credential_holds() {
+    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let (id, revoked) = house.key_of("bob", "free", &["mcp:*"]);
+    house.revoke(id);
+    let gateway = house.gateway(upstream.address);
+    let body = padded(UNPROVED + 1);
+    let waiting = |key: &str, framing: &str| {
+        format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n{framing}\r\n\r\n"
+        )
+    };
+    // The body never comes, and nobody waits for it.
+    let announced = format!("content-length: {}", body.len());
+    let answered = raw(&gateway, waiting(&revoked, &announced).as_bytes()).await;
+    assert!(answered.starts_with("HTTP/1.1 401 "), "{answered}");
+    let answered = raw(&gateway, (waiting(&key, &announced) + &body).as_bytes()).await;
+    assert!(answered.starts_with(&format!("{CONTINUE}HTTP/1.1 200 ")), "{answered}");
+    // Where no length is announced, the rest never comes.
+    let chunk = format!("{:x}\r\n{body}", 2 * body.len());
+    let answered = raw(&gateway, (waiting(&revoked, "transfer-encoding: chunked") + &chunk).as_bytes()).await;
+    assert!(answered.starts_with(&format!("{CONTINUE}HTTP/1.1 401 ")), "{answered}");
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_credential_is_told_the_id_of_a_short_body() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    house.policy("free", json!({}));
+    let (id, revoked) = house.key_of("bob", "free", &["mcp:*"]);
+    house.revoke(id);
+    let gateway = house.gateway(upstream.address);
+    for (length, id, version) in
+        [(UNPROVED, json!(1), json!("2.0")), (UNPROVED + 1, json!(null), json!(null))]
+    {
+        let answered = Ask::post(padded(length)).key(&revoked).send(gateway.address).await;
+        assert_eq!((answered.status, answered.reason().as_str()), (401, "unauthorized"));
+        assert_eq!((&answered.json()["id"], &answered.json()["jsonrpc"]), (&id, &version), "{length}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_and_fields_have_an_end() {
     let (house, upstream) = (House::new(), Upstream::plain().await);

@@ -1,0 +1,73 @@
+//! The body of an MCP POST on its way from the client: as much of it as its sender is worth, and in no disguise.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use crate::gateway::refusal::Refusal;
+
+/// A body on its way from the client.
+pub struct Arriving {
+    /// What is still to come.
+    pub rest: Incoming,
+    /// What has come.
+    pub read: BytesMut,
+    /// When all of it has to be there.
+    until: Instant,
+}
+
+impl Arriving {
+    pub fn new(rest: Incoming, limit: Duration) -> Self {
+        Self { rest, read: BytesMut::new(), until: Instant::now() + limit }
+    }
+
+    /// Reads on to the end; `false` where there is more than `most`, which an announced length tells before it is read.
+    pub async fn read_within(&mut self, most: usize) -> Result<bool, Refusal> {
+        let reading = async {
+            while self.rest.size_hint().lower() <= most.saturating_sub(self.read.len()) as u64 {
+                match self.rest.frame().await {
+                    None => return Ok(true),
+                    Some(Ok(frame)) => self.read.extend(frame.into_data()),
+                    Some(Err(_)) => return Err(super::bad_request("the body ended early")),
+                }
+                if self.read.len() > most {
+                    break;
+                }
+            }
+            Ok(false)
+        };
+        let late = |_| Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+        timeout_at(self.until, reading).await.map_err(late)?
+    }
+}
+
+/// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
+pub fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let one = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
+        (Some(value), None) => value.to_ascii_lowercase(),
+        _ => return unsupported("the request needs one Content-Type, application/json"),
+    };
+    let mut parameters = one.split(';').map(str::trim);
+    if parameters.next() != Some("application/json") {
+        return unsupported("the Content-Type is not application/json");
+    }
+    // RFC 9110 §5.6.6 allows empty parameters; another one could have a server read something else than JSON in UTF-8.
+    if parameters.any(|text| !matches!(text, "" | "charset=utf-8" | "charset=\"utf-8\"")) {
+        return unsupported("the Content-Type has another parameter than charset=utf-8");
+    }
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return unsupported("a Content-Encoding is not taken");
+    }
+    Ok(())
+}
