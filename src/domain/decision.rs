@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::api_key::KeyId;
+use super::api_key::{KeyId, SecretDigest};
 use super::clock::Timestamp;
 use super::endpoint::{Endpoint, EndpointSet};
 use super::name::{ScopeName, Subject};
@@ -50,6 +50,9 @@ pub struct Principal {
     pub policy: Arc<CompiledPolicy>,
     /// When the credential ends by itself.
     pub expires_at: Option<Timestamp>,
+    /// What proved the credential, so that it can be judged again; `None` where nothing did, as
+    /// in a test of a policy.
+    pub proof: Option<SecretDigest>,
 }
 
 /// What is asked, from where, when.

@@ -9,7 +9,7 @@ use super::{
     snapshot::KeyEntry,
 };
 use crate::domain::{
-    api_key::{KeyState, PresentedKey, SecretDigest},
+    api_key::{KeyId, KeyState, PresentedKey, SecretDigest},
     clock::Timestamp,
     decision::{CredentialId, Principal, Reason},
 };
@@ -95,10 +95,28 @@ pub(super) fn prove(
     if presented.environment.is_some_and(|environment| environment != entry.environment) {
         return Err(Reason::UnknownCredential);
     }
+    admit(entry, presented.id, digest, now)
+}
+
+/// Judges a principal again as it stands at `now`: what ended its credential, or the secret that proved it, ends it.
+pub(super) fn renew(
+    entry: Option<&KeyEntry>,
+    principal: &Principal,
+    now: Timestamp,
+) -> Result<Principal, Reason> {
+    let CredentialId::ApiKey(id) = principal.credential;
+    let entry = entry.ok_or(Reason::UnknownCredential)?;
+    let proof = principal.proof.as_ref().filter(|proof| entry.is_proved_by(proof, now));
+    admit(entry, id, proof.ok_or(Reason::BadSecret)?, now)
+}
+
+/// Whether a key whose secret proved right may be used.
+#[inline]
+fn admit(entry: &KeyEntry, id: KeyId, proof: &SecretDigest, now: Timestamp) -> Result<Principal, Reason> {
     match entry.state(now) {
         KeyState::Revoked => Err(Reason::Revoked),
         KeyState::Expired => Err(Reason::Expired),
         KeyState::Disabled => Err(Reason::Disabled),
-        KeyState::Active => entry.principal(presented.id).ok_or(Reason::Unavailable),
+        KeyState::Active => entry.principal(id, proof).ok_or(Reason::Unavailable),
     }
 }

@@ -18,7 +18,7 @@ pub use explain::{Explained, explain};
 pub use snapshot::Watch;
 
 use crate::domain::{
-    api_key::{BadKey, KeyState, Pepper, PresentedKey},
+    api_key::{BadKey, Pepper, PresentedKey},
     clock::{Clock, Timestamp},
     decision::{self, CredentialId, Decision, Principal, Reason, Request},
     endpoint::Endpoint,
@@ -143,10 +143,17 @@ impl Engine {
         Decided { decision, charge: Some(charge) }
     }
 
-    /// Whether a principal admitted earlier would still authenticate: for open streams.
-    pub fn still_valid(&self, principal: &Principal, now: Timestamp) -> bool {
+    /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
+    /// that are still open. Quota is not asked: what was admitted has been charged.
+    pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
         let CredentialId::ApiKey(id) = principal.credential;
-        self.snapshot.with(id, |entry| entry.is_some_and(|entry| entry.state(now) == KeyState::Active))
+        let renewed = self.snapshot.with(id, |entry| authenticate::renew(entry, principal, now));
+        renewed.is_ok_and(|principal| {
+            asked.iter().all(|request| {
+                let request = Request { at: now, cost: 0, ..request.clone() };
+                decision::decide(&principal, &request, || Charge::Granted).is_allowed()
+            })
+        })
     }
 
     /// Every scope that would suffice for `endpoint`: for the challenge of a 403.

@@ -111,7 +111,7 @@ impl KeyEntry {
 
     /// `None` where the key's policy is missing or cannot be compiled.
     #[inline]
-    pub(super) fn principal(&self, id: KeyId) -> Option<Principal> {
+    pub(super) fn principal(&self, id: KeyId, proof: &SecretDigest) -> Option<Principal> {
         let access = self.slot.0.load();
         let access = access.as_ref()?;
         Some(Principal {
@@ -121,6 +121,7 @@ impl KeyEntry {
             covered: Arc::clone(&access.covered),
             policy: Arc::clone(&access.policy),
             expires_at: self.expires_at,
+            proof: Some(*proof),
         })
     }
 }

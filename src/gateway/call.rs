@@ -72,6 +72,11 @@ impl Call {
         Request { endpoint: endpoint.clone(), address: self.address, at: self.at, cost }
     }
 
+    /// What must go on to be allowed while an answer to it is open.
+    pub fn asked(&self) -> Vec<Request> {
+        self.endpoints.iter().map(|(endpoint, _)| self.request(endpoint, 0)).collect()
+    }
+
     /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
         if self.endpoints.len() > 1 {

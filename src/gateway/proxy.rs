@@ -221,7 +221,7 @@ async fn forward(
     let (head, body) = response.into_parts();
     let is_stream = is_event_stream(&head.headers);
     let passed = Passed::new(body, lease, worker.clone(), principal);
-    let passed = if is_stream { passed.events(None) } else { passed };
+    let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
     Ok(answer(head.status, head.headers, Reply::Passed(Box::new(passed))))
 }
 

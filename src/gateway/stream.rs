@@ -1,7 +1,8 @@
 //! The body of an answer: whole, or passed on from the upstream frame by frame.
 //!
 //! A body that is passed on belongs to a principal. For as long as it is open the gateway asks whether that principal
-//! still holds, and cuts it when the answer is no, when the gateway stops, or when that cannot be known.
+//! still holds, for events also whether its policy still allows them, and cuts the body when the answer is no, when the
+//! gateway stops, or when that cannot be known.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use crate::domain::decision::Principal;
+use crate::domain::decision::{Principal, Request};
 
 use super::mcp::Listing;
 use super::mcp::list;
@@ -58,6 +59,8 @@ pub struct Passed {
     principal: Rc<Principal>,
     /// Server-sent events, with the count of open streams.
     events: Option<Held>,
+    /// What has to stay allowed. Nothing for what is no stream: an answer that was allowed when it began is finished.
+    asked: Vec<Request>,
     /// Edits lists of tools within events.
     editor: Option<(list::Events, Listing)>,
     check: Option<Pin<Box<Sleep>>>,
@@ -72,14 +75,17 @@ impl Passed {
             worker,
             principal,
             events: None,
+            asked: Vec::new(),
             editor: None,
             check: None,
             ended: false,
         }
     }
 
-    /// Marks it as a stream of events, in which lists of tools are edited where `listing` is given.
-    pub fn events(mut self, listing: Option<Listing>) -> Self {
+    /// Marks it as a stream of events, which lasts while what was `asked` is allowed, and in which lists of tools are
+    /// edited where `listing` is given.
+    pub fn events(mut self, asked: Vec<Request>, listing: Option<Listing>) -> Self {
+        self.asked = asked;
         self.events = Some(self.worker.metrics.stream());
         self.editor = listing.map(|listing| (list::Events::default(), listing));
         self.check = Some(self.next_check());
@@ -98,7 +104,7 @@ impl Passed {
             }
             // An event stream ends with the gateway; any other answer is finished first.
             if (self.events.is_some() && self.worker.is_draining())
-                || !self.worker.still_holds(&self.principal)
+                || !self.worker.still_holds(&self.principal, &self.asked)
             {
                 return true;
             }

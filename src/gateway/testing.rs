@@ -18,5 +18,6 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap(),
         expires_at: None,
+        proof: None,
     }
 }

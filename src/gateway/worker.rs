@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::Principal;
+use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
 
 use super::config::Settings;
@@ -75,9 +75,9 @@ impl Worker {
     }
 
     /// Whether a principal admitted earlier would still be; no where that cannot be known.
-    pub fn still_holds(&self, principal: &Principal) -> bool {
+    pub fn still_holds(&self, principal: &Principal, asked: &[decision::Request]) -> bool {
         self.freshness.look();
-        self.freshness.outcome().is_ok() && self.shared.engine.still_valid(principal, self.now())
+        self.freshness.outcome().is_ok() && self.shared.engine.still_valid(principal, asked, self.now())
     }
 
     pub fn is_draining(&self) -> bool {

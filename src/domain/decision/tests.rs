@@ -16,6 +16,7 @@ fn principal(policy: &str, scopes: &[&str]) -> Principal {
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::from_json(policy).unwrap(), 7).unwrap(),
         expires_at: None,
+        proof: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes by other processes count from the very next request.
 
-use super::house::{Gate, House};
+use super::house::{Gate, House, request};
 use crate::domain::{decision::Reason, scope::Scope};
 use crate::ops;
 use crate::store::StoreError;
@@ -18,7 +18,7 @@ fn a_revocation_by_another_process_counts_at_once() {
 
     ops::api_key::revoke(&house.neighbour(), id, "stolen").unwrap();
     assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Revoked);
-    assert!(!gate.engine.still_valid(&principal, house.now()));
+    assert!(!gate.engine.still_valid(&principal, &[], house.now()));
     assert!(gate.authenticate(&other).is_ok());
     gate.engine.refresh(&mut second).unwrap();
 }
@@ -51,6 +51,49 @@ fn a_key_made_after_the_start_is_known_and_a_purged_one_is_not() {
     house.advance(1);
     ops::api_key::purge(&house.ctx, house.now()).unwrap();
     assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::UnknownCredential);
+}
+
+#[test]
+fn a_rotation_ends_what_the_old_secret_opened_when_its_grace_is_over() {
+    let house = House::new();
+    let (id, first) = house.key("default");
+    let mut gate = house.gate();
+    let opened = gate.authenticate(&first).unwrap();
+
+    let grace = std::time::Duration::from_secs(60);
+    let second = ops::api_key::rotate(&house.ctx, id, grace).unwrap().text.expose().to_owned();
+    let renewed = gate.authenticate(&second).unwrap();
+    let holds = |gate: &Gate, principal| gate.engine.still_valid(principal, &[], house.now());
+    assert!(holds(&gate, &opened) && holds(&gate, &renewed));
+    house.advance(60);
+    assert!(!holds(&gate, &opened) && holds(&gate, &renewed));
+
+    ops::api_key::rotate(&house.ctx, id, std::time::Duration::ZERO).unwrap();
+    gate.engine.refresh(&mut gate.watch).unwrap();
+    assert!(!holds(&gate, &renewed), "no grace");
+}
+
+#[test]
+fn what_a_policy_no_longer_allows_does_not_go_on() {
+    let house = House::new();
+    house.policy("team", json!({}));
+    let (_, text) = house.key("team");
+    let mut gate = house.gate();
+    let principal = gate.authenticate(&text).unwrap();
+    let asked = [request("stream", house.now())];
+    for (fields, holds) in [
+        (json!({"ip_restrictions": {"whitelist": ["192.0.2.0/24"], "blacklist": []}}), true),
+        (json!({"ip_restrictions": {"whitelist": [], "blacklist": ["192.0.2.1"]}}), false),
+        (json!({"time_restrictions": {"allowed_hours": [8], "timezone": "UTC"}}), true),
+        (json!({"time_restrictions": {"allowed_hours": [9], "timezone": "UTC"}}), false),
+        (json!({"mode": "shadow", "time_restrictions": {"allowed_hours": [9], "timezone": "UTC"}}), true),
+        (json!({"endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["stream"]}}), false),
+    ] {
+        house.policy("team", fields.clone());
+        gate.engine.refresh(&mut gate.watch).unwrap();
+        assert_eq!(gate.engine.still_valid(&principal, &asked, house.now()), holds, "{fields}");
+        assert!(gate.engine.still_valid(&principal, &[], house.now()), "the credential holds");
+    }
 }
 
 #[tokio::test]

@@ -69,10 +69,10 @@ fn a_key_ends_at_its_expiry_and_not_before() {
     let mut gate = house.gate();
     house.clock.set(START.plus(24 * 60 * MINUTE).minus(Duration::from_millis(1)));
     let principal = gate.authenticate(&text).unwrap();
-    assert!(gate.engine.still_valid(&principal, house.now()));
+    assert!(gate.engine.still_valid(&principal, &[], house.now()));
     house.clock.set(START.plus(24 * 60 * MINUTE));
     assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Expired);
-    assert!(!gate.engine.still_valid(&principal, house.now()));
+    assert!(!gate.engine.still_valid(&principal, &[], house.now()));
 }
 
 #[test]

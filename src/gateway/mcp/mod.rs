@@ -364,7 +364,7 @@ async fn forward(
             if is_stream {
                 head.headers.remove(header::CONTENT_LENGTH);
             }
-            Reply::Passed(Box::new(if is_stream { passed.events(listing) } else { passed }))
+            Reply::Passed(Box::new(if is_stream { passed.events(call.asked(), listing) } else { passed }))
         }
     };
     Ok(answer(head.status, head.headers, body))

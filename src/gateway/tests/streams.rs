@@ -4,7 +4,10 @@ use super::harness::*;
 use http::Method;
 use serde_json::json;
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+use crate::ops;
 
 /// An upstream that opens one stream, and what its events are sent with.
 async fn streaming() -> (Upstream, mpsc::Sender<&'static str>) {
@@ -38,7 +41,7 @@ async fn events_pass_one_by_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_with_its_credential() {
-    for way in ["revoked", "expired"] {
+    for way in ["revoked", "expired", "rotated", "denied"] {
         let (upstream, sender) = streaming().await;
         let house = House::new();
         house.policy("free", json!({}));
@@ -50,7 +53,10 @@ async fn a_stream_ends_with_its_credential() {
         assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
         match way {
             "revoked" => house.revoke(id),
-            _ => house.clock.advance(std::time::Duration::from_secs(25 * 3600)),
+            "rotated" => _ = ops::api_key::rotate(&house.ctx, id, Duration::ZERO).unwrap(),
+            "denied" => house
+                .policy("free", json!({"ip_restrictions": {"whitelist": [], "blacklist": ["127.0.0.1"]}})),
+            _ => house.clock.advance(Duration::from_secs(25 * 3600)),
         }
         assert!(next(&mut body).await.is_none(), "{way}");
         sender.closed().await;

@@ -105,6 +105,7 @@ fn try_call(
         scopes: scopes.into(),
         policy,
         expires_at: None,
+        proof: None,
     };
     Ok(explain(&principal, request, &Charge::Granted))
 }
