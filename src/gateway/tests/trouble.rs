@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::engine::Engine;
 use crate::gateway::{Gateway, Settings};
+use crate::store::StoreError;
 
 fn expect(answered: &Answered, status: u16, reason: &str) {
     assert_eq!(
@@ -67,6 +68,32 @@ async fn an_upstream_that_talks_nonsense_is_502() {
         let gateway = house.gateway(address);
         expect(&Ask::old("ping", json!({})).key(&key).send(gateway.address).await, 502, reason);
         assert_eq!(gateway.count("failed"), 1, "{bytes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_read_is_503_until_it_can() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let rename = |from: &'static str, to: &'static str| {
+        let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+            Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
+        };
+        house.ctx.store.write(job).unwrap();
+    };
+    let calls = Ask::call_in_both_eras("echo").map(|ask| ask.key(&key));
+    rename("change", "gone");
+    for call in &calls {
+        let answered = call.send(gateway.address).await;
+        expect(&answered, 503, "unavailable");
+        assert_eq!(answered.headers["retry-after"], "1");
+        assert_eq!(answered.json()["error"]["data"], json!({"reason": "unavailable", "retryAfterMs": 1000}));
+    }
+    assert!(upstream.received().is_empty());
+    rename("gone", "change");
+    for call in &calls {
+        assert_eq!(call.send(gateway.address).await.status, 200);
     }
 }
 
