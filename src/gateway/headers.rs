@@ -34,8 +34,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// Fields that end here, compared without regard to case and to which mark joins their words: CGI-like servers cannot
 /// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`. The last ones make servers see another method or path than
 /// the one that was judged.
-const ENDS_HERE: [&str; 23] = [
+const ENDS_HERE: [&str; 24] = [
     "authorization",
+    "proxy-authorization",
     "cookie",
     "cookie2",
     "host",

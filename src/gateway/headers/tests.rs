@@ -70,9 +70,12 @@ fn no_client_credential_and_no_spoofed_identity_goes_through_in_any_spelling() {
         }
     }
     for spelling in &spellings {
-        let fields = forwarded(&[(spelling, "spoofed"), ("connection", spelling)], "alice");
-        for (name, value) in &fields {
-            assert!(!value.as_bytes().windows(7).any(|part| part == b"spoofed"), "{spelling} became {name}");
+        let sent = [(spelling.as_str(), "spoofed"), ("connection", spelling.as_str())];
+        for sent in [&sent[..1], &sent] {
+            for (name, value) in &forwarded(sent, "alice") {
+                let is_spoofed = value.as_bytes().windows(7).any(|part| part == b"spoofed");
+                assert!(!is_spoofed, "{spelling} became {name}");
+            }
         }
     }
 }
