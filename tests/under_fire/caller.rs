@@ -160,6 +160,11 @@ impl Overload {
         Self { tasks, settled }
     }
 
+    /// Ends all calls, wherever they are.
+    pub fn abandon(self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+
     /// From here on nothing is killed or stopped any more. Answers what became of all calls.
     pub fn settle(self, runtime: &Runtime) -> Tally {
         self.settled.store(true, Ordering::SeqCst);

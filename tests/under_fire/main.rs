@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a limit of L admits L: not one more, and not one fewer while nothing dies | [`limits`] |
 //! | a killed gateway costs at most the lease it held; one that is stopped in order costs nothing | [`kills`] |
+//! | what was acknowledged survives a kill at any moment, with its one audit record | [`durability`] |
 //! | what begins after a revocation was acknowledged is refused, and open streams end | [`revocation`] |
 //! | the counters say what the upstream and the callers saw | [`limits`] |
 //!
@@ -16,6 +17,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
 
 mod caller;
+mod durability;
 mod fleet;
 mod kills;
 mod limits;
