@@ -137,6 +137,17 @@ impl Caller {
     }
 }
 
+/// How much callers ask for.
+#[derive(Clone, Copy)]
+pub struct Demand {
+    /// Callers at each door.
+    pub tasks: usize,
+    /// How often in a row each is to be refused before it ends.
+    pub refusals: u64,
+    /// A caller that alone was let through more often than this ends as well: then no limit holds.
+    pub most: u64,
+}
+
 /// Callers that ask for more than they may have.
 pub struct Overload {
     tasks: Vec<JoinHandle<Tally>>,
@@ -144,19 +155,11 @@ pub struct Overload {
 }
 
 impl Overload {
-    /// `tasks` callers at each door. Each goes on until things are [settled](Self::settle) and it was refused `enough`
-    /// times in a row after that.
-    pub fn start(
-        runtime: &Runtime,
-        doors: impl Iterator<Item = Door>,
-        key: &str,
-        tasks: usize,
-        enough: u64,
-    ) -> Self {
+    /// Each caller goes on until things are [settled](Self::settle) and it was refused often enough after that.
+    pub fn start(runtime: &Runtime, doors: impl Iterator<Item = Door>, key: &str, demand: Demand) -> Self {
         let settled = Arc::<AtomicBool>::default();
-        let task =
-            |door: Door| runtime.spawn(overload(Caller::new(door, key), Arc::clone(&settled), enough.max(1)));
-        let tasks = doors.flat_map(|door| vec![door; tasks]).map(task).collect();
+        let task = |door: Door| runtime.spawn(overload(Caller::new(door, key), Arc::clone(&settled), demand));
+        let tasks = doors.flat_map(|door| vec![door; demand.tasks]).map(task).collect();
         Self { tasks, settled }
     }
 
@@ -176,10 +179,10 @@ impl Overload {
     }
 }
 
-async fn overload(mut caller: Caller, settled: Arc<AtomicBool>, enough: u64) -> Tally {
+async fn overload(mut caller: Caller, settled: Arc<AtomicBool>, demand: Demand) -> Tally {
     let mut tally = Tally::default();
     let mut in_a_row = 0;
-    while in_a_row < enough {
+    while in_a_row < demand.refusals && tally.allowed() <= demand.most {
         // Looked at before the call: what counts began afterwards.
         let is_settled = settled.load(Ordering::SeqCst);
         match caller.call(Caller::number()).await {

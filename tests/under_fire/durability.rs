@@ -11,7 +11,7 @@ use std::{sync::Arc, thread, time::Duration};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    caller::{Caller, Overload},
+    caller::{Caller, Demand, Overload},
     fleet::Fleet,
     support::{Chance, home::Home, limited_key, runtime, scaled},
     upstream::Upstream,
@@ -36,7 +36,8 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     while kills < wanted {
         rounds += 1;
         let mut fleet = Fleet::start(&home, &upstream.url, 1);
-        let load = [&busy, &refused].map(|key| Overload::start(&runtime, fleet.doors(), &key.key, 1, 1));
+        let demand = Demand { tasks: 1, refusals: 1, most: u64::MAX };
+        let load = [&busy, &refused].map(|key| Overload::start(&runtime, fleet.doors(), &key.key, demand));
         let desk = Desk::default();
         let working: Vec<_> = clerks
             .drain(..)

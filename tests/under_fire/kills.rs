@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    caller::Overload,
+    caller::{Demand, Overload},
     fleet::Fleet,
     limits::{GATEWAYS, TASKS, within_an_hour},
     support::{Chance, home::Home, limited_key, runtime, scaled},
@@ -25,7 +25,12 @@ fn a_killed_gateway_costs_no_more_than_its_lease_and_never_lets_more_through() {
     within_an_hour(|attempt| {
         let key = limited_key(&home, &format!("killed-{attempt}"), &[("requests_per_hour", limit)], "fixed");
         let mut fleet = Fleet::start(&home, &upstream.url, GATEWAYS);
-        let load = Overload::start(&runtime, fleet.doors(), &key.key, TASKS, 20);
+        let load = Overload::start(
+            &runtime,
+            fleet.doors(),
+            &key.key,
+            Demand { tasks: TASKS, refusals: 20, most: limit },
+        );
         for kill in 1..=kills {
             // Spread over the first half, so that the bound below cannot be met by chance.
             upstream.wait_for(&key.id, limit * kill / (2 * kills));
@@ -61,7 +66,12 @@ fn a_gateway_that_is_stopped_in_order_costs_nothing() {
     within_an_hour(|attempt| {
         let key = limited_key(&home, &format!("stopped-{attempt}"), &[("requests_per_hour", limit)], "fixed");
         let mut fleet = Fleet::start(&home, &upstream.url, GATEWAYS);
-        let load = Overload::start(&runtime, fleet.doors(), &key.key, TASKS, 20);
+        let load = Overload::start(
+            &runtime,
+            fleet.doors(),
+            &key.key,
+            Demand { tasks: TASKS, refusals: 20, most: limit },
+        );
         for stop in 1..=stops {
             upstream.wait_for(&key.id, limit * stop / (stops + 1));
             let index = stop as usize % GATEWAYS;

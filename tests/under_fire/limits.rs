@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    caller::{Caller, Overload, Tally},
+    caller::{Caller, Demand, Overload, Tally},
     fleet::Fleet,
     support::{home::Home, limited_key, runtime, scaled},
     upstream::{Arrival, Upstream},
@@ -48,9 +48,10 @@ fn a_fixed_limit_admits_exactly_itself_and_the_counters_say_so() {
             let key = limited_key(&home, &name, &[("requests_per_hour", limit)], "fixed");
             let mut fleet = Fleet::start(&home, &upstream.url, GATEWAYS);
             // Each caller is refused as often as makes a hundredfold demand, or tenfold where that would be long.
-            let demand = limit * if limit > 100 { scaled(4, 100) } else { scaled(30, 100) };
-            let enough = demand / (GATEWAYS * TASKS) as u64;
-            let load = Overload::start(&runtime, fleet.doors(), &key.key, TASKS, enough);
+            let calls = limit * if limit > 100 { scaled(4, 100) } else { scaled(30, 100) };
+            let refusals = (calls / (GATEWAYS * TASKS) as u64).max(1);
+            let demand = Demand { tasks: TASKS, refusals, most: limit };
+            let load = Overload::start(&runtime, fleet.doors(), &key.key, demand);
             let tally = load.settle(&runtime);
             fleet.stop_all();
 
@@ -106,7 +107,12 @@ fn a_sliding_limit_is_never_passed_in_any_minute() {
             runtime.block_on(caller.call(Caller::number())).expect("an answer");
         }
     }
-    let load = Overload::start(&runtime, fleet.doors(), &key.key, TASKS, 20);
+    let load = Overload::start(
+        &runtime,
+        fleet.doors(),
+        &key.key,
+        Demand { tasks: TASKS, refusals: 20, most: 10 * LIMIT },
+    );
     if let Some(length) = scaled(None, Some(Duration::from_secs(200))) {
         std::thread::sleep(length);
     }
