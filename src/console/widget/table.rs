@@ -127,8 +127,8 @@ impl Table<'_> {
         }
         let (text, dim, selected, marked) =
             (canvas.theme().text, canvas.theme().dim, canvas.theme().selected, canvas.theme().marked);
-        // two cells before for the marks, behind a gap and the scroll bar
-        let room = area.width - 4;
+        // two cells before for the marks; behind, the scroll bar and, where there is one, a gap
+        let room = area.width - if self.has_scroll_bar(area) { 4 } else { 3 };
         let widths = widths(self.columns, room);
         let mut x = area.x + 2;
         for (column, &cells) in self.columns.iter().zip(&widths).filter(|(_, cells)| **cells > 0) {
@@ -176,11 +176,16 @@ impl Table<'_> {
         self.draw_scroll_bar(canvas, area);
     }
 
-    fn draw_scroll_bar(&self, canvas: &mut Canvas<'_>, area: Rect) {
+    fn has_scroll_bar(&self, area: Rect) -> bool {
         let shown = u64::from(height(area));
-        if shown == 0 || self.total <= shown {
+        shown > 0 && self.total > shown
+    }
+
+    fn draw_scroll_bar(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        if !self.has_scroll_bar(area) {
             return;
         }
+        let shown = u64::from(height(area));
         let thumb = (shown * shown / self.total).max(1);
         let way = (shown - thumb).max(1);
         let hidden = self.total - shown;
