@@ -2,10 +2,13 @@
 //!
 //! Foreign text is made visible here, on its way out; JSON carries it as it is, escaped by serde.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::CliError;
 use crate::domain::text::visible;
@@ -71,7 +74,15 @@ pub fn list<T: Serialize>(
     if format == Format::Csv {
         return raw(&table.csv()?);
     }
-    raw(table.render().as_bytes())?;
+    let widths = table.widths();
+    let (fitted, whole) = match terminal_width() {
+        Some(most) => fit(&table.headers, &widths, most),
+        None => (widths, true),
+    };
+    raw(table.render_as(&fitted).as_bytes())?;
+    if !whole {
+        remark("cut to the width of this terminal; --json has all of it");
+    }
     if let Some(next) = &list.next {
         remark(&format!("more: --after {}", visible(next)));
     }
@@ -84,6 +95,59 @@ pub fn fields(fields: &[(&str, String)]) -> Result<(), CliError> {
     let text =
         fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", visible(value))).collect::<String>();
     raw(text.as_bytes())
+}
+
+/// How many columns the terminal on standard output has; `None` where it is no terminal, because
+/// whoever reads a pipe or a file wants all of it.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
+}
+
+/// What is put between two columns.
+const GAP: &str = "  ";
+
+/// Narrows the widest columns until a row takes `most` cells, and where that would leave too little of
+/// them, leaves out the last columns. Returns the widths of the columns to show, and whether that is all.
+fn fit(headers: &[String], widths: &[usize], most: usize) -> (Vec<usize>, bool) {
+    /// A date and the sign that something was cut off.
+    const NARROWEST: usize = 11;
+    /// The same with the time of day.
+    const MOMENT: usize = 20;
+    let least = |header: &str, width: usize| match header {
+        // An id is there to be copied.
+        "id" => width,
+        "at" => width.min(MOMENT),
+        _ => width.min(NARROWEST),
+    };
+    let taken = |widths: &[usize]| widths.iter().map(|width| width + GAP.len()).sum::<usize>() - GAP.len();
+    let leasts = headers.iter().zip(widths).map(|(header, &width)| least(header, width)).collect::<Vec<_>>();
+    let shown = (1..=widths.len()).rev().find(|&shown| taken(&leasts[..shown]) <= most).unwrap_or(1);
+    let mut fitted = widths[..shown].to_vec();
+    for _ in most..taken(&fitted) {
+        let narrower = fitted.iter_mut().zip(&leasts).filter(|(width, least)| **width > **least);
+        if let Some((width, _)) = narrower.max_by_key(|(width, _)| **width) {
+            *width -= 1;
+        }
+    }
+    let whole = fitted == widths;
+    (fitted, whole)
+}
+
+/// The beginning of `text` in `most` cells, with a sign where something was cut off.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.width() <= most {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    for c in text.chars() {
+        if kept.width() + c.width().unwrap_or_default() + 1 > most {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push('…');
+    Cow::Owned(kept)
 }
 
 /// Rows under headers.
@@ -103,24 +167,37 @@ impl Table {
 
     /// Columns two spaces apart, as wide as their widest cell; the last one is not padded.
     pub fn render(&self) -> String {
-        let headers = self.headers.iter().map(|header| header.to_uppercase()).collect::<Vec<_>>();
-        let rows = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|cell| visible(cell).into_owned()).collect::<Vec<_>>())
-            .collect::<Vec<_>>();
-        let mut widths = vec![0; headers.len()];
-        for row in std::iter::once(&headers).chain(&rows) {
-            for (width, cell) in widths.iter_mut().zip(row) {
+        self.render_as(&self.widths())
+    }
+
+    /// The headers and every row, as they are shown.
+    fn lines(&self) -> impl Iterator<Item = Vec<Cow<'_, str>>> {
+        let headers = self.headers.iter().map(|header| Cow::Owned(header.to_uppercase())).collect();
+        std::iter::once(headers)
+            .chain(self.rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()))
+    }
+
+    /// How wide each column is at its widest.
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = vec![0; self.headers.len()];
+        for line in self.lines() {
+            for (width, cell) in widths.iter_mut().zip(&line) {
                 *width = (*width).max(cell.width());
             }
         }
+        widths
+    }
+
+    /// The first columns, each as wide as `widths` says; what is longer is cut.
+    fn render_as(&self, widths: &[usize]) -> String {
         let mut text = String::new();
-        for row in std::iter::once(&headers).chain(&rows) {
+        for cells in self.lines() {
             let mut line = String::new();
-            for (&width, cell) in widths.iter().zip(row) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width.saturating_sub(cell.width()) + 2));
+            for (&width, cell) in widths.iter().zip(&cells) {
+                let cell = cut(cell, width);
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(width.saturating_sub(cell.width())));
+                line.push_str(GAP);
             }
             text.push_str(line.trim_end());
             text.push('\n');
@@ -161,6 +238,46 @@ mod tests {
         table.row(vec!["日本".into(), "active".into()]);
         table.row(vec!["a".into(), "revoked".into()]);
         assert_eq!(table.render(), "NAME  STATE\n日本  active\na     revoked\n");
+    }
+
+    fn columns(of: &[(&str, usize)]) -> (Vec<String>, Vec<usize>) {
+        of.iter().map(|&(header, width)| (header.to_owned(), width)).unzip()
+    }
+
+    #[test]
+    fn what_fits_is_left_as_it_is() {
+        let (headers, widths) = columns(&[("id", 22), ("scopes", 30), ("created", 24)]);
+        assert_eq!(fit(&headers, &widths, 80), (widths.clone(), true));
+        assert_eq!(
+            fit(&headers, &widths, 79),
+            (vec![22, 29, 24], false),
+            "one cell less: the widest gives it"
+        );
+    }
+
+    #[test]
+    fn a_list_of_keys_fits_80_columns_with_whole_ids() {
+        let (headers, widths) = columns(&[
+            ("id", 22),
+            ("name", 4),
+            ("subject", 7),
+            ("policy", 7),
+            ("scopes", 8),
+            ("state", 6),
+            ("expires", 24),
+            ("created", 24),
+        ]);
+        let (fitted, whole) = fit(&headers, &widths, 80);
+        assert_eq!((fitted, whole), (vec![22, 4, 7, 7, 8, 6, 14], false));
+        assert_eq!(fit(&headers, &widths, 5).0, [22], "the first column is always there");
+    }
+
+    #[test]
+    fn a_cell_is_cut_by_what_is_seen() {
+        assert_eq!(cut("readers", 7), "readers");
+        assert_eq!(cut("readers", 6), "reade…");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…", "half a character is none");
     }
 
     #[test]

@@ -126,3 +126,16 @@ fn alone_on_a_terminal_it_opens_the_console() {
     terminal.press("Q");
     assert_eq!(terminal.end(), (0, true));
 }
+
+#[test]
+fn a_list_fits_the_terminal_and_its_ids_stay_whole() {
+    let place = Place::new();
+    let (id, _) = place.key(&["--subject", "alice", "--scope", "mcp:read", "--name", &"n".repeat(64)]);
+    let mut terminal = Terminal::open(&place, &["key", "list"]);
+    terminal.see("cut to the width of this terminal");
+    let shown = terminal.screen.screen().contents();
+    assert!(shown.contains(&id) && shown.contains('…'), "{shown}");
+    assert_eq!(shown.trim_end().lines().count(), 3, "headers, the key, the remark: {shown}");
+    assert_eq!(terminal.end().0, 0);
+    assert!(place.ok(&["key", "list"]).contains(&"n".repeat(64)), "a pipe gets all of it");
+}
