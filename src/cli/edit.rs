@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, IsTerminal, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub fn run(session: &Session, name: &PolicyName, reason: &str) -> Result<Code, CliError> {
+    let editor = editor()?;
     let ctx = session.operator()?;
     let before = ops::show(&ctx, name)?;
     let draft = write_draft(name, &before.policy.to_json())?;
@@ -28,7 +29,7 @@ pub fn run(session: &Session, name: &PolicyName, reason: &str) -> Result<Code, C
         let step = format!("portcullis policy apply {}", draft.display());
         if error.mend.is_some() { error } else { error.mend(format!("what you wrote is kept; {step}")) }
     };
-    open_editor(&draft)?;
+    open_editor(&editor, &draft)?;
     let text = input::document(&draft)?;
     let after = Policy::from_json(&text).map_err(|bad| kept(policy::refused("what you wrote", &bad)))?;
     if after.name != *name {
@@ -66,12 +67,21 @@ fn write_draft(name: &PolicyName, text: &str) -> Result<PathBuf, CliError> {
     Ok(path)
 }
 
-/// Runs $VISUAL or $EDITOR as git does: through the shell, so that it may carry options.
-fn open_editor(draft: &Path) -> Result<(), CliError> {
-    let editor = ["VISUAL", "EDITOR"]
+/// $VISUAL, else $EDITOR, else `vi` where there is a terminal that it could open on.
+fn editor() -> Result<String, CliError> {
+    let chosen = ["VISUAL", "EDITOR"]
         .into_iter()
-        .find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()))
-        .unwrap_or_else(|| "vi".into());
+        .find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    match chosen {
+        Some(editor) => Ok(editor),
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => Ok("vi".into()),
+        None => Err(CliError::usage("there is no terminal to edit on, and $EDITOR is not set")
+            .mend("portcullis policy export NAME > FILE; portcullis policy apply FILE")),
+    }
+}
+
+/// Runs the editor as git does: through the shell, so that it may carry options.
+fn open_editor(editor: &str, draft: &Path) -> Result<(), CliError> {
     let ended = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(draft).status();
     match ended {
         Ok(status) if status.success() => Ok(()),

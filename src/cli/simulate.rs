@@ -25,14 +25,14 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The policy: a file with its document, or the name of a saved one
+    /// The policy: a file with its document (`-`: standard input), or else the name of a saved one
     #[arg(long, value_name = "FILE|NAME")]
     policy: PathBuf,
     /// One JSON request a line, {"at","ip","endpoint","scopes"?}, in time order [default: standard input]
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
     requests: Option<PathBuf>,
     /// Replay recorded traffic from then on: an age such as 24h, or an RFC 3339 time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
 }
 

@@ -142,6 +142,7 @@ fn the_editor_s_work_is_saved_or_kept() {
     assert_eq!(code(&broken), 2);
     assert!(err(&broken).contains("what you wrote is kept"), "{}", err(&broken));
     assert_eq!(code(&edit("false")), 5);
+    assert_eq!(code(&edit("")), 2, "without an editor and a terminal there is nothing to edit with");
     assert_eq!(code(&edit("sed -i s/readers/writers/")), 2);
     assert_eq!(place.json(&["policy", "show", "readers"])["revision"], json!(2));
 }
@@ -181,14 +182,34 @@ fn a_simulation_answers_line_by_line() {
         format!("{}\nnot json\n", json!({"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "x"}));
     for (lines, named) in [
         (bad.as_str(), "line 2"),
+        ("\n\n[]", "line 3"),
+        (
+            concat!(
+                r#"{"at": "2026-07-28T08:00:01Z", "ip": "10.0.0.1", "endpoint": "x"}"#,
+                "\r\n\r\n",
+                r#"{"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "x"}"#
+            ),
+            "line 3",
+        ),
+        (
+            r#"{"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "ip": "10.0.0.1", "endpoint": "x"}"#,
+            "duplicate",
+        ),
         (r#"{"at": "soon", "ip": "10.0.0.1", "endpoint": "x"}"#, "line 1"),
         (r#"{"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "x", "colour": 1}"#, "line 1"),
     ] {
         let output = place.feed(&["policy", "simulate", "--policy", "readers", "--json"], lines);
         assert_eq!(code(&output), 2);
         assert!(err(&output).contains(named), "{}", err(&output));
+        assert!(!err(&output).contains(" at line "), "one line number, ours: {}", err(&output));
     }
+    let by_crlf = place.feed(
+        &["policy", "simulate", "--policy", "readers", "--requests", "-", "--json"],
+        format!("\r\n{}", lines.replace('\n', "\r\n\r\n")),
+    );
+    assert_eq!((code(&by_crlf), answers(&out(&by_crlf))), (0, expected.to_vec()), "{}", err(&by_crlf));
     place.fails(3, &["policy", "simulate", "--policy", "nobody"]);
+    place.fails(2, &["policy", "simulate", "--policy", "./nobody.json"]);
     place.fails(2, &["policy", "simulate", "--policy", "-", "--requests", "-"]);
     assert_eq!(place.ok(&["policy", "simulate", "--policy", "readers", "--since", "24h", "--json"]), "");
 }

@@ -114,8 +114,13 @@ pub fn read_requests(lines: impl BufRead) -> impl Iterator<Item = Result<Simulat
         move |(number, line)| {
             let bad = |why: String| OpsError::Invalid(format!("line {number}: {}", visible(&why)));
             let line = line.map_err(|error| bad(error.to_string()))?;
+            if !line.trim_start().starts_with('{') {
+                return Err(
+                    bad(r#"expected a JSON object such as {"at": …, "ip": …, "endpoint": …}"#.into()),
+                );
+            }
             let request: SimulatedRequest =
-                serde_json::from_str(&line).map_err(|error| bad(error.to_string()))?;
+                serde_json::from_str(&line).map_err(|error| bad(with_column(&error)))?;
             if let Some(before) = latest.filter(|before| request.at < *before) {
                 return Err(bad(format!(
                     "{} lies before {before} of the line above; put them in time order",
@@ -126,6 +131,16 @@ pub fn read_requests(lines: impl BufRead) -> impl Iterator<Item = Result<Simulat
             Ok(request)
         },
     )
+}
+
+/// What is wrong with one line. The parser saw that line alone, so the line number that it gives is
+/// always 1 and would contradict ours; only its column is kept.
+fn with_column(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())) {
+        Some(what) => format!("{what} (column {})", error.column()),
+        None => text,
+    }
 }
 
 /// The calls since `since` (within the eight days kept by the minute) of the credentials that are

@@ -194,6 +194,7 @@ fn a_bad_line_is_named_by_its_number() {
         (r#"{"at":"2026-07-28T09:00:00Z","ip":"192.0.2","endpoint":"tools/list"}"#, "IP address"),
         (r#"{"at":"2026-07-28T09:00:00Z","ip":"192.0.2.1"}"#, "endpoint"),
         ("tools/list", "expected"),
+        (r#"["2026-07-28T09:00:00Z","192.0.2.1","tools/list",null]"#, "expected a JSON object"),
     ] {
         let lines = format!("{good}\n\n{bad}\n");
         let read: Vec<_> = read_requests(lines.as_bytes()).collect();
