@@ -157,6 +157,12 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
         settings.admin_listen = listen;
     }
     settings.tls = tls;
+    if settings.listen == settings.admin_listen && settings.listen.port() != 0 {
+        return Err(CliError::usage(format!(
+            "--listen and --admin-listen are both {}; each needs an address of its own",
+            settings.listen
+        )));
+    }
     settings.public_url = options
         .public_url
         .or_else(|| file.public_url.clone())
@@ -300,6 +306,14 @@ mod tests {
             wrong(|options| options.trusted_proxy = vec!["10.0.0.0/33".into()])
                 .starts_with("--trusted-proxy")
         );
+        let both = |port: u16| Options {
+            listen: Some(([127, 0, 0, 1], port).into()),
+            admin_listen: Some(([127, 0, 0, 1], port).into()),
+            ..options(Some("http://127.0.0.1:1/mcp"))
+        };
+        let error = settings(both(9000), &config::Serve::default()).unwrap_err();
+        assert!(error.code == Code::Usage && error.message.contains("127.0.0.1:9000"), "{error}");
+        assert!(settings(both(0), &config::Serve::default()).is_ok(), "0 picks two free ports");
         assert!(wrong(|options| options.allow_origin = vec!["app".into()]).starts_with("--allow-origin"));
         let proxy =
             Options { trusted_proxy: vec!["10.0.0.1".into()], ..options(Some("http://127.0.0.1:1/mcp")) };

@@ -61,6 +61,7 @@ fn call(address: &str, key: Option<&str>, tool: &str) -> Answer {
 struct Stage {
     place: Place,
     _server: Service,
+    upstream: String,
     gateway: Service,
     listen: String,
     admin: String,
@@ -78,7 +79,7 @@ impl Stage {
         let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
         let admin = gateway.listening();
         let admin = admin.strip_prefix("http://").unwrap().strip_suffix(" (admin)").unwrap().to_owned();
-        Self { place, _server: server, gateway, listen, admin }
+        Self { place, _server: server, upstream, gateway, listen, admin }
     }
 }
 
@@ -182,6 +183,92 @@ fn what_cannot_be_served_is_said() {
     assert_eq!(code(&output), 5, "{}", err(&output));
     assert!(err(&output).contains(&address), "{}", err(&output));
     assert_eq!(out(&output), "", "nobody is told that it is ready");
+}
+
+#[test]
+fn two_listeners_need_two_addresses() {
+    let place = Place::new();
+    let same = "127.0.0.1:9";
+    let told = place.fails(
+        2,
+        &["serve", "--upstream", "http://127.0.0.1:1/mcp", "--listen", same, "--admin-listen", same],
+    );
+    assert!(told.contains("--listen and --admin-listen"), "{told}");
+}
+
+#[test]
+fn a_key_is_taken_in_all_its_forms_from_what_create_printed() {
+    let stage = Stage::new();
+    let made = stage.place.json(&["key", "create", "--subject", "alice", "--scope", "tools:call"]);
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    let (id, key, secret) = (text("id"), text("key"), text("secret"));
+    let ask = |headers: &str| {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let request = format!(
+            "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            stage.listen,
+            body.len()
+        );
+        exchange(&stage.listen, &request).status
+    };
+    assert_ne!(ask(&format!("Authorization: Bearer {key}\r\n")), 401);
+    assert_ne!(ask(&format!("X-API-Key: {key}\r\n")), 401);
+    assert_ne!(ask(&format!("X-API-Key-Id: {id}\r\nX-API-Key-Secret: {secret}\r\n")), 401);
+    let wrong = format!("{}0", &secret[..secret.len() - 1]);
+    let wrong = if wrong == secret { format!("{}1", &secret[..secret.len() - 1]) } else { wrong };
+    assert_eq!(ask(&format!("X-API-Key-Id: {id}\r\nX-API-Key-Secret: {wrong}\r\n")), 401);
+}
+
+#[test]
+fn a_gateway_that_was_killed_starts_again_on_a_whole_home() {
+    let mut stage = Stage::new();
+    let (_, key) = stage.place.key(&["--subject", "alice", "--scope", "tools:call"]);
+    assert_eq!(call(&stage.listen, Some(&key), "search_docs").status, 200);
+    stage.gateway.kill();
+    assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
+
+    let upstream = stage.upstream.clone();
+    let again =
+        ["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut first = Service::start(&stage.place, &again);
+    let mut second = Service::start(&stage.place, &again);
+    for gateway in [&mut first, &mut second] {
+        let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
+        assert_eq!(call(&listen, Some(&key), "search_docs").status, 200);
+    }
+    assert_eq!((first.terminate(), second.terminate()), (0, 0));
+    assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
+}
+
+#[test]
+fn an_upstream_that_cannot_be_used_is_told_by_its_fault() {
+    let garbled = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = garbled.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in garbled.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"this is no HTTP\r\n\r\n");
+        }
+    });
+    // Nothing listens on the port of discard on a machine that runs tests.
+    let closed = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    for (upstream, reason) in [(address, "upstream_garbled"), (closed, "upstream_down")] {
+        let place = Place::new();
+        let (_, key) = place.key(&["--subject", "alice", "--scope", "tools:call"]);
+        let upstream = format!("http://{upstream}/mcp");
+        let mut gateway = Service::start(
+            &place,
+            &["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+        );
+        let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
+        let answer = call(&listen, Some(&key), "search_docs");
+        assert_eq!(answer.status, 502, "{}", answer.body);
+        assert!(answer.body.contains(reason), "{}", answer.body);
+        gateway.listening();
+        assert_eq!(gateway.terminate(), 0);
+    }
 }
 
 #[test]

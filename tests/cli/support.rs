@@ -156,6 +156,12 @@ impl Service {
         line.strip_prefix("listening on ").unwrap_or_else(|| panic!("not ready: {line:?}")).to_owned()
     }
 
+    /// Ends it at once, as a crash would: it can do nothing about it.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Sends SIGTERM; returns the exit code.
     pub fn terminate(&mut self) -> i32 {
         let id = rustix::process::Pid::from_child(&self.child);
