@@ -45,7 +45,7 @@ pub enum Verb {
         /// The key's id
         id: String,
         /// For how long the old secret is still taken, such as 1h
-        #[arg(long, default_value = "0", value_parser = input::grace, value_name = "LIFE")]
+        #[arg(long, default_value = "0", value_parser = input::grace, value_name = "LIFE", allow_hyphen_values = true)]
         grace: Duration,
     },
     /// Stop keys for now
@@ -72,7 +72,7 @@ pub enum Verb {
     /// Remove keys that were revoked or expired long ago
     Purge {
         /// How long ago at least
-        #[arg(long, default_value = "30d", value_parser = parse_life, value_name = "LIFE")]
+        #[arg(long, default_value = "30d", value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
         older_than: Duration,
     },
     /// Find keys in files, folders or standard input (`-`); exit 1 if there are any
@@ -101,7 +101,7 @@ pub struct Create {
     #[arg(long, default_value = "live")]
     env: Environment,
     /// How long it lives, such as 30m, 24h or 90d [default: 24h]
-    #[arg(long, value_parser = parse_life, value_name = "LIFE")]
+    #[arg(long, value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
     expires_in: Option<Duration>,
     /// It never expires
     #[arg(long, conflicts_with = "expires_in")]
@@ -120,7 +120,7 @@ pub struct Listing {
     #[arg(long)]
     desc: bool,
     /// How many at most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Go on after this cursor (`next` of the page before)
     #[arg(long, value_name = "CURSOR")]

@@ -43,7 +43,7 @@ pub struct Listing {
     #[arg(long)]
     object: Option<String>,
     /// How many at most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Go on after this cursor (`next` of the page before)
     #[arg(long, value_name = "CURSOR")]

@@ -25,10 +25,10 @@ pub struct Listing {
     #[arg(long, value_name = "ID")]
     credential: Option<String>,
     /// From when: an age such as 24h, or an RFC 3339 time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// How many at most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Go on after this cursor (`next` of the page before)
     #[arg(long, value_name = "CURSOR")]

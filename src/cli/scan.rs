@@ -52,16 +52,18 @@ pub fn run(session: &Session, paths: &[PathBuf]) -> Result<Code, CliError> {
         (true, true) => Code::Broken,
         (true, false) => Code::Done,
     };
-    show(session.format(false), found)?;
+    if code == Code::Done && !session.json {
+        output::remark("no keys found");
+        return Ok(code);
+    }
+    if session.json || !found.is_empty() {
+        show(session.format(false), found)?;
+    }
     Ok(code)
 }
 
 fn show(format: Format, found: Vec<Found>) -> Result<(), CliError> {
     let list = List { items: found, next: None };
-    if format != Format::Json && list.items.is_empty() {
-        output::remark("no keys found");
-        return Ok(());
-    }
     output::list(format, &["place", "id", "state"], &list, |found| {
         let state = found.state.map_or("unknown here", KeyState::as_str);
         vec![format!("{}:{}", found.path, found.line), found.id.to_string(), state.into()]

@@ -30,7 +30,7 @@ pub enum Verb {
         #[arg(long, value_enum, default_value = "credential")]
         by: By,
         /// How many at most
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value_t = 10, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
         /// Answer in CSV
         #[arg(long, conflicts_with = "json")]
@@ -41,7 +41,7 @@ pub enum Verb {
     /// Totals per step of time, oldest first
     Series {
         /// How long a step is, in whole minutes, such as 5m or 1h
-        #[arg(long, default_value = "1h", value_parser = parse_life, value_name = "LIFE")]
+        #[arg(long, default_value = "1h", value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
         step: Duration,
         /// Answer in CSV
         #[arg(long, conflicts_with = "json")]
@@ -54,10 +54,10 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct Range {
     /// From when: an age such as 24h, or an RFC 3339 time
-    #[arg(long, default_value = "24h", value_name = "TIME")]
+    #[arg(long, default_value = "24h", value_name = "TIME", allow_hyphen_values = true)]
     since: String,
     /// Until when [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Of this credential only
     #[arg(long, value_name = "ID")]
@@ -179,11 +179,13 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 }
 
 fn summary(session: &Session, range: &Range) -> Result<(), CliError> {
-    let query = range.query(session.now())?;
+    let now = session.now();
+    let query = range.query(now)?;
     let ctx = session.reader()?;
     let summary = Summary {
         since: query.since,
-        until: query.until,
+        // What is asked for reaches a minute further, so that the minute that runs counts.
+        until: query.until.min(now.max(query.since)),
         calls: ops::totals(&ctx, query.clone())?.into(),
         outcomes: Busy::all(ops::top(&ctx, query, Dimension::Outcome, 100)?),
     };

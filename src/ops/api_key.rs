@@ -85,10 +85,17 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
         }
         scope::require_known(&store::scope::catalogue(deed.c)?, &key.scopes)?;
         if store::policy::find(deed.c, &key.policy)?.is_none() {
-            return Err(OpsError::Invalid(format!(
-                "there is no policy `{}`; `portcullis policy list` shows those there are",
-                key.policy
-            )));
+            let known = store::policy::list(deed.c)?;
+            let known = known.iter().map(|(revision, _)| revision.policy.name.as_str());
+            return Err(OpsError::Invalid(match scope::nearest(known, key.policy.as_str()) {
+                Some(nearest) => {
+                    format!("there is no policy `{}`; did you mean `{nearest}`?", key.policy)
+                }
+                None => format!(
+                    "there is no policy `{}`; `portcullis policy list` shows those there are",
+                    key.policy
+                ),
+            }));
         }
         store::api_key::insert(deed.c, &key)?;
         let detail = json!({

@@ -67,16 +67,20 @@ pub(super) fn require_known(catalogue: &Catalogue, scopes: &[ScopeName]) -> Resu
 
 /// What to say of a scope that the catalogue does not have.
 pub(super) fn describe_unknown(catalogue: &Catalogue, name: &ScopeName) -> String {
-    const NEAR: f64 = 0.75;
-    let nearest = catalogue
-        .iter()
-        .map(|scope| (strsim::jaro_winkler(scope.name.as_str(), name.as_str()), &scope.name))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, nearest)) => format!("there is no scope `{name}`; did you mean `{nearest}`?"),
+    match nearest(catalogue.iter().map(|scope| scope.name.as_str()), name.as_str()) {
+        Some(nearest) => format!("there is no scope `{name}`; did you mean `{nearest}`?"),
         None => format!("there is no scope `{name}`; `portcullis scope list` shows those there are"),
     }
+}
+
+/// The one of `known` that was probably meant by `typed`.
+pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
+    const NEAR: f64 = 0.75;
+    known
+        .map(|name| (strsim::jaro_winkler(name, typed), name))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
 }
 
 fn check(scope: &Scope) -> Result<(), OpsError> {

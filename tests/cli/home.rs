@@ -76,6 +76,33 @@ fn a_file_that_is_no_database_is_left_alone() {
 }
 
 #[test]
+fn a_damaged_store_is_said_to_be_damaged() {
+    let place = Place::new();
+    place.key(KEY);
+    let path = place.home().join("portcullis.db");
+    let mut bytes = digest(&path);
+    bytes.iter_mut().skip(4096).for_each(|byte| *byte = !*byte);
+    fs::write(&path, &bytes).unwrap();
+    assert!(refused(&place).contains("damaged"));
+    let verify = place.run(&["audit", "verify"]);
+    assert_eq!((code(&verify), out(&verify).as_str()), (5, ""));
+    assert!(bytes == digest(&path), "it is left as it was found");
+    assert_eq!(code(&place.run(&["doctor"])), 1);
+}
+
+#[test]
+fn a_store_that_another_process_holds_is_read_and_not_written() {
+    let place = Place::new();
+    let (id, _) = place.key(KEY);
+    let holder = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let told = place.fails(5, &["key", "revoke", &id]);
+    assert!(told.contains("locked"), "{told}");
+    holder.execute_batch("ROLLBACK").unwrap();
+    place.ok(&["key", "revoke", &id]);
+}
+
+#[test]
 fn a_store_of_a_newer_release_is_left_alone() {
     let place = Place::new();
     place.key(KEY);

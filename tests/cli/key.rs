@@ -58,8 +58,10 @@ fn what_a_key_cannot_be_is_said_with_its_reason() {
     place.fails(2, &["key", "create", "--subject", "", "--scope", "mcp:read"]);
     place.fails(2, &["key", "create", "--subject", &"s".repeat(129), "--scope", "mcp:read"]);
     place.fails(2, &[&["key", "create", "--env", "LIVE"], ALICE].concat());
-    let output = place.run(&[&["key", "create", "--policy", "nowhere"], ALICE].concat());
-    assert!(matches!(code(&output), 2 | 3), "{}", err(&output));
+    let told = place.fails(2, &[&["key", "create", "--policy", "defalt"], ALICE].concat());
+    assert!(told.contains("did you mean `default`?"), "{told}");
+    let told = place.fails(2, &[&["key", "create", "--policy", "nowhere"], ALICE].concat());
+    assert!(told.contains("policy list"), "{told}");
     let escape = place.fails(2, &["key", "create", "--subject", "\u{1b}[31mred", "--scope", "mcp:read"]);
     assert!(!escape.contains('\u{1b}'), "a terminal would obey this: {escape:?}");
 }
@@ -281,5 +283,63 @@ fn a_scan_finds_keys_by_form_and_checksum() {
     assert!(out(&output).contains("-:1") && !out(&output).contains(&key[key.len() - 49..]));
     assert_eq!(code(&place.run(&["key", "scan", &clean])), 0);
     assert_eq!(code(&place.run(&["key", "scan", place.path().to_str().unwrap()])), 1);
-    assert_eq!(code(&place.run(&["key", "scan", "/does/not/exist"])), 5);
+    let unread = place.run(&["key", "scan", "/does/not/exist"]);
+    assert_eq!((code(&unread), out(&unread).as_str()), (5, ""));
+    assert!(!err(&unread).contains("no keys found"), "nothing was looked at: {}", err(&unread));
+}
+
+#[test]
+fn a_negative_number_is_named_with_its_option() {
+    let place = Place::new();
+    let (id, _) = place.key(ALICE);
+    for (option, value, arguments) in [
+        ("--expires-in", "-1h", &["key", "create", "--subject", "a", "--scope", "mcp:read"][..]),
+        ("--grace", "-1h", &["key", "rotate", &id]),
+        ("--older-than", "-30d", &["key", "purge"]),
+        ("--limit", "-1", &["key", "list"]),
+        ("--limit", "-1", &["audit", "list"]),
+        ("--limit", "-1", &["event", "list"]),
+        ("--limit", "-1", &["usage", "top"]),
+        ("--step", "-5m", &["usage", "series"]),
+    ] {
+        let told = place.fails(2, &[arguments, &[option, value]].concat());
+        assert!(told.contains(&format!("'{value}' for '{option}")), "{told}");
+    }
+    for arguments in [&["event", "list", "--since", "-1h"][..], &["usage", "summary", "--since", "-1h"]] {
+        assert!(place.fails(2, arguments).contains("`-1h`"));
+    }
+}
+
+#[test]
+fn each_way_a_key_fails_has_its_reason() {
+    let (place, other) = (Place::new(), Place::new());
+    let judged = |key: &str| {
+        let output = place.feed(&["key", "verify", "--json"], key);
+        let answer = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+        (code(&output), answer["reason"].as_str().map(str::to_owned))
+    };
+    let no = |reason: &str| (1, Some(reason.to_owned()));
+    let (id, old) = place.key(ALICE);
+    assert_eq!(judged(&old), (0, None));
+    let new = place.json(&["key", "rotate", &id])["key"].as_str().unwrap().to_owned();
+    assert_eq!((judged(&old), judged(&new)), (no("bad_secret"), (0, None)));
+    place.ok(&["key", "disable", &id]);
+    assert_eq!(judged(&new), no("disabled"));
+    place.ok(&["key", "enable", &id]);
+    assert_eq!(judged(&new), (0, None));
+    place.ok(&["key", "revoke", &id]);
+    assert_eq!(judged(&new), no("revoked"));
+    assert_eq!(judged(&other.key(ALICE).1), no("unknown_credential"));
+    assert_eq!(judged(""), no("missing_credential"));
+}
+
+#[test]
+fn the_options_of_every_command_may_stand_before_or_behind_the_verb() {
+    let place = Place::new();
+    place.key(ALICE);
+    let behind = place.ok(&["key", "list", "--json"]);
+    assert_eq!(place.ok(&["--json", "key", "list"]), behind);
+    assert_eq!(place.ok(&["key", "--json", "list"]), behind);
+    let home = place.home();
+    assert_eq!(place.ok(&["key", "list", "--json", "--home", home.to_str().unwrap()]), behind);
 }
