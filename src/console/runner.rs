@@ -64,7 +64,7 @@ impl Runner {
     }
 
     pub fn load(&self, ticket: Ticket, query: Query) {
-        // the worker lives as long as this does; where it has died, its panic has ended the console
+        // the worker lives as long as this does; where a panic has ended it, the answer never comes
         let counts = matches!(ticket.topic, Topic::KeyCounts | Topic::KeyTotal);
         let way = if counts { &self.counts } else { &self.questions };
         let _ = way.send((ticket, query));
