@@ -175,6 +175,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 
 fn create(session: &Session, new: Create) -> Result<Code, CliError> {
     let life = if new.no_expiry { None } else { Some(new.expires_in.unwrap_or(DEFAULT_LIFE)) };
+    output::require_reader()?;
     let ctx = session.operator()?;
     let issued = ops::create(
         &ctx,
@@ -192,6 +193,7 @@ fn create(session: &Session, new: Create) -> Result<Code, CliError> {
 
 fn rotate(session: &Session, id: &str, grace: Duration) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
+    output::require_reader()?;
     let issued = ops::rotate(&session.operator()?, id, grace)?;
     show_once(session, &issued, "rotated")
 }

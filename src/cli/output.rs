@@ -5,8 +5,10 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    os::unix::fs::MetadataExt,
 };
 
+use rustix::fs::OFlags;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -26,6 +28,27 @@ pub fn raw(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()?;
+    Ok(())
+}
+
+/// Refuses where standard output is closed: for what is shown once and never again. Ask before it is made.
+///
+/// Before `main` the standard library puts the null device, open both ways, in the place of a closed output, and writing
+/// to it succeeds. Whoever throws an answer away on purpose (`> /dev/null`) opens it for writing alone.
+pub fn require_reader() -> Result<(), CliError> {
+    let is_closed = || -> io::Result<bool> {
+        let out = io::stdout();
+        let way = rustix::fs::fcntl_getfl(&out)? & OFlags::RWMODE;
+        let null = std::fs::metadata("/dev/null")?;
+        Ok(way == OFlags::RDWR && rustix::fs::fstat(&out)?.st_rdev == null.rdev())
+    };
+    // What cannot be looked at shows itself when it is written to.
+    if is_closed().unwrap_or(false) {
+        return Err(CliError::broken(
+            "standard output leads nowhere, and a key is shown only once: nothing was done",
+        )
+        .mend("run it again with standard output on a terminal, or to a file: > alice.key"));
+    }
     Ok(())
 }
 

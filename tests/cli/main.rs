@@ -10,6 +10,7 @@
 mod demo;
 mod home;
 mod key;
+mod lost_output;
 mod policy;
 mod readme;
 mod records;

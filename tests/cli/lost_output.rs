@@ -1,0 +1,55 @@
+//! Standard output that takes nothing: a key whose text nobody would get is not said to be made.
+
+use std::process::{Command, Output};
+
+use crate::support::{BINARY, Place, code, err, out};
+
+const CREATE: &[&str] = &["key", "create", "--subject", "alice", "--scope", "mcp:read"];
+
+/// Runs with standard output as the shell's `redirection` has it.
+fn redirected(place: &Place, arguments: &[&str], redirection: &str) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}"), BINARY]).args(arguments);
+    command.env("PORTCULLIS_HOME", place.home()).output().unwrap()
+}
+
+#[test]
+fn with_standard_output_closed_no_key_is_made() {
+    let place = Place::new();
+    place.ok(&["status"]);
+    let list = || place.ok(&["key", "list", "--json"]);
+    let before = list();
+    for more in [&[][..], &["--json"]] {
+        let refused = redirected(&place, &[CREATE, more].concat(), ">&-");
+        assert_eq!(code(&refused), 5);
+        assert!(err(&refused).contains("nothing was done"), "{}", err(&refused));
+        assert_eq!(list(), before);
+    }
+    // Whoever throws it away on purpose may.
+    assert_eq!(code(&redirected(&place, CREATE, "> /dev/null")), 0);
+    assert_ne!(list(), before);
+}
+
+#[test]
+fn with_standard_output_closed_no_key_is_rotated() {
+    let place = Place::new();
+    let (id, key) = place.key(&CREATE[2..]);
+    let refused = redirected(&place, &["key", "rotate", &id], ">&-");
+    assert_eq!(code(&refused), 5);
+    assert_eq!(code(&place.feed(&["key", "verify"], &key)), 0, "the secret is what it was");
+    // What hands out nothing needs nobody who reads.
+    assert_eq!(code(&redirected(&place, &["key", "revoke", &id], ">&-")), 0);
+    assert_eq!(code(&place.feed(&["key", "verify"], &key)), 1);
+}
+
+#[test]
+fn a_key_whose_text_was_not_taken_is_named_with_what_mends_it() {
+    let place = Place::new();
+    let lost = redirected(&place, CREATE, "> /dev/full");
+    assert_eq!(code(&lost), 5);
+    let told = err(&lost);
+    let (_, mend) = told.split_once("mend: portcullis ").unwrap();
+    let again = place.run(&mend.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(code(&again), 0);
+    assert_eq!(code(&place.feed(&["key", "verify"], out(&again))), 0);
+}
