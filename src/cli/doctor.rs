@@ -14,13 +14,14 @@ use super::{
 };
 use crate::{
     ops::{self, Ctx},
-    store::{Mode, StoreError, audit},
+    store::{Mode, StoreError, audit, ballast},
 };
 
+const MIB: u64 = 1024 * 1024;
 /// The first SQLite in which two processes cannot lose each other's commits at a checkpoint.
 const SQLITE_SINCE: i32 = 3_051_003;
 /// Less free space than this is a fault: a store that cannot grow refuses every change.
-const LEAST_FREE: u64 = 64 * 1024 * 1024;
+const LEAST_FREE: u64 = 64 * MIB;
 /// How far the clock may stand behind the newest audit record.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -91,6 +92,8 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
         }
     }
     note("vault", vault(session));
+    // After the vault, which is opened for writing: that makes a ballast where there can be one.
+    note("ballast", weight(home.path()));
     Ok(findings)
 }
 
@@ -130,15 +133,31 @@ fn modes(home: &Path) -> Found {
 }
 
 fn disk(home: &Path) -> Found {
-    let space = rustix::fs::statvfs(home)
+    let free = ballast::free(home)
         .map_err(|error| (format!("free space cannot be told: {error}"), "check the file system".into()))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
-    let told = format!("{} MiB free", free / (1024 * 1024));
+    let told = format!("{} MiB free", free / MIB);
     if free < LEAST_FREE {
         Err((told, "free some space on the file system of the home".into()))
     } else {
         Ok(told)
     }
+}
+
+/// What is kept for acts that must be possible on a full disk.
+fn weight(home: &Path) -> Found {
+    let weight = ballast::weight(home)
+        .map_err(|error| (format!("it cannot be looked at: {error}"), "check who owns the home".into()))?;
+    if weight >= ballast::WEIGHT {
+        return Ok(format!("{} MiB of the disk, for revoking keys when it is full", weight / MIB));
+    }
+    Err((
+        format!(
+            "{} of {} KiB: on a full disk a key might not be revoked",
+            weight / 1024,
+            ballast::WEIGHT / 1024
+        ),
+        format!("free {} MiB on the file system of the home; then run this again", 2 * ballast::WEIGHT / MIB),
+    ))
 }
 
 fn pragmas(ctx: &Ctx) -> Found {

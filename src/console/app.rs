@@ -31,6 +31,8 @@ pub struct App {
     pub(super) next_ticket: u64,
     pub(super) mouse: bool,
     pub(super) stale: bool,
+    /// The disk of the home is full.
+    pub(super) full: bool,
     pub(super) dirty: bool,
 }
 
@@ -51,6 +53,7 @@ impl App {
             next_ticket: 0,
             mouse: true,
             stale: false,
+            full: false,
             dirty: true,
         }
     }
@@ -132,6 +135,7 @@ impl App {
             screen: SCREENS.get(self.current).map_or("", |screen| screen.name),
             paused: screen.and_then(|screen| screen.is_paused()),
             stale: self.stale,
+            full: self.full,
             pending: &pending,
             actions: &actions,
             hints: self.overlays.last().map(|overlay| overlay.hints()).unwrap_or_default(),

@@ -22,6 +22,8 @@ pub enum Event {
     InputEnded,
     /// The store could not be watched: what is shown may be old.
     Unwatched(String),
+    /// The disk of the home is full, or is no longer.
+    Full(bool),
 }
 
 /// Which half of the store was committed to, by any process.

@@ -60,6 +60,8 @@ pub struct Facts<'a> {
     pub paused: Option<bool>,
     /// The store could not be watched.
     pub stale: bool,
+    /// The disk of the home is full.
+    pub full: bool,
     /// A sequence of keys has begun: what may follow.
     pub pending: &'a [(String, &'static str)],
     pub actions: &'a [Action],
@@ -82,6 +84,9 @@ fn draw_header(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>) {
     }
     if canvas.setting.read_only.is_some() {
         right.extend([piece(" READ-ONLY ", theme.badge), piece(" ", theme.text)]);
+    }
+    if facts.full {
+        right.extend([piece(" DISK FULL ", theme.badge), piece(" ", theme.text)]);
     }
     let (word, style) = match (facts.stale, facts.paused) {
         (true, _) => ("✕ stale", theme.bad),

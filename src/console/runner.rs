@@ -116,10 +116,17 @@ fn watch(ctx: &Ctx, stop: &Receiver<()>, out: &UnboundedSender<Event>) {
     let mut feeds: Option<(Feed, UsageFeed)> = None;
     let mut told: Option<Instant> = None;
     let mut usage_moved = false;
+    let mut full = false;
     loop {
         match stop.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if ctx.store.is_full() != full {
+            full = !full;
+            if out.send(Event::Full(full)).is_err() {
+                return;
+            }
         }
         let looked = look(ctx, &mut feeds);
         let sent = match looked {

@@ -641,6 +641,17 @@ fn a_filter_is_live_says_what_is_wrong_with_it_and_escape_clears_it() {
 }
 
 #[test]
+fn a_full_disk_stands_in_the_header_until_there_is_room() {
+    let mut person = Person::new(80, 24);
+    person.send(Event::Full(true));
+    assert!(person.sees("DISK FULL") && person.sees("can still be"), "{}", person.screen());
+    person.press("esc");
+    assert!(person.sees("DISK FULL") && !person.sees("can still be"), "the notice can be dismissed");
+    person.send(Event::Full(false));
+    assert!(!person.sees("DISK FULL") && person.sees("there is room"), "{}", person.screen());
+}
+
+#[test]
 fn a_stale_answer_is_dropped() {
     let mut person = Person::new(80, 24);
     person.press("2");

@@ -17,6 +17,10 @@ use super::layout;
 use super::overlay::{command::CommandLine, help::Help, messages::Messages, palette::Palette};
 use super::screen::SCREENS;
 
+const FULL: &str = "the disk of the home is full: calls are refused, and little can be changed; keys can still be \
+                    revoked and disabled; free some space";
+const ROOM_AGAIN: &str = "there is room on the disk of the home again";
+
 /// What can be done on every screen.
 const EVERYWHERE: &[Binding<()>] = &[
     Binding::new("help", "help", "List what can be done here, search it, run it", |(), turn| {
@@ -94,6 +98,11 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
                 app.stale = true;
                 app.notices.add(Tone::Failed, why, now);
             }
+        }
+        Event::Full(full) => {
+            app.full = full;
+            let (tone, text) = if full { (Tone::Failed, FULL) } else { (Tone::Done, ROOM_AGAIN) };
+            app.notices.add(tone, text.to_owned(), now);
         }
     }
     effects

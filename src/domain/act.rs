@@ -44,6 +44,17 @@ acts! {
     Refused = "refused",
 }
 
+impl Act {
+    /// Whether it is how an operator stops somebody: it takes rights away, or may. These must be possible while the
+    /// disk is full; what gives rights or tidies up can wait.
+    pub const fn stops_somebody(self) -> bool {
+        matches!(
+            self,
+            Self::KeyRevoke | Self::KeyDisable | Self::KeyRotate | Self::PolicyApply | Self::PolicyRollback
+        )
+    }
+}
+
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -242,7 +242,7 @@ fn alter(
     ctx: &Ctx,
     act: Act,
     ids: &[KeyId],
-    step: impl Fn(&Deed<'_>, ApiKey) -> Result<ApiKey, OpsError> + Send + 'static,
+    step: impl Fn(&Deed<'_>, ApiKey) -> Result<ApiKey, OpsError> + Clone + Send + 'static,
 ) -> Result<Vec<ApiKey>, OpsError> {
     let object = names(ids);
     let ids = without_repeats(ids.to_vec());

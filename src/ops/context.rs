@@ -88,16 +88,19 @@ impl Ctx {
     }
 
     /// Does one act on `object`: checks the role, runs `job` in one transaction and, where it is
-    /// refused, records the attempt.
+    /// refused, records the attempt. An act that stops somebody is done on a full disk as well.
+    /// Clones of `job` may run, but only one is kept.
     pub(super) fn perform<T: Send + 'static>(
         &self,
         act: Act,
         object: &str,
-        job: impl FnOnce(&Deed<'_>) -> Result<T, OpsError> + Send + 'static,
+        job: impl FnOnce(&Deed<'_>) -> Result<T, OpsError> + Clone + Send + 'static,
     ) -> Result<T, OpsError> {
         self.require_operator(act)?;
         let (actor, now) = (self.actor.clone(), self.now());
-        let done = self.store.write(move |c: &Transaction<'_>| job(&Deed { c, act, actor, now }));
+        let job = move |c: &Transaction<'_>| job(&Deed { c, act, actor, now });
+        let done =
+            if act.stops_somebody() { self.store.write_though_full(job) } else { self.store.write(job) };
         if let Err(refusal) = &done {
             self.record_refusal(act, object, refusal);
         }

@@ -142,7 +142,7 @@ fn save(
     act: Act,
     policy: Policy,
     why: &str,
-    allows: impl FnOnce(&Policy, Option<&Revision>) -> Result<(), OpsError> + Send + 'static,
+    allows: impl FnOnce(&Policy, Option<&Revision>) -> Result<(), OpsError> + Clone + Send + 'static,
 ) -> Result<Revision, OpsError> {
     let object = policy.name.to_string();
     let why = ctx.check(act, &object, || reason(why))?;

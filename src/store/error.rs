@@ -36,13 +36,20 @@ pub enum StoreError {
     #[error("the disk of the home is full; free some space and try again")]
     Full,
     #[error(
-        "the store cannot be written: its file system or its files are read-only; make them writable, or open it read-only"
+        "the store cannot be written: its file system or a file of it is read-only; make it writable (remount it, or \
+         `chmod u+w` all files of the home), or open it read-only"
     )]
     ReadOnly,
     #[error("this store was opened read-only; open it as an operator to change something")]
     OpenedReadOnly,
     #[error("{file} cannot be opened: {detail}; check that the home exists and belongs to you")]
     CannotOpen { file: String, detail: String },
+    /// As a file system with quotas says it; nothing was kept.
+    #[error(
+        "the disk of the home did not take what was written ({0}); see whether a quota is used up (`quota`) or the disk \
+         fails (`dmesg`), and try again"
+    )]
+    Unwritten(String),
     #[error("the disk of the home failed ({0}); whether the last change was kept is seen at the next read")]
     Disk(String),
     #[error("{file} was moved, replaced or deleted while it was open; restart this process")]
@@ -110,6 +117,10 @@ impl StoreError {
             ErrorCode::DiskFull => Self::Full,
             // The shared-memory file could not grow: what a full disk looks like to the WAL index.
             ErrorCode::SystemIoFailure if extended == ffi::SQLITE_IOERR_SHMSIZE => Self::Full,
+            // Before anything is synchronized: the commit did not happen.
+            ErrorCode::SystemIoFailure if extended == ffi::SQLITE_IOERR_WRITE => {
+                Self::Unwritten(format!("{detail}, code {extended}"))
+            }
             ErrorCode::SystemIoFailure => Self::Disk(format!("{detail}, code {extended}")),
             ErrorCode::ReadOnly if extended == ffi::SQLITE_READONLY_DBMOVED => Self::Replaced { file },
             ErrorCode::ReadOnly => Self::ReadOnly,
@@ -123,7 +134,12 @@ impl StoreError {
     /// Whether the connection that met this must not be used again: what it holds in memory may
     /// differ from what is on the disk, and a failed `fsync` must never be tried twice.
     pub(super) fn spoils_connection(&self) -> bool {
-        matches!(self, Self::Disk(_) | Self::Corrupt { .. } | Self::Undone)
+        matches!(self, Self::Disk(_) | Self::Unwritten(_) | Self::Corrupt { .. } | Self::Undone)
+    }
+
+    /// Whether it might not have been with more room on the disk.
+    pub(super) fn wants_room(&self) -> bool {
+        matches!(self, Self::Full | Self::Unwritten(_))
     }
 }
 

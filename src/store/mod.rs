@@ -7,6 +7,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod ballast;
 mod connection;
 mod error;
 pub mod event;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, Transaction};
 pub use error::StoreError;
 pub use writer::BeforeCommit;
 
+use ballast::{Ballast, Need};
 use connection::Database;
 use writer::Writer;
 
@@ -54,6 +56,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     mode: Mode,
+    ballast: Arc<Ballast>,
     portcullis: File,
     usage: File,
 }
@@ -82,12 +85,19 @@ impl Store {
             Mode::ReadOnly => home.check()?,
         };
         modes::check(&home.key_file(), modes::Kind::File)?;
-        let file = |schema| File::open(connection::database(&path, schema, busy), mode);
-        Ok(Self(Arc::new(Inner {
-            mode,
-            portcullis: file(&migrate::PORTCULLIS)?,
-            usage: file(&migrate::USAGE)?,
-        })))
+        let ballast = Arc::new(Ballast::of(&path));
+        ballast.check()?;
+        if mode == Mode::ReadWrite {
+            ballast.take_in();
+        }
+        let file = |schema| loop {
+            match File::open(connection::database(&path, schema, busy), mode, &ballast) {
+                Err(StoreError::Full) if mode == Mode::ReadWrite && ballast.give_up(Need::Opening, 1) => {}
+                opened => return opened,
+            }
+        };
+        let (portcullis, usage) = (file(&migrate::PORTCULLIS)?, file(&migrate::USAGE)?);
+        Ok(Self(Arc::new(Inner { mode, ballast, portcullis, usage })))
     }
 
     pub fn mode(&self) -> Mode {
@@ -103,6 +113,32 @@ impl Store {
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         self.0.portcullis.write(job)
+    }
+
+    /// The same for a job that a full disk must not hinder: the ballast is given up, more at each attempt, until it fits.
+    /// Each runs a clone of `job`, and what the attempts before it did is taken back.
+    pub fn write_though_full<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Clone + Send + 'static,
+    ) -> Result<T, E> {
+        let mut pieces = 1;
+        loop {
+            let (job, ballast) = (job.clone(), Arc::clone(&self.0.ballast));
+            let attempt = self.write(move |c| {
+                // A disk that is full makes SQLite end the transaction in the midst of the job.
+                job(c)
+                    .map_err(|error| Attempt { error, wants_room: c.is_autocommit() && ballast.is_wanted() })
+            });
+            match attempt {
+                Err(failed) if failed.wants_room && self.0.ballast.give_up(Need::Act, pieces) => pieces *= 2,
+                ended => return ended.map_err(|failed| failed.error),
+            }
+        }
+    }
+
+    /// Whether the disk of the home is full.
+    pub fn is_full(&self) -> bool {
+        self.0.ballast.is_wanted()
     }
 
     /// Runs `job` on a read connection of `portcullis.db`, in one transaction. Blocks; keep it short.
@@ -152,10 +188,25 @@ impl Store {
     }
 }
 
+/// Why an attempt to write did not succeed, and whether more room on the disk might help.
+struct Attempt<E> {
+    error: E,
+    wants_room: bool,
+}
+
+impl<E: From<StoreError>> From<StoreError> for Attempt<E> {
+    fn from(error: StoreError) -> Self {
+        let wants_room = error.wants_room();
+        Self { error: error.into(), wants_room }
+    }
+}
+
 impl File {
-    fn open(database: Database, mode: Mode) -> Result<Self, StoreError> {
+    fn open(database: Database, mode: Mode, ballast: &Arc<Ballast>) -> Result<Self, StoreError> {
         let (readers, writer) = match mode {
-            Mode::ReadWrite => (Vec::new(), Some(Writer::start(database.clone(), database.writer()?)?)),
+            Mode::ReadWrite => {
+                (Vec::new(), Some(Writer::start(database.clone(), database.writer()?, Arc::clone(ballast))?))
+            }
             Mode::ReadOnly => (vec![database.reader()?], None),
         };
         Ok(Self { database, readers: Mutex::new(readers), writer })

@@ -16,7 +16,7 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{StoreError, connection::Database};
+use super::{StoreError, ballast::Ballast, connection::Database};
 
 /// How many jobs share a commit at most.
 const GROUP: usize = 128;
@@ -46,12 +46,17 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on `connection`, a writer of `database`.
-    pub fn start(database: Database, connection: Connection) -> Result<Self, StoreError> {
+    pub fn start(
+        database: Database,
+        connection: Connection,
+        ballast: Arc<Ballast>,
+    ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
         let (waiting, before_commit) = (Arc::default(), Arc::default());
         let mut desk = Desk {
             database,
             connection: Some(connection),
+            ballast,
             waiting: Arc::clone(&waiting),
             before_commit: Arc::clone(&before_commit),
         };
@@ -116,6 +121,7 @@ struct Desk {
     database: Database,
     /// Absent after a failure of the disk: the next group opens the file anew.
     connection: Option<Connection>,
+    ballast: Arc<Ballast>,
     waiting: Arc<AtomicIsize>,
     before_commit: Arc<Mutex<Option<BeforeCommit>>>,
 }
@@ -129,6 +135,7 @@ impl Desk {
             while !group.is_empty() {
                 self.commit(&mut group);
             }
+            self.ballast.tend();
         }
     }
 

@@ -193,10 +193,10 @@ fn a_locked_store_is_busy() {
 }
 
 /// A file system of its own, unmounted at the end.
-struct Disk<'a>(&'a std::path::Path);
+pub(super) struct Disk<'a>(&'a std::path::Path);
 
 impl<'a> Disk<'a> {
-    fn mount(at: &'a std::path::Path, size: &str) -> Option<Self> {
+    pub(super) fn mount(at: &'a std::path::Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"])
@@ -229,8 +229,8 @@ fn a_full_disk_is_said_and_loses_nothing_and_work_goes_on_when_there_is_room() {
     let Some(disk) = Disk::mount(place.home.path(), "1m") else { return };
     let store = place.open();
     set(&store, "a", "1").unwrap();
-    let ballast = place.file("ballast");
-    fs::write(&ballast, vec![0; 1 << 20]).unwrap_err();
+    let filler = place.file("filler");
+    fs::write(&filler, vec![0; 1 << 20]).unwrap_err();
     let big = || {
         store.write(|tx| {
             tx.execute("INSERT INTO setting SELECT 'big', hex(zeroblob(400000))", [])?;
@@ -240,7 +240,7 @@ fn a_full_disk_is_said_and_loses_nothing_and_work_goes_on_when_there_is_room() {
     assert_eq!(big(), Err(StoreError::Full));
     assert_eq!(get(&store, "a").as_deref(), Some("1"));
     assert_eq!(get(&store, "big"), None);
-    fs::remove_file(&ballast).unwrap();
+    fs::remove_file(&filler).unwrap();
     assert_eq!(set(&store, "b", "2"), Ok(()));
     drop(store);
     assert_eq!(place.open().integrity().unwrap(), Vec::<String>::new());

@@ -1,5 +1,6 @@
 //! What the store does with homes as they are found in the field: real files, real processes' locks.
 mod bad_homes;
+mod ballast;
 mod feed;
 mod vault;
 mod writer;
