@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread::{JoinHandle, spawn},
     time::Instant,
 };
@@ -54,13 +54,21 @@ impl Process {
 
     /// The next line of standard output.
     pub fn line(&mut self) -> String {
+        self.line_or_end().unwrap_or_else(|| self.fail("ended before it said more"))
+    }
+
+    /// The same, or `None` where standard output has ended.
+    pub fn line_or_end(&mut self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => line,
-            Err(_) => {
-                let errors = self.kill();
-                panic!("{} said nothing more on standard output; on standard error:\n{errors}", self.name)
-            }
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => self.fail("said nothing more on standard output"),
         }
+    }
+
+    fn fail(&mut self, what: &str) -> ! {
+        let errors = self.kill();
+        panic!("{} {what}; on standard error:\n{errors}", self.name)
     }
 
     pub fn write_line(&mut self, line: &str) {

@@ -1,0 +1,39 @@
+//! Durable acts while the storage fails beneath them: the real binary on disks that are full, failing, read-only, locked
+//! or exchanged.
+//!
+//! | promise | here |
+//! |---|---|
+//! | whatever read, write or sync of an act fails: nothing is said to be done that is not, nothing is done by half | [`commands`] |
+//! | a gateway refuses what it cannot record or know, and goes on by itself when it can | [`serving`] |
+//! | on a full disk calls are refused at once, keys can still be revoked, and all goes on when there is room | [`full`] |
+//! | what may not be written, or others could reach, is refused untouched, with what mends it | [`readonly`] |
+//!
+//! `PORTCULLIS_FIRE=long` fails every call with every error, once and for good. `PORTCULLIS_FIRE_SEED` (a number) chooses
+//! other calls for the short form. What was measured goes to standard error (`--nocapture`).
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
+
+use support::{FOREIGN_VARIABLES, PATIENCE, process};
+
+mod books;
+#[path = "../under_fire/caller.rs"]
+#[allow(dead_code, reason = "shared with the proofs under fire")]
+mod caller;
+mod commands;
+mod disk;
+#[path = "../under_fire/fleet.rs"]
+#[allow(dead_code, reason = "shared with the proofs under fire")]
+mod fleet;
+mod full;
+mod readonly;
+mod serving;
+mod strace;
+#[path = "../under_fire/support.rs"]
+#[allow(dead_code, reason = "shared with the proofs under fire")]
+mod support;
+#[path = "../journeys/support/terminal.rs"]
+#[allow(dead_code, reason = "shared with the journeys")]
+mod terminal;
+#[path = "../under_fire/upstream.rs"]
+#[allow(dead_code, reason = "shared with the proofs under fire")]
+mod upstream;
