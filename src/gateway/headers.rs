@@ -18,17 +18,17 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request
 /// Percent-encoding that can be undone without guessing: everything but visible ASCII, and the percent sign itself.
 const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
+/// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside), compared like those below.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Fields that end here, compared without regard to case and to which mark joins their words: CGI-like servers cannot
@@ -81,8 +81,12 @@ fn spelled_after<'a>(name: &'a HeaderName, prefix: &str) -> Option<&'a [u8]> {
     spelled.eq(prefix.bytes()).then_some(rest)
 }
 
+fn is_one_of(name: &HeaderName, known: &[&str]) -> bool {
+    known.iter().any(|known| spelled_after(name, known).is_some_and(<[u8]>::is_empty))
+}
+
 fn ends_here(name: &HeaderName) -> bool {
-    ENDS_HERE.iter().any(|ends| spelled_after(name, ends).is_some_and(<[u8]>::is_empty))
+    is_one_of(name, &ENDS_HERE)
         || ENDS_HERE_PREFIXES.iter().any(|prefix| spelled_after(name, prefix).is_some())
 }
 
@@ -117,7 +121,7 @@ pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
     let connection = connection_options(client);
     let mut fields = HeaderMap::with_capacity(client.len() + 8);
     for (name, value) in client {
-        if HOP_BY_HOP.contains(name) || ends_here(name) || is_named_by_connection(name, &connection) {
+        if is_one_of(name, &HOP_BY_HOP) || ends_here(name) || is_named_by_connection(name, &connection) {
             continue;
         }
         fields.append(name.clone(), value.clone());
@@ -156,7 +160,7 @@ pub fn to_client(headers: &mut HeaderMap) {
     let leave: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            HOP_BY_HOP.contains(name)
+            is_one_of(name, &HOP_BY_HOP)
                 || **name == header::SERVER
                 || is_own(name)
                 || is_named_by_connection(name, &connection)

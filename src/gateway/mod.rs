@@ -13,6 +13,7 @@ mod client_address;
 mod config;
 mod credential;
 mod forward_auth;
+mod framing;
 mod freshness;
 mod headers;
 mod http_2;

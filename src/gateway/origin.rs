@@ -28,7 +28,11 @@ pub fn check<'a, B>(
     let host = single(request.headers(), &header::HOST).map_err(|_| Foreign::HostInvalid)?;
     let host = host.and_then(|value| value.to_str().ok()).ok_or(Foreign::HostInvalid)?;
     let authority: Authority = host.parse().map_err(|_| Foreign::HostInvalid)?;
-    if host.contains('@') || request.uri().authority().is_some_and(|target| *target != authority) {
+    let has_odd_port = authority.as_str().len() > authority.host().len() && authority.port_u16().is_none();
+    if host.contains('@')
+        || has_odd_port
+        || request.uri().authority().is_some_and(|target| *target != authority)
+    {
         return Err(Foreign::HostInvalid);
     }
     if settings.listen.ip().to_canonical().is_loopback() && !is_own_host(&authority, settings) {
@@ -184,6 +188,8 @@ mod tests {
             &[("host", "localhost"), ("host", "localhost")],
             &[("host", "a b")],
             &[("host", "u@localhost")],
+            &[("host", "localhost:http")],
+            &[("host", "localhost:65536")],
         ] {
             assert_eq!(judge("127.0.0.1:8080", fields), Err(Foreign::HostInvalid), "{fields:?}");
         }

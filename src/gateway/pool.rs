@@ -45,19 +45,35 @@ impl Outgoing {
     pub fn whole(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
+
+    /// Where it will be told what the client did wrong while its body was passed on.
+    pub fn broken(&self) -> Broken {
+        match self {
+            Self::Whole(_) => Broken::default(),
+            Self::Streamed(capped) => capped.broken.clone(),
+        }
+    }
 }
 
-/// A client's body passed on as it comes, up to a length.
+/// Why a client's body could not be passed on to its end, if it could not.
+pub type Broken = Rc<Cell<Option<BrokenBody>>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBody {
+    TooLong,
+    EndedEarly,
+}
+
+/// A client's body passed on as it comes, up to a length. Trailers end here: nobody judged them.
 pub struct Capped {
     body: Incoming,
     left: u64,
-    exceeded: Rc<Cell<bool>>,
+    broken: Broken,
 }
 
 impl Capped {
-    /// `exceeded` tells afterwards whether the length was passed.
-    pub fn new(body: Incoming, most: u64, exceeded: Rc<Cell<bool>>) -> Self {
-        Self { body, left: most, exceeded }
+    pub fn new(body: Incoming, most: u64) -> Self {
+        Self { body, left: most, broken: Broken::default() }
     }
 }
 
@@ -81,9 +97,12 @@ impl Body for Outgoing {
             Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
             Self::Streamed(capped) => {
                 let frame = match std::task::ready!(Pin::new(&mut capped.body).poll_frame(context)) {
-                    Some(Ok(frame)) => frame,
-                    Some(Err(error)) => return Poll::Ready(Some(Err(OutgoingError::Client(error)))),
-                    None => return Poll::Ready(None),
+                    Some(Ok(frame)) if frame.is_data() => frame,
+                    Some(Ok(_)) | None => return Poll::Ready(None),
+                    Some(Err(error)) => {
+                        capped.broken.set(Some(BrokenBody::EndedEarly));
+                        return Poll::Ready(Some(Err(OutgoingError::Client(error))));
+                    }
                 };
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 match capped.left.checked_sub(length) {
@@ -92,7 +111,7 @@ impl Body for Outgoing {
                         Poll::Ready(Some(Ok(frame)))
                     }
                     None => {
-                        capped.exceeded.set(true);
+                        capped.broken.set(Some(BrokenBody::TooLong));
                         Poll::Ready(Some(Err(OutgoingError::TooLong)))
                     }
                 }

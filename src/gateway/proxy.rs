@@ -1,6 +1,5 @@
 //! The way of a request: limits, who may ask from where, then MCP or plain HTTP, then the upstream (design §3).
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -23,7 +22,7 @@ use super::credential;
 use super::headers::{self, Told};
 use super::mcp;
 use super::origin::{self, Foreign};
-use super::pool::{Capped, Lease, Outgoing};
+use super::pool::{BrokenBody, Capped, Lease, Outgoing};
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
 use super::stream::{Passed, Reply};
@@ -140,6 +139,10 @@ pub fn too_long() -> Refusal {
     Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 4 MiB")
 }
 
+pub fn ended_early() -> Refusal {
+    Refusal::bad_request(StatusCode::BAD_REQUEST, "the body ended early")
+}
+
 /// The path as it is judged and as it is forwarded, so that both are the same.
 fn normalised(uri: &Uri) -> Result<Endpoint, Refusal> {
     let wrong = || Refusal::bad_request(StatusCode::BAD_REQUEST, "the path cannot be normalised");
@@ -209,14 +212,12 @@ async fn forward(
         Some(query) => format!("{}?{query}", path.as_str()),
         None => path.as_str().to_owned(),
     };
-    let exceeded = Rc::new(Cell::new(false));
     let body = match body.is_end_stream() {
         true => Outgoing::whole(Bytes::new()),
-        false => Outgoing::Streamed(Capped::new(body, BODY as u64, exceeded.clone())),
+        false => Outgoing::Streamed(Capped::new(body, BODY as u64)),
     };
     let fields = fields_for(worker, call, &principal, &parts.headers);
-    let sent = send(worker, parts, &target, fields, body).await;
-    let (response, lease) = sent.map_err(|refusal| if exceeded.get() { too_long() } else { refusal })?;
+    let (response, lease) = send(worker, parts, &target, fields, body).await?;
     call.answered();
     let (head, body) = response.into_parts();
     let is_stream = is_event_stream(&head.headers);
@@ -255,6 +256,7 @@ pub async fn send(
 ) -> Result<(Response<Incoming>, Lease), Refusal> {
     let target = PathAndQuery::try_from(target)
         .map_err(|_| Refusal::bad_request(StatusCode::BAD_REQUEST, "the target cannot be forwarded"))?;
+    let broken = body.broken();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = Uri::from(target);
@@ -263,7 +265,12 @@ pub async fn send(
         // Nobody asked to switch protocols.
         if response.status().is_informational() { Err(UpstreamFault::Garbled) } else { Ok((response, lease)) }
     });
-    sent.map_err(|fault| upstream_refusal(worker, fault))
+    sent.map_err(|fault| match broken.get() {
+        // The upstream is not to be blamed for what the client did.
+        Some(BrokenBody::TooLong) => too_long(),
+        Some(BrokenBody::EndedEarly) => ended_early(),
+        None => upstream_refusal(worker, fault),
+    })
 }
 
 /// The refusal for a fault of the upstream, which is counted.

@@ -24,6 +24,7 @@ use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
 
 use super::config::Settings;
+use super::framing::Unambiguous;
 use super::freshness::{Freshness, Unavailable};
 use super::http_2;
 use super::mcp::session::Binder;
@@ -158,10 +159,8 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     }
 }
 
-/// hyper refuses what two readers could frame differently: bare CR or LF, folded lines, space before a colon, lengths
-/// that are no plain number or contradict each other, codings other than a final `chunked`. A request with both
-/// `Content-Length` and `Transfer-Encoding` is read as chunked, loses the length, and its connection is closed after
-/// the answer (RFC 9112 §6.1); requests to the upstream are framed anew.
+/// What two readers could frame differently is refused: bare LF, lengths and codings said twice or in disguise by
+/// [`Unambiguous`], bare CR, folded lines, space before a colon by hyper. Requests to the upstream are framed anew.
 async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -174,7 +173,7 @@ where
         .header_read_timeout(head)
         .max_headers(FIELDS)
         .max_buf_size(BUFFER.into())
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unambiguous::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => ended,

@@ -9,6 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
+use crate::gateway::proxy;
 use crate::gateway::refusal::Refusal;
 
 /// A body on its way from the client.
@@ -33,7 +34,7 @@ impl Arriving {
                 match self.rest.frame().await {
                     None => return Ok(true),
                     Some(Ok(frame)) => self.read.extend(frame.into_data()),
-                    Some(Err(_)) => return Err(super::bad_request("the body ended early")),
+                    Some(Err(_)) => return Err(proxy::ended_early()),
                 }
                 if self.read.len() > most {
                     break;

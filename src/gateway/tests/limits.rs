@@ -137,18 +137,26 @@ async fn what_could_be_framed_in_two_ways_is_refused_or_framed_anew() {
         "transfer-encoding: gzip\r\n".to_owned(),
         "transfer-encoding: chunked, gzip\r\n".to_owned(),
         "transfer-encoding: xchunked\r\n".to_owned(),
+        "transfer-encoding: identity, chunked\r\n".to_owned(),
+        format!("content-length: {length}\r\ncontent-length: {length}\r\n"),
+        format!("x-a: 1\ncontent-length: {length}\r\n"),
     ] {
         let answered = raw(&gateway, format!("{}{ping}", head(&fields)).as_bytes()).await;
         assert!(answered.starts_with("HTTP/1.1 400 "), "{fields:?}: {answered}");
     }
     assert!(upstream.received().is_empty());
-    // Both framings at once: chunked counts, the upstream sees one request, and the rest of the bytes nobody does.
-    let both = head(&format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", length + 40));
-    let smuggled = "GET /admin HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    let answered =
-        raw(&gateway, format!("{both}{length:x}\r\n{ping}\r\n0\r\n\r\n{smuggled}").as_bytes()).await;
+    // Both framings at once, in either order: neither is believed.
+    let (one, other) =
+        (format!("content-length: {}\r\n", length + 40), "transfer-encoding: chunked\r\n".to_owned());
+    let body = format!("{length:x}\r\n{ping}\r\n0\r\n\r\n");
+    for both in [format!("{one}{other}"), format!("{other}{one}")] {
+        let answered = raw(&gateway, format!("{}{body}", head(&both)).as_bytes()).await;
+        assert!(answered.starts_with("HTTP/1.1 400 "), "{both:?}: {answered}");
+    }
+    assert!(upstream.received().is_empty());
+    let chunked = head(&format!("{other}connection: close\r\n"));
+    let answered = raw(&gateway, format!("{chunked}{body}").as_bytes()).await;
     assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
-    assert_eq!(answered.matches("HTTP/1.1 ").count(), 1, "{answered}");
     let received = upstream.only();
     assert_eq!(received.headers["content-length"], length.to_string().as_str());
     assert!(!received.headers.contains_key("transfer-encoding"));

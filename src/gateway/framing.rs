@@ -1,0 +1,247 @@
+//! Ends what two readers could frame differently, before hyper reads it.
+//!
+//! hyper takes a bare LF for the end of a line, passes over a `Content-Length` beside a `Transfer-Encoding`, and lets
+//! fields of framing stand twice. Each is harmless to the upstream, whose requests are framed anew; but a proxy in front
+//! that counted otherwise would have made two requests of one. RFC 9112 (§2.2, §6.1, §6.3) lets a server refuse them all.
+//!
+//! Bytes pass unchanged. They are followed only to tell heads from bodies; where a head cannot be trusted, hyper is given
+//! a byte that it must refuse in place of the rest: it answers 400 and closes. What is followed wrongly can thus be
+//! refused wrongly, but never let through.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// No line of a head, nor one of a chunk, may hold it; the empty line has hyper judge what it has of a head.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
+/// So much of a line is looked at: more than any field of framing needs.
+const LINE: usize = 128;
+
+/// A connection of which hyper reads what is framed in one way only.
+pub struct Unambiguous<S> {
+    stream: S,
+    follower: Follower,
+    /// What is still to be given in place of all that follows.
+    instead: Option<&'static [u8]>,
+}
+
+impl<S> Unambiguous<S> {
+    pub fn new(stream: S) -> Self {
+        Self { stream, follower: Follower::default(), instead: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Unambiguous<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.instead.is_none() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            let Err(good) = this.follower.follow(&buffer.filled()[before..]) else {
+                return Poll::Ready(Ok(()));
+            };
+            buffer.set_filled(before + good);
+        }
+        let rest = this.instead.get_or_insert(REFUSED);
+        let (now, later) = rest.split_at(rest.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        *rest = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Unambiguous<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The line that was read could be read in two ways.
+struct Ambiguous;
+
+/// What stands in lines.
+#[derive(Clone, Copy, Debug, Default)]
+enum Lines {
+    #[default]
+    Head,
+    ChunkSize,
+    Trailer,
+}
+
+/// What a head says of the body behind it.
+#[derive(Clone, Copy, Debug, Default)]
+enum Framing {
+    #[default]
+    Unsaid,
+    Length(u64),
+    Chunked,
+}
+
+/// Knows where in a connection's requests its bytes stand.
+#[derive(Debug, Default)]
+struct Follower {
+    lines: Lines,
+    /// Bytes of content before the next line.
+    content: u64,
+    line: Line,
+    /// Whether the request line of this head is over.
+    began: bool,
+    framing: Framing,
+}
+
+impl Follower {
+    /// Follows bytes as they come; an error names the first one that must not pass.
+    fn follow(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.content > 0 {
+                let skipped = usize::try_from(self.content).map_or(rest.len(), |left| left.min(rest.len()));
+                self.content -= skipped as u64;
+                at += skipped;
+                continue;
+            }
+            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+                self.line.extend(rest);
+                break;
+            };
+            self.line.extend(&rest[..end]);
+            self.line_ended().map_err(|Ambiguous| at + end)?;
+            self.line.clear();
+            at += end + 1;
+        }
+        Ok(())
+    }
+
+    fn line_ended(&mut self) -> Result<(), Ambiguous> {
+        let line = self.line.text()?;
+        match self.lines {
+            Lines::Head if line.is_empty() && self.began => self.head_ended(),
+            // Empty lines before a request are passed over (RFC 9112 §2.2).
+            Lines::Head if line.is_empty() => {}
+            Lines::Head if self.began => self.framing = self.field(line)?,
+            Lines::Head => self.began = true,
+            Lines::ChunkSize => match chunk_size(line)? {
+                0 => self.lines = Lines::Trailer,
+                // The chunk, and the CRLF behind it, which hyper looks for.
+                size => self.content = size.checked_add(2).ok_or(Ambiguous)?,
+            },
+            Lines::Trailer if line.is_empty() => self.lines = Lines::Head,
+            Lines::Trailer => {}
+        }
+        Ok(())
+    }
+
+    fn head_ended(&mut self) {
+        self.began = false;
+        match std::mem::take(&mut self.framing) {
+            Framing::Unsaid => {}
+            Framing::Length(length) => self.content = length,
+            Framing::Chunked => self.lines = Lines::ChunkSize,
+        }
+    }
+
+    /// What is known of the framing after this field.
+    fn field(&self, line: &[u8]) -> Result<Framing, Ambiguous> {
+        // A line without a colon hyper refuses.
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+        let (name, value) = line.split_at(colon);
+        let is_length = name.eq_ignore_ascii_case(b"content-length");
+        if !is_length && !name.eq_ignore_ascii_case(b"transfer-encoding") {
+            return Ok(self.framing);
+        }
+        if !matches!(self.framing, Framing::Unsaid) || self.line.is_cut() {
+            return Err(Ambiguous);
+        }
+        match value.strip_prefix(b":").map(<[u8]>::trim_ascii) {
+            Some(digits) if is_length => number(digits, 10).map(Framing::Length),
+            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            _ => Err(Ambiguous),
+        }
+    }
+}
+
+/// The size of a chunk, without its extensions (RFC 9112 §7.1).
+fn chunk_size(line: &[u8]) -> Result<u64, Ambiguous> {
+    let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+    match line.get(end) {
+        None | Some(b';' | b' ' | b'\t') => number(&line[..end], 16),
+        Some(_) => Err(Ambiguous),
+    }
+}
+
+/// Digits and nothing else.
+fn number(digits: &[u8], radix: u32) -> Result<u64, Ambiguous> {
+    let text = std::str::from_utf8(digits).map_err(|_| Ambiguous)?;
+    if text.starts_with('+') {
+        return Err(Ambiguous);
+    }
+    u64::from_str_radix(text, radix).map_err(|_| Ambiguous)
+}
+
+/// A line as far as it has come, of which the beginning is kept.
+#[derive(Debug, Default)]
+struct Line {
+    start: Vec<u8>,
+    length: usize,
+    last: u8,
+}
+
+impl Line {
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = LINE - self.start.len();
+        self.start.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.length += bytes.len();
+        self.last = bytes.last().copied().unwrap_or(self.last);
+    }
+
+    fn clear(&mut self) {
+        self.start.clear();
+        self.length = 0;
+        self.last = 0;
+    }
+
+    fn is_cut(&self) -> bool {
+        self.length > self.start.len()
+    }
+
+    /// The line without the CR that must end it; the beginning of a long one.
+    fn text(&self) -> Result<&[u8], Ambiguous> {
+        if self.last != b'\r' {
+            return Err(Ambiguous);
+        }
+        Ok(if self.is_cut() { &self.start } else { &self.start[..self.start.len() - 1] })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! A strict wire: the real `portcullis serve`, clients that write raw bytes, and an upstream in this process that reads
+//! raw bytes with a parser of its own ([`strict`]), which knows one spelling of HTTP and takes every other for a fault.
+//! What the gateway sends is judged as it arrives, not as a lenient library reads it.
+//!
+//! | promise | here |
+//! |---|---|
+//! | what could be framed in two ways is refused, or arrives as the one request that was judged | [`smuggling`] |
+//! | so is whatever chance makes of good requests, and the gateway goes on serving | [`mutations`] |
+//!
+//! `PORTCULLIS_FIRE=long` makes ten times as many mutations; `PORTCULLIS_FIRE_SEED` (a number) makes others.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
+
+#[path = "../under_fire/support.rs"]
+#[expect(dead_code, reason = "shared with the proofs under fire, which also make policies and runtimes")]
+mod support;
+
+mod judge;
+mod mutations;
+mod place;
+mod recorder;
+mod smuggling;
+mod strict;
+mod wire;
