@@ -3,6 +3,7 @@
 //! Requests to the upstream are rebuilt, never copied: a client must not speak in the gateway's name, no client
 //! credential goes further, and what is meant for one connection stays on it (RFC 9110 §7.6.1).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -32,9 +33,9 @@ const HOP_BY_HOP: [&str; 9] = [
 ];
 
 /// Fields that end here, compared without regard to case and to which mark joins their words: CGI-like servers cannot
-/// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`. The last ones make servers see another method or path than
-/// the one that was judged.
-const ENDS_HERE: [&str; 24] = [
+/// tell `X_Portcullis_Subject` from `X-Portcullis-Subject`. The last ones make servers see another method, host or path
+/// than the one that was judged.
+const ENDS_HERE: [&str; 34] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -44,29 +45,41 @@ const ENDS_HERE: [&str; 24] = [
     "expect",
     "origin",
     "forwarded",
+    "x-forwarded",
     "via",
     "dpop",
+    "x-user",
+    "remote-user",
+    "remote-addr",
+    "client-ip",
     "x-real-ip",
     "x-client-ip",
-    "x-user",
-    "x-authenticated-user",
-    "remote-user",
-    "client-cert",
-    "client-cert-chain",
+    "x-cluster-client-ip",
+    "x-originating-ip",
     "true-client-ip",
     "cf-connecting-ip",
+    "fastly-client-ip",
+    "client-cert",
+    "client-cert-chain",
+    "x-client-dn",
+    "x-client-verify",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-rewrite-url",
+    "x-override-url",
 ];
-const ENDS_HERE_PREFIXES: [&str; 11] = [
+const ENDS_HERE_PREFIXES: [&str; 13] = [
     "x-portcullis",
     "x-api-key",
     "x-forwarded-",
     "x-original-",
     "x-remote-",
+    "x-authenticated-",
     "x-auth-request-",
+    "x-webauth-",
     "x-client-cert",
     "x-ssl-",
     "ssl-client-",
@@ -74,24 +87,23 @@ const ENDS_HERE_PREFIXES: [&str; 11] = [
     "x-amzn-mtls-",
 ];
 
-/// Whether a name begins with `prefix`, and what is left of it; both in lower case, all marks being `-`.
-fn spelled_after<'a>(name: &'a HeaderName, prefix: &str) -> Option<&'a [u8]> {
-    let (head, rest) = name.as_str().as_bytes().split_at_checked(prefix.len())?;
-    let spelled = head.iter().map(|&byte| if byte.is_ascii_alphanumeric() { byte } else { b'-' });
-    spelled.eq(prefix.bytes()).then_some(rest)
+/// A name, which is in lower case, with every mark between its words made a `-`.
+fn spelled(name: &HeaderName) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.as_str().bytes().all(is_plain) {
+        return Cow::Borrowed(name.as_str());
+    }
+    let plain = |byte: u8| if is_plain(byte) { char::from(byte) } else { '-' };
+    Cow::Owned(name.as_str().bytes().map(plain).collect())
 }
 
-fn is_one_of(name: &HeaderName, known: &[&str]) -> bool {
-    known.iter().any(|known| spelled_after(name, known).is_some_and(<[u8]>::is_empty))
+/// Whether a spelled-out name is of this connection.
+fn is_hop_by_hop(spelled: &str) -> bool {
+    HOP_BY_HOP.contains(&spelled)
 }
 
-fn ends_here(name: &HeaderName) -> bool {
-    is_one_of(name, &ENDS_HERE)
-        || ENDS_HERE_PREFIXES.iter().any(|prefix| spelled_after(name, prefix).is_some())
-}
-
-fn is_own(name: &HeaderName) -> bool {
-    spelled_after(name, "x-portcullis").is_some()
+fn ends_here(spelled: &str) -> bool {
+    ENDS_HERE.contains(&spelled) || ENDS_HERE_PREFIXES.iter().any(|prefix| spelled.starts_with(prefix))
 }
 
 /// Whether `Connection` names the field as one of this connection.
@@ -121,7 +133,8 @@ pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
     let connection = connection_options(client);
     let mut fields = HeaderMap::with_capacity(client.len() + 8);
     for (name, value) in client {
-        if is_one_of(name, &HOP_BY_HOP) || ends_here(name) || is_named_by_connection(name, &connection) {
+        let spelled = spelled(name);
+        if is_hop_by_hop(&spelled) || ends_here(&spelled) || is_named_by_connection(name, &connection) {
             continue;
         }
         fields.append(name.clone(), value.clone());
@@ -160,9 +173,10 @@ pub fn to_client(headers: &mut HeaderMap) {
     let leave: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            is_one_of(name, &HOP_BY_HOP)
+            let spelled = spelled(name);
+            is_hop_by_hop(&spelled)
                 || **name == header::SERVER
-                || is_own(name)
+                || spelled.starts_with("x-portcullis")
                 || is_named_by_connection(name, &connection)
         })
         .cloned()

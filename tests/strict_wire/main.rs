@@ -6,6 +6,7 @@
 //! |---|---|
 //! | what could be framed in two ways is refused, or arrives as the one request that was judged | [`smuggling`] |
 //! | so is whatever chance makes of good requests, and the gateway goes on serving | [`mutations`] |
+//! | who asks, from where and for what, the upstream hears from the gateway alone, in HTTP/1 and HTTP/2 | [`identity`] |
 //!
 //! `PORTCULLIS_FIRE=long` makes ten times as many mutations; `PORTCULLIS_FIRE_SEED` (a number) makes others.
 
@@ -15,6 +16,8 @@
 #[expect(dead_code, reason = "shared with the proofs under fire, which also make policies and runtimes")]
 mod support;
 
+mod frames;
+mod identity;
 mod judge;
 mod mutations;
 mod place;

@@ -55,6 +55,10 @@ fn no_client_credential_and_no_spoofed_identity_goes_through_in_any_spelling() {
         "X-Original-URL",
         "X-Original-URI",
         "X-Original-Method",
+        "X-Forwarded",
+        "X-Host",
+        "X-Authenticated-Groups",
+        "X-WebAuth-User",
         "X-Rewrite-URL",
         "X-HTTP-Method",
         "X-HTTP-Method-Override",
@@ -91,6 +95,8 @@ fn what_is_not_ours_passes_untouched() {
             ("traceparent", "00-1"),
             ("x-user-agent", "1"),
             ("x-http-methods", "1"),
+            ("x-client-version", "1"),
+            ("x-hosts", "1"),
         ],
         "alice",
     );
@@ -100,6 +106,8 @@ fn what_is_not_ours_passes_untouched() {
     assert_eq!(fields["traceparent"], "00-1");
     assert_eq!(fields["x-user-agent"], "1");
     assert_eq!(fields["x-http-methods"], "1");
+    assert_eq!(fields["x-client-version"], "1");
+    assert_eq!(fields["x-hosts"], "1");
 }
 
 #[test]
