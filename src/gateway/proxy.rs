@@ -36,6 +36,8 @@ const LINGER: usize = 4 * BODY;
 const TARGET: usize = 8 * 1024;
 /// More fields, counted as they were sent, are 431.
 const FIELDS: usize = 32 * 1024;
+/// So are more than so many of them. RFC 9110 §5.4 leaves the number to the server.
+pub const MOST_FIELDS: usize = 100;
 
 /// Answers one request.
 pub async fn serve(
@@ -125,9 +127,12 @@ fn within_limits(request: &Request<Incoming>) -> Result<(), Refusal> {
     }
     let fields: usize =
         request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if fields > FIELDS {
+    if fields > FIELDS || request.headers().len() > MOST_FIELDS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Refusal::bad_request(status, "the header fields are longer than 32 KiB"));
+        return Err(Refusal::bad_request(
+            status,
+            "the header fields are longer than 32 KiB, or more than 100",
+        ));
     }
     if request.body().size_hint().lower() > BODY as u64 {
         return Err(too_long());

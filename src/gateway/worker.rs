@@ -36,8 +36,6 @@ use super::tls::{self, Tls};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
 const BUFFER: u16 = u16::MAX;
-/// RFC 9110 §5.4 leaves the number to the server.
-const FIELDS: usize = 100;
 /// Requests that one HTTP/2 connection may have in flight.
 const STREAMS: u32 = 100;
 /// How often a silent HTTP/2 peer is asked whether it is still there.
@@ -171,7 +169,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
-        .max_headers(FIELDS)
+        .max_headers(proxy::MOST_FIELDS)
         .max_buf_size(BUFFER.into())
         .serve_connection(TokioIo::new(Unambiguous::new(stream)), service);
     let mut connection = std::pin::pin!(connection);

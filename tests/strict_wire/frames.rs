@@ -21,6 +21,9 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+/// No frame may be longer unless the peer says so.
+const FRAME: usize = 16 * 1024;
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -81,12 +84,12 @@ impl Connection {
     ) -> std::io::Result<Outcome> {
         let end = |is_last: bool| if is_last { END_STREAM } else { 0 };
         let is_bare = body.is_empty() && trailers.is_empty();
-        self.write(HEADERS, END_HEADERS | end(is_bare), id, &block(fields))?;
+        self.write_fields(id, fields, end(is_bare))?;
         if !body.is_empty() {
             self.write(DATA, end(trailers.is_empty()), id, body)?;
         }
         if !trailers.is_empty() {
-            self.write(HEADERS, END_HEADERS | END_STREAM, id, &block(trailers))?;
+            self.write_fields(id, trailers, END_STREAM)?;
         }
         let mut status = None;
         loop {
@@ -104,6 +107,17 @@ impl Connection {
                 return Ok(Outcome::Status(status));
             }
         }
+    }
+
+    fn write_fields(&mut self, id: u32, fields: &[Field], flags: u8) -> std::io::Result<()> {
+        let block = block(fields);
+        let mut frames = block.chunks(FRAME).enumerate().peekable();
+        while let Some((index, frame)) = frames.next() {
+            let (kind, flags) = if index == 0 { (HEADERS, flags) } else { (CONTINUATION, 0) };
+            let end = if frames.peek().is_none() { END_HEADERS } else { 0 };
+            self.write(kind, flags | end, id, frame)?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {

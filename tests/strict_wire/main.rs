@@ -7,6 +7,9 @@
 //! | what could be framed in two ways is refused, or arrives as the one request that was judged | [`smuggling`] |
 //! | so is whatever chance makes of good requests, and the gateway goes on serving | [`mutations`] |
 //! | who asks, from where and for what, the upstream hears from the gateway alone, in HTTP/1 and HTTP/2 | [`identity`] |
+//! | of an MCP message the body decides, and one that two parsers could read differently is refused | [`messages`] |
+//! | what is one byte too large is refused, what is as large as may be is taken, and neither stays in memory | [`limits`] |
+//! | pages and names of strangers are refused; nobody but the upstream is asked, and no redirect followed | [`outside`] |
 //!
 //! `PORTCULLIS_FIRE=long` makes ten times as many mutations; `PORTCULLIS_FIRE_SEED` (a number) makes others.
 
@@ -19,7 +22,10 @@ mod support;
 mod frames;
 mod identity;
 mod judge;
+mod limits;
+mod messages;
 mod mutations;
+mod outside;
 mod place;
 mod recorder;
 mod smuggling;

@@ -20,7 +20,7 @@ pub struct Place {
     pub home: Home,
     pub recorder: Recorder,
     pub gateway: SocketAddr,
-    _process: Process,
+    pub process: Process,
     /// The key of `subject-0`, who may do everything.
     pub key: String,
 }
@@ -35,10 +35,13 @@ impl Place {
         home.apply_policy(&policy("free", &json!({})));
         let key = issue(&home, 0).key;
         let mut command = home.command();
-        command.args(["serve", "--log", "error", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(["serve", "--log", "error", "--admin-listen", "127.0.0.1:0"]);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let mut process = Process::start(command.args(["--upstream", &recorder.url()]).args(more));
         let gateway = address(&process.line());
-        Self { home, recorder, gateway, _process: process, key }
+        Self { home, recorder, gateway, process, key }
     }
 
     /// A request that nothing is wrong with is answered, and reaches the upstream as it is.

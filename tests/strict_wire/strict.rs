@@ -123,7 +123,8 @@ fn body(message: &Message, bodiless: bool, rest: &[u8]) -> Result<Option<(Vec<u8
 }
 
 fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
-    let mut body = Vec::new();
+    // Copied once all are there: a long body is looked at many times before.
+    let mut chunks = Vec::new();
     let mut at = 0;
     loop {
         let Some(end) = find(&bytes[at..], b"\r\n") else { return Ok(None) };
@@ -134,10 +135,10 @@ fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
         if !chunk.ends_with(b"\r\n") {
             return Err("a chunk without an end, or a trailer".into());
         }
-        body.extend_from_slice(&chunk[..size]);
+        chunks.push(&chunk[..size]);
         at += size + 2;
         if size == 0 {
-            return Ok(Some((body, at)));
+            return Ok(Some((chunks.concat(), at)));
         }
     }
 }

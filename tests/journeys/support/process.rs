@@ -52,6 +52,11 @@ impl Process {
         Self { input: child.stdin.take(), child, lines, errors: Some(errors), name }
     }
 
+    #[allow(dead_code, reason = "not every suite looks at its processes from outside")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of standard output.
     pub fn line(&mut self) -> String {
         self.line_or_end().unwrap_or_else(|| self.fail("ended before it said more"))
