@@ -641,6 +641,42 @@ fn a_filter_is_live_says_what_is_wrong_with_it_and_escape_clears_it() {
 }
 
 #[test]
+fn what_became_of_an_act_is_told_though_its_panel_was_closed() {
+    let fault = || Fault { message: "the store is locked".into(), conflict: false };
+    let outcomes: [(Result<Answer, Fault>, &str); 2] =
+        [(Ok(Answer::Changed(1)), "is done"), (Err(fault()), "the store is locked")];
+    for (outcome, told) in outcomes {
+        let mut person = Person::new(120, 40);
+        person.press("2 R tab");
+        let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        let effects = update(&mut person.app, enter, noon());
+        let Some(Effect::Act(ticket, Deed::RevokeKeys { .. })) = effects.into_iter().next() else {
+            panic!("{}", person.screen())
+        };
+        person.press("esc");
+        assert!(!person.sees("Revoke key") && !person.sees("under way"), "{}", person.screen());
+        person.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
+        assert!(person.sees("what you left under way") && person.sees(told), "{}", person.screen());
+    }
+}
+
+#[test]
+fn a_secret_is_shown_though_the_form_that_asked_for_it_was_closed() {
+    let mut person = Person::new(120, 40);
+    person.press("2 r");
+    let save = Event::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
+    let effects = update(&mut person.app, save, noon());
+    let Some(Effect::Act(ticket, Deed::RotateKey { .. })) = effects.into_iter().next() else {
+        panic!("{}", person.screen())
+    };
+    person.press("esc");
+    assert!(!person.sees(SECRET));
+    let issued = Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()) }));
+    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(issued)) }));
+    assert!(person.sees(SECRET), "{}", person.screen());
+}
+
+#[test]
 fn a_full_disk_stands_in_the_header_until_there_is_room() {
     let mut person = Person::new(80, 24);
     person.send(Event::Full(true));

@@ -9,12 +9,14 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::app::App;
-use super::effect::{Effect, Reply};
+use super::effect::{Answer, Effect, Fault, Reply, Topic};
 use super::event::{Event, Moved};
 use super::keymap::{self, Found};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
 use super::layout;
-use super::overlay::{command::CommandLine, help::Help, messages::Messages, palette::Palette};
+use super::overlay::{
+    command::CommandLine, help::Help, messages::Messages, palette::Palette, secret::SecretPanel,
+};
 use super::screen::SCREENS;
 
 const FULL: &str = "the disk of the home is full: calls are refused, and little can be changed; keys can still be \
@@ -199,7 +201,7 @@ fn scroll(app: &mut App, name: &'static str, now: Timestamp, effects: &mut Vec<E
 fn answer(app: &mut App, mut reply: Reply, now: Timestamp, effects: &mut Vec<Effect>) {
     let mut wishes = Vec::new();
     let body = app.chrome().body;
-    // whoever holds the ticket takes it; an answer that nobody takes is stale and goes
+    // whoever holds the ticket takes it; an answer to a question that nobody takes is stale and goes
     let overlays = app.overlays.iter_mut().enumerate().rev();
     let screens = app.screens.iter_mut().map(|screen| (usize::MAX, screen));
     for (depth, layer) in overlays.chain(screens) {
@@ -210,7 +212,24 @@ fn answer(app: &mut App, mut reply: Reply, now: Timestamp, effects: &mut Vec<Eff
             break;
         }
     }
+    if reply.ticket.topic == Topic::Deed
+        && let Some(outcome) = reply.outcome
+    {
+        unclaimed(app, outcome, &mut wishes, now);
+    }
     grant(app, wishes, now, effects);
+}
+
+/// An act whose panel was closed while it was under way: what became of it is told, and a secret shown, all the same.
+fn unclaimed(app: &mut App, outcome: Result<Answer, Fault>, wishes: &mut Vec<Wish>, now: Timestamp) {
+    match outcome {
+        Ok(Answer::Issued(issued)) => wishes.push(Wish::Push(Box::new(SecretPanel::new(*issued, now)))),
+        Ok(_) => app.notices.add(Tone::Done, "what you left under way is done".into(), now),
+        Err(fault) => {
+            let text = format!("what you left under way was not done: {}", fault.message);
+            app.notices.add(Tone::Failed, text, now);
+        }
+    }
 }
 
 fn at_top(
