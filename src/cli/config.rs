@@ -32,6 +32,7 @@ pub struct Serve {
     #[serde(default)]
     pub allow_origin: Vec<String>,
     pub refusals: Option<String>,
+    pub upstream_timeout: Option<String>,
 }
 
 impl Config {

@@ -19,6 +19,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    domain::clock::parse_life,
     engine::Engine,
     gateway::{Gateway, GatewayError, Identity, Origin, PublicUrl, Refusals, Running, Settings, Upstream},
     ops::{self, Ctx},
@@ -59,6 +60,9 @@ pub struct Options {
     /// How a refused call is answered: auto keeps sessions of older clients alive, status is always the true status
     #[arg(long, value_enum)]
     refusals: Option<Answer>,
+    /// How long the MCP server may take until it begins to answer [default: 2m]
+    #[arg(long, value_name = "LIFE")]
+    upstream_timeout: Option<String>,
     /// What is logged to standard error, such as info or portcullis=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", hide_env_values = true, value_name = "FILTER")]
     log: String,
@@ -184,6 +188,10 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
     if let Some(answer) = refusals {
         settings.refusals = answer.into();
     }
+    if let Some(text) = options.upstream_timeout.as_ref().or(file.upstream_timeout.as_ref()) {
+        settings.timeouts.response =
+            parse_life(text).map_err(|error| CliError::usage(format!("--upstream-timeout: {error}")))?;
+    }
     Ok(settings)
 }
 
@@ -259,6 +267,7 @@ impl StopSignals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn options(upstream: Option<&str>) -> Options {
         Options {
@@ -273,6 +282,7 @@ mod tests {
             trusted_proxy: Vec::new(),
             allow_origin: Vec::new(),
             refusals: None,
+            upstream_timeout: None,
             log: "info".into(),
         }
     }
@@ -280,17 +290,20 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
         assert_eq!(of_file.upstream.to_string(), "http://127.0.0.1:1/mcp");
         assert_eq!((of_file.listen.port(), of_file.refusals), (9, Refusals::Status));
+        assert_eq!(of_file.timeouts.response, Duration::from_secs(90));
         let mut both = options(Some("http://127.0.0.1:2/mcp"));
         both.refusals = Some(Answer::Auto);
+        both.upstream_timeout = Some("5m".into());
         let both = settings(both, &file).unwrap();
         assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
         assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));
+        assert_eq!(both.timeouts.response, Duration::from_secs(300));
     }
 
     #[test]
@@ -302,6 +315,9 @@ mod tests {
         };
         assert!(settings(options(None), &config::Serve::default()).is_err());
         assert!(wrong(|options| options.upstream = Some("nowhere".into())).starts_with("--upstream"));
+        assert!(
+            wrong(|options| options.upstream_timeout = Some("0s".into())).starts_with("--upstream-timeout")
+        );
         assert!(
             wrong(|options| options.trusted_proxy = vec!["10.0.0.0/33".into()])
                 .starts_with("--trusted-proxy")
