@@ -86,6 +86,12 @@ impl From<StoreError> for CliError {
             StoreError::Modes { path, found, mend } => {
                 return Self::broken(format!("{path} is refused: {found}")).mend(mend.as_str());
             }
+            StoreError::Lost { file, mend } => {
+                return Self::broken(format!(
+                    "{file} is gone, and what SQLite keeps beside it is still there; put it back from your backup"
+                ))
+                .mend(format!("to begin anew, end every portcullis on this home, and then: {mend}"));
+            }
             StoreError::Cursor(_) | StoreError::Filter(_) => Code::Usage,
             StoreError::OpenedReadOnly => Code::Refused,
             _ => Code::Broken,

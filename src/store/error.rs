@@ -16,6 +16,11 @@ pub enum StoreError {
     /// Others could read or replace what must be the owner's alone.
     #[error("{path} is refused: {found}; mend it with: {mend}")]
     Modes { path: String, found: String, mend: String },
+    #[error(
+        "{file} is gone, and what SQLite keeps beside it is still there; put it back from your backup, or, to begin \
+         anew, end every portcullis on this home and then: {mend}"
+    )]
+    Lost { file: String, mend: String },
     #[error("there is no store in {0} yet; `portcullis console` makes one")]
     Missing(String),
     #[error(

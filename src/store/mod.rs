@@ -223,8 +223,7 @@ impl File {
     }
 
     fn read<T, E: From<StoreError>>(&self, job: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
-        let idle = self.idle().pop();
-        let connection = match idle {
+        let connection = match self.idle_reader() {
             Some(connection) => connection,
             None => self.database.reader()?,
         };
@@ -234,6 +233,12 @@ impl File {
             readers.push(connection);
         }
         Ok(result)
+    }
+
+    /// A reader that waits; those whose file is no longer the one at its path are given up.
+    fn idle_reader(&self) -> Option<Connection> {
+        let mut idle = self.idle();
+        std::iter::from_fn(|| idle.pop()).find(|connection| self.database.check_place(connection).is_ok())
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

@@ -69,9 +69,20 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
 }
 
 /// Checks a database and the files that SQLite keeps beside it.
+///
+/// These are made after the database and kept for as long as it is there: without it they tell that it was deleted,
+/// perhaps beneath a process that still has it open. A new one in its place would share them with that process, and what
+/// it acknowledges could be lost (<https://sqlite.org/howtocorrupt.html> §2.4).
 pub(super) fn check_database(path: &Path) -> Result<bool, StoreError> {
+    let mut left = false;
+    // Before the database: whoever makes one at this moment makes it before them.
     for suffix in ["-wal", "-shm"] {
-        check(&beside(path, suffix), Kind::File)?;
+        left |= check(&beside(path, suffix), Kind::File)?;
     }
-    check(path, Kind::File)
+    let found = check(path, Kind::File)?;
+    if left && !found {
+        let at = quoted(path);
+        return Err(StoreError::Lost { file: shown(path), mend: format!("rm -f {at}-wal {at}-shm") });
+    }
+    Ok(found)
 }

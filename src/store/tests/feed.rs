@@ -122,3 +122,28 @@ fn usage_has_a_feed_of_its_own() {
     assert!(!usage.moved().unwrap());
     assert!(!feed.moved().unwrap());
 }
+
+#[test]
+fn readers_read_the_file_that_is_at_its_path() {
+    let place = Place::new();
+    let store = place.open();
+    set(&store, "a", "old").unwrap();
+    assert_eq!(get(&store, "a").as_deref(), Some("old"));
+    fs::remove_file(place.file("portcullis.db")).unwrap();
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        let refused = Store::open(&place.home, mode).map(|_| ());
+        assert!(matches!(refused, Err(StoreError::Lost { .. })), "{refused:?}");
+    }
+    assert!(matches!(store.read(|c| setting::get(c, "a")), Err(StoreError::Lost { .. })));
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(place.file(&format!("portcullis.db{suffix}"))).unwrap();
+    }
+    assert!(matches!(store.read(|c| setting::get(c, "a")), Err(StoreError::Missing(_))));
+    set(&place.open(), "a", "new").unwrap();
+    assert_eq!(get(&store, "a").as_deref(), Some("new"));
+    assert!(
+        matches!(set(&store, "a", "lost"), Err(StoreError::Replaced { .. })),
+        "a writer must be started anew"
+    );
+    assert_eq!(get(&place.open(), "a").as_deref(), Some("new"));
+}
