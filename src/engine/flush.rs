@@ -131,6 +131,8 @@ impl Desk {
 
     fn run(mut self) -> Result<(), StoreError> {
         let mut swept_at = None;
+        // Said once, not four times a second: the log may lie on the disk that is full.
+        let mut said: Option<StoreError> = None;
         loop {
             if swept_at.is_none_or(|at: Instant| at.elapsed() >= DAY) {
                 swept_at = Some(Instant::now());
@@ -143,9 +145,15 @@ impl Desk {
             if is_over {
                 return outcome;
             }
-            if let Err(error) = outcome {
-                tracing::error!(%error, "counters and events cannot be written; calls are refused until they can");
+            let failed = outcome.err();
+            match &failed {
+                Some(error) if failed != said => {
+                    tracing::error!(%error, "counters and events cannot be written; calls are refused until they can");
+                }
+                None if said.is_some() => tracing::info!("counters and events are written again"),
+                _ => {}
             }
+            said = failed;
         }
     }
 
