@@ -2,7 +2,6 @@
 //! takes at once.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,14 +15,14 @@ use tokio::runtime::Runtime;
 use super::{
     books::Books,
     caller::Caller,
+    console,
     disk::Disk,
     fleet::Fleet,
     support::{
-        PATIENCE, PORTCULLIS,
+        PATIENCE,
         home::{Home, Issued, policy},
         limited_key, runtime,
     },
-    terminal::{Size, Terminal},
     upstream::Upstream,
 };
 
@@ -50,23 +49,6 @@ fn call(runtime: &Runtime, caller: &mut Caller) -> Answer {
     })
 }
 
-fn console(home: &Home) -> Terminal {
-    let arguments = ["--home", home.path().to_str().expect("a UTF-8 path"), "console"];
-    Terminal::start(Size(120, 30), Path::new(PORTCULLIS), &arguments, &[])
-}
-
-/// Revokes the one key of a subject at the console.
-fn revoke_at(terminal: &mut Terminal, subject: &str) {
-    terminal.press("2");
-    terminal.wait_for("› keys");
-    terminal.press(&format!("/ {subject} enter"));
-    terminal.wait_for("1/1");
-    terminal.press("R");
-    terminal.wait_for("Revoke key");
-    terminal.press("tab enter");
-    terminal.wait_for("revoked key");
-}
-
 #[test]
 fn on_a_full_disk_calls_are_refused_at_once_and_keys_can_be_revoked_and_all_goes_on_when_there_is_room() {
     let home = Arc::new(Home::new());
@@ -86,7 +68,7 @@ fn on_a_full_disk_calls_are_refused_at_once_and_keys_can_be_revoked_and_all_goes
     let door = fleet.doors().next().expect("a gateway");
     let mut caller = Caller::new(door.clone(), &busy.key);
     assert_eq!(call(&runtime, &mut caller).status, StatusCode::OK);
-    let mut open = console(&home);
+    let mut open = console::open(&home, &[]);
     open.wait_for("live");
 
     let mut refusals = Vec::new();
@@ -126,12 +108,12 @@ fn on_a_full_disk_calls_are_refused_at_once_and_keys_can_be_revoked_and_all_goes
         assert!([StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{status}");
     }
     disk.fill();
-    revoke_at(&mut open, "stolen");
+    console::ask_to_revoke(&mut open, "stolen");
+    open.wait_for("revoked key");
     disk.fill();
-    let mut new = console(&home);
+    let mut new = console::open(&home, &[]);
     new.wait_for("DISK FULL");
-    new.press("Q");
-    assert!(new.wait_for_end().success());
+    console::leave(new);
 
     disk.clear();
     let freed = Instant::now();
@@ -148,8 +130,7 @@ fn on_a_full_disk_calls_are_refused_at_once_and_keys_can_be_revoked_and_all_goes
     }
     home.issue("after", "mcp:*", &[]);
     assert_eq!(ballast::weight(home.path()).expect("a home"), ballast::WEIGHT, "the ballast is whole again");
-    open.press("Q");
-    assert!(open.wait_for_end().success());
+    console::leave(open);
     fleet.stop_all();
     let books = Books::open(&home);
     books.assert_whole();

@@ -9,12 +9,9 @@ use std::{
 };
 
 use super::{
+    console,
     disk::{Disk, contents},
-    support::{
-        PORTCULLIS,
-        home::{Ended, Home, Issued},
-    },
-    terminal::{Size, Terminal},
+    support::home::{Ended, Home, Issued},
 };
 
 const READ: [&[&str]; 5] =
@@ -105,16 +102,13 @@ fn a_read_only_file_system_is_read_and_never_written() {
     let shown = home.run(&["key", "list"]);
     assert!(shown.output.contains(&key.id));
     for more in [&[][..], &["--read-only"]] {
-        let path = home.path().to_str().expect("a UTF-8 path");
-        let arguments = [&["--home", path, "console"], more].concat();
-        let mut terminal = Terminal::start(Size(120, 30), Path::new(PORTCULLIS), &arguments, &[]);
+        let mut terminal = console::open(&home, more);
         terminal.wait_for("READ-ONLY");
         terminal.press("2");
         terminal.wait_for("alice");
         terminal.press("R");
         terminal.wait_for("read-only");
-        terminal.press("Q");
-        assert!(terminal.wait_for_end().success());
+        console::leave(terminal);
     }
     assert_eq!(before, contents(home.path()));
     disk.remount("rw");
