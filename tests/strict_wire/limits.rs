@@ -1,8 +1,6 @@
 //! What is too large: refused with its own status where it is one more than may be, taken where it is as much, and
 //! forgotten, so that no number of such requests fills the memory.
 
-use std::{fs, thread};
-
 use crate::{
     frames::{Connection, Outcome},
     place::{PING, Place},
@@ -170,14 +168,16 @@ fn over_http_2_the_limits_are_the_same() {
     assert_eq!(ask(&query(TARGET + 1), &[]), (Outcome::Status(414), 0));
 }
 
-/// Resident memory, in KiB.
+/// Resident memory, in KiB, where the system tells it.
+#[cfg(target_os = "linux")]
 fn resident(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.trim_end_matches("kB").trim().parse().expect("a number")
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn what_was_too_large_is_forgotten() {
     const TIMES: usize = 200;
     const LANES: usize = 4;
@@ -194,7 +194,7 @@ fn what_was_too_large_is_forgotten() {
     ];
     let storm = |times: usize| {
         for (what, status, bytes) in &kinds {
-            thread::scope(|scope| {
+            std::thread::scope(|scope| {
                 for _ in 0..LANES {
                     scope.spawn(move || {
                         for _ in 0..times / LANES {
