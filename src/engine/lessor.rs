@@ -22,10 +22,13 @@ use std::{
     time::Duration,
 };
 
-/// No lease is larger, so that what a crash loses stays small.
-const LARGEST_LEASE: u32 = 256;
 /// A lease takes at most one of so many parts of what remains: towards the limit it is a single request.
 const PARTS: u32 = 8;
+/// What a crash loses stays small: at most this, or where that is more, one of so many parts of what remains.
+const SMALL_LEASE: u32 = 256;
+const SMALL_PARTS: u32 = 256;
+/// No lease is larger. A key that keeps a gateway busy by itself then asks the ledger a few times a second.
+const LARGEST_LEASE: u32 = 16_384;
 /// How long the lessor sleeps at least where nobody asks.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 
@@ -247,8 +250,9 @@ fn lease(c: &Connection, want: &Want, now: Timestamp) -> Result<Answer, StoreErr
     if let Charge::Refused { window, limit, retry_after } = charge {
         return Ok(refused(want, (window, limit, retry_after), now));
     }
-    let remaining = standings.iter().map(|(_, standing)| standing.remaining).min().unwrap_or(LARGEST_LEASE);
-    let count = (remaining / PARTS).max(want.waiters).clamp(1, LARGEST_LEASE);
+    let remaining = standings.iter().map(|(_, standing)| standing.remaining).min().unwrap_or(u32::MAX);
+    let most = (remaining / SMALL_PARTS).clamp(SMALL_LEASE, LARGEST_LEASE);
+    let count = (remaining / PARTS).max(want.waiters).clamp(1, most);
     let lease = quota::lease(c, &account, &want.limits, count, now)?;
     if let Some(refusal) = lease.refused.filter(|_| lease.granted == 0) {
         return Ok(refused(want, refusal, now));

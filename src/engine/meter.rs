@@ -79,11 +79,15 @@ struct Burst {
 /// like an earlier one allocates nothing.
 #[derive(Debug, Default)]
 struct Lane {
-    endpoints: HashMap<Arc<str>, u32>,
-    counts: HashMap<CountKey<u32>, Counter>,
-    events: HashMap<EventKey<u32>, Burst>,
-    totals: HashMap<Outcome, u64>,
+    endpoints: Bounded<Arc<str>, u32>,
+    counts: Bounded<CountKey<u32>, Counter>,
+    events: Bounded<EventKey<u32>, Burst>,
+    totals: Bounded<Outcome, u64>,
 }
+
+/// What a stranger can choose of the keys is bounded in number, and the hasher's seed is of this process: nobody gains by
+/// collisions.
+type Bounded<K, V> = HashMap<K, V, foldhash::quality::RandomState>;
 
 /// The number that stands for `(other)`.
 const OTHER_NUMBER: u32 = 0;
