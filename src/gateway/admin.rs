@@ -16,8 +16,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
-use tokio::task::LocalSet;
 use tokio::time::timeout;
 
 use super::forward_auth::{self, Verifier};
@@ -45,16 +45,16 @@ pub fn run(
     freshness: Freshness,
     listener: StdListener,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let stop = shared.stop.clone();
-    let admin = Rc::new(Admin { verifier: Verifier::new(shared.clone()), shared, metrics, freshness });
-    runtime.block_on(LocalSet::new().run_until(async move {
+    let admin = Rc::new(Admin { verifier: Verifier::new(shared.clone())?, shared, metrics, freshness });
+    runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             () = accept(admin, listener) => Ok(()),
         }
-    }))
+    })
 }
 
 async fn accept(admin: Rc<Admin>, listener: TcpListener) {

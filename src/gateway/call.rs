@@ -11,12 +11,13 @@ use crate::domain::usage;
 use crate::engine::{Engine, Presented, Seen};
 
 use super::refusal::Refusal;
+use super::request_id::{RequestId, RequestIds};
 use super::worker::Shared;
 
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
 pub struct Call {
     engine: Arc<Engine>,
-    pub request_id: String,
+    pub request_id: RequestId,
     pub address: Option<IpAddr>,
     pub at: Timestamp,
     endpoints: Vec<(Endpoint, u32)>,
@@ -28,12 +29,13 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn new(shared: &Shared, address: Option<IpAddr>) -> Self {
+    pub fn new(shared: &Shared, ids: &RequestIds, address: Option<IpAddr>) -> Self {
+        let at = shared.engine.clock().now();
         Self {
             engine: shared.engine.clone(),
-            request_id: uuid::Uuid::now_v7().to_string(),
+            request_id: ids.next(at),
             address,
-            at: shared.engine.clock().now(),
+            at,
             endpoints: Vec::new(),
             credential: None,
             principal: None,
@@ -143,7 +145,7 @@ impl Call {
                 endpoint,
                 address: self.address,
                 outcome: refused.unwrap_or(admitted),
-                request_id: &self.request_id,
+                request_id: self.request_id.as_str(),
                 at: self.at,
             });
         }

@@ -11,6 +11,7 @@
 //! refuse a body that says otherwise.
 
 use std::borrow::Cow;
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,7 +28,9 @@ use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
 use super::credential;
 use super::freshness::Freshness;
+use super::introduction::Introductions;
 use super::refusal::Refusal;
+use super::request_id::RequestIds;
 use super::worker::Shared;
 use super::{headers, mcp, origin, proxy, route};
 
@@ -49,6 +52,8 @@ pub fn is_question(path: &str) -> bool {
 pub struct Verifier {
     shared: Arc<Shared>,
     trusted: Vec<IpNet>,
+    ids: RequestIds,
+    introductions: Introductions,
 }
 
 /// What a client asked the proxy for.
@@ -61,14 +66,14 @@ struct Asked<'a> {
 impl Verifier {
     /// Trusted are the proxies of `--trusted-proxy`; and where the admin listener is on loopback, so that nobody else
     /// can reach it, loopback.
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let mut trusted = shared.settings.trusted_proxies.clone();
         if shared.settings.admin_listen.ip().to_canonical().is_loopback() {
             trusted.extend(
                 ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse::<IpNet>().ok()),
             );
         }
-        Self { shared, trusted }
+        Ok(Self { shared, trusted, ids: RequestIds::new()?, introductions: Introductions::default() })
     }
 
     /// Decides, charges and records a request that the proxy holds back, as the data path does.
@@ -84,15 +89,15 @@ impl Verifier {
             || !origin::is_host_of_proxy_acceptable(headers, &self.shared.settings)
         {
             let refusal = Refusal::stranger();
-            Call::new(&self.shared, Some(peer)).refused(&refusal);
+            Call::new(&self.shared, &self.ids, Some(peer)).refused(&refusal);
             return refusal.render(None, false);
         }
-        let mut call = Call::new(&self.shared, client_behind(peer, headers, &self.trusted));
+        let mut call = Call::new(&self.shared, &self.ids, client_behind(peer, headers, &self.trusted));
         let mut response = match self.judge(freshness, &mut call, request).await {
             Ok(principal) => {
                 call.answered();
                 let mut response = Response::default();
-                headers::introduce(response.headers_mut(), &principal, &call.request_id);
+                self.introductions.introduce(&principal, response.headers_mut());
                 let no_store = HeaderValue::from_static("no-store");
                 response.headers_mut().insert(header::CACHE_CONTROL, no_store);
                 response
@@ -103,9 +108,7 @@ impl Verifier {
                 if headers.contains_key(ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
             }
         };
-        if let Ok(id) = HeaderValue::from_str(&call.request_id) {
-            response.headers_mut().insert(headers::REQUEST_ID, id);
-        }
+        response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
         response
     }
 

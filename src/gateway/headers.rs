@@ -1,23 +1,19 @@
 //! Which fields cross the gateway, and which end at it.
 //!
-//! Requests to the upstream are rebuilt, never copied: a client must not speak in the gateway's name, no client
+//! Requests to the upstream are made anew, never copied: a client must not speak in the gateway's name, no client
 //! credential goes further, and what is meant for one connection stays on it (RFC 9110 §7.6.1).
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::domain::decision::Principal;
+use super::request_id::RequestId;
 
-pub const SUBJECT: HeaderName = HeaderName::from_static("x-portcullis-subject");
-pub const CREDENTIAL: HeaderName = HeaderName::from_static("x-portcullis-credential");
-pub const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
-
-/// Percent-encoding that can be undone without guessing: everything but visible ASCII, and the percent sign itself.
-const NOT_VISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside), compared like those below.
 const HOP_BY_HOP: [&str; 9] = [
@@ -87,6 +83,42 @@ const ENDS_HERE_PREFIXES: [&str; 13] = [
     "x-amzn-mtls-",
 ];
 
+/// Of names of some kind, for each first letter a bit for each length: spares most names the comparisons.
+struct Suspects([u64; 256]);
+
+impl Suspects {
+    /// Those that are one of `names`, or begin with one of `prefixes`.
+    const fn new(names: &[&[&str]], prefixes: &[&str]) -> Self {
+        let mut suspects = [0; 256];
+        let mut list = 0;
+        while list < names.len() {
+            let mut index = 0;
+            while index < names[list].len() {
+                let name = names[list][index].as_bytes();
+                suspects[name[0] as usize] |= 1 << name.len();
+                index += 1;
+            }
+            list += 1;
+        }
+        let mut index = 0;
+        while index < prefixes.len() {
+            let prefix = prefixes[index].as_bytes();
+            suspects[prefix[0] as usize] |= u64::MAX << prefix.len();
+            index += 1;
+        }
+        Self(suspects)
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        let text = name.as_str().as_bytes();
+        let lengths = text.first().map_or(0, |&first| self.0[usize::from(first)]);
+        lengths & (1 << text.len().min(63)) != 0
+    }
+}
+
+static OF_REQUESTS: Suspects = Suspects::new(&[&HOP_BY_HOP, &ENDS_HERE], &ENDS_HERE_PREFIXES);
+static OF_RESPONSES: Suspects = Suspects::new(&[&HOP_BY_HOP, &["server"]], &["x-portcullis"]);
+
 /// A name, which is in lower case, with every mark between its words made a `-`.
 fn spelled(name: &HeaderName) -> Cow<'_, str> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -97,13 +129,22 @@ fn spelled(name: &HeaderName) -> Cow<'_, str> {
     Cow::Owned(name.as_str().bytes().map(plain).collect())
 }
 
-/// Whether a spelled-out name is of this connection.
-fn is_hop_by_hop(spelled: &str) -> bool {
-    HOP_BY_HOP.contains(&spelled)
+/// Whether a field of a request goes no further.
+fn ends_here(name: &HeaderName) -> bool {
+    OF_REQUESTS.has(name) && {
+        let name = &*spelled(name);
+        HOP_BY_HOP.contains(&name)
+            || ENDS_HERE.contains(&name)
+            || ENDS_HERE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    }
 }
 
-fn ends_here(spelled: &str) -> bool {
-    ENDS_HERE.contains(&spelled) || ENDS_HERE_PREFIXES.iter().any(|prefix| spelled.starts_with(prefix))
+/// Whether a field of a response goes no further.
+fn is_withheld(name: &HeaderName) -> bool {
+    OF_RESPONSES.has(name) && {
+        let name = &*spelled(name);
+        HOP_BY_HOP.contains(&name) || name == "server" || name.starts_with("x-portcullis")
+    }
 }
 
 /// Whether `Connection` names the field as one of this connection.
@@ -118,72 +159,45 @@ fn connection_options(headers: &HeaderMap) -> Vec<HeaderValue> {
     headers.get_all(header::CONNECTION).iter().cloned().collect()
 }
 
-/// What the upstream is told about a request beside what the client sent.
+/// What the upstream is told about a request beside what the client sent, and who asks.
 pub struct Told<'a> {
-    pub principal: &'a Principal,
-    pub request_id: &'a str,
+    pub request_id: &'a RequestId,
     pub address: Option<IpAddr>,
     /// `http` or `https`: how the client reached the gateway.
     pub scheme: &'static str,
     pub upstream: &'a HeaderValue,
 }
 
-/// The fields of a request as the upstream receives them.
-pub fn to_upstream(client: &HeaderMap, told: &Told<'_>) -> HeaderMap {
-    let connection = connection_options(client);
-    let mut fields = HeaderMap::with_capacity(client.len() + 8);
-    for (name, value) in client {
-        let spelled = spelled(name);
-        if is_hop_by_hop(&spelled) || ends_here(&spelled) || is_named_by_connection(name, &connection) {
-            continue;
-        }
-        fields.append(name.clone(), value.clone());
-    }
+/// Makes of a client's fields what the upstream receives.
+pub fn to_upstream(fields: &mut HeaderMap, told: &Told<'_>) {
+    let connection = connection_options(fields);
+    let ending = |name: &HeaderName| ends_here(name) || is_named_by_connection(name, &connection);
+    let host = fields.get(header::HOST).cloned();
+    remove_all(fields, ending);
+    fields.reserve(8);
     fields.insert(header::HOST, told.upstream.clone());
-    introduce(&mut fields, told.principal, told.request_id);
-    if let Some(address) = told.address {
-        insert(&mut fields, HeaderName::from_static("x-forwarded-for"), &address.to_string());
+    fields.insert(REQUEST_ID, told.request_id.field().clone());
+    // An address is visible ASCII.
+    if let Some(Ok(address)) = told.address.map(|address| HeaderValue::try_from(address.to_string())) {
+        fields.insert(FORWARDED_FOR, address);
     }
-    fields.insert("x-forwarded-proto", HeaderValue::from_static(told.scheme));
-    if let Some(host) = client.get(header::HOST) {
-        fields.insert("x-forwarded-host", host.clone());
-    }
-    fields
-}
-
-/// Tells who asks.
-pub fn introduce(fields: &mut HeaderMap, principal: &Principal, request_id: &str) {
-    insert(fields, SUBJECT, &utf8_percent_encode(principal.subject.as_str(), NOT_VISIBLE).to_string());
-    insert(fields, CREDENTIAL, &principal.credential.to_string());
-    let scopes: Vec<&str> = principal.scopes.iter().map(|scope| scope.as_str()).collect();
-    insert(fields, SCOPES, &scopes.join(" "));
-    insert(fields, REQUEST_ID, request_id);
-}
-
-/// A field whose text is ours and visible ASCII by its making; one that were not is left out rather than mangled.
-fn insert(fields: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        fields.insert(name, value);
+    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(told.scheme));
+    if let Some(host) = host {
+        fields.insert(FORWARDED_HOST, host);
     }
 }
 
-/// Takes from a response what must not pass to the client, and marks it with the request's id.
+fn remove_all(fields: &mut HeaderMap, ending: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = fields.keys().filter(|name| ending(name)).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
+}
+
+/// Takes from a response what must not pass to the client.
 pub fn to_client(headers: &mut HeaderMap) {
     let connection = connection_options(headers);
-    let leave: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| {
-            let spelled = spelled(name);
-            is_hop_by_hop(&spelled)
-                || **name == header::SERVER
-                || spelled.starts_with("x-portcullis")
-                || is_named_by_connection(name, &connection)
-        })
-        .cloned()
-        .collect();
-    for name in leave {
-        headers.remove(name);
-    }
+    remove_all(headers, |name| is_withheld(name) || is_named_by_connection(name, &connection));
 }
 
 #[cfg(test)]

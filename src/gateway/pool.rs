@@ -225,6 +225,7 @@ impl Pool {
         };
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER)
+            .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| UpstreamFault::Down)?;

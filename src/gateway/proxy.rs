@@ -48,13 +48,11 @@ pub async fn serve(
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
     let address = client_address(peer, request.headers(), &settings.trusted_proxies);
-    let mut call = Call::new(&worker.shared, address);
+    let mut call = Call::new(&worker.shared, &worker.ids, address);
     let origin = origin::check(&request, settings).map(|origin| origin.cloned());
     let mut response =
         route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
-    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
-        response.headers_mut().insert(headers::REQUEST_ID, id);
-    }
+    response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
     if let Ok(Some(origin)) = origin {
         origin::share(response.headers_mut(), origin);
     }
@@ -67,8 +65,13 @@ async fn route(
     foreign: Result<(), Foreign>,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let path = match within_limits(&request).and_then(|()| normalised(request.uri())) {
-        Ok(path) => path,
+    let mcp_path = &worker.shared.mcp_path;
+    let place = within_limits(&request).and_then(|()| match mcp_path.is(request.uri().path()) {
+        true => Ok(None),
+        false => normalised(request.uri()).map(Some),
+    });
+    let path = match place {
+        Ok(path) => path.filter(|path| !mcp_path.matches(path.as_str())),
         Err(refusal) => {
             let (parts, body) = request.into_parts();
             discard(worker, &parts.headers, body).await;
@@ -78,10 +81,10 @@ async fn route(
     if foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN) {
         return origin::preflight(request.headers());
     }
-    if worker.shared.mcp_path.matches(path.as_str()) {
-        return mcp::serve(worker, call, foreign, request).await;
+    match path {
+        None => mcp::serve(worker, call, foreign, request).await,
+        Some(path) => plain(worker, call, foreign, path, request).await,
     }
-    plain(worker, call, foreign, path, request).await
 }
 
 /// Reads on and forgets what it reads, within limits of length and time. A client that is still sending when the
@@ -165,7 +168,7 @@ async fn plain(
     path: Endpoint,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let began = Instant::now();
     let principal = match judge(worker, call, foreign, &path, &parts).await {
         Ok(principal) => principal,
@@ -175,7 +178,7 @@ async fn plain(
         }
     };
     worker.metrics.overhead(began.elapsed());
-    match forward(worker, call, principal, &path, &parts, body).await {
+    match forward(worker, call, principal, &path, &mut parts, body).await {
         Ok(response) => response,
         Err(refusal) => refuse(call, &refusal),
     }
@@ -210,7 +213,7 @@ async fn forward(
     call: &mut Call,
     principal: Rc<Principal>,
     path: &Endpoint,
-    parts: &Parts,
+    parts: &mut Parts,
     body: Incoming,
 ) -> Result<Response<Reply>, Refusal> {
     let target = match parts.uri.query() {
@@ -221,7 +224,7 @@ async fn forward(
         true => Outgoing::whole(Bytes::new()),
         false => Outgoing::Streamed(Capped::new(body, BODY as u64)),
     };
-    let fields = fields_for(worker, call, &principal, &parts.headers);
+    let fields = fields_for(worker, call, &principal, &mut parts.headers);
     let (response, lease) = send(worker, parts, &target, fields, body).await?;
     call.answered();
     let (head, body) = response.into_parts();
@@ -236,19 +239,19 @@ pub fn is_served(method: &Method) -> bool {
         .contains(method)
 }
 
-/// The fields of a request as the upstream is to receive them.
-pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &HeaderMap) -> HeaderMap {
+/// Takes the fields of a request, as the upstream is to receive them.
+pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &mut HeaderMap) -> HeaderMap {
     let settings = &worker.shared.settings;
-    headers::to_upstream(
-        client,
-        &Told {
-            principal,
-            request_id: &call.request_id,
-            address: call.address,
-            scheme: settings.scheme(),
-            upstream: settings.upstream.authority(),
-        },
-    )
+    let told = Told {
+        request_id: &call.request_id,
+        address: call.address,
+        scheme: settings.scheme(),
+        upstream: settings.upstream.authority(),
+    };
+    let mut fields = std::mem::take(client);
+    headers::to_upstream(&mut fields, &told);
+    worker.introductions.introduce(principal, &mut fields);
+    fields
 }
 
 /// Sends a request to the upstream and waits for the head of its answer.
@@ -296,12 +299,13 @@ pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Respons
     response
 }
 
-/// The media type alone, in lower case, without parameters.
-pub fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+/// Whether the media type is this one, whatever its parameters.
+pub fn is_media(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value
+        .is_some_and(|value| value.split(';').next().unwrap_or(value).trim().eq_ignore_ascii_case(media_type))
 }
 
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|media| media == "text/event-stream")
+    is_media(headers, "text/event-stream")
 }

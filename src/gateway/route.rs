@@ -10,16 +10,35 @@ use percent_encoding::percent_decode_str;
 pub struct McpPath {
     exact: String,
     loose: Vec<String>,
+    /// The loose segments with slashes between them.
+    joined: String,
 }
 
 impl McpPath {
     pub fn new(path: &str) -> Self {
-        Self { exact: path.to_owned(), loose: loose(path).collect() }
+        let loose: Vec<_> = loose(path).collect();
+        Self { exact: path.to_owned(), joined: loose.join("/"), loose }
+    }
+
+    /// Whether it is the path to the letter.
+    pub fn is(&self, path: &str) -> bool {
+        path == self.exact
     }
 
     pub fn matches(&self, path: &str) -> bool {
-        path == self.exact || resolved(path).is_some_and(|segments| segments == self.loose)
+        if self.is(path) {
+            return true;
+        }
+        if is_plain(path) {
+            return path.trim_matches('/').eq_ignore_ascii_case(&self.joined);
+        }
+        resolved(path).is_some_and(|segments| segments == self.loose)
     }
+}
+
+/// Whether a path has nothing that a lenient router could read in another way, but for the case of its letters.
+fn is_plain(path: &str) -> bool {
+    !path.contains(['%', '\\', ';']) && !path.contains("//") && !path.contains("/.")
 }
 
 /// All percent-escapes undone, also of escapes, as often as servers in a row could do it.

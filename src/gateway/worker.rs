@@ -13,8 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
-use tokio::task::LocalSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,10 +27,12 @@ use super::config::Settings;
 use super::framing::Unambiguous;
 use super::freshness::{Freshness, Unavailable};
 use super::http_2;
+use super::introduction::Introductions;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::pool::Pool;
 use super::proxy;
+use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::tls::{self, Tls};
 
@@ -60,6 +62,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub metrics: WorkerMetrics,
     pub pool: Rc<Pool>,
+    pub ids: RequestIds,
+    pub introductions: Introductions,
     freshness: Freshness,
 }
 
@@ -91,12 +95,12 @@ pub fn run(
     freshness: Freshness,
     listener: StdListener,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
     let drain = shared.settings.timeouts.drain;
-    let worker = Rc::new(Worker { shared, metrics, pool, freshness });
-    let local = LocalSet::new();
-    runtime.block_on(local.run_until(async move {
+    let (ids, introductions) = (RequestIds::new()?, Introductions::default());
+    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, freshness });
+    runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         let open = TaskTracker::new();
         accept(&worker, listener, &open).await;
@@ -105,7 +109,7 @@ pub fn run(
             tracing::warn!(connections = open.len(), "requests still in flight are broken off");
         }
         Ok(())
-    }))
+    })
 }
 
 async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) {
@@ -165,8 +169,11 @@ where
 {
     let stop = worker.shared.stop.clone();
     let head = worker.shared.settings.timeouts.head;
-    let service = service_fn(move |request| proxy::serve(worker.clone(), peer, request));
+    // In a box, because hyper moves it about, and it is large.
+    let service = service_fn(move |request| Box::pin(proxy::serve(worker.clone(), peer, request)));
     let connection = http1::Builder::new()
+        // Heads and bodies are small: one piece costs the system less than two.
+        .writev(false)
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_headers(proxy::MOST_FIELDS)

@@ -16,8 +16,18 @@ pub(super) fn normalise(path: &str) -> Result<String, BadEndpoint> {
     if path.len() > LONGEST {
         return Err(BadEndpoint::TooLong);
     }
+    if is_normal(path) {
+        return Ok(path.to_owned());
+    }
     let path = without_empty_and_dot_segments(&with_normal_escapes(path)?);
     if path.len() > LONGEST { Err(BadEndpoint::TooLong) } else { Ok(path) }
+}
+
+/// Whether there is nothing to do, as with most paths. It may say no of one that is normal.
+fn is_normal(path: &str) -> bool {
+    path.bytes().all(|byte| is_unreserved(byte) || stands_in_a_path(byte))
+        && !path.contains("//")
+        && !path.contains("/.")
 }
 
 /// Decodes the escapes of unreserved characters, once; writes the others in upper case; escapes

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::api_key::KeyId;
 use crate::domain::decision::CredentialId;
+use crate::gateway::introduction::{CREDENTIAL, Introductions, SCOPES, SUBJECT};
 use crate::gateway::testing;
 
 fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
@@ -10,15 +11,16 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
     }
     let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
     to_upstream(
-        &client,
+        &mut client,
         &Told {
-            principal: &principal,
-            request_id: "018f",
+            request_id: &RequestId::from(uuid::Uuid::nil()),
             address: Some("198.51.100.7".parse().unwrap()),
             scheme: "https",
             upstream: &HeaderValue::from_static("inner:3000"),
         },
-    )
+    );
+    Introductions::default().introduce(&principal, &mut client);
+    client
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn the_upstream_learns_who_asks() {
     let fields = forwarded(&[("host", "mcp.example.com")], "alice");
     assert_eq!(fields[SUBJECT], "alice");
     assert_eq!(fields[SCOPES], "tools:list tools:call");
-    assert_eq!(fields[REQUEST_ID], "018f");
+    assert_eq!(fields[REQUEST_ID], "00000000-0000-0000-0000-000000000000");
     assert_eq!(fields[CREDENTIAL].len(), 22);
     assert_eq!(fields["host"], "inner:3000");
     assert_eq!(fields["x-forwarded-for"], "198.51.100.7");
@@ -152,4 +154,24 @@ fn fields_of_one_connection_stay_on_it_both_ways() {
         assert!(!answered.contains_key(*name), "{name}");
     }
     assert!(forwarded.contains_key("x-kept") && answered.len() == 1);
+}
+
+#[test]
+fn every_listed_name_is_found_whatever_its_length() {
+    let found = |text: &str| ends_here(&HeaderName::from_bytes(text.as_bytes()).unwrap());
+    for name in HOP_BY_HOP.iter().chain(&ENDS_HERE) {
+        assert!(found(name), "{name}");
+        assert!(found(&name.replace('-', "_")), "{name}");
+    }
+    for name in
+        HOP_BY_HOP.iter().chain(&ENDS_HERE).filter(|name| !name.starts_with("x-") && **name != "cookie")
+    {
+        assert!(!found(&format!("{name}2")) && !found(&format!("{name}{}", "-".repeat(100))), "{name}");
+    }
+    for prefix in ENDS_HERE_PREFIXES {
+        for length in (0..80).chain([1000]) {
+            assert!(found(&format!("{prefix}{}", "z".repeat(length))), "{prefix} and {length} more");
+        }
+        assert!(!found(&format!("z{prefix}")), "{prefix}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -16,34 +16,56 @@ use crate::gateway::refusal::Refusal;
 pub struct Arriving {
     /// What is still to come.
     pub rest: Incoming,
-    /// What has come.
-    pub read: BytesMut,
+    /// What has come, while that is a single piece, as most bodies are: it is not copied.
+    first: Bytes,
+    /// All that has come, from the second piece on.
+    all: BytesMut,
     /// When all of it has to be there.
     until: Instant,
 }
 
 impl Arriving {
     pub fn new(rest: Incoming, limit: Duration) -> Self {
-        Self { rest, read: BytesMut::new(), until: Instant::now() + limit }
+        Self { rest, first: Bytes::new(), all: BytesMut::new(), until: Instant::now() + limit }
+    }
+
+    /// What was read.
+    pub fn whole(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+
+    fn length(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    fn take(&mut self, piece: Bytes) {
+        if self.length() == 0 {
+            self.first = piece;
+            return;
+        }
+        self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        self.all.extend_from_slice(&piece);
     }
 
     /// Reads on to the end; `false` where there is more than `most`, which an announced length tells before it is read.
     pub async fn read_within(&mut self, most: usize) -> Result<bool, Refusal> {
+        let until = self.until;
         let reading = async {
-            while self.rest.size_hint().lower() <= most.saturating_sub(self.read.len()) as u64 {
+            while self.rest.size_hint().lower() <= most.saturating_sub(self.length()) as u64 {
                 match self.rest.frame().await {
                     None => return Ok(true),
-                    Some(Ok(frame)) => self.read.extend(frame.into_data()),
+                    // Trailers are not read.
+                    Some(Ok(frame)) => frame.into_data().into_iter().for_each(|piece| self.take(piece)),
                     Some(Err(_)) => return Err(proxy::ended_early()),
                 }
-                if self.read.len() > most {
+                if self.length() > most {
                     break;
                 }
             }
             Ok(false)
         };
         let late = |_| Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        timeout_at(self.until, reading).await.map_err(late)?
+        timeout_at(until, reading).await.map_err(late)?
     }
 }
 

@@ -36,7 +36,7 @@ use super::config::Refusals;
 use super::credential;
 use super::origin::Foreign;
 use super::pool::{Lease, Outgoing};
-use super::proxy::{self, answer, is_event_stream, media_type, of_foreign, refuse, upstream_refusal};
+use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply};
 use super::worker::Worker;
@@ -63,10 +63,10 @@ pub async fn serve(
     foreign: Result<(), Foreign>,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     match parts.method {
-        Method::POST => post(worker, call, foreign, &parts, body).await,
-        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &parts).await {
+        Method::POST => post(worker, call, foreign, &mut parts, body).await,
+        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &mut parts).await {
             Ok(response) => response,
             Err(refusal) => refuse(call, &refusal),
         },
@@ -99,7 +99,7 @@ async fn post(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    parts: &Parts,
+    parts: &mut Parts,
     body: Incoming,
 ) -> Response<Reply> {
     let presented = credential::presented(&parts.headers, parts.uri.query());
@@ -161,7 +161,7 @@ async fn receive(
         }
     }
     if read? {
-        return Ok(body.read.freeze());
+        return Ok(body.whole());
     }
     proxy::discard(worker, &parts.headers, body.rest).await;
     Err(proxy::too_long())
@@ -285,7 +285,7 @@ async fn get_or_delete(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    parts: &Parts,
+    parts: &mut Parts,
 ) -> Result<Response<Reply>, Refusal> {
     let is_stream = parts.method == Method::GET;
     let method = if is_stream { "stream" } else { "session/end" };
@@ -312,12 +312,12 @@ async fn get_or_delete(
 async fn forward(
     worker: &Rc<Worker>,
     call: &Call,
-    parts: &Parts,
+    parts: &mut Parts,
     admitted: Admitted,
     bytes: Bytes,
 ) -> Result<Response<Reply>, Refusal> {
     let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
-    let mut fields = proxy::fields_for(worker, call, &admitted.principal, &parts.headers);
+    let mut fields = proxy::fields_for(worker, call, &admitted.principal, &mut parts.headers);
     fields.remove(SESSION_ID);
     if let Some(session) = &admitted.session {
         fields.insert(SESSION_ID, session.clone());
@@ -344,7 +344,7 @@ async fn forward(
         head.headers.insert(SESSION_ID, bound);
     }
     let is_stream = is_event_stream(&head.headers);
-    let is_json = media_type(&head.headers).is_some_and(|media| media == "application/json");
+    let is_json = is_media(&head.headers, "application/json");
     if admitted.awaits_answer && head.status == StatusCode::OK && !is_stream && !is_json {
         return Err(garbled());
     }

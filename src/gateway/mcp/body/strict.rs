@@ -43,12 +43,17 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Whether `key` is another spelling of `known` to a parser that folds case.
+/// Whether `key` is another spelling of `known`, which is ASCII, to a parser that folds case.
 pub fn is_lookalike(key: &str, known: &str) -> bool {
+    if key.is_ascii() {
+        return key != known && key.eq_ignore_ascii_case(known);
+    }
+    // The Kelvin sign and the long s fold to ASCII letters.
     let folded = |text: &str| -> Vec<char> {
         text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
     };
-    key != known && key.len() <= 2 * known.len() && folded(key) == folded(known)
+    // A letter of three bytes at most folds to one of a single byte.
+    key.len() <= 3 * known.len() && folded(key) == folded(known)
 }
 
 /// A value that counts only where it is a text.
