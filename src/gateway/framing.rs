@@ -12,6 +12,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// No line of a head, nor one of a chunk, may hold it; the empty line has hyper judge what it has of a head.
@@ -130,32 +131,41 @@ impl Follower {
                 at += skipped;
                 continue;
             }
-            let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
+            let Some(end) = memchr(b'\n', rest) else {
                 self.line.extend(rest);
                 break;
             };
-            self.line.extend(&rest[..end]);
-            self.line_ended().map_err(|Ambiguous| at + end)?;
-            self.line.clear();
+            self.line_ended(&rest[..end]).map_err(|Ambiguous| at + end)?;
             at += end + 1;
         }
         Ok(())
     }
 
-    fn line_ended(&mut self) -> Result<(), Ambiguous> {
-        let line = self.line.text()?;
+    /// `rest`: what is new of the line.
+    fn line_ended(&mut self, rest: &[u8]) -> Result<(), Ambiguous> {
+        if self.line.is_empty() {
+            return self.whole_line(Text::of(rest, rest.len(), rest.last())?);
+        }
+        // Rare: a line that came in pieces.
+        let mut line = std::mem::take(&mut self.line);
+        line.extend(rest);
+        self.whole_line(line.text()?)
+    }
+
+    fn whole_line(&mut self, line: Text<'_>) -> Result<(), Ambiguous> {
+        let is_empty = line.start.is_empty();
         match self.lines {
-            Lines::Head if line.is_empty() && self.began => self.head_ended(),
+            Lines::Head if is_empty && self.began => self.head_ended(),
             // Empty lines before a request are passed over (RFC 9112 §2.2).
-            Lines::Head if line.is_empty() => {}
+            Lines::Head if is_empty => {}
             Lines::Head if self.began => self.framing = self.field(line)?,
             Lines::Head => self.began = true,
-            Lines::ChunkSize => match chunk_size(line)? {
+            Lines::ChunkSize => match chunk_size(line.start)? {
                 0 => self.lines = Lines::Trailer,
                 // The chunk, and the CRLF behind it, which hyper looks for.
                 size => self.content = size.checked_add(2).ok_or(Ambiguous)?,
             },
-            Lines::Trailer if line.is_empty() => self.lines = Lines::Head,
+            Lines::Trailer if is_empty => self.lines = Lines::Head,
             Lines::Trailer => {}
         }
         Ok(())
@@ -171,15 +181,15 @@ impl Follower {
     }
 
     /// What is known of the framing after this field.
-    fn field(&self, line: &[u8]) -> Result<Framing, Ambiguous> {
+    fn field(&self, line: Text<'_>) -> Result<Framing, Ambiguous> {
         // A line without a colon hyper refuses.
-        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
-        let (name, value) = line.split_at(colon);
+        let colon = memchr(b':', line.start).unwrap_or(line.start.len());
+        let (name, value) = line.start.split_at(colon);
         let is_length = name.eq_ignore_ascii_case(b"content-length");
         if !is_length && !name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Ok(self.framing);
         }
-        if !matches!(self.framing, Framing::Unsaid) || self.line.is_cut() {
+        if !matches!(self.framing, Framing::Unsaid) || line.is_cut {
             return Err(Ambiguous);
         }
         match value.strip_prefix(b":").map(<[u8]>::trim_ascii) {
@@ -208,12 +218,31 @@ fn number(digits: &[u8], radix: u32) -> Result<u64, Ambiguous> {
     u64::from_str_radix(text, radix).map_err(|_| Ambiguous)
 }
 
+/// A whole line without the CR that must end it.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    /// The beginning of a long one.
+    start: &'a [u8],
+    is_cut: bool,
+}
+
+impl<'a> Text<'a> {
+    /// `start`: at least as much of the line as is looked at.
+    fn of(start: &'a [u8], length: usize, last: Option<&u8>) -> Result<Self, Ambiguous> {
+        if last != Some(&b'\r') {
+            return Err(Ambiguous);
+        }
+        let is_cut = length > LINE;
+        Ok(Self { start: &start[..if is_cut { LINE } else { length - 1 }], is_cut })
+    }
+}
+
 /// A line as far as it has come, of which the beginning is kept.
 #[derive(Debug, Default)]
 struct Line {
     start: Vec<u8>,
     length: usize,
-    last: u8,
+    last: Option<u8>,
 }
 
 impl Line {
@@ -221,25 +250,15 @@ impl Line {
         let room = LINE - self.start.len();
         self.start.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.length += bytes.len();
-        self.last = bytes.last().copied().unwrap_or(self.last);
+        self.last = bytes.last().copied().or(self.last);
     }
 
-    fn clear(&mut self) {
-        self.start.clear();
-        self.length = 0;
-        self.last = 0;
+    fn is_empty(&self) -> bool {
+        self.length == 0
     }
 
-    fn is_cut(&self) -> bool {
-        self.length > self.start.len()
-    }
-
-    /// The line without the CR that must end it; the beginning of a long one.
-    fn text(&self) -> Result<&[u8], Ambiguous> {
-        if self.last != b'\r' {
-            return Err(Ambiguous);
-        }
-        Ok(if self.is_cut() { &self.start } else { &self.start[..self.start.len() - 1] })
+    fn text(&self) -> Result<Text<'_>, Ambiguous> {
+        Text::of(&self.start, self.length, self.last.as_ref())
     }
 }
 
