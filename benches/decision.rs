@@ -57,6 +57,12 @@ impl Subject {
             (resident() - before) / 1048576.0,
             (resident() - before) / count as f64,
         );
+        let started = Instant::now();
+        ctx.store.check_pages(|| false).expect("a store that is whole");
+        println!(
+            "{count:>9} keys: checked from end to end in {:.0} ms",
+            started.elapsed().as_secs_f64() * 1e3
+        );
         let presented = keys.into_iter().map(Presented::ApiKey).collect();
         Self { ctx, engine, presented, next: 0, _folder: folder }
     }

@@ -30,8 +30,9 @@ pub const VERSION: u32 = 1;
 const PEPPER: &str = "pepper";
 const SESSION: &str = "session";
 const AUDIT: &str = "audit";
+const ROWS: &str = "rows";
 /// What a vault consists of: 32 random bytes each.
-const ENTRIES: [&str; 3] = [PEPPER, SESSION, AUDIT];
+const ENTRIES: [&str; 4] = [PEPPER, SESSION, AUDIT, ROWS];
 
 /// Why the vault stays shut. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,7 @@ pub struct Vault {
     pepper: Pepper,
     session_key: Zeroizing<[u8; 32]>,
     audit: AuditSigner,
+    row_key: Zeroizing<[u8; 32]>,
 }
 
 impl Vault {
@@ -80,6 +82,7 @@ impl Vault {
             pepper: Pepper::new(&*key(PEPPER)?),
             session_key: key(SESSION)?,
             audit: AuditSigner::from_seed(&*key(AUDIT)?)?,
+            row_key: key(ROWS)?,
         })
     }
 
@@ -91,6 +94,11 @@ impl Vault {
     /// The key that binds MCP session ids to principals.
     pub fn session_key(&self) -> &[u8; 32] {
         &self.session_key
+    }
+
+    /// The key under which the store's rows are sealed.
+    pub fn row_key(&self) -> &[u8; 32] {
+        &self.row_key
     }
 
     /// The key that signs the heads of the audit chain. Cheap to clone.

@@ -7,7 +7,7 @@ use portcullis::{
         policy::Policy,
     },
     ops::{self, Ctx},
-    store::{Mode, StoreError, api_key, home::Home},
+    store::{Mode, Rows, StoreError, api_key, home::Home},
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -36,8 +36,7 @@ pub fn add_keys(ctx: &Ctx, count: usize) -> Vec<PresentedKey> {
             .map(|number| key(ctx, number, now))
             .collect();
         let (keys, texts): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
-        let insert =
-            move |c: &rusqlite::Transaction<'_>| keys.iter().try_for_each(|key| api_key::insert(c, key));
+        let insert = move |c: &Rows<'_>| keys.iter().try_for_each(|key| api_key::insert(c, key));
         ctx.store.write::<_, StoreError>(insert).expect("the keys are saved");
         presented.extend(texts);
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ops::{self, Ctx},
-    store::{Mode, StoreError, audit, ballast},
+    store::{Mode, StoreError, audit, ballast, home::Home},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -87,6 +87,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
         Ok(ctx) => {
             note("store", pragmas(&ctx));
             note("integrity", integrity(&ctx));
+            note("rows", rows(&ctx, &home));
             note("audit", chain(&ctx));
             note("clock", clock(&ctx, session));
         }
@@ -165,7 +166,7 @@ fn pragmas(ctx: &Ctx) -> Found {
     let journal = |connection: &Connection| -> Result<String, StoreError> {
         Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
     };
-    for mode in [ctx.store.read(journal), ctx.store.read_usage(journal)] {
+    for mode in [ctx.store.read(|c| journal(c)), ctx.store.read_usage(journal)] {
         let mode = mode.map_err(fault)?;
         if mode != "wal" {
             return Err((
@@ -181,7 +182,8 @@ fn integrity(ctx: &Ctx) -> Found {
     let check = |connection: &Connection| -> Result<String, StoreError> {
         Ok(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)
     };
-    for (file, found) in [("portcullis.db", ctx.store.read(check)), ("usage.db", ctx.store.read_usage(check))]
+    for (file, found) in
+        [("portcullis.db", ctx.store.read(|c| check(c))), ("usage.db", ctx.store.read_usage(check))]
     {
         let found = found.unwrap_or_else(|error: StoreError| error.to_string());
         if found != "ok" {
@@ -189,6 +191,34 @@ fn integrity(ctx: &Ctx) -> Found {
         }
     }
     Ok("both databases are whole".into())
+}
+
+/// No more damaged rows than these are named.
+const NAMED: usize = 10;
+
+fn rows(ctx: &Ctx, home: &Home) -> Found {
+    let found = ops::rows::examine(ctx, home).map_err(|error| {
+        (format!("not checked: {error}"), "see to the vault and the store first".to_owned())
+    })?;
+    if found.damaged.is_empty() {
+        return Ok(format!("{} rows, every seal fits", found.rows));
+    }
+    let mut told: Vec<_> = found.damaged.iter().take(NAMED).map(told).collect();
+    if found.damaged.len() > NAMED {
+        told.push(format!("and {} more", found.damaged.len() - NAMED));
+    }
+    Err((
+        format!("what rests on these is denied: {}", told.join("; ")),
+        "restore the home from a copy; a policy or a scope is mended as well by applying or setting it anew"
+            .into(),
+    ))
+}
+
+fn told(error: &StoreError) -> String {
+    match error {
+        StoreError::Row { table, row, why } => format!("{table} `{row}`: {why}"),
+        other => other.to_string(),
+    }
 }
 
 fn chain(ctx: &Ctx) -> Found {

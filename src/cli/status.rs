@@ -28,6 +28,7 @@ struct Status {
     at: Timestamp,
     keys: Keys,
     policies: usize,
+    rows: Rows,
     /// Totals of the last 24 hours.
     last_24h: Totals,
     gateway: Gateway,
@@ -39,6 +40,13 @@ struct Keys {
     disabled: u64,
     expired: u64,
     revoked: u64,
+}
+
+/// Whether the rows that decisions rest on are as they were written.
+#[derive(Serialize)]
+struct Rows {
+    /// `null` where the vault cannot be opened, and nothing could be checked.
+    damaged: Option<usize>,
 }
 
 /// What the audit log last heard of a gateway on this home.
@@ -79,6 +87,9 @@ fn gather(session: &Session) -> Result<Status, CliError> {
             revoked: count(KeyState::Revoked)?,
         },
         policies: ops::policy::list(&ctx)?.len(),
+        rows: Rows {
+            damaged: ops::rows::examine(&ctx, &session.home()?).ok().map(|found| found.damaged.len()),
+        },
         last_24h: ops::usage::totals(&ctx, range)?,
         gateway: gateway(&ctx)?,
     })
@@ -128,6 +139,14 @@ fn show(status: &Status) -> Result<(), CliError> {
             ),
         ),
         ("policies", status.policies.to_string()),
+        (
+            "rows",
+            match status.rows.damaged {
+                None => "not checked: `portcullis doctor` says why".into(),
+                Some(0) => "every seal fits".into(),
+                Some(damaged) => format!("{damaged} DAMAGED: `portcullis doctor` names them"),
+            },
+        ),
         (
             "last 24 h",
             format!("{} calls allowed, {} denied, {} failed", totals.allowed, totals.denied, totals.failed),

@@ -1,6 +1,6 @@
 //! `key verify` and `explain`: judge a credential read from standard input, without any effect.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use clap::Args;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::{
         endpoint::Endpoint,
         name::{PolicyName, ScopeName, Subject},
     },
-    engine::{Engine, Explained, Presented},
+    engine::{self, Explained, Presented},
 };
 
 #[derive(Debug, Args)]
@@ -99,10 +99,7 @@ fn explain(session: &Session, presented: &Presented, options: &Options) -> Resul
         Request { endpoint, address: options.ip, at: options.at.unwrap_or_else(|| session.now()), cost: 1 };
     let ctx = session.operator()?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("judging a credential needs the vault"))?;
-    let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&session.clock))?;
-    let explained = engine.explain(presented, &request);
-    engine.stop()?;
-    Ok(explained?)
+    Ok(engine::explain(&ctx.store, vault, presented, &request)?)
 }
 
 fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {

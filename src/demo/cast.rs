@@ -235,7 +235,12 @@ mod tests {
         assert_eq!(clients.len(), PARTS.len());
         let mut states = Vec::new();
         ctx.store
-            .read(|c| each(c, |key| states.push((key.subject.to_string(), key.state(ctx.now())))))
+            .read(|c| {
+                each(c, |key| {
+                    let key = key.unwrap();
+                    states.push((key.subject.to_string(), key.state(ctx.now())));
+                })
+            })
             .unwrap();
         assert!(states.contains(&("summer-intern".into(), KeyState::Expired)));
         assert!(states.contains(&("former-contractor".into(), KeyState::Revoked)));

@@ -2,9 +2,8 @@
 //! counted, nothing recorded.
 
 use super::{
-    Engine, Presented,
+    Presented,
     authenticate::prove,
-    lockout::{Lockouts, Pair, Standing},
     snapshot::{KeyEntry, Snapshot},
 };
 use crate::domain::{
@@ -12,7 +11,7 @@ use crate::domain::{
     decision::{self, Check, Decision, Principal, Reason, Request},
     quota::Charge,
 };
-use crate::store::{Store, StoreError, quota};
+use crate::store::{RowKey, Store, StoreError, quota};
 use crate::vault::Vault;
 
 /// What `explain` found.
@@ -24,34 +23,25 @@ pub struct Explained {
     pub principal: Option<Principal>,
 }
 
-impl Engine {
-    /// Every check with its outcome and without effect, as this engine sees it, lock-out included.
-    pub fn explain(&self, presented: &Presented, request: &Request) -> Result<Explained, StoreError> {
-        let look = Look { store: &self.store, pepper: &self.pepper, lockouts: Some(&self.lockouts) };
-        look.explain(&self.snapshot, presented, request)
-    }
-}
-
-/// The same for one look from outside a running engine: reads the one key and loads no other. Lock-out is each
-/// gateway's own and is not judged.
+/// Every check with its outcome and without effect, as a look from outside a running engine: reads the one key and loads no
+/// other. Lock-out is each gateway's own and is not judged. An error where a row that the answer rests on is damaged.
 pub fn explain(
     store: &Store,
     vault: &Vault,
     presented: &Presented,
     request: &Request,
 ) -> Result<Explained, StoreError> {
+    store.set_row_key(RowKey::new(vault.row_key()));
     let snapshot = match presented {
         Presented::ApiKey(key) => store.read(|c| Snapshot::load_one(c, key.id))?,
         Presented::Nothing | Presented::Malformed(_) => Snapshot::empty(),
     };
-    let look = Look { store, pepper: vault.pepper(), lockouts: None };
-    look.explain(&snapshot, presented, request)
+    Look { store, pepper: vault.pepper() }.explain(&snapshot, presented, request)
 }
 
 struct Look<'a> {
     store: &'a Store,
     pepper: &'a Pepper,
-    lockouts: Option<&'a Lockouts>,
 }
 
 impl Look<'_> {
@@ -75,8 +65,7 @@ impl Look<'_> {
         };
         checks.push(check("credential", true, "a well-formed API key"));
         let judged = snapshot.with(key.id, |entry| self.judge_key(entry, key, request, &mut checks));
-        let locked = self.judge_lockout(key, request, &mut checks);
-        let principal = match locked.map_or(judged, Err) {
+        let principal = match judged {
             Ok(principal) => principal,
             Err(reason) => return Ok(refused(reason, checks)),
         };
@@ -112,21 +101,6 @@ impl Look<'_> {
         let state = entry.state(request.at);
         checks.push(check("state", state == KeyState::Active, format_args!("the key is {}", state.as_str())));
         judged
-    }
-
-    fn judge_lockout(
-        &self,
-        key: &PresentedKey,
-        request: &Request,
-        checks: &mut Vec<Check>,
-    ) -> Option<Reason> {
-        let standing = self.lockouts?.standing(&Pair::new(key.id, request.address), request.at);
-        let Standing::Locked { until } = standing else {
-            checks.push(check("lock_out", true, "this id is not locked for this network"));
-            return None;
-        };
-        checks.push(check("lock_out", false, format_args!("locked for this network until {until}")));
-        Some(Reason::LockedOut)
     }
 
     fn peek(&self, principal: &Principal, request: &Request) -> Result<Charge, StoreError> {

@@ -8,7 +8,7 @@ use super::{
     meter::{Meter, Pending},
 };
 use crate::domain::clock::Clock;
-use crate::store::{Store, StoreError, event, quota, usage};
+use crate::store::{Store, StoreError, event, usage};
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -137,7 +137,7 @@ impl Desk {
             if swept_at.is_none_or(|at: Instant| at.elapsed() >= DAY) {
                 swept_at = Some(Instant::now());
                 if let Err(error) = self.sweep() {
-                    tracing::warn!(%error, "old counters, events and quota could not be swept");
+                    tracing::warn!(%error, "old counters and events could not be swept");
                 }
             }
             let is_over = self.signal.wait_for_work(DAY) || self.signal.gather();
@@ -203,7 +203,6 @@ impl Desk {
             usage::sweep(transaction, now)?;
             event::sweep(transaction, now)
         })?;
-        self.store.write(move |transaction| quota::sweep(transaction, now))?;
         Ok(())
     }
 }
@@ -236,7 +235,7 @@ mod tests {
         desk
     }
 
-    fn alter(c: &rusqlite::Transaction<'_>, sql: &str) -> Result<(), StoreError> {
+    fn alter(c: &rusqlite::Connection, sql: &str) -> Result<(), StoreError> {
         Ok(c.execute_batch(sql)?)
     }
 

@@ -10,11 +10,10 @@ use crate::domain::{
     policy::RateLimits,
     quota::{Charge, Window},
 };
-use crate::store::{Store, StoreError, quota};
-use rusqlite::Connection;
+use crate::store::{Rows, Store, StoreError, quota};
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashSet},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -49,6 +48,8 @@ pub(super) struct Lessor {
     pub(super) inbox: Receiver<Message>,
     /// When what an account remembers ends, soonest first.
     reminders: Reminders,
+    /// Accounts whose row in the ledger was found damaged, which is said once.
+    damaged: HashSet<CredentialId>,
 }
 
 type Reminders = BinaryHeap<Reverse<(Timestamp, CredentialId)>>;
@@ -88,7 +89,7 @@ impl Lessor {
         clock: Arc<dyn Clock>,
         inbox: Receiver<Message>,
     ) -> Self {
-        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new() }
+        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new(), damaged: HashSet::new() }
     }
 
     /// Serves asks until it is told to stop. Asleep while nobody asks and no lease is about to end.
@@ -156,8 +157,13 @@ impl Lessor {
         }
         match self.transact(wants.clone(), returns) {
             Ok(answers) => {
-                for (want, answer) in wants.iter().zip(answers) {
-                    self.settle(want.credential, Ok(answer));
+                for (Want { credential, .. }, answer) in wants.iter().zip(answers) {
+                    if let Err(error) = &answer
+                        && self.damaged.insert(*credential)
+                    {
+                        tracing::error!(%error, "calls that this quota limits are refused");
+                    }
+                    self.settle(*credential, answer.map_err(|_| Unavailable));
                 }
             }
             Err(_) => wants.iter().for_each(|want| self.settle(want.credential, Err(Unavailable))),
@@ -175,11 +181,16 @@ impl Lessor {
         Some(Want { credential, limits, waiters })
     }
 
-    fn transact(&self, wants: Vec<Want>, returns: Vec<Return>) -> Result<Vec<Answer>, StoreError> {
+    /// An answer for each want, in their order: an error where the account's own row is damaged.
+    fn transact(
+        &self,
+        wants: Vec<Want>,
+        returns: Vec<Return>,
+    ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
         let now = self.clock.now();
         self.store.write(move |transaction| {
             give_back(transaction, &returns)?;
-            wants.iter().map(|want| lease(transaction, want, now)).collect::<Result<Vec<_>, StoreError>>()
+            wants.iter().map(|want| of_its_own(lease(transaction, want, now))).collect()
         })
     }
 
@@ -238,13 +249,24 @@ fn wake(waiting: Option<Waiting>, outcome: Result<(), Unavailable>) {
     }
 }
 
-fn give_back(c: &Connection, returns: &[Return]) -> Result<(), StoreError> {
+fn give_back(c: &Rows<'_>, returns: &[Return]) -> Result<(), StoreError> {
     returns.iter().try_for_each(|Return { credential, held }| {
-        quota::give_back(c, &credential.to_string(), &held.limits, held.taken_at, held.remaining)
+        let account = credential.to_string();
+        let given = quota::give_back(c, &account, &held.limits, held.taken_at, held.remaining);
+        // What a damaged account does not get back is lost to it alone.
+        of_its_own(given).map(|_| ())
     })
 }
 
-fn lease(c: &Connection, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
+/// Sets the damage of one account's row apart from what hinders all.
+fn of_its_own<T>(done: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+    match done {
+        Err(error) if !error.is_of_one_row() => Err(error),
+        own => Ok(own),
+    }
+}
+
+fn lease(c: &Rows<'_>, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
     let account = want.credential.to_string();
     let (standings, charge) = quota::peek(c, &account, &want.limits, now)?;
     if let Charge::Refused { window, limit, retry_after } = charge {

@@ -4,6 +4,7 @@
 //! in batches by a thread of the engine's own. What the engine cannot know it refuses.
 
 mod authenticate;
+mod checkup;
 mod explain;
 mod flush;
 mod lessor;
@@ -26,8 +27,9 @@ use crate::domain::{
     quota::Charge,
     usage::Outcome,
 };
-use crate::store::{Store, StoreError, feed::Feed};
+use crate::store::{RowKey, Store, StoreError, feed::Feed};
 use crate::vault::Vault;
+use checkup::Checkup;
 use flush::Flusher;
 use lessor::{Lessor, Message};
 use lockout::Lockouts;
@@ -81,6 +83,7 @@ pub struct Engine {
     quota: Quota,
     meter: Arc<Meter>,
     flusher: Flusher,
+    checkup: Checkup,
     lessor: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     lessor_inbox: mpsc::Sender<Message>,
 }
@@ -88,6 +91,7 @@ pub struct Engine {
 impl Engine {
     /// Loads the snapshot and starts the flusher (every 250 ms while there is something to flush) and the lessor of quota.
     pub fn start(store: Store, vault: &Vault, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+        store.set_row_key(RowKey::new(vault.row_key()));
         let snapshot = Snapshot::load(&mut Feed::new(&store)?)?;
         let meter = Arc::<Meter>::default();
         let flusher = Flusher::start(store.clone(), Arc::clone(&meter), Arc::clone(&clock))?;
@@ -104,6 +108,7 @@ impl Engine {
             quota: Quota::new(accounts, lessor_inbox.clone()),
             meter,
             flusher,
+            checkup: Checkup::default(),
             lessor: Mutex::new(Some(lessor)),
             lessor_inbox,
         }))
@@ -114,11 +119,18 @@ impl Engine {
         Ok(Watch::new(Feed::new(&self.store)?))
     }
 
+    /// Has the whole file of the store read in the background, as a gateway does at its start: where a fault is found,
+    /// every [`Engine::refresh`] fails from then on.
+    pub fn begin_checkup(&self) -> Result<(), StoreError> {
+        self.checkup.begin(self.store.clone())
+    }
+
     /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is
     /// judged; one call serves all requests that had begun by then. An error means 503, as long as the store cannot be
-    /// read or the flusher cannot write.
+    /// read or the flusher cannot write, and for good where the store is not whole.
     pub fn refresh(&self, watch: &mut Watch) -> Result<(), StoreError> {
         self.flusher.check()?;
+        self.checkup.check()?;
         self.snapshot.follow(watch)
     }
 
@@ -183,6 +195,7 @@ impl Engine {
 
     /// Flushes, gives unused leases back, stops the threads. Idempotent.
     pub fn stop(&self) -> Result<(), StoreError> {
+        self.checkup.stop();
         let lessor = lock(&self.lessor).take();
         let returned = lessor.map_or(Ok(()), |thread| {
             // Where the thread has ended there is nobody to tell.

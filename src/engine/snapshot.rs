@@ -1,8 +1,9 @@
 //! Every key in memory, ready to be judged, and how that picture follows the store.
 //!
 //! Readers take no lock. Keys with the same scopes under the same policy share one [`Access`], behind a slot that is
-//! exchanged when the policy or the catalogue changes, so that such a change touches no key. A policy that is missing
-//! or cannot be compiled leaves the slot empty, and an empty slot denies.
+//! exchanged when the policy or the catalogue changes, so that such a change touches no key. A policy that is missing,
+//! damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
+//! and a scope whose row is damaged covers nothing; all others are judged as ever.
 
 use super::lock;
 use crate::domain::{
@@ -15,12 +16,11 @@ use crate::domain::{
     scope::Catalogue,
 };
 use crate::store::{
-    StoreError, api_key,
+    Rows, StoreError, api_key,
     feed::{Change, Feed},
     policy, scope,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
-use rusqlite::Connection;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -191,10 +191,15 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Reads one key, for a single look that is not worth loading a million for.
-    pub(super) fn load_one(c: &Connection, id: KeyId) -> Result<Self, StoreError> {
+    /// Reads one key, for a single look that is not worth loading a million for. An error where a row that the look
+    /// rests on is damaged, so that it can be named.
+    pub(super) fn load_one(c: &Rows<'_>, id: KeyId) -> Result<Self, StoreError> {
         let snapshot = Self::empty();
-        snapshot.catalogue.store(Arc::new(scope::catalogue(c)?));
+        if let Some(key) = api_key::find(c, id)? {
+            policy::find(c, &key.policy)?;
+            key.scopes.iter().try_for_each(|name| scope::find(c, name).map(|_| ()))?;
+        }
+        snapshot.catalogue.store(catalogue(c)?);
         snapshot.read_key(c, &mut lock(&snapshot.applied), id)?;
         Ok(snapshot)
     }
@@ -225,7 +230,7 @@ impl Snapshot {
         Ok(())
     }
 
-    fn apply(&self, c: &Connection, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
+    fn apply(&self, c: &Rows<'_>, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut keys = HashSet::new();
         let mut policies = HashSet::new();
         let mut scopes = false;
@@ -238,7 +243,7 @@ impl Snapshot {
             }
         }
         if scopes {
-            self.catalogue.store(Arc::new(scope::catalogue(c)?));
+            self.catalogue.store(catalogue(c)?);
         }
         for name in policies {
             if let Some(known) = applied.policies.get_mut(&name) {
@@ -255,8 +260,8 @@ impl Snapshot {
         Ok(())
     }
 
-    fn read_key(&self, c: &Connection, applied: &mut Applied, id: KeyId) -> Result<(), StoreError> {
-        match api_key::find(c, id)? {
+    fn read_key(&self, c: &Rows<'_>, applied: &mut Applied, id: KeyId) -> Result<(), StoreError> {
+        match unless_damaged(api_key::find(c, id))? {
             Some(key) => {
                 let slot = applied.slot(c, &self.catalogue.load(), &key)?;
                 self.keys.pin().insert(id, KeyEntry::new(key, slot));
@@ -266,8 +271,8 @@ impl Snapshot {
         Ok(())
     }
 
-    fn read_all(&self, c: &Connection, applied: &mut Applied) -> Result<(), StoreError> {
-        self.catalogue.store(Arc::new(scope::catalogue(c)?));
+    fn read_all(&self, c: &Rows<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+        self.catalogue.store(catalogue(c)?);
         let catalogue = self.catalogue.load();
         let names: Vec<_> = applied.policies.keys().cloned().collect();
         for name in names {
@@ -280,15 +285,16 @@ impl Snapshot {
         let mut seen = HashSet::new();
         let is_reload = !pinned.is_empty();
         let mut failure = None;
-        api_key::each(c, |key| {
+        let mut put = |key: Result<ApiKey, StoreError>| -> Result<(), StoreError> {
+            let Some(key) = unless_damaged(key.map(Some))? else { return Ok(()) };
             if is_reload {
                 seen.insert(key.id);
             }
-            match applied.slot(c, &catalogue, &key) {
-                Ok(slot) => _ = pinned.insert(key.id, KeyEntry::new(key, slot)),
-                Err(error) => failure = Some(error),
-            }
-        })?;
+            let slot = applied.slot(c, &catalogue, &key)?;
+            pinned.insert(key.id, KeyEntry::new(key, slot));
+            Ok(())
+        };
+        api_key::each(c, |key| failure = put(key).err().or(failure.take()))?;
         if let Some(error) = failure {
             return Err(error);
         }
@@ -311,7 +317,7 @@ impl Snapshot {
 impl Applied {
     fn slot(
         &mut self,
-        c: &Connection,
+        c: &Rows<'_>,
         catalogue: &Catalogue,
         key: &ApiKey,
     ) -> Result<Arc<AccessSlot>, StoreError> {
@@ -351,45 +357,27 @@ impl PolicyAccess {
     }
 }
 
-fn compiled(c: &Connection, name: &PolicyName) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
-    let revision = policy::find(c, name)?;
+fn compiled(c: &Rows<'_>, name: &PolicyName) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
+    let revision = unless_damaged(policy::find(c, name))?;
     Ok(revision.and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::policy::Policy;
-
-    fn scopes(names: &[&str]) -> Vec<ScopeName> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    fn catalogue() -> Catalogue {
-        Catalogue::new(Catalogue::built_in()).unwrap()
-    }
-
-    #[test]
-    fn a_missing_policy_gives_no_access_until_it_is_there() {
-        let mut policy = PolicyAccess::default();
-        let slot = policy.slot(&catalogue(), &scopes(&["mcp:*"]));
-        assert!(slot.0.load().is_none());
-        policy.compiled = Some(CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap());
-        policy.fill(&catalogue());
-        assert!(slot.0.load().is_some());
-        policy.compiled = None;
-        policy.fill(&catalogue());
-        assert!(slot.0.load().is_none());
-    }
-
-    #[test]
-    fn equal_scopes_share_one_access_and_unused_ones_are_forgotten() {
-        let mut policy = PolicyAccess::default();
-        let first = policy.slot(&catalogue(), &scopes(&["mcp:*"]));
-        assert!(Arc::ptr_eq(&first, &policy.slot(&catalogue(), &scopes(&["mcp:*"]))));
-        assert!(!Arc::ptr_eq(&first, &policy.slot(&catalogue(), &scopes(&["tools:list"]))));
-        drop(first);
-        policy.slot(&catalogue(), &scopes(&["tools:call"]));
-        assert_eq!(policy.slots.len(), 1);
-    }
+fn catalogue(c: &Rows<'_>) -> Result<Arc<Catalogue>, StoreError> {
+    let (catalogue, damaged) = scope::sound(c)?;
+    damaged.into_iter().try_for_each(|error| unless_damaged::<()>(Err(error)).map(|_| ()))?;
+    Ok(Arc::new(catalogue))
 }
+
+/// Goes on without a row that is damaged, and says so; what rests on it is denied. Any other error is passed on.
+fn unless_damaged<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    found.or_else(|error| {
+        if !error.is_of_one_row() {
+            return Err(error);
+        }
+        tracing::error!(%error, "what rests on this row is denied");
+        Ok(None)
+    })
+}
+
+#[cfg(test)]
+mod tests;

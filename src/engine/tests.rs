@@ -5,3 +5,4 @@ pub(super) mod house;
 mod judging;
 mod limits;
 mod recording;
+mod tampering;

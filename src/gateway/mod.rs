@@ -93,6 +93,7 @@ impl Gateway {
         }
         let tls =
             settings.tls.clone().map(|identity| Tls::new(identity, settings.listen.ip())).transpose()?;
+        engine.begin_checkup()?;
         let data = listen::listen(settings.listen, settings.workers, "--listen")?;
         let admin = listen::listen_alone(settings.admin_listen, "--admin-listen")?;
         let listen =

@@ -83,7 +83,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
                 "a key needs at least one scope; `portcullis scope list` shows those there are".into(),
             ));
         }
-        scope::require_known(&store::scope::catalogue(deed.c)?, &key.scopes)?;
+        scope::require_known(&scope::catalogue(deed.c, &key.scopes)?, &key.scopes)?;
         if store::policy::find(deed.c, &key.policy)?.is_none() {
             let known = store::policy::list(deed.c)?;
             let known = known.iter().map(|(revision, _)| revision.policy.name.as_str());
@@ -189,10 +189,9 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
     })?;
     let mut ended = Vec::new();
     ctx.store.read(|c| {
+        // What a damaged row says of its end cannot be believed: it stays.
         store::api_key::each(c, |key| {
-            if has_ended(&key, before) {
-                ended.push(key.id);
-            }
+            ended.extend(key.ok().filter(|key| has_ended(key, before)).map(|key| key.id))
         })
     })?;
     let mut purged = 0;

@@ -63,7 +63,7 @@ pub fn verify(ctx: &Ctx) -> Result<Verdict, OpsError> {
 
 pub fn head(ctx: &Ctx) -> Result<Head, OpsError> {
     let public_key = public_key(ctx)?.unwrap_or_default();
-    let head = ctx.store.read(audit::head)?;
+    let head = ctx.store.read(|c| audit::head(c))?;
     Ok(Head {
         seq: head.as_ref().map_or(0, |entry| entry.record.seq),
         hash: head.as_ref().map_or(Hash::GENESIS, |entry| entry.hash).to_hex(),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rusqlite::Transaction;
 use serde_json::{Value, json};
 
 use super::OpsError;
@@ -12,7 +11,12 @@ use crate::{
         clock::{Clock, Timestamp},
         text::visible,
     },
-    store::{Mode, Store, StoreError, audit, home::Home, vault_entry},
+    store::{
+        Mode, Rows, Store, StoreError, audit,
+        feed::{self, Change},
+        home::Home,
+        vault_entry,
+    },
     vault::Vault,
 };
 
@@ -98,7 +102,7 @@ impl Ctx {
     ) -> Result<T, OpsError> {
         self.require_operator(act)?;
         let (actor, now) = (self.actor.clone(), self.now());
-        let job = move |c: &Transaction<'_>| job(&Deed { c, act, actor, now });
+        let job = move |c: &Rows<'_>| job(&Deed { c, act, actor, now });
         let done =
             if act.stops_somebody() { self.store.write_though_full(job) } else { self.store.write(job) };
         if let Err(refusal) = &done {
@@ -119,19 +123,22 @@ impl Ctx {
     }
 
     /// In a transaction of its own. Never masks the refusal itself, and says nothing of faults
-    /// of the store, which could not record them.
+    /// of the store, which could not record them. Where a row is damaged every gateway is told to
+    /// load everything anew, so that none goes on by what it read before the damage.
     fn record_refusal(&self, act: Act, object: &str, refusal: &OpsError) {
         let kind = match refusal {
             OpsError::NotFound(_) => "not_found",
             OpsError::Conflict(_) => "conflict",
             OpsError::Invalid(_) => "invalid",
+            OpsError::Store(error) if error.is_of_one_row() => "damaged",
             OpsError::ReadOnly { .. } | OpsError::Store(_) | OpsError::Vault(_) => return,
         };
+        let is_damaged = kind == "damaged";
         let detail = json!({ "act": act.as_str(), "kind": kind, "reason": refusal.to_string() });
         let (actor, object, now) = (self.actor.clone(), object.to_owned(), self.now());
         let written = self.store.write(move |c| {
             audit::append(c, now, &actor, Act::Refused, &object, detail)?;
-            Ok::<_, StoreError>(())
+            if is_damaged { feed::append(c, &Change::All) } else { Ok::<_, StoreError>(()) }
         });
         if let Err(error) = written {
             tracing::warn!(%error, "a refused attempt could not be recorded");
@@ -141,7 +148,7 @@ impl Ctx {
 
 /// An act while it is being done: its transaction, and its record.
 pub(super) struct Deed<'a> {
-    pub c: &'a Transaction<'a>,
+    pub c: &'a Rows<'a>,
     pub now: Timestamp,
     pub actor: String,
     act: Act,

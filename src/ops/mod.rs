@@ -11,6 +11,7 @@ mod context;
 pub mod event;
 pub mod gateway;
 pub mod policy;
+pub mod rows;
 pub mod scope;
 pub mod usage;
 

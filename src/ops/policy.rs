@@ -9,7 +9,7 @@ use crate::domain::{
     policy::{BadPolicy, Fault, Policy, Revision},
     scope::Catalogue,
 };
-use crate::store;
+use crate::store::{self, StoreError};
 
 mod simulate;
 
@@ -18,8 +18,8 @@ pub use simulate::{Simulated, SimulatedRequest, read_requests, recorded, simulat
 /// The document must be under a name that no policy has. Scopes that the catalogue does not have
 /// are refused (`Invalid`). A name that was deleted goes on counting its revisions.
 pub fn create(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsError> {
-    save(ctx, Act::PolicyCreate, policy, reason, |policy, newest| match newest {
-        None => Ok(()),
+    save(ctx, Act::PolicyCreate, policy, reason, |policy, newest| match newest? {
+        None => Ok(None),
         Some(_) => Err(OpsError::Conflict(format!(
             "there is a policy `{0}` already; `portcullis policy apply` saves a new revision of it",
             policy.name
@@ -27,21 +27,25 @@ pub fn create(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsEr
     })
 }
 
-/// New, or a new revision. A document equal to the newest revision changes nothing and returns that revision.
+/// New, or a new revision, which also mends a policy whose newest revision is damaged. A document equal to the newest
+/// revision changes nothing and returns that revision.
 pub fn apply(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsError> {
-    save(ctx, Act::PolicyApply, policy, reason, |_, _| Ok(()))
+    save(ctx, Act::PolicyApply, policy, reason, |_, newest| match newest {
+        Err(error) if error.is_of_one_row() => Ok(None),
+        newest => Ok(newest?),
+    })
 }
 
 /// As `apply`, but only if `expected` is still the newest revision: what an editor that was open for a while uses.
 pub fn apply_over(ctx: &Ctx, policy: Policy, expected: u32, reason: &str) -> Result<Revision, OpsError> {
-    save(ctx, Act::PolicyApply, policy, reason, move |policy, newest| match newest {
+    save(ctx, Act::PolicyApply, policy, reason, move |policy, newest| match newest? {
         None => Err(missing(&policy.name)),
         Some(newest) if newest.revision != expected => Err(OpsError::Conflict(format!(
             "policy `{}` was changed meanwhile: {} saved revision {}, and this edit began at {expected}; look at \
              the difference and edit again",
             policy.name, newest.author, newest.revision
         ))),
-        Some(_) => Ok(()),
+        newest => Ok(newest),
     })
 }
 
@@ -62,7 +66,7 @@ pub fn rollback(ctx: &Ctx, name: &PolicyName, to: u32, why: &str) -> Result<Revi
                 newest.revision
             )));
         }
-        scope::require_known(&store::scope::catalogue(deed.c)?, &wanted.policy.scopes)?;
+        scope::require_known(&scope::catalogue(deed.c, &wanted.policy.scopes)?, &wanted.policy.scopes)?;
         write(deed, wanted.policy, why, json!({ "to": to }))
     })
 }
@@ -136,20 +140,22 @@ fn unknown_scopes(catalogue: &Catalogue, policy: &Policy) -> Vec<Fault> {
         .collect()
 }
 
-/// Saves `policy` where `allows` does not object to the newest revision.
+/// Saves `policy` where `allows` does not object to what there is of it, and answers the newest revision.
 fn save(
     ctx: &Ctx,
     act: Act,
     policy: Policy,
     why: &str,
-    allows: impl FnOnce(&Policy, Option<&Revision>) -> Result<(), OpsError> + Clone + Send + 'static,
+    allows: impl FnOnce(&Policy, Result<Option<Revision>, StoreError>) -> Result<Option<Revision>, OpsError>
+    + Clone
+    + Send
+    + 'static,
 ) -> Result<Revision, OpsError> {
     let object = policy.name.to_string();
     let why = ctx.check(act, &object, || reason(why))?;
     ctx.perform(act, &object, move |deed| {
-        let newest = store::policy::find(deed.c, &policy.name)?;
-        allows(&policy, newest.as_ref())?;
-        let faults = unknown_scopes(&store::scope::catalogue(deed.c)?, &policy);
+        let newest = allows(&policy, store::policy::find(deed.c, &policy.name))?;
+        let faults = unknown_scopes(&scope::catalogue(deed.c, &policy.scopes)?, &policy);
         if !faults.is_empty() {
             return Err(OpsError::Invalid(BadPolicy { faults }.to_string()));
         }

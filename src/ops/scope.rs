@@ -11,7 +11,7 @@ use crate::domain::{
     text::visible,
 };
 use crate::store::{
-    self,
+    self, Rows, StoreError,
     api_key::{Query, Sort},
 };
 
@@ -29,8 +29,11 @@ pub fn set(ctx: &Ctx, scope: Scope) -> Result<(), OpsError> {
     let object = scope.name.to_string();
     ctx.check(Act::ScopeSet, &object, || check(&scope))?;
     ctx.perform(Act::ScopeSet, &object, move |deed| {
-        if store::scope::catalogue(deed.c)?.get(&scope.name) == Some(&scope) {
-            return Ok(());
+        // One that is damaged is mended by being set.
+        match store::scope::find(deed.c, &scope.name) {
+            Ok(known) if known.as_ref() == Some(&scope) => return Ok(()),
+            Err(error) if !error.is_of_one_row() => return Err(error.into()),
+            _ => {}
         }
         store::scope::upsert(deed.c, &scope)?;
         deed.record(scope.name.as_str(), json!({ "endpoints": scope.endpoints }))
@@ -44,7 +47,7 @@ pub fn remove(ctx: &Ctx, name: &ScopeName) -> Result<(), OpsError> {
         if name.as_str() == EVERYTHING {
             return Err(OpsError::Conflict(format!("the scope `{EVERYTHING}` cannot be removed")));
         }
-        if store::scope::catalogue(deed.c)?.get(&name).is_none() {
+        if store::scope::find(deed.c, &name)?.is_none() {
             return Err(OpsError::NotFound(format!(
                 "there is no scope `{name}`; `portcullis scope list` shows those there are"
             )));
@@ -53,6 +56,12 @@ pub fn remove(ctx: &Ctx, name: &ScopeName) -> Result<(), OpsError> {
         store::scope::delete(deed.c, &name)?;
         deed.record(name.as_str(), json!({}))
     })
+}
+
+/// The catalogue, for an act that leans on the scopes `wanted`: an error where one of these is damaged.
+pub(super) fn catalogue(c: &Rows<'_>, wanted: &[ScopeName]) -> Result<Catalogue, StoreError> {
+    wanted.iter().try_for_each(|name| store::scope::find(c, name).map(|_| ()))?;
+    Ok(store::scope::sound(c)?.0)
 }
 
 /// Refuses scopes that the catalogue does not have, and names the nearest that it has.

@@ -4,11 +4,13 @@ mod filter;
 #[cfg(test)]
 mod tests;
 
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{
-    Page, StoreError,
+    Page, Rows, StoreError,
     feed::{self, Change},
+    quota,
+    seal::Table,
     to_json,
 };
 use crate::{
@@ -22,7 +24,10 @@ use crate::{
 use cursor::Cursor;
 
 const COLUMNS: &str = "id, environment, name, subject, scopes, policy, created_at, expires_at, disabled, \
-                       revoked_at, revoked_reason, rotated_at, previous_until, digest, previous_digest";
+                       revoked_at, revoked_reason, rotated_at, previous_until, digest, previous_digest, \
+                       pepper_version";
+
+pub(super) static TABLE: Table = Table { name: "api_key", columns: COLUMNS, width: 16, key: 1 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -75,9 +80,9 @@ impl Query {
     }
 }
 
-pub fn find(c: &Connection, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
-    c.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key WHERE id = ?1"))?
-        .query_row([id.as_str()], |row| Ok(read(row)))
+pub fn find(c: &Rows<'_>, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+    c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key WHERE id = ?1"))?
+        .query_row([id.as_str()], |row| Ok(checked(c, row)))
         .optional()?
         .transpose()
 }
@@ -124,99 +129,106 @@ pub fn page(c: &Connection, q: &Query, after: Option<&str>, limit: u32) -> Resul
     Ok(Page { items, next })
 }
 
-/// Calls `each` with every key: the engine's first load.
-pub fn each(c: &Connection, mut each: impl FnMut(ApiKey)) -> Result<(), StoreError> {
-    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS} FROM api_key"))?;
+/// Calls `each` with every key, or with what is wrong with its row: the engine's first load.
+pub fn each(c: &Rows<'_>, mut each: impl FnMut(Result<ApiKey, StoreError>)) -> Result<(), StoreError> {
+    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        each(read(row)?);
+        each(checked(c, row));
     }
     Ok(())
 }
 
-pub fn insert(c: &Connection, key: &ApiKey) -> Result<(), StoreError> {
+pub fn insert(c: &Rows<'_>, key: &ApiKey) -> Result<(), StoreError> {
     c.prepare_cached(&format!(
-        "INSERT INTO api_key ({COLUMNS}, pepper_version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+        "INSERT INTO api_key ({COLUMNS}, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
     ))?
-    .execute(params![
-        key.id.as_str(),
-        key.environment.as_str(),
-        key.name,
-        key.subject.as_str(),
-        to_json(&key.scopes)?,
-        key.policy.as_str(),
-        key.created_at.millis(),
-        key.expires_at.map(Timestamp::millis),
-        key.disabled,
-        key.revoked_at.map(Timestamp::millis),
-        key.revoked_reason,
-        key.rotated_at.map(Timestamp::millis),
-        key.previous_until.map(Timestamp::millis),
-        key.digest.as_bytes(),
-        key.previous_digest.as_ref().map(SecretDigest::as_bytes),
-        vault::VERSION,
-    ])?;
+    .execute(params_from_iter(sealed(c, key)?))?;
+    quota::open(c, key.id.as_str())?;
     feed::append(c, &Change::Key(key.id))
 }
 
 /// Disables or enables a key; `false` where there is none.
-pub fn set_disabled(c: &Connection, id: KeyId, disabled: bool) -> Result<bool, StoreError> {
-    let changed = c
-        .prepare_cached("UPDATE api_key SET disabled = ?2 WHERE id = ?1")?
-        .execute(params![id.as_str(), disabled])?;
-    told(c, id, changed)
+pub fn set_disabled(c: &Rows<'_>, id: KeyId, disabled: bool) -> Result<bool, StoreError> {
+    alter(c, id, |key| key.disabled = disabled)
 }
 
 /// Revokes a key for good; `false` where there is none. The first revocation's moment and reason
 /// stay.
-pub fn set_revoked(c: &Connection, id: KeyId, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-    let changed = c
-        .prepare_cached(
-            "UPDATE api_key SET revoked_reason = iif(revoked_at IS NULL, ?3, revoked_reason),
-                                revoked_at = coalesce(revoked_at, ?2)
-             WHERE id = ?1",
-        )?
-        .execute(params![id.as_str(), at.millis(), reason])?;
-    told(c, id, changed)
+pub fn set_revoked(c: &Rows<'_>, id: KeyId, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
+    alter(c, id, |key| {
+        if key.revoked_at.is_none() {
+            key.revoked_at = Some(at);
+            key.revoked_reason = reason.to_owned();
+        }
+    })
 }
 
 /// Gives a key a new secret; `false` where there is none. The old one is taken until
 /// `previous_until`, or not at all.
 pub fn set_rotated(
-    c: &Connection,
+    c: &Rows<'_>,
     id: KeyId,
     digest: &SecretDigest,
     at: Timestamp,
     previous_until: Option<Timestamp>,
 ) -> Result<bool, StoreError> {
-    let changed = c
-        .prepare_cached(
-            "UPDATE api_key SET previous_digest = iif(?4 IS NULL, NULL, digest), previous_until = ?4,
-                                digest = ?2, rotated_at = ?3, pepper_version = ?5
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            id.as_str(),
-            digest.as_bytes(),
-            at.millis(),
-            previous_until.map(Timestamp::millis),
-            vault::VERSION
-        ])?;
-    told(c, id, changed)
+    alter(c, id, |key| {
+        key.previous_digest = previous_until.map(|_| key.digest);
+        key.previous_until = previous_until;
+        key.digest = *digest;
+        key.rotated_at = Some(at);
+    })
 }
 
-/// Removes a key; `false` where there is none.
-pub fn delete(c: &Connection, id: KeyId) -> Result<bool, StoreError> {
+/// Writes a key anew with a change. Its seal is checked first, so that what was tampered with is never sealed.
+fn alter(c: &Rows<'_>, id: KeyId, change: impl FnOnce(&mut ApiKey)) -> Result<bool, StoreError> {
+    let Some(mut key) = find(c, id)? else { return Ok(false) };
+    change(&mut key);
+    c.prepare_cached(&format!(
+        "UPDATE api_key SET ({COLUMNS}, mac) =
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) WHERE id = ?1"
+    ))?
+    .execute(params_from_iter(sealed(c, &key)?))?;
+    feed::append(c, &Change::Key(id))?;
+    Ok(true)
+}
+
+/// Removes a key and its quota; `false` where there is none.
+pub fn delete(c: &Rows<'_>, id: KeyId) -> Result<bool, StoreError> {
     let changed = c.prepare_cached("DELETE FROM api_key WHERE id = ?1")?.execute([id.as_str()])?;
-    told(c, id, changed)
-}
-
-fn told(c: &Connection, id: KeyId, changed: usize) -> Result<bool, StoreError> {
     if changed > 0 {
+        quota::close(c, id.as_str())?;
         feed::append(c, &Change::Key(id))?;
     }
     Ok(changed > 0)
+}
+
+/// The values of [`COLUMNS`], and the seal.
+fn sealed(c: &Rows<'_>, key: &ApiKey) -> Result<Vec<Value>, StoreError> {
+    let moment = |moment: Option<Timestamp>| Value::from(moment.map(Timestamp::millis));
+    TABLE.seal(
+        c,
+        [
+            key.id.to_string().into(),
+            key.environment.to_string().into(),
+            key.name.clone().into(),
+            key.subject.to_string().into(),
+            to_json(&key.scopes)?.into(),
+            key.policy.to_string().into(),
+            key.created_at.millis().into(),
+            moment(key.expires_at),
+            key.disabled.into(),
+            moment(key.revoked_at),
+            key.revoked_reason.clone().into(),
+            moment(key.rotated_at),
+            moment(key.previous_until),
+            key.digest.as_bytes().to_vec().into(),
+            key.previous_digest.map(|digest| digest.as_bytes().to_vec()).into(),
+            vault::VERSION.into(),
+        ],
+    )
 }
 
 fn rows(
@@ -233,9 +245,18 @@ fn rows(
     Ok(keys)
 }
 
+/// A row of [`COLUMNS`] and its seal.
+fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<ApiKey, StoreError> {
+    TABLE.check(c, row, 0)?;
+    read(row)
+}
+
 fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
-    let id: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row("api_key", "?", error))?;
-    let bad = |why: &dyn std::fmt::Display| StoreError::row("api_key", id, why);
+    let id: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row(TABLE.name, "?", error))?;
+    let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, id, why);
+    if row.get::<_, u32>(15)? != vault::VERSION {
+        return Err(bad(&"its secret was digested under a pepper that this vault does not have"));
+    }
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
     let moment = |column: usize| -> Result<_, StoreError> {
         Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))

@@ -32,8 +32,16 @@ pub enum StoreError {
          (`portcullis console`) to bring it up to date"
     )]
     TooOld { file: String, found: i64, known: i64 },
+    #[error(
+        "{file} was made by a portcullis from before the first release, which no release can read; move the home away \
+         and make a new one"
+    )]
+    Unreleased { file: String },
     #[error("{file} is damaged or not a store of Portcullis: {detail}; put back a copy from your backup")]
     Corrupt { file: String, detail: String },
+    /// Of this row alone: all others can be used.
+    #[error("the row `{row}` of {table} is damaged: {why}; put back a copy of the home from your backup")]
+    Row { table: &'static str, row: String, why: String },
     #[error(
         "the store is locked: another process has held it for too long; try again, or end the process that holds it"
     )]
@@ -47,6 +55,10 @@ pub enum StoreError {
     ReadOnly,
     #[error("this store was opened read-only; open it as an operator to change something")]
     OpenedReadOnly,
+    #[error(
+        "this store was opened without its vault, and its rows can be sealed only with it; open the vault first"
+    )]
+    Unsealed,
     #[error("{file} cannot be opened: {detail}; check that the home exists and belongs to you")]
     CannotOpen { file: String, detail: String },
     /// As a file system with quotas says it; nothing was kept.
@@ -92,11 +104,13 @@ impl StoreError {
     }
 
     /// A row that no code of ours has written.
-    pub(super) fn row(table: &str, key: &str, why: impl std::fmt::Display) -> Self {
-        Self::Corrupt {
-            file: "the store".into(),
-            detail: format!("{table} `{}` cannot be read: {why}", visible(key)),
-        }
+    pub(super) fn row(table: &'static str, row: &str, why: impl std::fmt::Display) -> Self {
+        Self::Row { table, row: visible(row).into_owned(), why: visible(&why.to_string()).into_owned() }
+    }
+
+    /// Whether the fault is that of one row, which is known, and not of the store.
+    pub fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Row { .. })
     }
 
     fn of(error: Error, file: &str) -> Self {

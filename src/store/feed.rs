@@ -1,11 +1,13 @@
 //! The change feed: what was committed since one last looked, by any process.
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 
-use super::{Store, StoreError, connection::Database};
+use super::{RowKey, Rows, Store, StoreError, connection::Database, seal::Table};
 use crate::domain::{api_key::KeyId, name::PolicyName};
 
 /// How many changes are kept for those who look seldom.
 const KEPT: i64 = 10_000;
+
+pub(super) static TABLE: Table = Table { name: "change", columns: "seq, noun, object", width: 3, key: 1 };
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +42,13 @@ impl Change {
 
 /// Records a change, in the transaction that makes it. The nouns' own functions call this, so that
 /// no change goes untold.
-pub fn append(c: &Connection, change: &Change) -> Result<(), StoreError> {
-    c.prepare_cached("INSERT INTO change (noun, object) VALUES (?1, ?2)")?.execute(change.columns())?;
-    c.prepare_cached("DELETE FROM change WHERE seq <= ?1")?.execute([c.last_insert_rowid() - KEPT])?;
+pub fn append(c: &Rows<'_>, change: &Change) -> Result<(), StoreError> {
+    let (noun, object) = change.columns();
+    let seq = position(c)?.saturating_add(1);
+    let values = TABLE.seal(c, [seq.into(), noun.to_owned().into(), object.to_owned().into()])?;
+    c.prepare_cached("INSERT INTO change (seq, noun, object, mac) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params_from_iter(values))?;
+    c.prepare_cached("DELETE FROM change WHERE seq <= ?1")?.execute([seq - KEPT])?;
     Ok(())
 }
 
@@ -50,19 +56,20 @@ pub fn append(c: &Connection, change: &Change) -> Result<(), StoreError> {
 pub struct Feed {
     connection: Connection,
     database: Database,
+    key: Option<RowKey>,
     version: i64,
 }
 
 impl Feed {
     /// Starts at the newest commit.
     pub fn new(store: &Store) -> Result<Self, StoreError> {
-        Self::watch(&store.0.portcullis.database)
+        Self::watch(&store.0.portcullis.database, store.row_key().cloned())
     }
 
-    fn watch(database: &Database) -> Result<Self, StoreError> {
+    fn watch(database: &Database, key: Option<RowKey>) -> Result<Self, StoreError> {
         let connection = database.reader()?;
         let version = data_version(&connection)?;
-        Ok(Self { connection, database: database.clone(), version })
+        Ok(Self { connection, database: database.clone(), key, version })
     }
 
     /// Whether anything was committed to `portcullis.db` since the last call, by any connection (`PRAGMA data_version`). A few microseconds.
@@ -83,44 +90,47 @@ impl Feed {
     }
 
     /// The changes after position `after`, oldest first, and the position of the last.
-    /// [`Change::All`] alone where they reach back further than the feed remembers.
+    /// [`Change::All`] alone where they reach back further than the feed remembers, and where one of them is damaged or
+    /// missing: whoever loads everything has missed nothing.
     pub fn changes(&mut self, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
         self.read(|c| changes(c, after))
     }
 
     /// Reads on the feed's own connection.
-    pub fn read<T>(
-        &self,
-        job: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        super::in_transaction(&self.connection, &self.database, job)
+    pub fn read<T>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        super::in_transaction(&self.connection, &self.database, |c| job(&Rows::new(c, self.key.as_ref())))
     }
 }
 
-/// The position of the newest change in the state that `c` reads.
+/// The position of the newest change that there ever was, in the state that `c` reads. SQLite counts them apart from
+/// the rows, so that a row that is gone from the end is missed.
 pub fn position(c: &Connection) -> Result<i64, StoreError> {
-    let mut select = c.prepare_cached("SELECT coalesce(max(seq), 0) FROM change")?;
+    let mut select = c.prepare_cached(
+        "SELECT max(coalesce((SELECT max(seq) FROM change), 0),
+                    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0))",
+    )?;
     Ok(select.query_row([], |row| row.get(0))?)
 }
 
-fn changes(c: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
+fn changes(c: &Rows<'_>, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     let newest = position(c)?;
-    let oldest: i64 =
-        c.prepare_cached("SELECT coalesce(min(seq), 1) FROM change")?.query_row([], |row| row.get(0))?;
-    // After a copy was put back, `after` may also lie beyond the newest.
-    if after < oldest - 1 || after > newest {
-        return Ok((vec![Change::All], newest));
-    }
-    let mut select = c.prepare_cached("SELECT noun, object FROM change WHERE seq > ?1 ORDER BY seq")?;
+    let mut select =
+        c.prepare_cached("SELECT seq, noun, object, mac FROM change WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = select.query([after])?;
     let mut changes = Vec::new();
+    let mut last = after;
     while let Some(row) = rows.next()? {
+        if row.get_ref(0)?.as_i64().ok() != last.checked_add(1) || TABLE.check(c, row, 0).is_err() {
+            return Ok((vec![Change::All], newest));
+        }
+        last += 1;
         changes.push(Change::from_columns(
-            row.get_ref(0)?.as_str().unwrap_or_default(),
             row.get_ref(1)?.as_str().unwrap_or_default(),
+            row.get_ref(2)?.as_str().unwrap_or_default(),
         ));
     }
-    Ok((changes, newest))
+    // After a copy was put back, `after` may also lie beyond the newest.
+    Ok(if last == newest { (changes, newest) } else { (vec![Change::All], newest) })
 }
 
 fn data_version(c: &Connection) -> Result<i64, StoreError> {
@@ -132,7 +142,7 @@ pub struct UsageFeed(Feed);
 
 impl UsageFeed {
     pub fn new(store: &Store) -> Result<Self, StoreError> {
-        Feed::watch(&store.0.usage.database).map(Self)
+        Feed::watch(&store.0.usage.database, None).map(Self)
     }
 
     pub fn moved(&mut self) -> Result<bool, StoreError> {

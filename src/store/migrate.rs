@@ -12,6 +12,8 @@ pub(super) struct Schema {
     pub file: &'static str,
     /// SQLite's `application_id`, so that no other database is taken for ours.
     application_id: i64,
+    /// The last version that was never released: refused, since no step leads on from it.
+    unreleased: i64,
     steps: &'static [&'static str],
     /// `PRAGMA synchronous`: 2 = FULL, 1 = NORMAL.
     pub synchronous: i64,
@@ -20,6 +22,7 @@ pub(super) struct Schema {
 pub(super) static PORTCULLIS: Schema = Schema {
     file: "portcullis.db",
     application_id: 0x5043_4c53,
+    unreleased: 1,
     steps: &[include_str!("../../assets/migrations/portcullis/0001_first.sql")],
     synchronous: 2,
 };
@@ -27,6 +30,7 @@ pub(super) static PORTCULLIS: Schema = Schema {
 pub(super) static USAGE: Schema = Schema {
     file: "usage.db",
     application_id: 0x5043_4c55,
+    unreleased: 0,
     steps: &[include_str!("../../assets/migrations/usage/0001_first.sql")],
     synchronous: 1,
 };
@@ -59,6 +63,9 @@ impl Schema {
         if found > known {
             return Err(StoreError::TooNew { file: shown(path), found, known });
         }
+        if found > 0 && found <= self.unreleased {
+            return Err(StoreError::Unreleased { file: shown(path) });
+        }
         Ok(Version { found, known })
     }
 
@@ -74,8 +81,9 @@ impl Schema {
         let at = |error| StoreError::at(error, path);
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(at)?;
         // Another process may have taken this step while we waited for the lock.
-        let found = self.inspect(&step, path)?.found;
-        let Some(sql) = usize::try_from(found).ok().and_then(|found| self.steps.get(found)) else {
+        let found = self.inspect(&step, path)?.found.max(self.unreleased);
+        let Some(sql) = usize::try_from(found - self.unreleased).ok().and_then(|done| self.steps.get(done))
+        else {
             return Ok(());
         };
         step.execute_batch(sql).map_err(at)?;
@@ -85,6 +93,6 @@ impl Schema {
     }
 
     fn known(&self) -> i64 {
-        i64::try_from(self.steps.len()).unwrap_or(i64::MAX)
+        i64::try_from(self.steps.len()).map_or(i64::MAX, |steps| self.unreleased + steps)
     }
 }

@@ -18,6 +18,7 @@ mod modes;
 pub mod policy;
 pub mod quota;
 pub mod scope;
+pub mod seal;
 pub mod setting;
 #[cfg(test)]
 mod tests;
@@ -26,17 +27,19 @@ pub mod vault_entry;
 mod writer;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use rusqlite::{Connection, Transaction};
 
 pub use error::StoreError;
+pub use seal::{RowKey, Rows};
 pub use writer::BeforeCommit;
 
 use ballast::{Ballast, Need};
 use connection::Database;
+use error::shown;
 use writer::Writer;
 
 /// How many idle read connections each file keeps.
@@ -57,6 +60,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     mode: Mode,
     ballast: Arc<Ballast>,
+    row_key: OnceLock<RowKey>,
     portcullis: File,
     usage: File,
 }
@@ -97,11 +101,21 @@ impl Store {
             }
         };
         let (portcullis, usage) = (file(&migrate::PORTCULLIS)?, file(&migrate::USAGE)?);
-        Ok(Self(Arc::new(Inner { mode, ballast, portcullis, usage })))
+        Ok(Self(Arc::new(Inner { mode, ballast, row_key: OnceLock::new(), portcullis, usage })))
     }
 
     pub fn mode(&self) -> Mode {
         self.0.mode
+    }
+
+    /// Has the rows of `portcullis.db` sealed and checked from now on, with the key of the vault that is open. The first
+    /// key stays: a store has one vault.
+    pub fn set_row_key(&self, key: RowKey) {
+        self.0.row_key.get_or_init(|| key);
+    }
+
+    fn row_key(&self) -> Option<&RowKey> {
+        self.0.row_key.get()
     }
 
     /// Runs `job` in the writer's transaction on `portcullis.db` and returns when it is committed.
@@ -110,16 +124,17 @@ impl Store {
     /// A job must not write to the same store in another way: it would wait for itself.
     pub fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        self.0.portcullis.write(job)
+        let key = self.row_key().cloned();
+        self.0.portcullis.write(move |transaction| job(&Rows::new(transaction, key.as_ref())))
     }
 
     /// The same for a job that a full disk must not hinder: the ballast is given up, more at each attempt, until it fits.
     /// Each runs a clone of `job`, and what the attempts before it did is taken back.
     pub fn write_though_full<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Clone + Send + 'static,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E> + Clone + Send + 'static,
     ) -> Result<T, E> {
         let mut pieces = 1;
         loop {
@@ -142,11 +157,8 @@ impl Store {
     }
 
     /// Runs `job` on a read connection of `portcullis.db`, in one transaction. Blocks; keep it short.
-    pub fn read<T, E: From<StoreError>>(
-        &self,
-        job: impl FnOnce(&Connection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.0.portcullis.read(job)
+    pub fn read<T, E: From<StoreError>>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.0.portcullis.read(|connection| job(&Rows::new(connection, self.row_key())))
     }
 
     /// The same for `usage.db`.
@@ -177,6 +189,13 @@ impl Store {
     /// How many changes to `portcullis.db` wait for the writer and are not begun.
     pub fn queued(&self) -> usize {
         self.0.portcullis.writer.as_ref().map_or(0, Writer::waiting)
+    }
+
+    /// Reads `portcullis.db` from end to end, and fails where it is not built as SQLite builds it (`PRAGMA quick_check`): as
+    /// seals do not, this shows that rows were lost. Ends with an error soon after `stop` has said so. Blocks; takes
+    /// seconds for a million keys.
+    pub fn check_pages(&self, stop: impl FnMut() -> bool + Send + 'static) -> Result<(), StoreError> {
+        self.0.portcullis.check_pages(stop)
     }
 
     /// Reads both files from end to end and says what is wrong with them; nothing where all is
@@ -243,6 +262,20 @@ impl File {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// On a connection of its own, since this is long.
+    fn check_pages(&self, stop: impl FnMut() -> bool + Send + 'static) -> Result<(), StoreError> {
+        const STEPS: i32 = 1000;
+        let at = |error| self.database.error(error);
+        let mut connection = self.database.reader()?;
+        connection.progress_handler(STEPS, Some(stop)).map_err(at)?;
+        let found =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map_err(at)?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            fault => Err(StoreError::Corrupt { file: shown(&self.database.path), detail: fault.to_owned() }),
+        }
     }
 
     fn integrity(&self) -> Result<Vec<String>, StoreError> {

@@ -1,9 +1,10 @@
 //! Policies and their revisions in SQLite.
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
 use super::{
-    StoreError,
+    Rows, StoreError,
     feed::{self, Change},
+    seal::Table,
 };
 use crate::domain::{
     clock::Timestamp,
@@ -11,30 +12,41 @@ use crate::domain::{
     policy::{Policy, Revision},
 };
 
+pub(super) static TABLE: Table = Table { name: "policy", columns: "name, revision", width: 2, key: 1 };
+
+pub(super) static REVISIONS: Table = Table {
+    name: "policy_revision",
+    columns: "name, revision, document, author, reason, saved_at",
+    width: 6,
+    key: 2,
+};
+
 /// The newest revision of one policy.
-pub fn find(c: &Connection, name: &PolicyName) -> Result<Option<Revision>, StoreError> {
+pub fn find(c: &Rows<'_>, name: &PolicyName) -> Result<Option<Revision>, StoreError> {
     c.prepare_cached(
-        "SELECT name, revision, document, author, reason, saved_at
-         FROM policy JOIN policy_revision USING (name, revision) WHERE name = ?1",
+        "SELECT r.name, r.revision, document, author, reason, saved_at, r.mac, p.name, p.revision, p.mac
+         FROM policy p JOIN policy_revision r USING (name, revision) WHERE p.name = ?1",
     )?
-    .query_row([name.as_str()], |row| Ok(read(row)))
+    .query_row([name.as_str()], |row| {
+        Ok(TABLE.check(c, row, 7).and_then(|()| REVISIONS.check(c, row, 0)).and_then(|()| read(row)))
+    })
     .optional()?
     .transpose()
 }
 
 /// One revision, of a policy that there is or was.
-pub fn revision(c: &Connection, name: &PolicyName, number: u32) -> Result<Option<Revision>, StoreError> {
+pub fn revision(c: &Rows<'_>, name: &PolicyName, number: u32) -> Result<Option<Revision>, StoreError> {
     c.prepare_cached(
-        "SELECT name, revision, document, author, reason, saved_at
+        "SELECT name, revision, document, author, reason, saved_at, mac
          FROM policy_revision WHERE name = ?1 AND revision = ?2",
     )?
-    .query_row(params![name.as_str(), number], |row| Ok(read(row)))
+    .query_row(params![name.as_str(), number], |row| Ok(REVISIONS.check(c, row, 0).and_then(|()| read(row))))
     .optional()?
     .transpose()
 }
 
 /// The newest revision of every policy, by name, with the number of credentials under it.
-pub fn list(c: &Connection) -> Result<Vec<(Revision, u64)>, StoreError> {
+pub fn list(c: &Rows<'_>) -> Result<Vec<(Revision, u64)>, StoreError> {
     let mut select = c.prepare_cached(
         "SELECT name, revision, document, author, reason, saved_at,
                 (SELECT count(*) FROM api_key WHERE api_key.policy = policy.name)
@@ -49,7 +61,7 @@ pub fn list(c: &Connection) -> Result<Vec<(Revision, u64)>, StoreError> {
 }
 
 /// All revisions of one policy, newest first.
-pub fn history(c: &Connection, name: &PolicyName) -> Result<Vec<Revision>, StoreError> {
+pub fn history(c: &Rows<'_>, name: &PolicyName) -> Result<Vec<Revision>, StoreError> {
     let mut select = c.prepare_cached(
         "SELECT name, revision, document, author, reason, saved_at
          FROM policy_revision WHERE name = ?1 ORDER BY revision DESC",
@@ -63,37 +75,43 @@ pub fn history(c: &Connection, name: &PolicyName) -> Result<Vec<Revision>, Store
 }
 
 /// The number for the next revision of `name`. Numbers go on where a deleted policy left off.
-pub fn next_revision(c: &Connection, name: &PolicyName) -> Result<u32, StoreError> {
+pub fn next_revision(c: &Rows<'_>, name: &PolicyName) -> Result<u32, StoreError> {
     let mut select =
         c.prepare_cached("SELECT coalesce(max(revision), 0) + 1 FROM policy_revision WHERE name = ?1")?;
     Ok(select.query_row([name.as_str()], |row| row.get(0))?)
 }
 
 /// Saves a new revision and makes it the one in force.
-pub fn insert(c: &Connection, revision: &Revision) -> Result<(), StoreError> {
+pub fn insert(c: &Rows<'_>, revision: &Revision) -> Result<(), StoreError> {
     let name = &revision.policy.name;
+    let values = REVISIONS.seal(
+        c,
+        [
+            name.to_string().into(),
+            revision.revision.into(),
+            revision.policy.to_json().into(),
+            revision.author.clone().into(),
+            revision.reason.clone().into(),
+            revision.saved_at.millis().into(),
+        ],
+    )?;
     c.prepare_cached(
-        "INSERT INTO policy_revision (name, revision, document, author, reason, saved_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO policy_revision (name, revision, document, author, reason, saved_at, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![
-        name.as_str(),
-        revision.revision,
-        revision.policy.to_json(),
-        revision.author,
-        revision.reason,
-        revision.saved_at.millis(),
-    ])?;
+    .execute(params_from_iter(values))?;
+    let values = TABLE.seal(c, [name.to_string().into(), Value::from(revision.revision)])?;
     c.prepare_cached(
-        "INSERT INTO policy (name, revision) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET revision = ?2",
+        "INSERT INTO policy (name, revision, mac) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET revision = ?2, mac = ?3",
     )?
-    .execute(params![name.as_str(), revision.revision])?;
+    .execute(params_from_iter(values))?;
     feed::append(c, &Change::Policy(name.clone()))
 }
 
 /// Removes a policy; its revisions stay. `false` where there was none; a
 /// [`StoreError::Constraint`] while credentials are under it.
-pub fn delete(c: &Connection, name: &PolicyName) -> Result<bool, StoreError> {
+pub fn delete(c: &Rows<'_>, name: &PolicyName) -> Result<bool, StoreError> {
     let removed = c.prepare_cached("DELETE FROM policy WHERE name = ?1")?.execute([name.as_str()])?;
     if removed > 0 {
         feed::append(c, &Change::Policy(name.clone()))?;
@@ -104,7 +122,7 @@ pub fn delete(c: &Connection, name: &PolicyName) -> Result<bool, StoreError> {
 fn read(row: &Row<'_>) -> Result<Revision, StoreError> {
     let name: String = row.get(0)?;
     let document: String = row.get(2)?;
-    let bad = |why: &dyn std::fmt::Display| StoreError::row("policy", &name, why);
+    let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, &name, why);
     let policy = Policy::from_json(&document).map_err(|error| bad(&error))?;
     if policy.name.as_str() != name {
         return Err(bad(&"its document bears another name"));

@@ -6,19 +6,25 @@
 
 use std::time::Duration;
 
-use super::StoreError;
+use super::{Rows, StoreError, seal::Table};
 use crate::domain::{
     clock::Timestamp,
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
-use rusqlite::Connection;
+use rusqlite::{OptionalExtension, params_from_iter};
+
+pub(super) static TABLE: Table = Table { name: "quota", columns: "account, charged", width: 2, key: 1 };
 
 /// Whose quota: a credential's id.
 pub type Account = String;
 
-/// How long cells are kept: longer than any window counts them.
-const RETENTION: Duration = Duration::from_secs(2 * 86_400);
+/// How many cells of a window are kept, the newest. Eleven count at most; cells are never dropped for their age alone, so
+/// that a clock which is set ahead and back again forgets nothing.
+const KEPT: usize = 16;
+
+/// The bytes of a cell in the store: the window's number, its start in milliseconds, what was charged; little-endian.
+const CELL: usize = 1 + 8 + 4;
 
 /// Up to `want` requests leased for use before `ends` (the end of the shortest cell charged).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +37,14 @@ pub struct Lease {
     pub refused: Option<(Window, u32, Duration)>,
 }
 
+/// What was charged or leased in one tenth of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell {
+    window: Window,
+    starts: Timestamp,
+    used: u32,
+}
+
 /// One limited window as the ledger has it.
 struct Tally {
     window: Window,
@@ -40,15 +54,31 @@ struct Tally {
     charged: Vec<(Timestamp, u64)>,
 }
 
+/// Makes the row of an account, in the transaction that makes its credential. Without it nothing is leased: a row that
+/// was lost must not count as one that has charged nothing.
+pub fn open(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
+    let values = TABLE.seal(c, [account.to_owned().into(), Vec::new().into()])?;
+    c.prepare_cached("INSERT INTO quota (account, charged, mac) VALUES (?1, ?2, ?3)")?
+        .execute(params_from_iter(values))?;
+    Ok(())
+}
+
+/// Removes the row of an account whose credential is removed.
+pub fn close(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
+    c.prepare_cached("DELETE FROM quota WHERE account = ?1")?.execute([account])?;
+    Ok(())
+}
+
 /// Takes a lease: debits every limited window's current cell by the same number, or none. Within a transaction.
 pub fn lease(
-    c: &Connection,
+    c: &Rows<'_>,
     account: &str,
     limits: &RateLimits,
     want: u32,
     now: Timestamp,
 ) -> Result<Lease, StoreError> {
-    let tallies = tallies(c, account, limits, now)?;
+    let mut cells = charged(c, account, limits)?;
+    let tallies = tallies(&cells, limits, now);
     let standings = standings(&tallies, limits, now);
     let granted = standings.iter().map(|(_, standing)| standing.remaining).fold(want, u32::min);
     let ends = tallies.iter().map(|tally| tally.cells.ends).min();
@@ -60,78 +90,127 @@ pub fn lease(
         };
         return Ok(Lease { granted, at: now, ends, refused });
     }
-    let mut debit = c.prepare_cached(
-        "INSERT INTO quota_cell (account, window, starts, used) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (account, window, starts) DO UPDATE SET used = used + excluded.used",
-    )?;
     for tally in &tallies {
-        debit.execute((account, number(tally.window), tally.cells.current.millis(), granted))?;
+        debit(&mut cells, tally.window, tally.cells.current, granted);
+    }
+    if !tallies.is_empty() {
+        write(c, account, &cells)?;
     }
     Ok(Lease { granted, at: now, ends, refused: None })
 }
 
 /// Gives back what was not used of a lease taken at `taken_at`, under the limits it was taken
-/// under. Never more than what stands in a cell; what was swept meanwhile is left alone.
+/// under. Never more than what stands in a cell; what was dropped meanwhile is left alone.
 pub fn give_back(
-    c: &Connection,
+    c: &Rows<'_>,
     account: &str,
     limits: &RateLimits,
     taken_at: Timestamp,
     unused: u32,
 ) -> Result<(), StoreError> {
-    if unused == 0 {
-        return Ok(());
-    }
-    let mut credit = c.prepare_cached(
-        "UPDATE quota_cell SET used = max(0, used - ?4) WHERE account = ?1 AND window = ?2 AND starts = ?3",
-    )?;
+    let mut cells = charged(c, account, limits)?;
     for window in Window::ALL.into_iter().filter(|window| window.limit(limits).is_some()) {
-        let cell = Cells::at(limits.algorithm, window, taken_at).current;
-        credit.execute((account, number(window), cell.millis(), unused))?;
+        let starts = Cells::at(limits.algorithm, window, taken_at).current;
+        if let Ok(index) = find(&cells, window, starts) {
+            cells[index].used = cells[index].used.saturating_sub(unused);
+        }
     }
-    Ok(())
+    if cells.is_empty() { Ok(()) } else { write(c, account, &cells) }
 }
 
 /// How the limited windows stand, and whether one more would be granted.
 pub fn peek(
-    c: &Connection,
+    c: &Rows<'_>,
     account: &str,
     limits: &RateLimits,
     now: Timestamp,
 ) -> Result<(Vec<(Window, Standing)>, Charge), StoreError> {
-    let tallies = tallies(c, account, limits, now)?;
+    let tallies = tallies(&charged(c, account, limits)?, limits, now);
     Ok((standings(&tallies, limits, now), charge(&tallies, limits, now)))
 }
 
-/// Removes cells that no window counts any more; returns how many.
-pub fn sweep(c: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    Ok(c.execute("DELETE FROM quota_cell WHERE starts < ?1", [now.minus(RETENTION).millis()])?)
+/// The accounts of keys that have no row, each as an error that names it.
+pub(super) fn missing(c: &Rows<'_>) -> Result<Vec<StoreError>, StoreError> {
+    let mut select = c.prepare(
+        "SELECT id FROM api_key WHERE NOT EXISTS (SELECT 1 FROM quota WHERE account = api_key.id)",
+    )?;
+    let missing =
+        select.query_map([], |row| Ok(gone(&row.get::<_, String>(0)?)))?.collect::<Result<_, _>>()?;
+    Ok(missing)
 }
 
-fn tallies(
-    c: &Connection,
-    account: &str,
-    limits: &RateLimits,
-    now: Timestamp,
-) -> Result<Vec<Tally>, StoreError> {
-    // Cells after `now`, from a gateway whose clock is ahead, count as well: never too many.
-    let mut select = c.prepare_cached(
-        "SELECT starts, used FROM quota_cell
-         WHERE account = ?1 AND window = ?2 AND starts >= ?3 AND used > 0 ORDER BY starts",
-    )?;
-    let mut tallies = Vec::with_capacity(Window::ALL.len());
-    for window in Window::ALL {
-        let Some(limit) = window.limit(limits) else { continue };
-        let cells = Cells::at(limits.algorithm, window, now);
-        let charged = select
-            .query_map((account, number(window), cells.oldest.millis()), |row| {
-                let used: i64 = row.get(1)?;
-                Ok((Timestamp::from_millis(row.get(0)?), u64::try_from(used).unwrap_or(0)))
-            })?
-            .collect::<Result<_, _>>()?;
-        tallies.push(Tally { window, limit, cells, charged });
+fn gone(account: &str) -> StoreError {
+    StoreError::row(TABLE.name, account, "it is missing, and what it counted is not known")
+}
+
+/// All cells of an account, by window and start. Nothing is read where there is no limit to hold.
+fn charged(c: &Rows<'_>, account: &str, limits: &RateLimits) -> Result<Vec<Cell>, StoreError> {
+    if Window::ALL.into_iter().all(|window| window.limit(limits).is_none()) {
+        return Ok(Vec::new());
     }
-    Ok(tallies)
+    c.prepare_cached("SELECT account, charged, mac FROM quota WHERE account = ?1")?
+        .query_row([account], |row| {
+            let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+            Ok(TABLE.check(c, row, 0).and_then(|()| {
+                decode(bytes).ok_or_else(|| StoreError::row(TABLE.name, account, "its cells cannot be read"))
+            }))
+        })
+        .optional()?
+        .ok_or_else(|| gone(account))?
+}
+
+fn write(c: &Rows<'_>, account: &str, cells: &[Cell]) -> Result<(), StoreError> {
+    let values = TABLE.seal(c, [account.to_owned().into(), encode(cells).into()])?;
+    c.prepare_cached("UPDATE quota SET charged = ?2, mac = ?3 WHERE account = ?1")?
+        .execute(params_from_iter(values))?;
+    Ok(())
+}
+
+fn encode(cells: &[Cell]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(cells.len() * CELL);
+    for cell in cells {
+        bytes.push(number(cell.window));
+        bytes.extend(cell.starts.millis().to_le_bytes());
+        bytes.extend(cell.used.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Vec<Cell>> {
+    let (cells, rest) = bytes.as_chunks::<CELL>();
+    let cells = cells.iter().map(|&[window, a, b, c, d, e, f, g, h, used @ ..]| {
+        let window = Window::ALL.into_iter().find(|known| number(*known) == window)?;
+        let starts = Timestamp::from_millis(i64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        Some(Cell { window, starts, used: u32::from_le_bytes(used) })
+    });
+    cells.collect::<Option<_>>().filter(|_| rest.is_empty())
+}
+
+/// Where the cell is, or where it belongs.
+fn find(cells: &[Cell], window: Window, starts: Timestamp) -> Result<usize, usize> {
+    cells.binary_search_by_key(&(window, starts), |cell| (cell.window, cell.starts))
+}
+
+fn debit(cells: &mut Vec<Cell>, window: Window, starts: Timestamp, granted: u32) {
+    match find(cells, window, starts) {
+        Ok(index) => cells[index].used = cells[index].used.saturating_add(granted),
+        Err(index) => cells.insert(index, Cell { window, starts, used: granted }),
+    }
+    let first = cells.partition_point(|cell| cell.window < window);
+    let kept = cells[first..].partition_point(|cell| cell.window == window);
+    cells.drain(first..first + kept.saturating_sub(KEPT));
+}
+
+fn tallies(cells: &[Cell], limits: &RateLimits, now: Timestamp) -> Vec<Tally> {
+    let tally = |window: Window| {
+        let limit = window.limit(limits)?;
+        let current = Cells::at(limits.algorithm, window, now);
+        // Cells after `now`, from a gateway whose clock is ahead, count as well: never too many.
+        let counts = |cell: &&Cell| cell.window == window && cell.starts >= current.oldest && cell.used > 0;
+        let charged = cells.iter().filter(counts).map(|cell| (cell.starts, u64::from(cell.used))).collect();
+        Some(Tally { window, limit, cells: current, charged })
+    };
+    Window::ALL.into_iter().filter_map(tally).collect()
 }
 
 fn standings(tallies: &[Tally], limits: &RateLimits, now: Timestamp) -> Vec<(Window, Standing)> {
@@ -149,8 +228,8 @@ fn charge(tallies: &[Tally], limits: &RateLimits, now: Timestamp) -> Charge {
     })
 }
 
-/// How the schema numbers the windows.
-fn number(window: Window) -> i64 {
+/// How the store numbers the windows.
+fn number(window: Window) -> u8 {
     match window {
         Window::Minute => 0,
         Window::Hour => 1,

@@ -10,11 +10,11 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
 use super::{
-    Mode, Store, StoreError,
+    Mode, RowKey, Rows, Store, StoreError,
     error::{beside, io, quoted, shown},
     feed::{self, Change},
     home::Home,
@@ -34,10 +34,12 @@ use crate::{
 /// No key file of ours is longer.
 const LONGEST: u64 = 4096;
 
-/// Opens the vault of a home that has one.
+/// Opens the vault of a home that has one, and has the store seal and check its rows from then on.
 pub fn open_vault(store: &Store, home: &Home) -> Result<Vault, StoreError> {
     let master = existing_key(home)?;
-    store.read(|c| open(c, &master))
+    let vault = store.read(|c| open(c, &master))?;
+    store.set_row_key(RowKey::new(vault.row_key()));
+    Ok(vault)
 }
 
 /// Opens the vault of `home`, and makes it first where the home is new. `created` runs in the
@@ -46,12 +48,12 @@ pub fn open_or_create<E>(
     store: &Store,
     home: &Home,
     now: Timestamp,
-    created: impl FnOnce(&Transaction<'_>, &Vault) -> Result<(), E> + Send + 'static,
+    created: impl FnOnce(&Rows<'_>, &Vault) -> Result<(), E> + Send + 'static,
 ) -> Result<Vault, E>
 where
     E: From<StoreError> + Send + 'static,
 {
-    let made = store.read(is_made)?;
+    let made = store.read(|c| is_made(c))?;
     if made {
         return Ok(open_vault(store, home)?);
     }
@@ -59,24 +61,28 @@ where
         return Err(StoreError::OpenedReadOnly.into());
     }
     let master = existing_or_new_key(home)?;
-    store.write(move |tx| {
+    let vault = store.write(move |tx| {
         let made = create(tx, &master, now)?;
         let vault = open(tx, &master)?;
         if made {
             created(tx, &vault)?;
         }
-        Ok(vault)
-    })
+        Ok::<_, E>(vault)
+    })?;
+    store.set_row_key(RowKey::new(vault.row_key()));
+    Ok(vault)
 }
 
 /// Fills a new store: its id, the vault's entries, the built-in scopes, the policy `default`.
 /// `false`, and nothing done, where another process was first.
-pub fn create(tx: &Transaction<'_>, master: &MasterKey, now: Timestamp) -> Result<bool, StoreError> {
-    if is_made(tx)? {
+fn create(c: &Connection, master: &MasterKey, now: Timestamp) -> Result<bool, StoreError> {
+    if is_made(c)? {
         return Ok(false);
     }
     let store_id = uuid::Uuid::now_v7().to_string();
     let (vault, entries) = Vault::create(master, &store_id)?;
+    let key = RowKey::new(vault.row_key());
+    let tx = &Rows::new(c, Some(&key));
     setting::set(tx, setting::STORE_ID, &store_id)?;
     setting::set(tx, setting::AUDIT_PUBLIC_KEY, &vault.audit_signer().public_key_pem()?)?;
     for entry in &entries {
@@ -97,9 +103,22 @@ pub fn create(tx: &Transaction<'_>, master: &MasterKey, now: Timestamp) -> Resul
     Ok(true)
 }
 
-/// Whether the store has its vault.
+/// Whether the store has its vault. One that was used and has lost it is damaged, and never gets another: the old one
+/// may still be had from a backup.
 fn is_made(c: &Connection) -> Result<bool, StoreError> {
-    Ok(c.query_row("SELECT EXISTS (SELECT 1 FROM vault_entry)", [], |row| row.get(0))?)
+    let (is_made, is_used): (bool, bool) = c.query_row(
+        "SELECT EXISTS (SELECT 1 FROM vault_entry),
+                EXISTS (SELECT 1 FROM setting) OR EXISTS (SELECT 1 FROM api_key) OR EXISTS (SELECT 1 FROM audit)",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if is_used && !is_made {
+        return Err(StoreError::Corrupt {
+            file: "the store".into(),
+            detail: "the entries of its vault are gone".into(),
+        });
+    }
+    Ok(is_made)
 }
 
 fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {

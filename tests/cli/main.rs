@@ -17,4 +17,5 @@ mod records;
 mod serve;
 mod support;
 mod surface;
+mod tampering;
 mod terminal;

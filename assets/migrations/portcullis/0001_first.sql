@@ -1,6 +1,8 @@
 -- portcullis.db: what is acknowledged here is on disk. Times are milliseconds since the Unix epoch.
+--
+-- mac: HMAC-SHA256, under a key of the vault, over the table's name and every other column of the row (src/store/seal.rs).
 
--- Facts about the store itself: store_id, audit_public_key.
+-- Facts about the store itself: store_id, audit_public_key. Opening the vault proves both.
 CREATE TABLE setting (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -19,13 +21,15 @@ CREATE TABLE vault_entry (
 CREATE TABLE scope (
     name        TEXT PRIMARY KEY,
     description TEXT NOT NULL,
-    endpoints   TEXT NOT NULL             -- JSON array of patterns
+    endpoints   TEXT NOT NULL,            -- JSON array of patterns
+    mac         BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The newest revision of each policy that there is.
 CREATE TABLE policy (
     name     TEXT PRIMARY KEY,
     revision INTEGER NOT NULL,
+    mac      BLOB NOT NULL,
     FOREIGN KEY (name, revision) REFERENCES policy_revision (name, revision)
 ) STRICT, WITHOUT ROWID;
 
@@ -37,6 +41,7 @@ CREATE TABLE policy_revision (
     author   TEXT NOT NULL,
     reason   TEXT NOT NULL,
     saved_at INTEGER NOT NULL,
+    mac      BLOB NOT NULL,
     PRIMARY KEY (name, revision)
 ) STRICT, WITHOUT ROWID;
 
@@ -56,7 +61,8 @@ CREATE TABLE api_key (
     previous_until  INTEGER,
     pepper_version  INTEGER NOT NULL,
     digest          BLOB NOT NULL CHECK (length(digest) = 32),
-    previous_digest BLOB CHECK (previous_digest IS NULL OR length(previous_digest) = 32)
+    previous_digest BLOB CHECK (previous_digest IS NULL OR length(previous_digest) = 32),
+    mac             BLOB NOT NULL
 ) STRICT;
 CREATE INDEX api_key_created ON api_key (created_at, id);
 CREATE INDEX api_key_expires ON api_key (expires_at, id);
@@ -68,16 +74,16 @@ CREATE INDEX api_key_policy  ON api_key (policy, id);
 CREATE TABLE change (
     seq    INTEGER PRIMARY KEY AUTOINCREMENT,
     noun   TEXT NOT NULL,                 -- key, policy, scopes
-    object TEXT NOT NULL
+    object TEXT NOT NULL,
+    mac    BLOB NOT NULL
 ) STRICT;
 
--- What has been charged or leased in each tenth of a window. window: 0 minute, 1 hour, 2 day.
-CREATE TABLE quota_cell (
-    account TEXT NOT NULL,
-    window  INTEGER NOT NULL CHECK (window IN (0, 1, 2)),
-    starts  INTEGER NOT NULL,
-    used    INTEGER NOT NULL CHECK (used >= 0),
-    PRIMARY KEY (account, window, starts)
+-- What each account has charged or leased lately. A row is made with its credential and goes with it, so that one that
+-- is missing is never taken for one that has charged nothing.
+CREATE TABLE quota (
+    account TEXT PRIMARY KEY,
+    charged BLOB NOT NULL,                -- cells of 13 bytes, see src/store/quota.rs
+    mac     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The audit chain: hash = SHA-256(previous hash || canonical record). The last record of each

@@ -3,7 +3,7 @@
 use super::house::{Gate, House, request};
 use crate::domain::{decision::Reason, scope::Scope};
 use crate::ops;
-use crate::store::StoreError;
+use crate::store::{Rows, StoreError};
 use serde_json::json;
 
 #[test]
@@ -144,9 +144,9 @@ fn more_changes_than_the_feed_remembers_mean_a_full_reload() {
     ops::api_key::revoke(&house.ctx, gone_id, "done").unwrap();
     house.advance(1);
     ops::api_key::purge(&house.ctx, house.now()).unwrap();
-    let forget = |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+    let forget = |c: &Rows<'_>| -> Result<(), StoreError> {
         Ok(c.execute_batch(
-            "DELETE FROM change; INSERT INTO change (seq, noun, object) SELECT seq + 20000, 'policy', 'default'
+            "DELETE FROM change; INSERT INTO change SELECT seq + 20000, 'policy', 'default', x''
              FROM sqlite_sequence WHERE name = 'change'",
         )?)
     };
@@ -175,7 +175,7 @@ fn a_feed_that_cannot_be_read_refuses_until_it_can() {
 }
 
 fn rename(house: &House, from: &'static str, to: &'static str) {
-    let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+    let job = move |c: &Rows<'_>| -> Result<(), StoreError> {
         Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
     };
     house.ctx.store.write(job).unwrap();

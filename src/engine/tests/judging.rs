@@ -200,9 +200,8 @@ fn explain_names_every_check_and_has_no_effect() {
     let house = House::new();
     house.limit("one", 1, "fixed");
     let (id, text) = house.key_with("one", &["tools:list"]);
-    let gate = house.gate();
     let look = |text: &str, endpoint: &str| {
-        let found = gate.engine.explain(&presented(text), &request(endpoint, house.now())).unwrap();
+        let found = explained(&house, text, endpoint);
         let failed: Vec<_> =
             found.checks.iter().filter(|check| !check.passed).map(|check| check.check).collect();
         (found.decision, failed, found.principal.is_some())
@@ -220,7 +219,7 @@ fn explain_names_every_check_and_has_no_effect() {
     }
     assert_eq!(look(&with_unknown_id(&text), "tools/list").1, ["known"]);
     assert_eq!(look("pcl_", "tools/list").1, ["credential"]);
-    let all = gate.engine.explain(&presented(&text), &request("tools/list", house.now())).unwrap().checks;
+    let all = explained(&house, &text, "tools/list").checks;
     let names: Vec<_> = all.iter().map(|check| check.check).collect();
     assert_eq!(
         names,
@@ -230,7 +229,6 @@ fn explain_names_every_check_and_has_no_effect() {
             "secret",
             "environment",
             "state",
-            "lock_out",
             "ip",
             "hours",
             "scope",
@@ -240,10 +238,12 @@ fn explain_names_every_check_and_has_no_effect() {
     );
 
     ops::api_key::revoke(&house.ctx, id, "lost").unwrap();
+    assert_eq!(explained(&house, &text, "tools/list").decision, Decision::deny(Reason::Revoked));
+}
+
+fn explained(house: &House, text: &str, endpoint: &str) -> crate::engine::Explained {
     let vault = house.ctx.vault.as_ref().unwrap();
-    let request = request("tools/list", house.now());
-    let found = explain(&house.ctx.store, vault, &presented(&text), &request).unwrap();
-    assert_eq!(found.decision, Decision::deny(Reason::Revoked));
+    explain(&house.ctx.store, vault, &presented(text), &request(endpoint, house.now())).unwrap()
 }
 
 #[test]

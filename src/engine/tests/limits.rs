@@ -6,7 +6,7 @@ use crate::domain::{
     quota::{Charge, Window},
 };
 use crate::engine::Engine;
-use crate::store::StoreError;
+use crate::store::{Rows, StoreError};
 use serde_json::json;
 use std::{
     sync::{
@@ -166,9 +166,9 @@ async fn what_could_not_be_given_back_is_not_given_back_later() {
     // Leases ten, and spends one of them.
     assert_eq!(gate.call(&text, "tools/list").await, Ok(()));
     house.advance(6);
-    rename_ledger(&house, "quota_cell", "gone");
+    rename_ledger(&house, "quota", "gone");
     assert_eq!(gate.call(&text, "tools/list").await, Err(Reason::Unavailable));
-    rename_ledger(&house, "gone", "quota_cell");
+    rename_ledger(&house, "gone", "quota");
     assert_eq!(admitted(&mut gate, &text, 100).await, 70, "whether the nine went back nobody can know");
 }
 
@@ -223,16 +223,16 @@ async fn no_limit_and_a_limit_of_nothing_need_no_ledger() {
     let (_, nothing) = house.key("nothing");
     let (_, limited) = house.key("limited");
     let mut gate = house.gate();
-    rename_ledger(&house, "quota_cell", "gone");
+    rename_ledger(&house, "quota", "gone");
     assert_eq!(gate.call(&open, "tools/list").await, Ok(()));
     assert_eq!(gate.call(&nothing, "tools/list").await, Err(Reason::RateLimited));
     assert_eq!(gate.call(&limited, "tools/list").await, Err(Reason::Unavailable), "fails closed");
-    rename_ledger(&house, "gone", "quota_cell");
+    rename_ledger(&house, "gone", "quota");
     assert_eq!(admitted(&mut gate, &limited, 9).await, 5);
 }
 
 fn rename_ledger(house: &House, from: &'static str, to: &'static str) {
-    let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+    let job = move |c: &Rows<'_>| -> Result<(), StoreError> {
         Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
     };
     house.ctx.store.write(job).unwrap();

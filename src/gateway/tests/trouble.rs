@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::engine::Engine;
 use crate::gateway::{Gateway, Settings};
-use crate::store::StoreError;
+use crate::store::{Rows, StoreError};
 
 fn expect(answered: &Answered, status: u16, reason: &str) {
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_store_that_cannot_be_read_is_503_until_it_can() {
     let key = house.key();
     let gateway = house.gateway(upstream.address);
     let rename = |from: &'static str, to: &'static str| {
-        let job = move |c: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+        let job = move |c: &Rows<'_>| -> Result<(), StoreError> {
             Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
         };
         house.ctx.store.write(job).unwrap();

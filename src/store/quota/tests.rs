@@ -3,6 +3,22 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::domain::{policy::Algorithm, quota::Counter};
+use crate::store::RowKey;
+
+/// A ledger in memory, with the accounts `a` and `b`.
+struct Books(Connection, RowKey);
+
+impl Books {
+    fn new() -> Self {
+        let books = Self(database(), RowKey::new(&[7; 32]));
+        ["a", "b"].iter().for_each(|account| open(&books.rows(), account).unwrap());
+        books
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.0, Some(&self.1))
+    }
+}
 
 fn database() -> Connection {
     let c = Connection::open_in_memory().unwrap();
@@ -20,14 +36,16 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_785_196_800_000 + seconds * 1000)
 }
 
-fn used(c: &Connection) -> Vec<(i64, i64)> {
-    let mut select = c.prepare("SELECT window, used FROM quota_cell ORDER BY window, starts").unwrap();
-    select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap()
+/// Window and charge of the account `a`, as it stands in the store.
+fn used(c: &Rows<'_>) -> Vec<(u8, u32)> {
+    let any = limits(Some(1), None, None, Algorithm::Fixed);
+    charged(c, "a", &any).unwrap().iter().map(|cell| (number(cell.window), cell.used)).collect()
 }
 
 #[test]
 fn a_lease_debits_every_window_or_none() {
-    let c = database();
+    let books = Books::new();
+    let c = books.rows();
     let limits = limits(Some(10), Some(15), Some(1000), Algorithm::Sliding);
     let first = lease(&c, "a", &limits, 8, at(0)).unwrap();
     assert_eq!((first.granted, first.ends, first.refused), (8, at(6), None));
@@ -44,7 +62,8 @@ fn a_lease_debits_every_window_or_none() {
 
 #[test]
 fn fixed_windows_start_anew() {
-    let c = database();
+    let books = Books::new();
+    let c = books.rows();
     let limits = limits(Some(3), None, None, Algorithm::Fixed);
     assert_eq!(lease(&c, "a", &limits, 9, at(30)).unwrap().granted, 3);
     let spent = lease(&c, "a", &limits, 1, at(59)).unwrap();
@@ -54,7 +73,8 @@ fn fixed_windows_start_anew() {
 
 #[test]
 fn a_limit_of_nothing_refuses_and_no_limit_grants() {
-    let c = database();
+    let books = Books::new();
+    let c = books.rows();
     let nothing = limits(None, Some(0), None, Algorithm::Sliding);
     let refused = lease(&c, "a", &nothing, 1, at(0)).unwrap();
     assert_eq!(refused.granted, 0);
@@ -66,7 +86,8 @@ fn a_limit_of_nothing_refuses_and_no_limit_grants() {
 
 #[test]
 fn what_is_given_back_can_be_leased_again_but_no_more() {
-    let c = database();
+    let books = Books::new();
+    let c = books.rows();
     let limits = limits(Some(10), None, Some(10), Algorithm::Fixed);
     let lease_of_ten = lease(&c, "a", &limits, 10, at(0)).unwrap();
     give_back(&c, "a", &limits, lease_of_ten.at, 4).unwrap();
@@ -84,7 +105,8 @@ fn what_is_given_back_can_be_leased_again_but_no_more() {
 
 #[test]
 fn a_peek_changes_nothing() {
-    let c = database();
+    let books = Books::new();
+    let c = books.rows();
     let limits = limits(Some(2), None, None, Algorithm::Sliding);
     lease(&c, "a", &limits, 1, at(0)).unwrap();
     for _ in 0..3 {
@@ -100,12 +122,63 @@ fn a_peek_changes_nothing() {
 }
 
 #[test]
-fn a_sweep_takes_only_what_no_window_counts() {
-    let c = database();
-    let limits = limits(Some(1), None, Some(1), Algorithm::Sliding);
-    lease(&c, "a", &limits, 1, at(0)).unwrap();
-    assert_eq!(sweep(&c, at(2 * 86_400)).unwrap(), 0);
-    assert_eq!(sweep(&c, at(2 * 86_400 + 1)).unwrap(), 2);
+fn the_newest_cells_are_kept_and_no_clock_makes_them_forgotten() {
+    let books = Books::new();
+    let c = books.rows();
+    let limits = limits(Some(100), None, Some(100), Algorithm::Sliding);
+    for step in 0..40 {
+        lease(&c, "a", &limits, 1, at(step * 6)).unwrap();
+    }
+    assert_eq!(used(&c), [vec![(0, 1); 16], vec![(2, 40)]].concat());
+    // Years ahead by mistake, and back.
+    lease(&c, "a", &limits, 1, at(100_000_000)).unwrap();
+    assert_eq!(lease(&c, "a", &limits, 100, at(240)).unwrap().granted, 100 - 41, "nothing was freed");
+}
+
+#[test]
+fn a_row_that_is_missing_altered_or_of_another_account_leases_nothing() {
+    let books = Books::new();
+    let c = books.rows();
+    let some = limits(Some(10), None, None, Algorithm::Fixed);
+    lease(&c, "a", &some, 9, at(0)).unwrap();
+    for (damage, mend) in [
+        ("UPDATE quota SET charged = x'' WHERE account = 'a'", "charged = before.charged"),
+        ("UPDATE quota SET mac = zeroblob(32) WHERE account = 'a'", "mac = before.mac"),
+        (
+            "UPDATE quota SET (charged, mac) = (SELECT charged, mac FROM quota WHERE account = 'b') WHERE account = 'a'",
+            "charged = before.charged, mac = before.mac",
+        ),
+        ("UPDATE quota SET account = 'c' WHERE account = 'a'", "account = 'a'"),
+    ] {
+        c.execute_batch(
+            "DROP TABLE IF EXISTS before; CREATE TABLE before AS SELECT * FROM quota WHERE account = 'a'",
+        )
+        .unwrap();
+        c.execute_batch(damage).unwrap();
+        for found in [
+            lease(&c, "a", &some, 1, at(1)).map(|_| ()),
+            peek(&c, "a", &some, at(1)).map(|_| ()),
+            give_back(&c, "a", &some, at(0), 1),
+        ] {
+            let error = found.unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Row { table: "quota", row, .. } if row == "a"),
+                "{damage}: {error}"
+            );
+        }
+        assert_eq!(lease(&c, "b", &some, 1, at(60)).unwrap().granted, 1, "another account");
+        let unlimited = limits(None, None, None, Algorithm::Fixed);
+        assert_eq!(
+            lease(&c, "a", &unlimited, 1, at(1)).unwrap().granted,
+            1,
+            "what counts nothing reads nothing"
+        );
+        c.execute_batch(&format!("UPDATE quota SET {mend} FROM before WHERE quota.account IN ('a', 'c')"))
+            .unwrap();
+        assert_eq!(peek(&c, "a", &some, at(1)).unwrap().0[0].1.remaining, 1, "as it was");
+    }
+    close(&c, "a").unwrap();
+    assert!(lease(&c, "a", &some, 1, at(600)).unwrap_err().is_of_one_row());
 }
 
 fn any_limit() -> impl Strategy<Value = Option<u32>> {
@@ -122,7 +195,8 @@ proptest! {
         minute in any_limit(), hour in any_limit(), day in any_limit(), sliding: bool,
         steps in proptest::collection::vec(prop_oneof![0_i64..8_000, 0_i64..400_000, 0_i64..20_000_000], 1..60),
     ) {
-        let c = database();
+        let books = Books::new();
+    let c = books.rows();
         let algorithm = if sliding { Algorithm::Sliding } else { Algorithm::Fixed };
         let limits = limits(minute, hour, day, algorithm);
         let mut counter = Counter::new();

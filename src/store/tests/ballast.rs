@@ -8,7 +8,7 @@ fn blob(store: &Store, name: &'static str, bytes: u32) -> Result<(), StoreError>
     store.write(move |tx| put(tx, name, bytes))
 }
 
-fn put(tx: &rusqlite::Transaction<'_>, name: &str, bytes: u32) -> Result<(), StoreError> {
+fn put(tx: &rusqlite::Connection, name: &str, bytes: u32) -> Result<(), StoreError> {
     tx.execute("INSERT INTO setting SELECT ?1, hex(zeroblob(?2))", (name, bytes / 2))?;
     Ok(())
 }

@@ -21,7 +21,7 @@ fn policy(name: &str) -> Change {
 #[test]
 fn a_commit_of_another_process_moves_the_feed_once() {
     let place = Place::new();
-    let (here, there) = (place.open(), place.open());
+    let (here, there) = (place.open_to_seal(), place.open_to_seal());
     let mut feed = Feed::new(&here).unwrap();
     assert!(!feed.moved().unwrap());
     tell(&there, vec![policy("p"), Change::Scopes]);
@@ -38,7 +38,7 @@ fn a_commit_of_another_process_moves_the_feed_once() {
 #[test]
 fn what_was_rolled_back_or_only_read_does_not_move_the_feed() {
     let place = Place::new();
-    let store = place.open();
+    let store = place.open_to_seal();
     let mut feed = Feed::new(&store).unwrap();
     let taken_back = store.write(|tx| {
         feed::append(tx, &Change::Scopes)?;
@@ -52,7 +52,7 @@ fn what_was_rolled_back_or_only_read_does_not_move_the_feed() {
 #[test]
 fn a_scope_tells_of_itself() {
     let place = Place::new();
-    let store = place.open();
+    let store = place.open_to_seal();
     let mut feed = Feed::new(&store).unwrap();
     let new = Scope {
         name: "x:read".parse().unwrap(),
@@ -74,7 +74,7 @@ fn a_scope_tells_of_itself() {
 #[test]
 fn who_looked_too_seldom_is_told_to_load_everything() {
     let place = Place::new();
-    let store = place.open();
+    let store = place.open_to_seal();
     let mut feed = Feed::new(&store).unwrap();
     tell(&store, vec![Change::Scopes; 10_002]);
     assert_eq!(feed.changes(1).unwrap(), (vec![Change::All], 10_002));
@@ -89,7 +89,10 @@ fn a_change_that_this_version_does_not_know_means_everything() {
     let store = place.open();
     store
         .write(|tx| {
-            tx.execute("INSERT INTO change (noun, object) VALUES ('key', 'no id'), ('token', 'x')", [])?;
+            tx.execute(
+                "INSERT INTO change (noun, object, mac) VALUES ('key', 'no id', x''), ('token', 'x', x'')",
+                [],
+            )?;
             Ok::<_, StoreError>(())
         })
         .unwrap();

@@ -10,7 +10,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{Mode, Store, StoreError, home::Home, setting};
+use super::{Mode, RowKey, Rows, Store, StoreError, home::Home, setting};
 use crate::domain::clock::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -37,6 +37,13 @@ impl Place {
 
     fn open(&self) -> Store {
         Store::open(&self.home, Mode::ReadWrite).unwrap()
+    }
+
+    /// The same, as whoever has opened the vault: with the key to its rows.
+    fn open_to_seal(&self) -> Store {
+        let store = self.open();
+        store.set_row_key(RowKey::new(&[7; 32]));
+        store
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -88,12 +95,12 @@ fn connections_have_the_settings_of_the_checklist() {
     let read =
         |c: &Connection, pragma| c.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
     let (writer, usage) = {
-        let synchronous = |tx: &rusqlite::Transaction<'_>| {
-            let mode: String = tx.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        let synchronous = |c: &Connection| {
+            let mode: String = c.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
             assert_eq!(mode, "wal");
-            Ok::<i64, StoreError>(tx.pragma_query_value(None, "synchronous", |row| row.get(0))?)
+            Ok::<i64, StoreError>(c.pragma_query_value(None, "synchronous", |row| row.get(0))?)
         };
-        (store.write(synchronous).unwrap(), store.write_usage(synchronous).unwrap())
+        (store.write(move |c| synchronous(c)).unwrap(), store.write_usage(move |c| synchronous(c)).unwrap())
     };
     assert_eq!((writer, usage), (2, 1), "FULL and NORMAL");
     store
@@ -110,7 +117,7 @@ fn connections_have_the_settings_of_the_checklist() {
 #[test]
 fn neither_readers_nor_a_read_only_store_can_write() {
     let place = Place::used();
-    let insert = |c: &Connection| {
+    let insert = |c: &Rows<'_>| {
         c.execute("INSERT INTO setting VALUES ('a', '1')", [])?;
         Ok::<_, StoreError>(())
     };
@@ -163,7 +170,7 @@ fn a_sound_store_has_no_faults() {
     assert_eq!(store.integrity().unwrap(), Vec::<String>::new());
     let place_of_foreign = place.stranger("portcullis.db");
     place_of_foreign
-        .execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO policy VALUES ('ghost', 7)")
+        .execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO policy VALUES ('ghost', 7, x'')")
         .unwrap();
     assert_eq!(store.integrity().unwrap(), ["portcullis.db: a row of policy names a row that is not there"]);
 }

@@ -119,6 +119,18 @@ fn entries_of_another_home_or_another_name_do_not_fit() {
 }
 
 #[test]
+fn a_used_store_that_has_lost_its_vault_gets_no_other() {
+    let place = Place::new();
+    make(&place).unwrap();
+    place.stranger("portcullis.db").execute("DELETE FROM vault_entry", []).unwrap();
+    let error = make(&place).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { detail, .. } if detail.contains("vault")), "{error}");
+    let left =
+        place.stranger("portcullis.db").query_row("SELECT count(*) FROM vault_entry", [], |row| row.get(0));
+    assert_eq!(left, Ok(0));
+}
+
+#[test]
 fn a_damaged_key_file_is_named_and_never_quoted() {
     let place = Place::new();
     make(&place).unwrap();

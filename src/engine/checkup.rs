@@ -1,0 +1,58 @@
+//! The check-up: whether the store's file is whole, read from end to end once, while the gateway serves.
+//!
+//! Seals show that a row is as it was written, and not that none is lost, as a damaged page can lose them. What rests on a
+//! row that is missing is denied anyway; this finds what else there may be. Reading a million keys takes seconds, so calls
+//! are judged meanwhile, and refused from the moment a fault is found.
+
+use super::lock;
+use crate::store::{Store, StoreError};
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Checkup {
+    found: Arc<OnceLock<StoreError>>,
+    stopping: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Checkup {
+    /// Begins it, in a thread of its own. A second call while it runs or after it changes nothing.
+    pub(super) fn begin(&self, store: Store) -> Result<(), StoreError> {
+        let mut thread = lock(&self.thread);
+        if thread.is_some() {
+            return Ok(());
+        }
+        let (found, stopping) = (Arc::clone(&self.found), Arc::clone(&self.stopping));
+        *thread = Some(super::spawn("checkup", move || {
+            let is_over = Arc::clone(&stopping);
+            let checked = store.check_pages(move || is_over.load(Ordering::Relaxed));
+            if let Err(error) =
+                checked.or_else(|error| if stopping.load(Ordering::Relaxed) { Ok(()) } else { Err(error) })
+            {
+                tracing::error!(%error, "the store is not whole; calls are refused");
+                found.get_or_init(|| error);
+            }
+        })?);
+        Ok(())
+    }
+
+    /// Fails once a fault was found.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.found.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Ends it, where it still runs.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        if let Some(thread) = lock(&self.thread).take() {
+            // It has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}

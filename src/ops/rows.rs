@@ -1,0 +1,17 @@
+//! Whether the rows that decisions rest on are as they were written.
+
+use super::{Ctx, OpsError};
+use crate::store::{
+    home::Home,
+    seal::{self, Examined},
+    vault_entry,
+};
+
+/// Checks every sealed row, with the vault of `home`, which it opens where `ctx` has not; changes nothing. An error where the
+/// vault cannot be opened or the store not be read: then nothing is known. Takes seconds for a million keys.
+pub fn examine(ctx: &Ctx, home: &Home) -> Result<Examined, OpsError> {
+    if ctx.vault.is_none() {
+        vault_entry::open_vault(&ctx.store, home)?;
+    }
+    Ok(ctx.store.read(seal::examine)?)
+}
