@@ -8,6 +8,7 @@
 //! | a killed gateway costs at most the lease it held; one that is stopped in order costs nothing | [`kills`] |
 //! | what was acknowledged survives a kill at any moment, with its one audit record | [`durability`] |
 //! | what begins after a revocation was acknowledged is refused, and open streams end | [`revocation`] |
+//! | damage to the database lets nobody in | [`damage`] |
 //! | the counters say what the upstream and the callers saw | [`limits`] |
 //!
 //! `PORTCULLIS_FIRE=long` does all of it longer: limits up to 10 000, 2 000 kills, 1 000 revocations, and minutes of
@@ -17,6 +18,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
 
 mod caller;
+mod damage;
 mod durability;
 mod fleet;
 mod kills;
