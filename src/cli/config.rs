@@ -1,6 +1,6 @@
 //! `--config FILE`: a home and the options of `serve`, as TOML. An option on the command line beats the file.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -33,6 +33,7 @@ pub struct Serve {
     pub allow_origin: Vec<String>,
     pub refusals: Option<String>,
     pub upstream_timeout: Option<String>,
+    pub connections_per_source: Option<NonZeroUsize>,
 }
 
 impl Config {

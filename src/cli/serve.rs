@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
     sync::Arc,
@@ -63,6 +64,10 @@ pub struct Options {
     /// How long the MCP server may take until it begins to answer [default: 2m]
     #[arg(long, value_name = "LIFE")]
     upstream_timeout: Option<String>,
+    /// Connections that one address (IPv6: one /64) may have open; trusted proxies are not counted, and loopback only
+    /// where this is given [default: 64]
+    #[arg(long, value_name = "COUNT")]
+    connections_per_source: Option<NonZeroUsize>,
     /// What is logged to standard error, such as info or portcullis=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", hide_env_values = true, value_name = "FILTER")]
     log: String,
@@ -188,6 +193,7 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
     if let Some(answer) = refusals {
         settings.refusals = answer.into();
     }
+    settings.connections_per_source = options.connections_per_source.or(file.connections_per_source);
     if let Some(text) = options.upstream_timeout.as_ref().or(file.upstream_timeout.as_ref()) {
         settings.timeouts.response =
             parse_life(text).map_err(|error| CliError::usage(format!("--upstream-timeout: {error}")))?;
@@ -283,6 +289,7 @@ mod tests {
             allow_origin: Vec::new(),
             refusals: None,
             upstream_timeout: None,
+            connections_per_source: None,
             log: "info".into(),
         }
     }
@@ -290,20 +297,23 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"\nconnections_per_source = 5",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
         assert_eq!(of_file.upstream.to_string(), "http://127.0.0.1:1/mcp");
         assert_eq!((of_file.listen.port(), of_file.refusals), (9, Refusals::Status));
         assert_eq!(of_file.timeouts.response, Duration::from_secs(90));
+        assert_eq!(of_file.connections_per_source.map(NonZeroUsize::get), Some(5));
         let mut both = options(Some("http://127.0.0.1:2/mcp"));
         both.refusals = Some(Answer::Auto);
         both.upstream_timeout = Some("5m".into());
+        both.connections_per_source = NonZeroUsize::new(6);
         let both = settings(both, &file).unwrap();
         assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
         assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));
         assert_eq!(both.timeouts.response, Duration::from_secs(300));
+        assert_eq!(both.connections_per_source.map(NonZeroUsize::get), Some(6));
     }
 
     #[test]

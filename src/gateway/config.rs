@@ -237,6 +237,8 @@ pub struct Settings {
     pub workers: NonZeroUsize,
     /// Client connections at once; more wait in the listen queue.
     pub connections: usize,
+    /// Those of one source; more are closed. `None`: 64, and as many as there are for loopback.
+    pub connections_per_source: Option<NonZeroUsize>,
     pub timeouts: Timeouts,
 }
 
@@ -255,6 +257,7 @@ impl Settings {
             refusals: Refusals::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 1024,
+            connections_per_source: None,
             timeouts: Timeouts::default(),
         }
     }

@@ -37,6 +37,7 @@ pub struct Metrics {
     down: Counter,
     slow: Counter,
     garbled: Counter,
+    closed: Counter,
 }
 
 impl Metrics {
@@ -55,11 +56,17 @@ impl Metrics {
             overhead.clone(),
         );
         registry.register("upstream_errors", "Requests that the upstream could not answer", errors.clone());
+        let closed = Counter::default();
+        registry.register(
+            "connections_refused",
+            "Connections closed at once because their source had as many as it may",
+            closed.clone(),
+        );
         let counter =
             |fault: UpstreamFault| errors.get_or_create_owned(&[("fault", fault.as_str().to_owned())]);
         let (down, slow, garbled) =
             (counter(UpstreamFault::Down), counter(UpstreamFault::Slow), counter(UpstreamFault::Garbled));
-        Self { registry, in_flight, streams, overhead, down, slow, garbled }
+        Self { registry, in_flight, streams, overhead, down, slow, garbled, closed }
     }
 
     /// The counters of one worker.
@@ -72,6 +79,7 @@ impl Metrics {
             down: self.down.clone(),
             slow: self.slow.clone(),
             garbled: self.garbled.clone(),
+            closed: self.closed.clone(),
         }
     }
 
@@ -91,6 +99,7 @@ pub struct WorkerMetrics {
     down: Counter,
     slow: Counter,
     garbled: Counter,
+    closed: Counter,
 }
 
 impl WorkerMetrics {
@@ -102,6 +111,9 @@ impl WorkerMetrics {
     }
     pub fn overhead(&self, spent: Duration) {
         self.overhead.observe(spent.as_secs_f64());
+    }
+    pub fn connection_refused(&self) {
+        self.closed.inc();
     }
     pub fn upstream_error(&self, fault: UpstreamFault) {
         match fault {

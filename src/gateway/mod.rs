@@ -27,6 +27,7 @@ mod proxy;
 mod refusal;
 mod request_id;
 mod route;
+mod sources;
 mod stream;
 mod tls;
 mod worker;
@@ -54,6 +55,7 @@ use freshness::Freshness;
 use mcp::session::Binder;
 use metrics::Metrics;
 use route::McpPath;
+use sources::Sources;
 use tls::Tls;
 use worker::Shared;
 
@@ -106,6 +108,10 @@ impl Gateway {
             binder: Binder::new(session_key),
             stop: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(settings.connections)),
+            sources: Arc::new(Sources::new(
+                settings.connections_per_source,
+                settings.trusted_proxies.clone(),
+            )),
             tls,
             engine,
             settings,

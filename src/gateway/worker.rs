@@ -34,6 +34,7 @@ use super::pool::Pool;
 use super::proxy;
 use super::request_id::RequestIds;
 use super::route::McpPath;
+use super::sources::Sources;
 use super::tls::{self, Tls};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
@@ -53,6 +54,7 @@ pub struct Shared {
     pub binder: Binder,
     pub stop: CancellationToken,
     pub connections: Arc<Semaphore>,
+    pub sources: Arc<Sources>,
     /// `None`: plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -112,6 +114,8 @@ pub fn run(
     })
 }
 
+/// Where all places are taken, newcomers wait in the listen queue rather than being turned away: silence ends after the
+/// head's deadline, and no source can have more than its part of the places.
 async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) {
     let stop = worker.shared.stop.clone();
     loop {
@@ -125,10 +129,14 @@ async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) 
         };
         match accepted {
             Some((permit, Ok((stream, peer)))) => {
+                let Ok(place) = worker.shared.sources.enter(peer.ip()) else {
+                    worker.metrics.connection_refused();
+                    continue;
+                };
                 let worker = worker.clone();
                 open.spawn_local(async move {
                     serve(worker, stream, peer.ip()).await;
-                    drop(permit);
+                    drop((place, permit));
                 });
             }
             Some((_, Err(error))) => {
