@@ -198,6 +198,8 @@ pub struct Timeouts {
     pub response: Duration,
     /// How often an open stream asks whether its credential still holds.
     pub stream_check: Duration,
+    /// How long a client may not take anything of what is written to it.
+    pub stall: Duration,
     /// How long a shutdown waits for requests in flight.
     pub drain: Duration,
 }
@@ -210,6 +212,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             response: RESPONSE,
             stream_check: Duration::from_millis(400),
+            stall: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
     }

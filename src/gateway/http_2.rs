@@ -5,6 +5,9 @@ use std::future::Future;
 use http::{HeaderValue, Request, header};
 use hyper::rt::Executor;
 
+/// The length of what a client says first (RFC 9113 §3.4).
+pub const PREFACE: usize = 24;
+
 /// Runs the tasks of an HTTP/2 connection on the worker's own thread.
 #[derive(Clone, Copy, Debug)]
 pub struct OnThisThread;

@@ -29,6 +29,7 @@ mod request_id;
 mod route;
 mod sources;
 mod stream;
+mod timely;
 mod tls;
 mod worker;
 

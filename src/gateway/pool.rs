@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::config::{Timeouts, Upstream};
 use super::refusal::UpstreamFault;
@@ -62,18 +62,38 @@ pub type Broken = Rc<Cell<Option<BrokenBody>>>;
 pub enum BrokenBody {
     TooLong,
     EndedEarly,
+    TooSlow,
 }
 
-/// A client's body passed on as it comes, up to a length. Trailers end here: nobody judged them.
+/// A client's body passed on as it comes, up to a length and no slower than a time between two pieces. Trailers end here: nobody judged them.
 pub struct Capped {
     body: Incoming,
     left: u64,
+    most_idle: Duration,
+    /// Runs while the client has sent nothing more.
+    idle: Option<Pin<Box<Sleep>>>,
     broken: Broken,
 }
 
 impl Capped {
-    pub fn new(body: Incoming, most: u64) -> Self {
-        Self { body, left: most, broken: Broken::default() }
+    pub fn new(body: Incoming, most: u64, most_idle: Duration) -> Self {
+        Self { body, left: most, most_idle, idle: None, broken: Broken::default() }
+    }
+
+    /// The client's next piece; an error where it kept everybody waiting for too long.
+    fn next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<hyper::Result<Frame<Bytes>>>, OutgoingError>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.idle = None;
+            return Poll::Ready(Ok(frame));
+        }
+        let most = self.most_idle;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(most)));
+        ready!(idle.as_mut().poll(context));
+        self.broken.set(Some(BrokenBody::TooSlow));
+        Poll::Ready(Err(OutgoingError::TooSlow))
     }
 }
 
@@ -81,6 +101,8 @@ impl Capped {
 pub enum OutgoingError {
     #[error("the client's body is too long")]
     TooLong,
+    #[error("the client's body did not go on")]
+    TooSlow,
     #[error("the client's body ended early")]
     Client(#[source] hyper::Error),
 }
@@ -96,10 +118,11 @@ impl Body for Outgoing {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
             Self::Streamed(capped) => {
-                let frame = match std::task::ready!(Pin::new(&mut capped.body).poll_frame(context)) {
-                    Some(Ok(frame)) if frame.is_data() => frame,
-                    Some(Ok(_)) | None => return Poll::Ready(None),
-                    Some(Err(error)) => {
+                let frame = match ready!(capped.next(context)) {
+                    Ok(Some(Ok(frame))) if frame.is_data() => frame,
+                    Ok(Some(Ok(_)) | None) => return Poll::Ready(None),
+                    Err(slow) => return Poll::Ready(Some(Err(slow))),
+                    Ok(Some(Err(error))) => {
                         capped.broken.set(Some(BrokenBody::EndedEarly));
                         return Poll::Ready(Some(Err(OutgoingError::Client(error))));
                     }

@@ -147,6 +147,10 @@ pub fn too_long() -> Refusal {
     Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 4 MiB")
 }
 
+pub fn too_slow() -> Refusal {
+    Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+}
+
 pub fn ended_early() -> Refusal {
     Refusal::bad_request(StatusCode::BAD_REQUEST, "the body ended early")
 }
@@ -222,7 +226,7 @@ async fn forward(
     };
     let body = match body.is_end_stream() {
         true => Outgoing::whole(Bytes::new()),
-        false => Outgoing::Streamed(Capped::new(body, BODY as u64)),
+        false => Outgoing::Streamed(Capped::new(body, BODY as u64, worker.shared.settings.timeouts.body)),
     };
     let fields = fields_for(worker, call, &principal, &mut parts.headers);
     let (response, lease) = send(worker, parts, &target, fields, body).await?;
@@ -277,6 +281,7 @@ pub async fn send(
         // The upstream is not to be blamed for what the client did.
         Some(BrokenBody::TooLong) => too_long(),
         Some(BrokenBody::EndedEarly) => ended_early(),
+        Some(BrokenBody::TooSlow) => too_slow(),
         None => upstream_refusal(worker, fault),
     })
 }

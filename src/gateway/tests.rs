@@ -11,6 +11,7 @@ mod lists;
 mod plain;
 mod refusing;
 mod sessions;
+mod slow;
 mod streams;
 mod tls;
 mod trouble;

@@ -15,7 +15,7 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -71,7 +71,10 @@ impl Tls {
     }
 
     /// Shakes hands under the certificate that the files hold now.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         self.follow();
         let acceptor = TlsAcceptor::from(self.current.load_full());
         timeout(HANDSHAKE, acceptor.accept(stream)).await.unwrap_or_else(|_| {
@@ -104,7 +107,7 @@ impl Tls {
 }
 
 /// Whether the client chose HTTP/2 in the handshake.
-pub fn is_http_2(stream: &TlsStream<TcpStream>) -> bool {
+pub fn is_http_2<S>(stream: &TlsStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }
 

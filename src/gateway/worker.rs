@@ -35,6 +35,7 @@ use super::proxy;
 use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::sources::Sources;
+use super::timely::Timely;
 use super::tls::{self, Tls};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
@@ -153,6 +154,8 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    // Under TLS, so that what counts is what the client takes from the network.
+    let stream = Timely::new(stream, worker.shared.settings.timeouts.stall);
     let ended = match &worker.shared.tls {
         None => serve_http_1(worker.clone(), stream, peer).await,
         Some(tls) => match tls.accept(stream).await {
@@ -197,13 +200,15 @@ where
     }
 }
 
-/// Floods of streams and resets are h2's to bound (CVE-2023-44487); an idle peer is asked whether it is still there.
+/// Who says nothing after the handshake is let go as one who sends no head. Floods of streams and resets are h2's to bound (CVE-2023-44487); an idle peer is asked whether it is still there.
 async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let stop = worker.shared.stop.clone();
     let head = worker.shared.settings.timeouts.head;
+    let stall = worker.shared.settings.timeouts.stall;
+    let stream = Timely::new(stream, stall).opening(http_2::PREFACE, head);
     let service = service_fn(move |request| proxy::serve(worker.clone(), peer, http_2::as_http_1(request)));
     let connection = http2::Builder::new(http_2::OnThisThread)
         .timer(TokioTimer::new())

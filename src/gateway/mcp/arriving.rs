@@ -64,8 +64,7 @@ impl Arriving {
             }
             Ok(false)
         };
-        let late = |_| Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        timeout_at(until, reading).await.map_err(late)?
+        timeout_at(until, reading).await.map_err(|_| proxy::too_slow())?
     }
 }
 

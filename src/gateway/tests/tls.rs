@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Writes a fresh pair of files whose change nobody can miss, and returns the certificate.
-fn renew(folder: &Path, age: u64) -> CertificateDer<'static> {
+pub fn renew(folder: &Path, age: u64) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     for (name, text) in [("cert.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())] {
         let path = folder.join(name);
@@ -27,12 +27,12 @@ fn renew(folder: &Path, age: u64) -> CertificateDer<'static> {
     made.cert.der().clone()
 }
 
-fn files(folder: &Path) -> Identity {
+pub fn files(folder: &Path) -> Identity {
     Identity::Files { certificate: folder.join("cert.pem"), key: folder.join("key.pem") }
 }
 
 /// Shakes hands as a client that trusts `root` alone and speaks `protocol`.
-async fn connect(
+pub async fn connect(
     to: std::net::SocketAddr,
     root: &CertificateDer<'static>,
     protocol: &[u8],

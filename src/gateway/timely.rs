@@ -1,0 +1,165 @@
+//! Ends a connection whose client does nothing: one that never begins, and one that never takes what is written to it.
+//!
+//! hyper asks a body for more only where there is room, so that a client which does not read would hold its stream, and
+//! the upstream's connection behind it, for as long as it likes. Nor does hyper bound how long an HTTP/2 client may keep
+//! its preface to itself.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// A connection on which no write may wait for longer than a time.
+pub struct Timely<S> {
+    stream: S,
+    most: Duration,
+    /// Runs while a write waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+    opening: Option<Opening>,
+}
+
+/// The bytes without which nothing else begins.
+struct Opening {
+    left: usize,
+    until: Pin<Box<Sleep>>,
+}
+
+impl<S> Timely<S> {
+    pub fn new(stream: S, most: Duration) -> Self {
+        Self { stream, most, stalled: None, opening: None }
+    }
+
+    /// Wants so many bytes from the client within a time.
+    pub fn opening(mut self, bytes: usize, within: Duration) -> Self {
+        self.opening = Some(Opening { left: bytes, until: Box::pin(sleep(within)) });
+        self
+    }
+
+    /// What became of a write, or that it has waited for too long.
+    fn wrote<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stalled = None;
+            return polled;
+        }
+        let most = self.most;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(most)));
+        stalled.as_mut().poll(context).map(|()| Err(late("the client does not read")))
+    }
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timely<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let Some(opening) = &mut this.opening else { return polled };
+        opening.left = opening.left.saturating_sub(buffer.filled().len() - before);
+        if opening.left == 0 {
+            this.opening = None;
+        } else if polled.is_pending() {
+            return opening.until.as_mut().poll(context).map(|()| Err(late("the client does not begin")));
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timely<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.wrote(context, polled)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.wrote(context, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(context);
+        this.wrote(context, polled)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.wrote(context, polled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const SOON: Duration = Duration::from_millis(20);
+    /// Never waited for.
+    const LATER: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_write_that_nobody_takes_ends() {
+        let (here, mut there) = duplex(8);
+        let mut timely = Timely::new(here, SOON);
+        timely.write_all(b"it fits.").await.unwrap();
+        let error = timely.write_all(b"and this does not").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let mut read = [0; 8];
+        there.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"it fits.");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_taken_goes_on() {
+        let (here, mut there) = duplex(8);
+        let mut timely = Timely::new(here, LATER);
+        let all = [7; 1000];
+        let mut read = Vec::new();
+        let (wrote, _) = tokio::join!(
+            async {
+                timely.write_all(&all).await.unwrap();
+                drop(timely);
+            },
+            there.read_to_end(&mut read)
+        );
+        assert_eq!((wrote, read.as_slice()), ((), &all[..]));
+    }
+
+    #[tokio::test]
+    async fn an_opening_is_wanted_whole_and_nothing_after_it() {
+        let (here, mut there) = duplex(64);
+        let mut timely = Timely::new(here, LATER).opening(4, SOON);
+        there.write_all(b"123").await.unwrap();
+        let mut read = [0; 4];
+        let error = timely.read_exact(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+
+        let (here, mut there) = duplex(64);
+        let mut timely = Timely::new(here, LATER).opening(4, SOON);
+        there.write_all(b"1234").await.unwrap();
+        timely.read_exact(&mut read).await.unwrap();
+        // Past the time of an opening that was not whole.
+        let next = tokio::time::timeout(SOON * 3, timely.read_u8()).await;
+        assert!(next.is_err(), "it still waits for what may come: {next:?}");
+    }
+}
