@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde::Serialize;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::audit::Record,
+    domain::{act::Act, audit::Record},
     ops::audit as ops,
     store::audit::{Entry, Query},
 };
@@ -37,7 +37,7 @@ pub struct Listing {
     #[arg(long)]
     actor: Option<String>,
     /// Of this act, such as key.revoke
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Act::ALL.iter().map(|act| act.as_str())), hide_possible_values = true)]
     act: Option<String>,
     /// On this object: a key's id, a policy's name
     #[arg(long)]
@@ -46,7 +46,7 @@ pub struct Listing {
     #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Go on after this cursor (`next` of the page before)
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
     after: Option<i64>,
     /// Answer in CSV
     #[arg(long, conflicts_with = "json")]

@@ -23,14 +23,19 @@ pub fn run(session: &Session, name: &PolicyName, reason: &str) -> Result<Code, C
     let editor = editor()?;
     let ctx = session.operator()?;
     let before = ops::show(&ctx, name)?;
-    let draft = write_draft(name, &before.policy.to_json())?;
+    let document = before.policy.to_json();
+    let draft = write_draft(name, &document)?;
     // Whatever goes wrong from here on, the work of the person at the editor is kept and named.
     let kept = |error: CliError| {
+        let is_untouched = fs::read_to_string(&draft).is_ok_and(|text| text.trim_end() == document);
+        if is_untouched && fs::remove_file(&draft).is_ok() {
+            return error;
+        }
         let step = format!("portcullis policy apply {}", draft.display());
         if error.mend.is_some() { error } else { error.mend(format!("what you wrote is kept; {step}")) }
     };
-    open_editor(&editor, &draft)?;
-    let text = input::document(&draft)?;
+    open_editor(&editor, &draft).map_err(kept)?;
+    let text = input::document(&draft).map_err(kept)?;
     let after = Policy::from_json(&text).map_err(|bad| kept(policy::refused("what you wrote", &bad)))?;
     if after.name != *name {
         return Err(kept(CliError::usage(format!(

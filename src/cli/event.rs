@@ -1,6 +1,6 @@
 //! `portcullis event …`: recorded denials and security facts.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
 use super::{
     error::{CliError, Code},
@@ -8,7 +8,7 @@ use super::{
     output::{self, List},
     session::Session,
 };
-use crate::{ops::event as ops, store::event::Query};
+use crate::{domain::event, ops::event as ops, store::event::Query};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -18,11 +18,11 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Listing {
-    /// Of this kind, such as rate_limited
-    #[arg(long)]
+    /// Of this kind: the reason of a denial such as rate_limited, or lockout_started, or shadow_denied
+    #[arg(long, value_parser = PossibleValuesParser::new(event::kinds()), hide_possible_values = true)]
     kind: Option<String>,
     /// Of this credential
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = input::credential_id, allow_hyphen_values = true)]
     credential: Option<String>,
     /// From when: an age such as 24h, or an RFC 3339 time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -31,7 +31,7 @@ pub struct Listing {
     #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Go on after this cursor (`next` of the page before)
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
     after: Option<i64>,
     /// Answer in CSV
     #[arg(long, conflicts_with = "json")]

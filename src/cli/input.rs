@@ -69,6 +69,14 @@ pub fn key_id(text: &str) -> Result<KeyId, CliError> {
     })
 }
 
+/// The id of a credential to look for; `-` stands for calls that had none.
+pub fn credential_id(text: &str) -> Result<String, String> {
+    if text == "-" {
+        return Ok(text.to_owned());
+    }
+    text.parse::<KeyId>().map(|id| id.to_string()).map_err(|error| error.to_string())
+}
+
 /// A moment in the past: `24h` ago, or an RFC 3339 time.
 pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     if let Ok(age) = parse_life(text) {

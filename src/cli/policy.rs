@@ -39,7 +39,7 @@ pub enum Verb {
         /// The policy
         name: PolicyName,
         /// Not the newest but this revision
-        #[arg(long, value_name = "REV")]
+        #[arg(long, value_name = "REV", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
         revision: Option<u32>,
     },
     /// Open a policy in $EDITOR, check it, show what changed, save it
@@ -70,8 +70,10 @@ pub enum Verb {
         /// The policy
         name: PolicyName,
         /// The older revision
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
         from: u32,
         /// The newer revision [default: the newest]
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
         to: Option<u32>,
     },
     /// Save an older revision again as the newest
@@ -79,6 +81,7 @@ pub enum Verb {
         /// The policy
         name: PolicyName,
         /// Which revision
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
         revision: u32,
         /// Why; it stands in the history
         #[arg(long, default_value = "", hide_default_value = true)]

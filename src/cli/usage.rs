@@ -60,7 +60,7 @@ pub struct Range {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Of this credential only
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = input::credential_id, allow_hyphen_values = true)]
     credential: Option<String>,
     /// Of this endpoint only
     #[arg(long)]

@@ -13,6 +13,7 @@ use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
     decision::Reason,
+    event::SHADOW_DENIED,
     filter::{Filter, KEY_FIELDS},
     usage::{Dimension, Totals},
 };
@@ -279,7 +280,7 @@ fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
     let surplus = series.len().saturating_sub(60);
     series.drain(..surplus);
     let query = store::event::Query { limit: LISTED, ..Default::default() };
-    let is_refusal = |kind: &str| kind.parse::<Reason>().is_ok() || kind == "shadow_denied";
+    let is_refusal = |kind: &str| kind.parse::<Reason>().is_ok() || kind == SHADOW_DENIED;
     let refusals =
         ops::event::list(ctx, &query)?.into_iter().filter(|event| is_refusal(&event.kind)).collect();
     Ok(Traffic {

@@ -2,7 +2,17 @@
 
 use serde::Serialize;
 
-use super::clock::Timestamp;
+use super::{clock::Timestamp, decision::Reason};
+
+/// The kind of an event for an id that was locked out.
+pub const LOCKOUT_STARTED: &str = "lockout_started";
+/// The kind of an event for what a policy in shadow mode would have denied.
+pub const SHADOW_DENIED: &str = "shadow_denied";
+
+/// Every kind of event: the reasons, and these two facts.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    Reason::all().iter().map(|reason| reason.as_str()).chain([LOCKOUT_STARTED, SHADOW_DENIED])
+}
 
 /// One recorded denial or security fact. A burst of equal ones is one event with a count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -10,8 +20,7 @@ pub struct Event {
     /// Position in the store; 0 before it is saved.
     pub seq: i64,
     pub at: Timestamp,
-    /// A [`super::decision::Reason`], or a fact: `lockout_started`, `gateway_started`,
-    /// `gateway_stopped`, `shadow_denied`.
+    /// One of [`kinds`].
     pub kind: String,
     /// The credential's id, `-` where none was recognised.
     pub credential: String,

@@ -7,7 +7,7 @@ use super::{Seen, lock};
 use crate::domain::{
     clock::Timestamp,
     decision::{CredentialId, Reason},
-    event::Event,
+    event::{self, Event},
     usage::{Count, Outcome},
 };
 use std::{
@@ -270,8 +270,8 @@ impl Pending {
             at: burst.at,
             kind: match key.kind {
                 Kind::Denied(reason) => reason.as_str().to_owned(),
-                Kind::Shadowed(_) => "shadow_denied".to_owned(),
-                Kind::LockoutStarted => "lockout_started".to_owned(),
+                Kind::Shadowed(_) => event::SHADOW_DENIED.to_owned(),
+                Kind::LockoutStarted => event::LOCKOUT_STARTED.to_owned(),
             },
             credential: written(key.credential),
             subject: burst.subject.to_string(),

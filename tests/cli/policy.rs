@@ -141,7 +141,18 @@ fn the_editor_s_work_is_saved_or_kept() {
     let broken = edit("sed -i s/Paris/Nowhere/");
     assert_eq!(code(&broken), 2);
     assert!(err(&broken).contains("what you wrote is kept"), "{}", err(&broken));
+    let drafts = || std::fs::read_dir(place.path()).unwrap().flatten().map(|entry| entry.file_name());
+    let kept = drafts().filter(|name| name.to_string_lossy().starts_with("portcullis-readers")).count();
+    assert_eq!(kept, 1, "the broken draft, and none of those that were saved");
     assert_eq!(code(&edit("false")), 5);
+    assert_eq!(
+        drafts().filter(|name| name.to_string_lossy().starts_with("portcullis-readers")).count(),
+        kept,
+        "nothing was written, nothing is left"
+    );
+    let failed = edit("sh -c 'echo more >> \"$0\"; exit 1'");
+    assert_eq!(code(&failed), 5);
+    assert!(err(&failed).contains("what you wrote is kept"), "{}", err(&failed));
     assert_eq!(code(&edit("")), 2, "without an editor and a terminal there is nothing to edit with");
     assert_eq!(code(&edit("sed -i s/readers/writers/")), 2);
     assert_eq!(place.json(&["policy", "show", "readers"])["revision"], json!(2));

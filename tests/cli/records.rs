@@ -71,6 +71,36 @@ fn an_altered_record_is_found() {
 }
 
 #[test]
+fn a_word_that_cannot_be_is_refused_with_the_nearest_that_can() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    for (arguments, said) in [
+        (&["event", "list", "--kind", "rate_limted"][..], "rate_limited"),
+        (&["audit", "list", "--act", "key.revok"], "key.revoke"),
+        (&["usage", "summary", "--credential", "alice"], "22"),
+        (&["event", "list", "--credential", "x"], "22"),
+        (&["audit", "list", "--after", "-5"], "-5 is not in 1.."),
+        (&["event", "list", "--after", "-5"], "-5 is not in 1.."),
+        (&["policy", "show", "default", "--revision", "-1"], "-1 is not in 1.."),
+        (&["policy", "diff", "default", "-1"], "-1 is not in 1.."),
+    ] {
+        let output = place.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((code(&output), errors.contains(said)), (2, true), "{arguments:?}: {errors}");
+    }
+    let unknown = "0123456789abcdefghijAB";
+    for arguments in [
+        &["event", "list", "--kind", "rate_limited"][..],
+        &["event", "list", "--kind", "lockout_started", "--credential", "-"],
+        &["audit", "list", "--act", "key.revoke"],
+        &["usage", "summary", "--credential", unknown],
+        &["audit", "list", "--after", "5"],
+    ] {
+        place.ok(arguments);
+    }
+}
+
+#[test]
 fn usage_of_a_quiet_home_is_nothing_and_bad_ranges_are_refused() {
     let place = Place::new();
     let summary = place.json(&["usage", "summary"]);
