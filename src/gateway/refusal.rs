@@ -15,7 +15,7 @@ use crate::domain::decision::{Denial, Reason};
 use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
-use super::mcp::era::{Mismatch, SUPPORTED, TOLD_BY_HEADERS};
+use super::mcp::era::{BY_REQUEST, Mismatch};
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;
@@ -63,8 +63,8 @@ struct Details {
     spent: Option<(Window, u32)>,
     challenge: Option<HeaderValue>,
     allow: Option<&'static str>,
-    /// The version of MCP that was asked for in vain, and those that would do.
-    unsupported: Option<(String, &'static [&'static str])>,
+    /// The version of MCP that was asked for in vain.
+    unsupported: Option<String>,
 }
 
 impl Refusal {
@@ -131,13 +131,12 @@ impl Refusal {
                 refusal
             }
             Mismatch::UnsupportedVersion(asked) => {
-                Self::unsupported("this version of MCP is not supported", asked, &SUPPORTED)
+                Self::unsupported("this version of MCP is not supported", asked)
             }
             Mismatch::NeedsBody(asked) => Self::unsupported(
                 "forward-auth sees headers only, and those of MCP before 2026-07-28 prove nothing: older clients \
                  need portcullis serve in their way",
                 asked,
-                &TOLD_BY_HEADERS,
             ),
             Mismatch::MissingMeta => {
                 let message = "the request's _meta lacks io.modelcontextprotocol/protocolVersion";
@@ -148,10 +147,10 @@ impl Refusal {
         }
     }
 
-    fn unsupported(message: &'static str, asked: String, supported: &'static [&'static str]) -> Self {
+    fn unsupported(message: &'static str, asked: String) -> Self {
         let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
         refusal.0.code = UNSUPPORTED_VERSION;
-        refusal.0.unsupported = Some((asked, supported));
+        refusal.0.unsupported = Some(asked);
         refusal
     }
 
@@ -260,8 +259,8 @@ impl Refusal {
                     .retry_after
                     .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
                 policy_revision: self.0.policy_revision,
-                supported: self.0.unsupported.as_ref().map(|(_, supported)| *supported),
-                requested: self.0.unsupported.as_ref().map(|(asked, _)| asked.as_str()),
+                supported: self.0.unsupported.is_some().then_some(BY_REQUEST.as_slice()),
+                requested: self.0.unsupported.as_deref(),
             },
         };
         let body = ErrorBody { jsonrpc: id.map(|_| "2.0"), id, error };

@@ -18,9 +18,10 @@ pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revisions that the gateway speaks, oldest first.
-pub const SUPPORTED: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", FIRST_NEW];
-/// Those of them whose headers must agree with the body, so that one may decide without the body.
-pub const TOLD_BY_HEADERS: [&str; 1] = [FIRST_NEW];
+const SUPPORTED: [&str; 5] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", FIRST_NEW];
+/// Those of them that a request chooses by itself, in headers that must agree with its body. The older ones are agreed
+/// on in `initialize`: to offer them to a request of another version would lead it nowhere (MCP 2026-07-28, Versioning).
+pub const BY_REQUEST: [&str; 1] = [FIRST_NEW];
 /// The first revision without sessions.
 const FIRST_NEW: &str = "2026-07-28";
 /// The one revision with batches; also what a request without a version is taken for.

@@ -125,7 +125,7 @@ fn codes_that_mcp_fixes_are_used() {
     assert!(shown.body.contains("header_mismatch"));
     let shown = show(&Refusal::mismatch(Mismatch::UnsupportedVersion("2030-01-01".into())), Some("1"), false);
     assert_eq!((shown.status, shown.body.contains("\"code\":-32022")), (400, true));
-    assert!(shown.body.contains(r#""supported":["2024-11-05","2025-03-26","2025-06-18","2025-11-25","2026-07-28"],"requested":"2030-01-01""#), "{}", shown.body);
+    assert!(shown.body.contains(r#""supported":["2026-07-28"],"requested":"2030-01-01""#), "{}", shown.body);
     let shown = show(&Refusal::mismatch(Mismatch::MissingMeta), Some("1"), false);
     assert_eq!((shown.status, shown.body.contains("\"code\":-32602")), (400, true));
 }
