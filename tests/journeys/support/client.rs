@@ -1,5 +1,7 @@
 //! The official SDK's client, one command at a time.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::{process::Process, python::Generation};
@@ -17,7 +19,11 @@ pub struct Answer {
 impl Client {
     /// Connects; the first answer is either `connected` or `ended`.
     pub fn start(generation: Generation, url: &str, key: Option<&str>) -> (Self, Answer) {
-        let mut command = generation.command(generation.client());
+        Self::run(generation.command(generation.client()), url, key)
+    }
+
+    /// The same with any program that takes these commands.
+    pub fn run(mut command: Command, url: &str, key: Option<&str>) -> (Self, Answer) {
         command.arg(url);
         if let Some(key) = key {
             command.env("PORTCULLIS_KEY", key);
