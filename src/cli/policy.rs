@@ -18,8 +18,9 @@ use crate::{
         clock::Timestamp,
         name::PolicyName,
         policy::{BadPolicy, Change, Fault, Policy, Revision},
+        scope::Catalogue,
     },
-    ops::policy as ops,
+    ops::{Ctx, policy as ops, scope},
 };
 
 #[derive(Debug, Subcommand)]
@@ -273,9 +274,14 @@ fn of_history(history: Vec<Revision>, name: &PolicyName, number: u32) -> Result<
     })
 }
 
+/// What documents are judged by: the home's catalogue, or the one that a home begins with where there is none.
+pub fn catalogue(home: Option<&Ctx>) -> Result<Catalogue, CliError> {
+    Ok(home.map_or_else(scope::initial, scope::list)?)
+}
+
 fn check(session: &Session, file: &Path) -> Result<Code, CliError> {
     let text = input::document(file)?;
-    let checked = match ops::check(&session.reader()?, &text)? {
+    let checked = match ops::check(&catalogue(session.witness()?.as_ref())?, &text) {
         Ok((_, warnings)) => Checked { valid: true, faults: Vec::new(), warnings },
         Err(bad) => Checked { valid: false, faults: bad.faults, warnings: Vec::new() },
     };

@@ -24,7 +24,8 @@ pub enum Verb {
     Set {
         /// The scope
         name: ScopeName,
-        /// A pattern of endpoints that it covers; `*` stays inside a segment, `**` crosses segments
+        /// A pattern of endpoints that it covers; `*` stays inside a segment, `**` crosses segments, and all else means
+        /// itself, `?` and `[` too
         #[arg(long = "endpoint", required = true, num_args = 1.., value_name = "PATTERN")]
         endpoints: Vec<EndpointPattern>,
         /// What it is for

@@ -8,8 +8,8 @@ use std::{
 use super::{config::Config, error::CliError, output::Format};
 use crate::{
     domain::clock::{Clock, SystemClock, Timestamp},
-    ops::Ctx,
-    store::{Mode, home::Home},
+    ops::{Ctx, OpsError},
+    store::{Mode, StoreError, home::Home},
 };
 
 pub struct Session {
@@ -47,6 +47,15 @@ impl Session {
     pub fn reader(&self) -> Result<Ctx, CliError> {
         let mode = if self.has_store()? { Mode::ReadOnly } else { Mode::ReadWrite };
         self.open(mode)
+    }
+
+    /// To judge what was asked, and leave no trace: `None` where no store stands in the home, which is not made.
+    pub fn witness(&self) -> Result<Option<Ctx>, CliError> {
+        let has_store = self.has_store()?;
+        match Ctx::open(&self.home()?, Mode::ReadOnly, "cli", Arc::clone(&self.clock)) {
+            Err(OpsError::Store(StoreError::Missing(_))) if !has_store => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
     }
 
     pub fn open(&self, mode: Mode) -> Result<Ctx, CliError> {

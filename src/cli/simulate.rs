@@ -16,7 +16,11 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::policy::{CompiledPolicy, Policy},
+    domain::{
+        name::PolicyName,
+        policy::{CompiledPolicy, Policy},
+        scope::Catalogue,
+    },
     ops::{
         self, Ctx,
         policy::{Simulated, SimulatedRequest},
@@ -37,16 +41,20 @@ pub struct Options {
 }
 
 pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
-    let ctx = session.reader()?;
-    let (policy, revision) = find_policy(&ctx, &options.policy)?;
+    let home = session.witness()?;
+    let catalogue = policy::catalogue(home.as_ref())?;
+    let (policy, revision) = find_policy(session, home.as_ref(), &catalogue, &options.policy)?;
     let name = policy.name.clone();
     let compiled = CompiledPolicy::new(policy, revision)
         .map_err(|bad| policy::refused(&options.policy.display().to_string(), &bad))?;
-    let catalogue = ops::scope::list(&ctx)?;
     // The first line that is none ends the replay; it is told after the answers to those before it.
     let fault = RefCell::new(None);
     let requests: Box<dyn Iterator<Item = SimulatedRequest>> = match &options.since {
-        Some(since) => Box::new(ops::policy::recorded(&ctx, &name, input::since(since, session.now())?)?),
+        Some(since) => {
+            let since = input::since(since, session.now())?;
+            let home = home.as_ref().ok_or_else(|| no_home(session, "nothing was recorded".into()))?;
+            Box::new(ops::policy::recorded(home, &name, since)?)
+        }
         None => {
             let lines = open(options.requests.as_deref().unwrap_or(Path::new("-")), &options.policy)?;
             Box::new(
@@ -62,15 +70,28 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     }
 }
 
-fn find_policy(ctx: &Ctx, what: &Path) -> Result<(Policy, u32), CliError> {
-    let name = what.to_str().and_then(|text| text.parse().ok());
+fn find_policy(
+    session: &Session,
+    home: Option<&Ctx>,
+    catalogue: &Catalogue,
+    what: &Path,
+) -> Result<(Policy, u32), CliError> {
+    let name = what.to_str().and_then(|text| text.parse::<PolicyName>().ok());
     if let (Some(name), false) = (name, what.is_file() || what == Path::new("-")) {
-        let revision = ops::policy::show(ctx, &name)?;
+        let missing = || no_home(session, format!("there is neither a file nor a saved policy `{name}`"));
+        let revision = ops::policy::show(home.ok_or_else(missing)?, &name)?;
         return Ok((revision.policy, revision.revision));
     }
-    let checked = ops::policy::check(ctx, &input::document(what)?)?;
-    let (policy, _) = checked.map_err(|bad| policy::refused(&what.display().to_string(), &bad))?;
+    let (policy, _) = ops::policy::check(catalogue, &input::document(what)?)
+        .map_err(|bad| policy::refused(&what.display().to_string(), &bad))?;
     Ok((policy, 0))
+}
+
+/// What is not there because no home is.
+fn no_home(session: &Session, what: String) -> CliError {
+    let place = session.home().map(|home| home.path().display().to_string()).unwrap_or_default();
+    CliError::new(Code::NotFound, format!("{what}: there is no store in {place} yet"))
+        .mend("give --policy FILE and --requests FILE, or name the home with --home DIR")
 }
 
 fn open(requests: &Path, policy: &Path) -> Result<Box<dyn BufRead>, CliError> {

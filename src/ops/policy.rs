@@ -116,18 +116,15 @@ pub fn export(ctx: &Ctx, name: &PolicyName) -> Result<String, OpsError> {
 }
 
 /// Judges a document without saving it: the policy with its warnings, or everything that is wrong
-/// with it, scopes that the catalogue does not have included. The outer error: it could not be judged.
-pub fn check(ctx: &Ctx, text: &str) -> Result<Result<(Policy, Vec<Fault>), BadPolicy>, OpsError> {
-    let policy = match Policy::from_json(text) {
-        Ok(policy) => policy,
-        Err(bad) => return Ok(Err(bad)),
-    };
-    let faults = unknown_scopes(&scope::list(ctx)?, &policy);
+/// with it, scopes that the catalogue does not have included.
+pub fn check(catalogue: &Catalogue, text: &str) -> Result<(Policy, Vec<Fault>), BadPolicy> {
+    let policy = Policy::from_json(text)?;
+    let faults = unknown_scopes(catalogue, &policy);
     if !faults.is_empty() {
-        return Ok(Err(BadPolicy { faults }));
+        return Err(BadPolicy { faults });
     }
     let warnings = policy.warnings();
-    Ok(Ok((policy, warnings)))
+    Ok((policy, warnings))
 }
 
 fn unknown_scopes(catalogue: &Catalogue, policy: &Policy) -> Vec<Fault> {

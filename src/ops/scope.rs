@@ -24,6 +24,11 @@ pub fn list(ctx: &Ctx) -> Result<Catalogue, OpsError> {
     ctx.store.read(|c| Ok(store::scope::catalogue(c)?))
 }
 
+/// The catalogue that a home begins with.
+pub fn initial() -> Result<Catalogue, OpsError> {
+    Catalogue::new(Catalogue::built_in()).map_err(|bad| OpsError::Invalid(bad.to_string()))
+}
+
 /// Adds a scope, or changes what one covers; with an equal one there already nothing is written.
 pub fn set(ctx: &Ctx, scope: Scope) -> Result<(), OpsError> {
     let object = scope.name.to_string();

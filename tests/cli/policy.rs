@@ -226,6 +226,52 @@ fn a_simulation_answers_line_by_line() {
 }
 
 #[test]
+fn what_only_judges_makes_no_home() {
+    let place = Place::new();
+    let good = place.file("readers.json", readers().to_string());
+    let bad = place.file("bad.json", r#"{"name": "x", "scopes": ["mpc:read"]}"#);
+    let call = json!({"at": "2026-07-28T08:00:00Z", "ip": "10.0.0.1", "endpoint": "tools/list", "scopes": ["mcp:read"]});
+    let calls = place.file("calls.jsonl", format!("{call}\n"));
+    let told = |expected: i32, arguments: &[&str]| {
+        let output = place.run(arguments);
+        assert_eq!(code(&output), expected, "{arguments:?}: {}{}", out(&output), err(&output));
+        assert!(!place.home().exists(), "{arguments:?} made a home");
+        out(&output) + &err(&output)
+    };
+    assert!(told(0, &["policy", "check", &good]).starts_with("valid"));
+    assert!(told(1, &["policy", "check", &bad]).contains("did you mean `mcp:read`?"));
+    let simulate = ["policy", "simulate", "--policy"];
+    let answered = told(0, &[&simulate[..], &[&good, "--requests", &calls, "--json"]].concat());
+    assert_eq!(answered, "{\"allowed\":true,\"reason\":null,\"failed\":[]}\n");
+    for (arguments, why) in [
+        (&["readers", "--requests", &calls][..], "neither a file nor a saved policy `readers`"),
+        (&[&good, "--since", "24h"], "nothing was recorded"),
+    ] {
+        let refused = told(3, &[&simulate, arguments].concat());
+        assert!(refused.contains(why) && refused.contains("mend: "), "{refused}");
+    }
+    // With a home it is the home's word that counts.
+    place.ok(&["scope", "set", "mpc:read", "--endpoint", "tools/list"]);
+    place.ok(&["policy", "check", &bad]);
+    place.ok(&["policy", "create", &good]);
+    place.ok(&[&simulate[..], &["readers", "--requests", &calls]].concat());
+}
+
+#[test]
+fn a_bracket_in_a_pattern_means_itself() {
+    let place = Place::new();
+    place.ok(&["scope", "set", "odd", "--endpoint", "tools/call/a[bc]", "tools/call/d?"]);
+    let (_, key) = place.key(&["--subject", "a", "--scope", "odd"]);
+    for (endpoint, expected) in [("a[bc]", 0), ("d?", 0), ("ab", 1), ("de", 1), ("a[bc", 1)]
+        .map(|(tool, code)| (format!("tools/call/{tool}"), code))
+    {
+        let judged = place.feed(&["key", "verify", "--endpoint", &endpoint], &key);
+        assert_eq!(code(&judged), expected, "{endpoint}: {}", out(&judged));
+    }
+    assert!(place.ok(&["scope", "set", "--help"]).contains("means itself"));
+}
+
+#[test]
 fn the_catalogue_is_kept() {
     let place = Place::new();
     let set = place.json(&[

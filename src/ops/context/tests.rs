@@ -65,7 +65,7 @@ fn an_auditor_is_refused_every_act_and_reads_everything_without_the_key() {
     api_key::show(c, key.id).unwrap();
     policy::show(c, &name).unwrap();
     policy::history(c, &name).unwrap();
-    policy::check(c, "{}").unwrap().unwrap_err();
+    policy::check(&scope::list(c).unwrap(), "{}").unwrap_err();
     usage::totals(c, range.clone()).unwrap();
     usage::series(c, range, 1).unwrap();
     event::list(c, &store::event::Query { limit: 1, ..Default::default() }).unwrap();

@@ -70,14 +70,14 @@ fn unknown_scopes_are_named_by_their_place() {
     let bench = Bench::new();
     let mut policy = named("readers");
     policy.scopes = vec!["mcp:*".parse().unwrap(), "mpc:*".parse().unwrap()];
-    let bad = check(&bench.ctx, &policy.to_json()).unwrap().unwrap_err();
+    let bad = check(&scope::list(&bench.ctx).unwrap(), &policy.to_json()).unwrap_err();
     assert_eq!(bad.faults.len(), 1);
     assert_eq!(bad.faults[0].path, "scopes[1]");
     assert!(bad.faults[0].message.contains("did you mean `mcp:*`?"));
     let refusal = bench.refused("readers", |ctx| create(ctx, policy.clone(), ""));
     assert!(refusal.to_string().contains("scopes[1]"), "{refusal}");
     policy.scopes.pop();
-    let (judged, _) = check(&bench.ctx, &policy.to_json()).unwrap().unwrap();
+    let (judged, _) = check(&scope::list(&bench.ctx).unwrap(), &policy.to_json()).unwrap();
     assert_eq!(judged, policy);
     create(&bench.ctx, policy, "").unwrap();
 }
@@ -89,10 +89,10 @@ fn a_check_passes_warnings_on_and_changes_nothing() {
     let mut policy = named("readers");
     policy.rate_limits.requests_per_hour = Some(100);
     policy.rate_limits.requests_per_day = Some(10);
-    let (_, warnings) = check(&bench.ctx, &policy.to_json()).unwrap().unwrap();
+    let (_, warnings) = check(&scope::list(&bench.ctx).unwrap(), &policy.to_json()).unwrap();
     assert_eq!(warnings, policy.warnings());
     assert!(!warnings.is_empty());
-    assert!(check(&bench.ctx, r#"{"name":"x","nonsense":1}"#).unwrap().is_err());
+    assert!(check(&scope::list(&bench.ctx).unwrap(), r#"{"name":"x","nonsense":1}"#).is_err());
     assert!(bench.records(before).is_empty());
 }
 
