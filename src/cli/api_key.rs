@@ -27,9 +27,14 @@ use crate::{
     store::api_key::{Query, Sort},
 };
 
+const AFTER_CREATE: &str = "\
+Such as: portcullis key create --subject alice --scope mcp:read --expires-in 8h > alice.key\n\
+The scopes there are: portcullis scope list. The policies: portcullis policy list.";
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Make a key; prints it once, on standard output
+    #[command(after_help = AFTER_CREATE)]
     Create(Create),
     /// List keys
     List(Listing),
@@ -88,8 +93,8 @@ pub struct Create {
     /// Whom the key speaks for
     #[arg(long)]
     subject: Subject,
-    /// What it may reach; once for each scope, or several after one another
-    #[arg(long = "scope", required = true, num_args = 1.., value_delimiter = ',', value_name = "SCOPE")]
+    /// What it may reach; once for each scope, or several after one another or between commas
+    #[arg(long = "scope", required = true, num_args = 1.., value_delimiter = ',', value_parser = input::scope, value_name = "SCOPE")]
     scopes: Vec<ScopeName>,
     /// The policy it is under
     #[arg(long, default_value = "default")]

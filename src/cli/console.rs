@@ -34,7 +34,7 @@ pub struct Look {
     /// Draw with ASCII only
     #[arg(long)]
     ascii: bool,
-    /// The theme
+    /// The theme: neutral, dark, light or mono
     #[arg(long, value_name = "NAME")]
     theme: Option<String>,
 }

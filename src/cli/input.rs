@@ -2,17 +2,18 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     path::Path,
     time::Duration,
 };
 
 use zeroize::Zeroizing;
 
-use super::error::CliError;
+use super::{error::CliError, output};
 use crate::domain::{
     api_key::KeyId,
     clock::{Timestamp, parse_life},
+    name::{BadName, ScopeName},
 };
 
 /// The longest document that is read whole.
@@ -23,12 +24,20 @@ const LONGEST_CREDENTIAL: u64 = 16 * 1024;
 /// Reads a document: a file, or standard input for `-`.
 pub fn document(path: &Path) -> Result<String, CliError> {
     let bytes = if path == Path::new("-") {
+        say_that_it_waits("document");
         bounded(io::stdin().lock(), LONGEST_DOCUMENT)
     } else {
         File::open(path).and_then(|file| bounded(file, LONGEST_DOCUMENT))
     };
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|_| CliError::usage(format!("{} is not UTF-8 text", path.display())))
+}
+
+/// Nothing is asked, but whoever sits at a terminal is told why nothing happens.
+pub fn say_that_it_waits(what: &str) {
+    if io::stdin().is_terminal() {
+        output::remark(&format!("reading the {what} from this terminal, up to ctrl-d"));
+    }
 }
 
 /// What is said of a file that cannot be read. A missing file is a wrong argument.
@@ -53,6 +62,7 @@ fn bounded(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
 
 /// Reads a credential from standard input; the newline that `echo` adds is not part of it.
 pub fn credential() -> Result<Zeroizing<String>, CliError> {
+    say_that_it_waits("credential");
     let bytes = Zeroizing::new(
         bounded(io::stdin().lock(), LONGEST_CREDENTIAL)
             .map_err(|error| CliError::usage(format!("standard input cannot be read: {error}")))?,
@@ -75,6 +85,17 @@ pub fn credential_id(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     text.parse::<KeyId>().map(|id| id.to_string()).map_err(|error| error.to_string())
+}
+
+/// One scope. Several in one argument are between commas; people try spaces, as OAuth has them.
+pub fn scope(text: &str) -> Result<ScopeName, String> {
+    text.parse().map_err(|error: BadName| {
+        let several = text.split_whitespace().collect::<Vec<_>>();
+        if several.len() > 1 && several.iter().all(|one| one.parse::<ScopeName>().is_ok()) {
+            return format!("write several scopes between commas: {}", several.join(","));
+        }
+        error.to_string()
+    })
 }
 
 /// A moment in the past: `24h` ago, or an RFC 3339 time.

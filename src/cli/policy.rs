@@ -94,6 +94,7 @@ pub enum Verb {
         name: PolicyName,
     },
     /// Print the document of a policy as `apply` reads it
+    #[command(override_usage = "portcullis policy export <NAME>\n       portcullis policy export --all")]
     Export {
         /// The policy
         #[arg(required_unless_present = "all")]

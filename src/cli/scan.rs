@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
-    input::{LONGEST_KEY, key_form},
+    input::{self, LONGEST_KEY, key_form},
     output::{self, Format, List},
     session::Session,
 };
@@ -84,6 +84,7 @@ type Note<'a> = dyn FnMut(&Path, u64, KeyId) -> Result<(), CliError> + 'a;
 /// Looks through one path; `false` where something could not be read (which was said).
 fn look(path: &Path, note: &mut Note<'_>) -> Result<bool, CliError> {
     if path == Path::new("-") {
+        input::say_that_it_waits("text");
         return stream(path, io::stdin().lock(), note);
     }
     match fs::metadata(path) {

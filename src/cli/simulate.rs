@@ -104,6 +104,7 @@ fn open(requests: &Path, policy: &Path) -> Result<Box<dyn BufRead>, CliError> {
             "standard input cannot be the policy and the requests at once; give --requests FILE",
         ));
     }
+    input::say_that_it_waits("requests");
     Ok(Box::new(io::stdin().lock()))
 }
 

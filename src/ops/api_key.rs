@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, reason, scope};
+use super::{Ctx, OpsError, context::Deed, policy, reason, scope};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -85,17 +85,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
         }
         scope::require_known(&scope::catalogue(deed.c, &key.scopes)?, &key.scopes)?;
         if store::policy::find(deed.c, &key.policy)?.is_none() {
-            let known = store::policy::list(deed.c)?;
-            let known = known.iter().map(|(revision, _)| revision.policy.name.as_str());
-            return Err(OpsError::Invalid(match scope::nearest(known, key.policy.as_str()) {
-                Some(nearest) => {
-                    format!("there is no policy `{}`; did you mean `{nearest}`?", key.policy)
-                }
-                None => format!(
-                    "there is no policy `{}`; `portcullis policy list` shows those there are",
-                    key.policy
-                ),
-            }));
+            return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &key.policy)));
         }
         store::api_key::insert(deed.c, &key)?;
         let detail = json!({

@@ -9,7 +9,7 @@ use crate::domain::{
     policy::{BadPolicy, Fault, Policy, Revision},
     scope::Catalogue,
 };
-use crate::store::{self, StoreError};
+use crate::store::{self, Rows, StoreError};
 
 mod simulate;
 
@@ -39,7 +39,10 @@ pub fn apply(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsErr
 /// As `apply`, but only if `expected` is still the newest revision: what an editor that was open for a while uses.
 pub fn apply_over(ctx: &Ctx, policy: Policy, expected: u32, reason: &str) -> Result<Revision, OpsError> {
     save(ctx, Act::PolicyApply, policy, reason, move |policy, newest| match newest? {
-        None => Err(missing(&policy.name)),
+        None => Err(OpsError::NotFound(format!(
+            "policy `{0}` was deleted meanwhile; `portcullis policy create` saves it anew",
+            policy.name
+        ))),
         Some(newest) if newest.revision != expected => Err(OpsError::Conflict(format!(
             "policy `{}` was changed meanwhile: {} saved revision {}, and this edit began at {expected}; look at \
              the difference and edit again",
@@ -54,7 +57,7 @@ pub fn rollback(ctx: &Ctx, name: &PolicyName, to: u32, why: &str) -> Result<Revi
     let why = ctx.check(Act::PolicyRollback, name.as_str(), || reason(why))?;
     let name = name.clone();
     ctx.perform(Act::PolicyRollback, &name.to_string(), move |deed| {
-        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(&name))?;
+        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(deed.c, &name))?;
         let Some(wanted) = store::policy::revision(deed.c, &name, to)? else {
             return Err(OpsError::NotFound(format!(
                 "policy `{name}` has no revision {to}; `portcullis policy history {name}` shows those there are"
@@ -80,7 +83,7 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
                 "the policy `{name}` cannot be deleted; edit it instead"
             )));
         }
-        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(&name))?;
+        let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(deed.c, &name))?;
         let policies = store::policy::list(deed.c)?;
         let under = policies.iter().find(|(revision, _)| revision.policy.name == name).map_or(0, |(_, n)| *n);
         if under > 0 {
@@ -96,7 +99,7 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
 }
 
 pub fn show(ctx: &Ctx, name: &PolicyName) -> Result<Revision, OpsError> {
-    ctx.store.read(|c| store::policy::find(c, name)?.ok_or_else(|| missing(name)))
+    ctx.store.read(|c| store::policy::find(c, name)?.ok_or_else(|| missing(c, name)))
 }
 
 /// The newest revision of every policy, by name, with the number of credentials under it.
@@ -106,8 +109,10 @@ pub fn list(ctx: &Ctx) -> Result<Vec<(Revision, u64)>, OpsError> {
 
 /// All revisions, newest first; those of a deleted policy as well.
 pub fn history(ctx: &Ctx, name: &PolicyName) -> Result<Vec<Revision>, OpsError> {
-    let history = ctx.store.read(|c| store::policy::history(c, name))?;
-    if history.is_empty() { Err(missing(name)) } else { Ok(history) }
+    ctx.store.read(|c| {
+        let history = store::policy::history(c, name)?;
+        if history.is_empty() { Err(missing(c, name)) } else { Ok(history) }
+    })
 }
 
 /// The newest document as it would be applied again.
@@ -183,8 +188,19 @@ fn write(
     Ok(revision)
 }
 
-fn missing(name: &PolicyName) -> OpsError {
-    OpsError::NotFound(format!("there is no policy `{name}`; `portcullis policy list` shows those there are"))
+fn missing(c: &Rows<'_>, name: &PolicyName) -> OpsError {
+    OpsError::NotFound(describe_unknown(c, name))
+}
+
+/// What to say of a policy that there is not.
+pub(super) fn describe_unknown(c: &Rows<'_>, name: &PolicyName) -> String {
+    // Those there are only help: where they cannot be read, the answer is the same.
+    let known = store::policy::list(c).unwrap_or_default();
+    let known = known.iter().map(|(revision, _)| revision.policy.name.as_str());
+    match scope::nearest(known, name.as_str()) {
+        Some(nearest) => format!("there is no policy `{name}`; did you mean `{nearest}`?"),
+        None => format!("there is no policy `{name}`; `portcullis policy list` shows those there are"),
+    }
 }
 
 #[cfg(test)]

@@ -53,9 +53,7 @@ pub fn remove(ctx: &Ctx, name: &ScopeName) -> Result<(), OpsError> {
             return Err(OpsError::Conflict(format!("the scope `{EVERYTHING}` cannot be removed")));
         }
         if store::scope::find(deed.c, &name)?.is_none() {
-            return Err(OpsError::NotFound(format!(
-                "there is no scope `{name}`; `portcullis scope list` shows those there are"
-            )));
+            return Err(OpsError::NotFound(describe_unknown(&store::scope::sound(deed.c)?.0, &name)));
         }
         refuse_while_used(deed, &name)?;
         store::scope::delete(deed.c, &name)?;

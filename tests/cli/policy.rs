@@ -258,6 +258,37 @@ fn what_only_judges_makes_no_home() {
 }
 
 #[test]
+fn a_misspelt_name_is_answered_with_the_one_that_was_meant() {
+    let place = Place::new();
+    let document = place.file("readers.json", readers().to_string());
+    place.ok(&["policy", "create", &document]);
+    for (expected, arguments, meant) in [
+        (3, &["policy", "show", "raeders"][..], "did you mean `readers`?"),
+        (3, &["policy", "history", "raeders"], "did you mean `readers`?"),
+        (3, &["policy", "delete", "reader"], "did you mean `readers`?"),
+        (3, &["policy", "rollback", "readrs", "1"], "did you mean `readers`?"),
+        (3, &["policy", "show", "zebra"], "`portcullis policy list` shows those there are"),
+        (3, &["scope", "remove", "mcp:raed"], "did you mean `mcp:read`?"),
+        (
+            2,
+            &["key", "create", "--subject", "a", "--scope", "mcp:read", "--policy", "raeders"],
+            "did you mean `readers`?",
+        ),
+        (
+            2,
+            &["key", "create", "--subject", "a", "--scope", "mcp:read tools:call"],
+            "commas: mcp:read,tools:call",
+        ),
+        (2, &["policy", "export"], "portcullis policy export --all"),
+    ] {
+        let told = place.fails(expected, arguments);
+        assert!(told.contains(meant), "{arguments:?}: {told}");
+    }
+    place.key(&["--subject", "a", "--scope", "mcp:read,tools:call", "--policy", "readers"]);
+    assert!(place.ok(&["key", "create", "--help"]).contains("portcullis scope list"));
+}
+
+#[test]
 fn a_bracket_in_a_pattern_means_itself() {
     let place = Place::new();
     place.ok(&["scope", "set", "odd", "--endpoint", "tools/call/a[bc]", "tools/call/d?"]);

@@ -10,7 +10,7 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
-use crate::support::{BINARY, Place};
+use crate::support::{BINARY, Place, err};
 
 /// How long anything may take to appear before the test is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -138,4 +138,17 @@ fn a_list_fits_the_terminal_and_its_ids_stay_whole() {
     assert_eq!(shown.trim_end().lines().count(), 3, "headers, the key, the remark: {shown}");
     assert_eq!(terminal.end().0, 0);
     assert!(place.ok(&["key", "list"]).contains(&"n".repeat(64)), "a pipe gets all of it");
+}
+
+#[test]
+fn who_is_waited_for_at_a_terminal_is_told_so() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let mut terminal = Terminal::open(&place, &["key", "verify"]);
+    terminal.see("reading the credential from this terminal, up to ctrl-d");
+    terminal.press("nothing of the kind\n\x04");
+    terminal.see("denied: malformed");
+    assert_eq!(terminal.end().0, 1);
+    let piped = place.feed(&["key", "verify"], "nothing of the kind");
+    assert_eq!(err(&piped), "", "a pipe needs no telling");
 }
