@@ -1,4 +1,4 @@
-//! The short texts by which people name things: subjects, scopes, policies.
+//! The short texts by which people name things: subjects, scopes, policies, signing keys, issuers.
 //!
 //! Each is a type of its own that cannot hold a wrong value, so that no room re-checks it and
 //! nobody passes a subject where a policy was meant.
@@ -126,6 +126,19 @@ name!(
     Rule { kind: "policy name", most: 64, allowed: "letters, digits and . _ -", test: |c| c.is_ascii_alphanumeric() || "._-".contains(c) }
 );
 
+name!(
+    /// The id of a key that signs tokens (RFC 7515 §4.1.4): 1–64 of `A–Z a–z 0–9 . _ ~ -`. It is looked up, never used as
+    /// a path or a query.
+    Kid,
+    Rule { kind: "key id (kid)", most: 64, allowed: "letters, digits and . _ ~ -", test: |c| c.is_ascii_alphanumeric() || "._~-".contains(c) }
+);
+
+name!(
+    /// The name under which an external issuer of tokens is registered: 1–64 of `A–Z a–z 0–9 . _ -`.
+    IssuerName,
+    Rule { kind: "issuer name", most: 64, allowed: "letters, digits and . _ -", test: |c| c.is_ascii_alphanumeric() || "._-".contains(c) }
+);
+
 impl Default for PolicyName {
     /// The policy of every credential that was given no other.
     fn default() -> Self {
@@ -146,6 +159,8 @@ mod tests {
             assert_eq!(scope.parse::<ScopeName>().unwrap().as_str(), scope);
         }
         assert!("read-only.v2_x".parse::<PolicyName>().is_ok());
+        assert!("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs".parse::<Kid>().is_ok());
+        assert!("2026~a.b".parse::<Kid>().is_ok() && "corp.idp".parse::<IssuerName>().is_ok());
     }
 
     #[test]
@@ -160,6 +175,10 @@ mod tests {
         }
         for policy in ["", "a b", "a:b", "a/b", "default\n"] {
             assert!(policy.parse::<PolicyName>().is_err(), "{policy:?}");
+            assert!(policy.parse::<IssuerName>().is_err(), "{policy:?}");
+        }
+        for kid in ["", "../../etc/passwd", "a b", "a' OR 1=1", "a/b", "é", &"k".repeat(65)] {
+            assert!(kid.parse::<Kid>().is_err(), "{kid:?}");
         }
     }
 
