@@ -188,8 +188,10 @@ const RESPONSE: Duration = Duration::from_secs(120);
 /// How long things may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until a client has sent a request's head; also how long its idle connection is kept.
+    /// Until a client has sent a request's head: from the connection's beginning, or the head's first byte.
     pub head: Duration,
+    /// How long a connection is kept that asks for nothing more.
+    pub idle: Duration,
     /// Until a client has sent the whole body of an MCP message.
     pub body: Duration,
     /// Until the upstream takes a connection.
@@ -208,6 +210,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
             body: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             response: RESPONSE,

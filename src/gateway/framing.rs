@@ -8,82 +8,48 @@
 //! a byte that it must refuse in place of the rest: it answers 400 and closes. What is followed wrongly can thus be
 //! refused wrongly, but never let through.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use memchr::memchr;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::tap::Tap;
 
 /// No line of a head, nor one of a chunk, may hold it; the empty line has hyper judge what it has of a head.
 const REFUSED: &[u8] = b"\0\r\n\r\n";
 /// So much of a line is looked at: more than any field of framing needs.
 const LINE: usize = 128;
 
-/// A connection of which hyper reads what is framed in one way only.
-pub struct Unambiguous<S> {
-    stream: S,
+/// Lets hyper read what is framed in one way only.
+#[derive(Default)]
+pub struct Unambiguous {
     follower: Follower,
     /// What is still to be given in place of all that follows.
     instead: Option<&'static [u8]>,
 }
 
-impl<S> Unambiguous<S> {
-    pub fn new(stream: S) -> Self {
-        Self { stream, follower: Follower::default(), instead: None }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Unambiguous<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl Tap for Unambiguous {
+    fn read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.instead.is_none() {
+        if self.instead.is_none() {
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-            let Err(good) = this.follower.follow(&buffer.filled()[before..]) else {
+            ready!(Pin::new(stream).poll_read(context, buffer))?;
+            let Err(good) = self.follower.follow(&buffer.filled()[before..]) else {
                 return Poll::Ready(Ok(()));
             };
             buffer.set_filled(before + good);
         }
-        let rest = this.instead.get_or_insert(REFUSED);
+        let rest = self.instead.get_or_insert(REFUSED);
         let (now, later) = rest.split_at(rest.len().min(buffer.remaining()));
         buffer.put_slice(now);
         *rest = later;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unambiguous<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -29,8 +29,10 @@ mod request_id;
 mod route;
 mod sources;
 mod stream;
+mod tap;
 mod timely;
 mod tls;
+mod watch;
 mod worker;
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! still holds, for events also whether its policy still allows them, and cuts the body when the answer is no, when the
 //! gateway stops, or when that cannot be known.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -51,16 +53,52 @@ pub enum BrokenOff {
     Unreadable(#[from] list::Unreadable),
 }
 
+/// Whose a body is that is passed on, and how far it has come. It is looked at by the body, and while nobody asks the
+/// body for more by [`watch`](super::watch).
+pub struct Passage {
+    worker: Rc<Worker>,
+    principal: Rc<Principal>,
+    is_stream: bool,
+    /// What has to stay allowed. Nothing for what is no stream: an answer that was allowed when it began is finished.
+    asked: Vec<Request>,
+    /// How many pieces the client was given.
+    given: Cell<u64>,
+    is_unread: Cell<bool>,
+}
+
+impl Passage {
+    /// Whether nobody has asked for more since the last piece.
+    pub fn is_unread(&self) -> bool {
+        self.is_unread.get()
+    }
+
+    pub fn given(&self) -> u64 {
+        self.given.get()
+    }
+
+    /// Whether the body must end now. An event stream ends with the gateway; any other answer is finished first.
+    pub fn must_end(&self) -> bool {
+        (self.is_stream && self.worker.is_draining())
+            || !self.worker.still_holds(&self.principal, &self.asked)
+    }
+
+    fn give(&self) {
+        self.given.set(self.given.get() + 1);
+        self.is_unread.set(true);
+    }
+
+    fn check(&self) -> Duration {
+        self.worker.shared.settings.timeouts.stream_check
+    }
+}
+
 /// A body on its way from the upstream to the client.
 pub struct Passed {
     body: Incoming,
     lease: Option<Lease>,
-    worker: Rc<Worker>,
-    principal: Rc<Principal>,
+    passage: Rc<Passage>,
     /// Server-sent events, with the count of open streams.
     events: Option<Held>,
-    /// What has to stay allowed. Nothing for what is no stream: an answer that was allowed when it began is finished.
-    asked: Vec<Request>,
     /// Edits lists of tools within events.
     editor: Option<(list::Events, Listing)>,
     check: Option<Pin<Box<Sleep>>>,
@@ -69,31 +107,42 @@ pub struct Passed {
 
 impl Passed {
     pub fn new(body: Incoming, lease: Lease, worker: Rc<Worker>, principal: Rc<Principal>) -> Self {
-        Self {
-            body,
-            lease: Some(lease),
+        let passage = Passage {
             worker,
             principal,
-            events: None,
+            is_stream: false,
             asked: Vec::new(),
-            editor: None,
-            check: None,
-            ended: false,
-        }
+            given: Cell::new(0),
+            is_unread: Cell::new(false),
+        };
+        let passage = Rc::new(passage);
+        Self { body, lease: Some(lease), passage, events: None, editor: None, check: None, ended: false }
     }
 
     /// Marks it as a stream of events, which lasts while what was `asked` is allowed, and in which lists of tools are
     /// edited where `listing` is given.
     pub fn events(mut self, asked: Vec<Request>, listing: Option<Listing>) -> Self {
-        self.asked = asked;
-        self.events = Some(self.worker.metrics.stream());
+        let (worker, principal) = (self.passage.worker.clone(), self.passage.principal.clone());
+        self.events = Some(worker.metrics.stream());
+        self.passage = Rc::new(Passage {
+            worker,
+            principal,
+            is_stream: true,
+            asked,
+            given: Cell::new(0),
+            is_unread: Cell::new(false),
+        });
         self.editor = listing.map(|listing| (list::Events::default(), listing));
         self.check = Some(self.next_check());
         self
     }
 
+    pub fn passage(&self) -> Rc<Passage> {
+        self.passage.clone()
+    }
+
     fn next_check(&self) -> Pin<Box<Sleep>> {
-        Box::pin(tokio::time::sleep(self.worker.shared.settings.timeouts.stream_check))
+        Box::pin(tokio::time::sleep(self.passage.check()))
     }
 
     /// Whether it is time to look, and the look says that the body must end.
@@ -102,13 +151,10 @@ impl Passed {
             if check.as_mut().poll(context).is_pending() {
                 return false;
             }
-            // An event stream ends with the gateway; any other answer is finished first.
-            if (self.events.is_some() && self.worker.is_draining())
-                || !self.worker.still_holds(&self.principal, &self.asked)
-            {
+            if self.passage.must_end() {
                 return true;
             }
-            let next = Instant::now() + self.worker.shared.settings.timeouts.stream_check;
+            let next = Instant::now() + self.passage.check();
             check.as_mut().reset(next);
         }
         false
@@ -134,6 +180,15 @@ impl Passed {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.passage.is_unread.set(false);
+        let polled = self.advance(context);
+        if let Poll::Ready(Some(Ok(_))) = polled {
+            self.passage.give();
+        }
+        polled
+    }
+
+    fn advance(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if self.ended {
             return Poll::Ready(None);
         }

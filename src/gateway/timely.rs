@@ -4,42 +4,35 @@
 //! the upstream's connection behind it, for as long as it likes. Nor does hyper bound how long an HTTP/2 client may keep
 //! its preface to itself.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection on which no write may wait for longer than a time.
-pub struct Timely<S> {
-    stream: S,
+use super::tap::Tap;
+
+/// No write may wait for longer than a time.
+pub struct Taken {
     most: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
-    opening: Option<Opening>,
 }
 
-/// The bytes without which nothing else begins.
-struct Opening {
-    left: usize,
-    until: Pin<Box<Sleep>>,
+impl Taken {
+    pub fn within(most: Duration) -> Self {
+        Self { most, stalled: None }
+    }
 }
 
-impl<S> Timely<S> {
-    pub fn new(stream: S, most: Duration) -> Self {
-        Self { stream, most, stalled: None, opening: None }
-    }
-
-    /// Wants so many bytes from the client within a time.
-    pub fn opening(mut self, bytes: usize, within: Duration) -> Self {
-        self.opening = Some(Opening { left: bytes, until: Box::pin(sleep(within)) });
-        self
-    }
-
-    /// What became of a write, or that it has waited for too long.
-    fn wrote<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+impl Tap for Taken {
+    fn wrote(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if polled.is_ready() {
             self.stalled = None;
             return polled;
@@ -50,23 +43,33 @@ impl<S> Timely<S> {
     }
 }
 
-fn late(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, what)
+/// So many bytes, without which nothing else begins, must have come within a time.
+pub struct Opening(Option<Awaited>);
+
+struct Awaited {
+    left: usize,
+    until: Pin<Box<Sleep>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timely<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl Opening {
+    pub fn of(bytes: usize, within: Duration) -> Self {
+        Self(Some(Awaited { left: bytes, until: Box::pin(sleep(within)) }))
+    }
+}
+
+impl Tap for Opening {
+    fn read<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        let Some(opening) = &mut this.opening else { return polled };
+        let polled = Pin::new(stream).poll_read(context, buffer);
+        let Some(opening) = &mut self.0 else { return polled };
         opening.left = opening.left.saturating_sub(buffer.filled().len() - before);
         if opening.left == 0 {
-            this.opening = None;
+            self.0 = None;
         } else if polled.is_pending() {
             return opening.until.as_mut().poll(context).map(|()| Err(late("the client does not begin")));
         }
@@ -74,43 +77,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timely<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timely<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.wrote(context, polled)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
-        this.wrote(context, polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_flush(context);
-        this.wrote(context, polled)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_shutdown(context);
-        this.wrote(context, polled)
-    }
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::tap::Tapped;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const SOON: Duration = Duration::from_millis(20);
@@ -120,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_nobody_takes_ends() {
         let (here, mut there) = duplex(8);
-        let mut timely = Timely::new(here, SOON);
+        let mut timely = Tapped::new(here, Taken::within(SOON));
         timely.write_all(b"it fits.").await.unwrap();
         let error = timely.write_all(b"and this does not").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -132,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_is_taken_goes_on() {
         let (here, mut there) = duplex(8);
-        let mut timely = Timely::new(here, LATER);
+        let mut timely = Tapped::new(here, Taken::within(LATER));
         let all = [7; 1000];
         let mut read = Vec::new();
         let (wrote, _) = tokio::join!(
@@ -148,14 +122,14 @@ mod tests {
     #[tokio::test]
     async fn an_opening_is_wanted_whole_and_nothing_after_it() {
         let (here, mut there) = duplex(64);
-        let mut timely = Timely::new(here, LATER).opening(4, SOON);
+        let mut timely = Tapped::new(here, Opening::of(4, SOON));
         there.write_all(b"123").await.unwrap();
         let mut read = [0; 4];
         let error = timely.read_exact(&mut read).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 
         let (here, mut there) = duplex(64);
-        let mut timely = Timely::new(here, LATER).opening(4, SOON);
+        let mut timely = Tapped::new(here, Opening::of(4, SOON));
         there.write_all(b"1234").await.unwrap();
         timely.read_exact(&mut read).await.unwrap();
         // Past the time of an opening that was not whole.

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -26,7 +26,7 @@ use crate::engine::Engine;
 use super::config::Settings;
 use super::framing::Unambiguous;
 use super::freshness::{Freshness, Unavailable};
-use super::http_2;
+use super::http_2::{self, Frames, Streams};
 use super::introduction::Introductions;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
@@ -35,15 +35,13 @@ use super::proxy;
 use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::sources::Sources;
-use super::timely::Timely;
+use super::tap::Tapped;
+use super::timely::{Opening, Taken};
 use super::tls::{self, Tls};
+use super::watch::{self, Heard, Rest, Slot, Unread};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
 const BUFFER: u16 = u16::MAX;
-/// Requests that one HTTP/2 connection may have in flight.
-const STREAMS: u32 = 100;
-/// How often a silent HTTP/2 peer is asked whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// After an accept that failed for want of descriptors, so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -155,7 +153,7 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         return;
     }
     // Under TLS, so that what counts is what the client takes from the network.
-    let stream = Timely::new(stream, worker.shared.settings.timeouts.stall);
+    let stream = Tapped::new(stream, Taken::within(worker.shared.settings.timeouts.stall));
     let ended = match &worker.shared.tls {
         None => serve_http_1(worker.clone(), stream, peer).await,
         Some(tls) => match tls.accept(stream).await {
@@ -178,51 +176,41 @@ async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let stop = worker.shared.stop.clone();
-    let head = worker.shared.settings.timeouts.head;
+    let (stop, timeouts) = (worker.shared.stop.clone(), worker.shared.settings.timeouts);
+    let (rest, slot) = (Rest::new(timeouts), Rc::<Slot>::default());
+    let unread = Unread::new(slot.clone(), timeouts);
+    let stream = Tapped::new(Tapped::new(stream, Heard(rest.clone())), Unambiguous::default());
+    let begins = rest.clone();
     // In a box, because hyper moves it about, and it is large.
-    let service = service_fn(move |request| Box::pin(proxy::serve(worker.clone(), peer, request)));
+    let service = service_fn(move |request| {
+        let busy = begins.begin(slot.clone());
+        Box::pin(busy.answering(proxy::serve(worker.clone(), peer, request)))
+    });
     let connection = http1::Builder::new()
         // Heads and bodies are small: one piece costs the system less than two.
         .writev(false)
-        .timer(TokioTimer::new())
-        .header_read_timeout(head)
+        // Nor does it run a timer for each request, as hyper would.
+        .header_read_timeout(None)
         .max_headers(proxy::MOST_FIELDS)
         .max_buf_size(BUFFER.into())
-        .serve_connection(TokioIo::new(Unambiguous::new(stream)), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    }
+        .serve_connection(TokioIo::new(stream), service);
+    watch::serve(connection, &rest, Some(unread), &stop).await
 }
 
-/// Who says nothing after the handshake is let go as one who sends no head. Floods of streams and resets are h2's to bound (CVE-2023-44487); an idle peer is asked whether it is still there.
+/// Who says nothing after the handshake is let go as one who sends no head.
 async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let stop = worker.shared.stop.clone();
-    let head = worker.shared.settings.timeouts.head;
-    let stall = worker.shared.settings.timeouts.stall;
-    let stream = Timely::new(stream, stall).opening(http_2::PREFACE, head);
-    let service = service_fn(move |request| proxy::serve(worker.clone(), peer, http_2::as_http_1(request)));
-    let connection = http2::Builder::new(http_2::OnThisThread)
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(BUFFER.into())
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .keep_alive_timeout(head)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    }
+    let (stop, timeouts) = (worker.shared.stop.clone(), worker.shared.settings.timeouts);
+    let (rest, streams) = (Rest::new(timeouts), Streams::new(timeouts));
+    let opening = Tapped::new(stream, Opening::of(http_2::PREFACE, timeouts.head));
+    let stream = Tapped::new(Tapped::new(opening, Taken::within(timeouts.stall)), Frames::new());
+    let (begins, slots) = (rest.clone(), streams.clone());
+    let service = service_fn(move |request| {
+        let busy = begins.begin(slots.slot());
+        busy.answering(proxy::serve(worker.clone(), peer, http_2::as_http_1(request)))
+    });
+    let connection = http_2::builder(streams).serve_connection(TokioIo::new(stream), service);
+    watch::serve(connection, &rest, None, &stop).await
 }

@@ -1,7 +1,7 @@
 //! HTTP/2 over TLS, frame by frame (RFC 9113, RFC 7541): whatever fields a test likes, in whatever order.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     sync::Arc,
 };
@@ -15,19 +15,19 @@ use rustls::{
 
 use crate::support::PATIENCE;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const CONTINUATION: u8 = 9;
 /// No frame may be longer unless the peer says so.
 const FRAME: usize = 16 * 1024;
 
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
 
 /// A name and a value, as they are.
 pub type Field<'a> = (&'a str, &'a str);
@@ -48,6 +48,12 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(to: SocketAddr) -> Self {
+        // No table of fields to keep: each block of them can be read by itself.
+        Self::saying(to, &[0, 1, 0, 0, 0, 0])
+    }
+
+    /// With these settings (RFC 9113 §6.5.1).
+    pub fn saying(to: SocketAddr, settings: &[u8]) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -59,19 +65,19 @@ impl Connection {
         let name = ServerName::try_from("localhost").expect("a name");
         let client = ClientConnection::new(Arc::new(config), name).expect("a client");
         let socket = TcpStream::connect(to).expect("the gateway takes connections");
-        socket.set_nodelay(true).and_then(|()| socket.set_read_timeout(Some(PATIENCE))).expect("a socket");
+        socket.set_nodelay(true).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        socket.set_write_timeout(Some(PATIENCE)).expect("a socket");
         let mut stream = StreamOwned::new(client, socket);
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("the preface");
         let mut connection = Self { stream, next: 1 };
-        // No table of fields to keep: each block of them can be read by itself.
-        connection.write(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]).expect("the settings");
+        connection.write(SETTINGS, 0, 0, settings).expect("the settings");
         connection
     }
 
     /// Sends a request; an empty body is none.
     pub fn ask(&mut self, fields: &[Field], body: &[u8], trailers: &[Field]) -> Outcome {
-        let id = self.next;
-        self.next += 2;
+        let id = self.next();
         self.try_ask(id, fields, body, trailers).unwrap_or(Outcome::Broken)
     }
 
@@ -91,6 +97,15 @@ impl Connection {
         if !trailers.is_empty() {
             self.write_fields(id, trailers, END_STREAM)?;
         }
+        self.try_answer(id)
+    }
+
+    /// What becomes of a request that was made.
+    pub fn answer(&mut self, id: u32) -> Outcome {
+        self.try_answer(id).unwrap_or(Outcome::Broken)
+    }
+
+    fn try_answer(&mut self, id: u32) -> std::io::Result<Outcome> {
         let mut status = None;
         loop {
             let (kind, flags, stream, payload) = self.read()?;
@@ -121,10 +136,55 @@ impl Connection {
     }
 
     fn write(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &id.to_be_bytes()].concat();
-        self.stream.write_all(&[&head, payload].concat())?;
+        self.write_bytes(&frame(kind, flags, id, payload))
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
         self.stream.flush()
+    }
+
+    /// Writes whatever it is given for as long as the gateway takes it.
+    pub fn flood<'a>(&mut self, pieces: impl IntoIterator<Item = &'a [u8]>) {
+        for piece in pieces {
+            match self.write_bytes(piece) {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    panic!("neither taken nor ended: {error}")
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The numbers of the requests that were reset, and whether the connection still answers.
+    pub fn state(&mut self) -> (Vec<u32>, bool) {
+        const SAID: &[u8] = b"are you ";
+        let mut reset = Vec::new();
+        let asked = self.write(PING, 0, 0, SAID);
+        let mut listening = || -> std::io::Result<bool> {
+            loop {
+                match self.read()? {
+                    (PING, ACK, _, said) if said == SAID => return Ok(true),
+                    (GOAWAY, ..) => return Ok(false),
+                    (RST_STREAM, _, stream, _) => reset.push(stream),
+                    _ => {}
+                }
+            }
+        };
+        let lives = match listening() {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("neither answered nor ended: {error}")
+            }
+            heard => asked.is_ok() && heard.unwrap_or(false),
+        };
+        (reset, lives)
+    }
+
+    /// The number of a request that is made by hand.
+    pub fn next(&mut self) -> u32 {
+        self.next += 2;
+        self.next - 2
     }
 
     fn read(&mut self) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
@@ -137,8 +197,14 @@ impl Connection {
     }
 }
 
+/// One frame (RFC 9113 §4.1).
+pub fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
+    [&length[1..], &[kind, flags], &id.to_be_bytes(), payload].concat()
+}
+
 /// Fields as literals without indexing, in the clear.
-fn block(fields: &[Field]) -> Vec<u8> {
+pub fn block(fields: &[Field]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);

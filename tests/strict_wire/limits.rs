@@ -170,7 +170,7 @@ fn over_http_2_the_limits_are_the_same() {
 
 /// Resident memory, in KiB, where the system tells it.
 #[cfg(target_os = "linux")]
-fn resident(process: u32) -> u64 {
+pub fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.trim_end_matches("kB").trim().parse().expect("a number")

@@ -9,6 +9,7 @@
 //! | who asks, from where and for what, the upstream hears from the gateway alone, in HTTP/1 and HTTP/2 | [`identity`] |
 //! | of an MCP message the body decides, and one that two parsers could read differently is refused | [`messages`] |
 //! | what is one byte too large is refused, what is as large as may be is taken, and neither stays in memory | [`limits`] |
+//! | what floods an HTTP/2 connection ends it, costs honest clients nothing and leaves nothing in memory | [`floods`] |
 //! | pages and names of strangers are refused; nobody but the upstream is asked, and no redirect followed | [`outside`] |
 //!
 //! `PORTCULLIS_FIRE=long` makes ten times as many mutations; `PORTCULLIS_FIRE_SEED` (a number) makes others.
@@ -19,6 +20,7 @@
 #[expect(dead_code, reason = "shared with the proofs under fire, which also make policies and runtimes")]
 mod support;
 
+mod floods;
 mod frames;
 mod identity;
 mod judge;

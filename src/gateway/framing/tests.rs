@@ -1,4 +1,5 @@
 use super::*;
+use crate::gateway::tap::Tapped;
 
 /// Follows `text` in two pieces; answers how much of it may pass.
 fn passes(text: &[u8], cut: usize) -> Option<usize> {
@@ -85,7 +86,7 @@ async fn the_rest_is_replaced_by_what_nobody_takes() {
     use tokio::io::AsyncReadExt;
     let text = b"GET / HTTP/1.1\r\nX: 1\nY: 2\r\n\r\nGET /next HTTP/1.1\r\n\r\n";
     for room in [1, 2, 3, 64] {
-        let mut reader = Unambiguous::new(tokio::io::join(&text[..], tokio::io::sink()));
+        let mut reader = Tapped::new(tokio::io::join(&text[..], tokio::io::sink()), Unambiguous::default());
         let mut read = Vec::new();
         let mut buffer = vec![0; room];
         while let length @ 1.. = reader.read(&mut buffer).await.unwrap() {
