@@ -11,10 +11,14 @@ pub mod decision;
 pub mod endpoint;
 pub mod event;
 pub mod filter;
+pub mod jose;
+pub mod json;
 pub mod name;
 pub mod policy;
 pub mod quota;
 pub mod scope;
 pub mod secret;
 pub mod text;
+pub mod token;
+
 pub mod usage;

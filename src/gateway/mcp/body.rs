@@ -4,8 +4,6 @@
 //! no duplicate keys at any depth, no keys that differ from a known one only by case (Go's `encoding/json` takes those),
 //! nothing nested deeper than 64, UTF-8 without a byte-order mark, one value and no more.
 
-mod strict;
-
 use std::borrow::Cow;
 use std::fmt;
 
@@ -14,7 +12,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use strict::{Keys, MaybeText, Scalar, Strict, Text, is_lookalike};
+use crate::domain::json::{Keys, MaybeText, Scalar, Strict, Text, is_lookalike};
 
 /// More elements in a batch are refused.
 const BATCH: usize = 256;

@@ -1,10 +1,14 @@
-//! JSON values read for their form: no key twice in an object, nothing too deep.
+//! Foreign JSON, read strictly: no key twice in an object, nothing too deep.
+//!
+//! Two parsers may read a key that is there twice differently, and what one judged is then not what the other
+//! does. [`object`] builds a value so read; the rest reads for the form alone, without building anything.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Deeper nesting is refused.
 const DEPTH: u8 = 64;
@@ -155,5 +159,112 @@ impl<'de> Visitor<'de> for Strict {
             members.next_value_seed(Self { depth: inner.depth })?;
         }
         Ok(())
+    }
+}
+
+/// Reads one JSON object and nothing behind it: UTF-8 without a byte-order mark, no key twice at any depth however it is
+/// escaped, nothing nested deeper than 64, no number beyond what 64 bits hold.
+///
+/// # Errors
+/// What `serde_json` says of the first fault, with its place. It quotes nothing of the text.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Unique { depth: 1 }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(serde_json::Error::custom("it is not an object")),
+    }
+}
+
+/// Any value, built strictly. `depth` as in [`Strict`].
+struct Unique {
+    depth: u8,
+}
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Value;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let inner = Strict { depth: self.depth }.inner()?.depth;
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element_seed(Self { depth: inner })? {
+            list.push(element);
+        }
+        Ok(Value::Array(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inner = Strict { depth: self.depth }.inner()?.depth;
+        let mut object = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(A::Error::custom("an object has the same key twice"));
+            }
+            object.insert(key, members.next_value_seed(Self { depth: inner })?);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_read_as_it_stands() {
+        let read = object(br#" {"a": [1, -2, 1.5, "x", null, true], "b": {"a": 1}} "#).unwrap();
+        assert_eq!(Value::Object(read).to_string(), r#"{"a":[1,-2,1.5,"x",null,true],"b":{"a":1}}"#);
+    }
+
+    #[test]
+    fn what_two_parsers_could_read_differently_is_refused() {
+        let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(object(deep(63).as_bytes()).is_ok());
+        assert!(object(deep(64).as_bytes()).is_err());
+        for text in [
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"exp":1,"\u0065xp":2}"#,
+            r#"{"a":[{"b":1,"b":1}]}"#,
+            r#"{"a":1} {}"#,
+            r#"{"a":1e400}"#,
+            r#"{"a":01}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":"\ud800"}"#,
+            "{\"a\":\"\n\"}",
+            "\u{feff}{}",
+            "[]",
+            "null",
+            "",
+        ] {
+            assert!(object(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(object(b"{\"a\":\"\xff\"}").is_err());
     }
 }
