@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
-    output::{self, List},
+    output::{self, Page},
     session::Session,
 };
 use crate::{
@@ -42,15 +42,8 @@ pub struct Listing {
     /// On this object: a key's id, a policy's name
     #[arg(long)]
     object: Option<String>,
-    /// How many at most
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
-    /// Go on after this cursor (`next` of the page before)
-    #[arg(long, value_name = "CURSOR", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
-    after: Option<i64>,
-    /// Answer in CSV
-    #[arg(long, conflicts_with = "json")]
-    csv: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// A record with its link, as scripts read it.
@@ -82,17 +75,14 @@ fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
         actor: listing.actor,
         act: listing.act,
         object: listing.object,
-        before_seq: listing.after,
-        limit: listing.limit + 1,
+        before_seq: listing.page.after,
+        limit: listing.page.wanted(),
     };
-    let mut entries = ops::list(&session.reader()?, &query)?;
-    let more = entries.len() > listing.limit as usize;
-    entries.truncate(listing.limit as usize);
-    let next = entries.last().filter(|_| more).map(|entry| entry.record.seq.to_string());
+    let links = ops::list(&session.reader()?, &query)?.into_iter().map(Link::from).collect();
     output::list(
-        session.format(listing.csv),
+        session.format(listing.page.csv),
         &["seq", "at", "actor", "act", "object", "detail"],
-        &List { items: entries.into_iter().map(Link::from).collect(), next },
+        &listing.page.cut(links, |link| link.record.seq),
         |link| {
             let record = &link.record;
             vec![

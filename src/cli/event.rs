@@ -5,7 +5,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use super::{
     error::{CliError, Code},
     input,
-    output::{self, List},
+    output::{self, Page},
     session::Session,
 };
 use crate::{domain::event, ops::event as ops, store::event::Query};
@@ -27,15 +27,8 @@ pub struct Listing {
     /// From when: an age such as 24h, or an RFC 3339 time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// How many at most
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
-    /// Go on after this cursor (`next` of the page before)
-    #[arg(long, value_name = "CURSOR", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
-    after: Option<i64>,
-    /// Answer in CSV
-    #[arg(long, conflicts_with = "json")]
-    csv: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliError> {
@@ -44,17 +37,14 @@ pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliErro
         kind: listing.kind,
         credential: listing.credential,
         since: listing.since.as_deref().map(|since| input::since(since, now)).transpose()?,
-        before_seq: listing.after,
-        limit: listing.limit + 1,
+        before_seq: listing.page.after,
+        limit: listing.page.wanted(),
     };
-    let mut items = ops::list(&session.reader()?, &query)?;
-    let more = items.len() > listing.limit as usize;
-    items.truncate(listing.limit as usize);
-    let next = items.last().filter(|_| more).map(|event| event.seq.to_string());
+    let events = ops::list(&session.reader()?, &query)?;
     output::list(
-        session.format(listing.csv),
+        session.format(listing.page.csv),
         &["at", "kind", "subject", "credential", "endpoint", "address", "count", "detail"],
-        &List { items, next },
+        &listing.page.cut(events, |event| event.seq),
         |event| {
             vec![
                 event.at.to_string(),

@@ -8,6 +8,7 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
+use clap::Args;
 use rustix::fs::OFlags;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -70,6 +71,35 @@ pub fn remark(text: &str) {
 pub struct List<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
+}
+
+/// Which part of what is numbered is wanted, newest first.
+#[derive(Debug, Args)]
+pub struct Page {
+    /// How many at most
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Go on after this cursor (`next` of the page before)
+    #[arg(long, value_name = "CURSOR", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..))]
+    pub after: Option<i64>,
+    /// Answer in CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+impl Page {
+    /// How many to ask for: one more than is shown, which tells whether there are more.
+    pub fn wanted(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// What is shown of them, with the cursor after it.
+    pub fn cut<T>(&self, mut items: Vec<T>, number: impl Fn(&T) -> i64) -> List<T> {
+        let more = items.len() > self.limit as usize;
+        items.truncate(self.limit as usize);
+        let next = items.last().filter(|_| more).map(|item| number(item).to_string());
+        List { items, next }
+    }
 }
 
 /// How a list is wanted.

@@ -35,6 +35,14 @@ struct Found {
 }
 
 pub fn run(session: &Session, paths: &[PathBuf]) -> Result<Code, CliError> {
+    // A path that is not there is a wrong argument, said before hours are spent on the others.
+    for path in paths.iter().filter(|path| path.as_path() != Path::new("-")) {
+        if let Err(error) = fs::metadata(path)
+            && error.kind() == io::ErrorKind::NotFound
+        {
+            return Err(input::unreadable(path, &error).mend("name a file or a folder that is there, or `-`"));
+        }
+    }
     let ctx = if session.has_store()? { Some(session.open(Mode::ReadOnly)?) } else { None };
     let now = session.now();
     let mut found = Vec::new();

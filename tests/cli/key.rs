@@ -283,9 +283,13 @@ fn a_scan_finds_keys_by_form_and_checksum() {
     assert!(out(&output).contains("-:1") && !out(&output).contains(&key[key.len() - 49..]));
     assert_eq!(code(&place.run(&["key", "scan", &clean])), 0);
     assert_eq!(code(&place.run(&["key", "scan", place.path().to_str().unwrap()])), 1);
-    let unread = place.run(&["key", "scan", "/does/not/exist"]);
-    assert_eq!((code(&unread), out(&unread).as_str()), (5, ""));
-    assert!(!err(&unread).contains("no keys found"), "nothing was looked at: {}", err(&unread));
+    // A path that is not there is a wrong argument, whatever stands beside it.
+    for paths in [&["/does/not/exist"][..], &[&leak, "/does/not/exist"], &["-", "/does/not/exist"]] {
+        let missing = place.run(&[&["key", "scan"], paths].concat());
+        assert_eq!((code(&missing), out(&missing).as_str()), (2, ""), "{paths:?}");
+        assert!(err(&missing).contains("/does/not/exist cannot be read"), "{}", err(&missing));
+        assert!(!err(&missing).contains("no keys found"), "nothing was looked at: {}", err(&missing));
+    }
 }
 
 #[test]

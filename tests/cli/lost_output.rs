@@ -1,4 +1,5 @@
-//! Standard output that takes nothing: a key whose text nobody would get is not said to be made.
+//! Standard output that takes nothing: it is said, unless a reader went away, and a key whose text nobody would get is
+//! not said to be made.
 
 use std::process::{Command, Output};
 
@@ -52,4 +53,50 @@ fn a_key_whose_text_was_not_taken_is_named_with_what_mends_it() {
     let again = place.run(&mend.split_whitespace().collect::<Vec<_>>());
     assert_eq!(code(&again), 0);
     assert_eq!(code(&place.feed(&["key", "verify"], out(&again))), 0);
+}
+
+/// A command of each kind of output: tables, JSON, CSV, lines, what clap prints, bytes, and a stream.
+const SPEAKING: [&[&str]; 14] = [
+    &["key", "list"],
+    &["key", "list", "--json"],
+    &["event", "list", "--csv"],
+    &["policy", "list"],
+    &["scope", "list"],
+    &["usage", "summary"],
+    &["status"],
+    &["doctor"],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["--help"],
+    &["man"],
+    &["completions", "bash"],
+];
+
+#[test]
+fn a_full_device_is_said_so() {
+    let place = Place::new();
+    place.key(&CREATE[2..]);
+    for arguments in SPEAKING {
+        let full = redirected(&place, arguments, "> /dev/full");
+        assert_eq!(code(&full), 5, "{arguments:?}");
+        let told = err(&full);
+        assert!(told.contains("standard output cannot be written: No space left"), "{arguments:?}: {told}");
+        let taken = redirected(&place, arguments, "> /dev/null");
+        assert_eq!((code(&taken), err(&taken).as_str()), (0, ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let place = Place::new();
+    place.key(&CREATE[2..]);
+    for arguments in SPEAKING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(BINARY);
+        let ended =
+            command.args(arguments).env("PORTCULLIS_HOME", place.home()).stdout(writer).output().unwrap();
+        assert_eq!((code(&ended), err(&ended).as_str()), (0, ""), "{arguments:?}");
+    }
 }

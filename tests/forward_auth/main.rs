@@ -6,12 +6,14 @@
 #[allow(dead_code, reason = "shared with the journeys, which use all of it")]
 mod support;
 
+mod program;
 mod proxies;
 mod upstream;
 
 use serde_json::json;
 
-use proxies::{Place, Program};
+use program::Program;
+use proxies::Place;
 use support::home::policy;
 
 /// The headers of a call of 2026-07-28.

@@ -1,29 +1,16 @@
 //! A proxy under the configuration that `portcullis snippet` prints, between a client and a server.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
-    process::Command,
-    time::Instant,
-};
+use std::{fs, net::SocketAddr, process::Command};
 
 use tempfile::TempDir;
 
+use crate::program::{self, Program};
 use crate::support::{
-    PATIENCE,
     gateway::{Gateway, Reply, plain_client},
     home::Home,
     process::Process,
 };
 use crate::upstream::{Received, Upstream};
-
-#[derive(Clone, Copy, Debug)]
-pub enum Program {
-    Nginx,
-    Caddy,
-    Haproxy,
-}
 
 pub struct Place {
     pub home: Home,
@@ -34,30 +21,6 @@ pub struct Place {
     listen: SocketAddr,
 }
 
-impl Program {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Caddy => "caddy",
-            Self::Haproxy => "haproxy",
-        }
-    }
-
-    /// Where it is installed. Where it is not the test says that it is skipped, except under `PORTCULLIS_REQUIRE_PEERS`
-    /// (set by `.ci/run`), where it fails.
-    fn found(self) -> Option<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-        let found = folders.map(|folder| folder.join(self.name())).find(|file| file.is_file());
-        if found.is_none() {
-            let message = format!("{} is not installed; `.ci/run` installs it", self.name());
-            assert!(std::env::var_os("PORTCULLIS_REQUIRE_PEERS").is_none(), "{message}");
-            eprintln!("SKIPPED: {message}");
-        }
-        found
-    }
-}
-
 impl Place {
     /// `None` where the program is not installed.
     pub fn new(program: Program) -> Option<Self> {
@@ -66,9 +29,7 @@ impl Place {
         let upstream = Upstream::start();
         let url = format!("http://{}/mcp", upstream.address);
         let gateway = Gateway::start(&home, &url, &[]);
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let listen = free.local_addr().expect("an address");
-        drop(free);
+        let listen = program::free_address();
         let snippet = |of: &str| {
             let admin = gateway.admin.trim_start_matches("http://");
             let listen = listen.to_string();
@@ -104,16 +65,8 @@ impl Place {
         }
         let proxy = Process::start(&mut command);
         let place = Self { home, gateway: Some(gateway), upstream, _proxy: proxy, _folder: folder, listen };
-        place.wait_until_it_listens();
+        program::wait_until_it_listens(listen);
         Some(place)
-    }
-
-    fn wait_until_it_listens(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.listen).is_err() {
-            assert!(Instant::now() < deadline, "the proxy does not listen on {}", self.listen);
-            std::thread::yield_now();
-        }
     }
 
     /// What the proxy answers.

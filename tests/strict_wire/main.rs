@@ -5,6 +5,7 @@
 //! | promise | here |
 //! |---|---|
 //! | what could be framed in two ways is refused, or arrives as the one request that was judged | [`smuggling`] |
+//! | behind nginx and HAProxy, gateway and proxy find the same requests in the same bytes | [`behind`] |
 //! | so is whatever chance makes of good requests, and the gateway goes on serving | [`mutations`] |
 //! | who asks, from where and for what, the upstream hears from the gateway alone, in HTTP/1 and HTTP/2 | [`identity`] |
 //! | of an MCP message the body decides, and one that two parsers could read differently is refused | [`messages`] |
@@ -20,6 +21,11 @@
 #[expect(dead_code, reason = "shared with the proofs under fire, which also make policies and runtimes")]
 mod support;
 
+#[path = "../forward_auth/program.rs"]
+#[expect(dead_code, reason = "shared with the proofs of forward-auth, which also ask Caddy")]
+mod program;
+
+mod behind;
 mod floods;
 mod frames;
 mod identity;

@@ -163,7 +163,8 @@ async fn a_stream_that_nobody_reads_ends_and_the_upstreams_work_with_it() {
     client.write_all(head.as_bytes()).await.unwrap();
     let event: &'static str = format!("data: {}\n\n", "x".repeat(64 * 1024)).leak();
     // Sockets hold some of it; the rest waits, until nobody wants it any more.
-    while sender.send(event).await.is_ok() {}
+    let sent = timeout(PATIENCE, async { while sender.send(event).await.is_ok() {} });
+    sent.await.expect("a stream that nobody reads ends");
     let answered = Ask::modern("tools/call", json!({"name": "x"})).key(&key).send(gateway.address).await;
     assert_eq!(answered.status, 200);
     // The other half of the proof: it had begun.
@@ -184,7 +185,8 @@ async fn a_body_that_does_not_go_on_is_408() {
         );
         client.write_all(head.as_bytes()).await.unwrap();
         let mut answered = String::new();
-        client.read_to_string(&mut answered).await.unwrap();
+        let read = timeout(PATIENCE, client.read_to_string(&mut answered)).await;
+        read.unwrap_or_else(|_| panic!("{path}: nobody ends the wait for a body")).unwrap();
         assert!(answered.starts_with("HTTP/1.1 408 "), "{path}: {answered}");
     }
     assert!(upstream.received().is_empty());
@@ -227,6 +229,8 @@ async fn a_client_that_says_nothing_after_the_handshake_is_let_go() {
         client.write_all(begins).await.unwrap();
         let mut said = Vec::new();
         // Its end, whether in order or not.
-        let _ = client.read_to_end(&mut said).await;
+        let ended = timeout(PATIENCE, client.read_to_end(&mut said)).await;
+        let protocol = protocol.escape_ascii();
+        let _ = ended.unwrap_or_else(|_| panic!("{protocol}: still open after {}", begins.escape_ascii()));
     }
 }

@@ -21,6 +21,12 @@ async fn streaming() -> (Upstream, mpsc::Sender<&'static str>) {
     (upstream, sender)
 }
 
+/// What must come, however long it takes; a control that is broken fails its test in place of keeping it waiting.
+async fn in_time<T>(awaited: impl Future<Output = T>, what: &str) -> T {
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, awaited).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn events_pass_one_by_one() {
     let (upstream, sender) = streaming().await;
@@ -58,8 +64,8 @@ async fn a_stream_ends_with_its_credential() {
                 .policy("free", json!({"ip_restrictions": {"whitelist": [], "blacklist": ["127.0.0.1"]}})),
             _ => house.clock.advance(Duration::from_secs(25 * 3600)),
         }
-        assert!(next(&mut body).await.is_none(), "{way}");
-        sender.closed().await;
+        assert!(in_time(next(&mut body), way).await.is_none(), "{way}");
+        in_time(sender.closed(), way).await;
     }
 }
 
@@ -71,7 +77,7 @@ async fn a_client_that_leaves_ends_the_upstreams_work() {
     let gateway = house.gateway(upstream.address);
     let response = Ask::modern("subscriptions/listen", json!({})).key(&key).begin(gateway.address).await;
     drop(response);
-    sender.closed().await;
+    in_time(sender.closed(), "the end of the upstream's work").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

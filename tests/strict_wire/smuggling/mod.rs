@@ -15,7 +15,7 @@ use crate::{
 
 /// What must become of the bytes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub enum Class {
     /// No request of it arrives.
     Refused,
     /// The same, where nothing more comes after these bytes.
@@ -38,13 +38,13 @@ enum Class {
 /// | `$K` | that body in one chunk, with the last chunk behind it |
 /// | `$S` `$m` | a whole request that is to be smuggled; the length of body and this together |
 /// | `$N` | a good request that closes, for the end of a row |
-type Row = (Class, &'static str, &'static [u8]);
+pub type Row = (Class, &'static str, &'static [u8]);
 
 /// A target that no honest request has.
-const SMUGGLED: &str = "/smuggled";
+pub const SMUGGLED: &str = "/smuggled";
 
-fn filled(place: &Place, text: &[u8]) -> Vec<u8> {
-    let authorization = format!("Authorization: Bearer {}\r\n", place.key);
+pub fn filled(key: &str, text: &[u8]) -> Vec<u8> {
+    let authorization = format!("Authorization: Bearer {key}\r\n");
     let head = "POST /mcp HTTP/1.1\r\n$H$A$J$C";
     let smuggled = format!("GET {SMUGGLED} HTTP/1.1\r\n$H$A\r\n");
     let next = "GET /next HTTP/1.1\r\n$H$A$C\r\n";
@@ -69,7 +69,7 @@ fn filled(place: &Place, text: &[u8]) -> Vec<u8> {
             b'S' => resolved(&smuggled),
             b'm' => (length + resolved(&smuggled).len()).to_string(),
             b'N' => resolved(next),
-            b'k' => place.key.clone(),
+            b'k' => key.to_owned(),
             letter => resolved(&format!("${}", char::from(letter))),
         };
         bytes.extend_from_slice(filling.as_bytes());
@@ -111,11 +111,14 @@ fn fault(class: Class, statuses: &[u16], arrived: &[Message]) -> Option<&'static
     }
 }
 
+/// Every table.
+pub const TABLES: [&[Row]; 5] = [lengths::ROWS, codings::ROWS, lines::ROWS, targets::ROWS, sequences::ROWS];
+
 fn prove(rows: &[Row]) {
     let place = Place::new(&[]);
     let mut faults = Vec::new();
     for &(class, what, text) in rows {
-        let bytes = filled(&place, text);
+        let bytes = filled(&place.key, text);
         let heard = match class {
             Class::Cut => wire::speak_and_end(place.gateway, &bytes),
             _ => wire::speak(place.gateway, &bytes),
@@ -157,14 +160,13 @@ fn several_requests_on_one_connection() {
 
 #[test]
 fn the_table_is_as_long_as_it_is_said_to_be_and_has_both_sides() {
-    let tables = [lengths::ROWS, codings::ROWS, lines::ROWS, targets::ROWS, sequences::ROWS];
-    let mut names: Vec<_> = tables.iter().flat_map(|rows| rows.iter().map(|(_, what, _)| *what)).collect();
+    let mut names: Vec<_> = TABLES.iter().flat_map(|rows| rows.iter().map(|(_, what, _)| *what)).collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all, "two rows have one name");
     assert!(all >= 200, "{all} rows");
-    for rows in tables {
+    for rows in TABLES {
         let taken = rows.iter().filter(|(class, ..)| !matches!(class, Class::Refused | Class::Cut)).count();
         assert!(taken >= 8 && rows.len() - taken >= 8, "{taken} of {} rows are near misses", rows.len());
     }
