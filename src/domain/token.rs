@@ -7,10 +7,16 @@
 mod bound;
 mod claims;
 mod id;
+mod judge;
+mod revocation;
+mod trust;
 
 pub use bound::Bound;
 pub use claims::{BadClaims, ClaimNames, Claims, Confirmation};
 pub use id::{BadTokenId, TokenId};
+pub use judge::{Expected, MOST_SKEW, Verdict, Verified, authenticate, judge};
+pub use revocation::{Revocation, Revocations, Revoked, Whose};
+pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,3 +81,6 @@ impl<'de> Deserialize<'de> for Profile {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests;

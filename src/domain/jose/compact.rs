@@ -117,3 +117,15 @@ impl Compact {
         key.verify(self.signing_input.as_bytes(), &self.signature)
     }
 }
+
+/// What is signed of a token with this header and payload: the first two parts. Only [`Header`]'s own members are written.
+pub fn signing_input(header: &Header, payload: &Value) -> String {
+    // The members of a header and a value made of JSON are always JSON.
+    let header = serde_json::to_string(header).unwrap_or_default();
+    format!("{}.{}", base64::encode(header), base64::encode(payload.to_string()))
+}
+
+/// The whole token: what was signed, and the signature over it.
+pub fn join(signing_input: &str, signature: &[u8]) -> String {
+    format!("{signing_input}.{}", base64::encode(signature))
+}

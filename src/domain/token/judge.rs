@@ -1,0 +1,279 @@
+//! Whether a token is to be believed.
+//!
+//! [`authenticate`] stops at the first check that fails, in the way of a request. [`judge`] goes on as far as anything is
+//! left to look at, for people. Both are [`walk`], so that they cannot disagree.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{ACCESS_TOKEN, Claims, Profile, Revocations, Trust};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{Check, Reason};
+use crate::domain::jose::{Compact, Header, Part};
+use crate::domain::name::IssuerName;
+use crate::domain::text::excerpt;
+use crate::domain::{jose::Fault, json};
+
+/// Clocks may differ by this much and no more.
+pub const MOST_SKEW: Duration = Duration::from_secs(60);
+
+/// What is asked of a token beside what it says itself.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    audiences: Vec<String>,
+    skew: Duration,
+    now: Timestamp,
+}
+
+impl Expected {
+    /// `audiences`: whom a token may be for, one of them; an issuer may have its own. `skew` is at most [`MOST_SKEW`].
+    pub fn new(audiences: Vec<String>, skew: Duration, now: Timestamp) -> Self {
+        Self { audiences, skew: skew.min(MOST_SKEW), now }
+    }
+}
+
+/// A token that is believed.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub claims: Claims,
+    /// `None` = this home.
+    pub issuer: Option<IssuerName>,
+    pub profile: Profile,
+    /// The key that signed it.
+    pub kid: String,
+}
+
+/// Everything about a token. What nothing vouches for is foreign text.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// The first check that failed; `None` = it is to be believed.
+    pub reason: Option<Reason>,
+    pub checks: Vec<Check>,
+    pub header: Option<Header>,
+    /// The payload as it stands in the token.
+    pub payload: Option<Map<String, Value>>,
+    pub claims: Option<Claims>,
+    /// Where an issuer was found: its name, `None` being this home.
+    pub issuer: Option<Option<IssuerName>>,
+}
+
+impl Verdict {
+    pub fn is_valid(&self) -> bool {
+        self.reason.is_none()
+    }
+}
+
+/// Judges a token for people: every check with its outcome.
+pub fn judge(text: &str, trust: &Trust, revocations: &Revocations, expected: &Expected) -> Verdict {
+    let mut verdict = Verdict::default();
+    walk(text, trust, revocations, expected, &mut verdict);
+    verdict
+}
+
+/// Judges a token in the way of a request.
+///
+/// # Errors
+/// The reason of the first check that fails.
+pub fn authenticate(
+    text: &str,
+    trust: &Trust,
+    revocations: &Revocations,
+    expected: &Expected,
+) -> Result<Verified, Reason> {
+    let mut first = First(None);
+    let verified = walk(text, trust, revocations, expected, &mut first);
+    match (verified, first.0) {
+        (Some(verified), None) => Ok(verified),
+        (_, reason) => Err(reason.unwrap_or(Reason::Malformed)),
+    }
+}
+
+/// Looks on while a token is judged.
+trait Witness {
+    /// The outcome of a check; `None` to stop.
+    fn see(
+        &mut self,
+        check: &'static str,
+        failed: Option<Reason>,
+        detail: impl FnOnce() -> String,
+    ) -> Option<()>;
+    fn header(&mut self, _: &Header) {}
+    fn payload(&mut self, _: &Map<String, Value>) {}
+    fn claims(&mut self, _: &Claims, _: Option<&IssuerName>) {}
+}
+
+/// Stops at the first failure, and has nothing explained.
+struct First(Option<Reason>);
+
+impl Witness for First {
+    fn see(&mut self, _: &'static str, failed: Option<Reason>, _: impl FnOnce() -> String) -> Option<()> {
+        self.0 = failed;
+        if failed.is_some() { None } else { Some(()) }
+    }
+}
+
+/// Writes down everything, and goes on.
+impl Witness for Verdict {
+    fn see(
+        &mut self,
+        check: &'static str,
+        failed: Option<Reason>,
+        detail: impl FnOnce() -> String,
+    ) -> Option<()> {
+        self.reason = self.reason.or(failed);
+        self.checks.push(Check { check, passed: failed.is_none(), detail: detail() });
+        Some(())
+    }
+    fn header(&mut self, header: &Header) {
+        self.header = Some(header.clone());
+    }
+    fn payload(&mut self, payload: &Map<String, Value>) {
+        self.payload = Some(payload.clone());
+    }
+    fn claims(&mut self, claims: &Claims, issuer: Option<&IssuerName>) {
+        self.claims = Some(claims.clone());
+        self.issuer = Some(issuer.cloned());
+    }
+}
+
+/// The checks, in their order: form, issuer, key, signature, type, claims, then what depends on time and place. `None`
+/// where the witness stopped it or nothing was left to look at.
+fn walk(
+    text: &str,
+    trust: &Trust,
+    revocations: &Revocations,
+    expected: &Expected,
+    witness: &mut impl Witness,
+) -> Option<Verified> {
+    let (token, payload) = match read(text) {
+        Ok(read) => read,
+        Err(fault) => {
+            witness.see("form", Some(Reason::Malformed), || fault.to_string());
+            return None;
+        }
+    };
+    let header = token.header();
+    witness.header(header);
+    witness.payload(&payload);
+    witness.see("form", None, || format!("a signed token (JWS) by {}", header.alg))?;
+
+    let issuer = match issuer_of(&payload, trust) {
+        Ok(issuer) => issuer,
+        Err((reason, detail)) => {
+            witness.see("issuer", Some(reason), || detail.to_owned());
+            return None;
+        }
+    };
+    let own = issuer.name.is_none();
+    witness.see("issuer", None, || match &issuer.name {
+        None => "this home".into(),
+        Some(name) => format!("{name}, of the {} profile", issuer.profile),
+    })?;
+
+    let key = issuer.key_for(header, expected.now);
+    witness.see("key", key.err(), || match key {
+        Ok(key) => format!("{}, for {} alone", excerpt(key.kid()), key.algorithm()),
+        Err(Reason::BadSignature) => {
+            format!("{} is not what this issuer signs with, or not with this key", header.alg)
+        }
+        Err(_) => match &header.kid {
+            Some(kid) => format!("the issuer has no key `{}` that is still good", excerpt(kid)),
+            None => "the token names no key, and the issuer has not exactly one for its algorithm".into(),
+        },
+    })?;
+    if let Ok(key) = key {
+        let fault = token.verify(key).err();
+        witness.see("signature", fault.map(|_| Reason::BadSignature), || {
+            fault.map_or("it fits".into(), |fault| fault.to_string())
+        })?;
+    }
+
+    let is_typed = is_of_profile(header, issuer.profile);
+    witness.see("type", (!is_typed).then_some(Reason::Malformed), || {
+        let typ = header.typ.as_deref().map_or("no `typ`".into(), |typ| format!("`typ` {}", excerpt(typ)));
+        format!("{typ}; the {} profile", issuer.profile)
+    })?;
+
+    let claims = match Claims::read(&payload, issuer.profile, &issuer.names, own) {
+        Ok(claims) => claims,
+        Err(bad) => {
+            witness.see("claims", Some(Reason::Malformed), || bad.to_string());
+            return None;
+        }
+    };
+    witness.claims(&claims, issuer.name.as_ref());
+    witness.see("claims", None, || "all that the profile demands are there, each of its type".into())?;
+
+    let skew = expected.skew;
+    let begins = claims.not_before.map_or(claims.issued_at, |moment| moment.max(claims.issued_at));
+    let is_early = begins > expected.now.plus(skew);
+    witness.see("begin", is_early.then_some(Reason::NotYetValid), || {
+        format!("valid from {begins}; it is {}", expected.now)
+    })?;
+    let is_over = expected.now.minus(skew) >= claims.expires_at;
+    witness.see("end", is_over.then_some(Reason::Expired), || {
+        format!("expires at {}; it is {}", claims.expires_at, expected.now)
+    })?;
+
+    let wanted = if issuer.audiences.is_empty() { &expected.audiences } else { &issuer.audiences };
+    let is_for_us = is_meant(&claims, wanted, issuer.profile);
+    witness.see("audience", (!is_for_us).then_some(Reason::WrongAudience), || {
+        let list = |names: &[String]| names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", ");
+        match claims.audience.as_slice() {
+            [] => "for nobody in particular, as the legacy profile allows".into(),
+            audience => format!("for {}; taken here: {}", list(audience), list(wanted)),
+        }
+    })?;
+
+    let kid = key.map_or_else(|_| header.kid.clone().unwrap_or_default(), |key| key.kid().to_owned());
+    let revoked = revocations.revoked(&claims, issuer.name.as_ref(), &kid);
+    witness.see("revocation", revoked.map(|_| Reason::Revoked), || {
+        revoked.map_or("not revoked".into(), |revoked| revoked.to_string())
+    })?;
+    Some(Verified { claims, issuer: issuer.name.clone(), profile: issuer.profile, kid })
+}
+
+fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
+    let token = Compact::parse(text)?;
+    let payload = json::object(token.payload()).map_err(|_| Fault::Json(Part::Payload))?;
+    Ok((token, payload))
+}
+
+fn issuer_of<'a>(
+    payload: &Map<String, Value>,
+    trust: &'a Trust,
+) -> Result<&'a super::TrustedIssuer, (Reason, &'static str)> {
+    let iss = match payload.get("iss") {
+        None => None,
+        Some(Value::String(iss)) => Some(iss.as_str()),
+        Some(_) => return Err((Reason::Malformed, "`iss` has to be a text")),
+    };
+    trust.issuer(iss).map_err(|reason| match iss {
+        Some(_) => (reason, "the `iss` of the token is no issuer that is registered here"),
+        None => (reason, "the token names no issuer (`iss`), and no legacy issuer without one is registered"),
+    })
+}
+
+/// A token of another type is for another purpose (RFC 8725 §3.11).
+fn is_of_profile(header: &Header, profile: Profile) -> bool {
+    let is_plain = header.typ.is_none() || header.is_of_type("jwt");
+    match profile {
+        Profile::AtJwt => header.is_of_type(ACCESS_TOKEN),
+        Profile::Oidc => is_plain || header.is_of_type(ACCESS_TOKEN),
+        Profile::Legacy => is_plain,
+    }
+}
+
+/// Whether the token is for one of `wanted`. URLs that differ only in the case of scheme and host, in the default port, or
+/// in a slash at the end are one (RFC 3986 §6.2.2).
+fn is_meant(claims: &Claims, wanted: &[String], profile: Profile) -> bool {
+    let normal = |text: &str| Url::parse(text).ok().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let is_same =
+        |one: &str, other: &str| one == other || normal(one).is_some_and(|one| Some(one) == normal(other));
+    match claims.audience.as_slice() {
+        [] => profile == Profile::Legacy,
+        audience => audience.iter().any(|one| wanted.iter().any(|other| is_same(one, other))),
+    }
+}

@@ -1,0 +1,133 @@
+//! What was taken back before it ended by itself.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use super::{Claims, TokenId};
+use crate::domain::clock::Timestamp;
+use crate::domain::name::{IssuerName, Subject};
+
+/// Whose tokens a revocation is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Whoever issued them.
+    Anyone,
+    /// This home.
+    Home,
+    Issuer(IssuerName),
+}
+
+impl Whose {
+    fn includes(&self, issuer: Option<&IssuerName>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Home => issuer.is_none(),
+            Self::Issuer(name) => issuer == Some(name),
+        }
+    }
+}
+
+/// One act of taking back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Revocation {
+    Token(TokenId),
+    /// All tokens of a subject that were issued up to a moment, that moment included.
+    Subject {
+        whose: Whose,
+        subject: Subject,
+        until: Timestamp,
+    },
+    /// All that a key signed.
+    Key {
+        whose: Whose,
+        kid: String,
+    },
+    /// All that was issued before a moment.
+    IssuedBefore {
+        whose: Whose,
+        moment: Timestamp,
+    },
+}
+
+/// Why a token is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Revoked {
+    Token,
+    Subject,
+    Key,
+    IssuedBefore,
+}
+
+impl fmt::Display for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Token => "this token was revoked",
+            Self::Subject => {
+                "the tokens of this subject were revoked, up to a moment that is not before this one's issue"
+            }
+            Self::Key => "everything that this key signed was revoked",
+            Self::IssuedBefore => "everything issued before a moment was revoked, and this one was",
+        })
+    }
+}
+
+/// All that was taken back, in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations {
+    tokens: HashSet<TokenId>,
+    subjects: HashMap<Subject, Vec<(Whose, Timestamp)>>,
+    keys: HashMap<String, Vec<Whose>>,
+    before: Vec<(Whose, Timestamp)>,
+}
+
+impl Revocations {
+    pub fn add(&mut self, revocation: Revocation) {
+        match revocation {
+            Revocation::Token(id) => _ = self.tokens.insert(id),
+            Revocation::Subject { whose, subject, until } => {
+                latest(self.subjects.entry(subject).or_default(), whose, until);
+            }
+            Revocation::Key { whose, kid } => self.keys.entry(kid).or_default().push(whose),
+            Revocation::IssuedBefore { whose, moment } => latest(&mut self.before, whose, moment),
+        }
+    }
+
+    /// Whether and how a token of `issuer` (`None` = this home) that the key `kid` signed was taken back.
+    pub fn revoked(&self, claims: &Claims, issuer: Option<&IssuerName>, kid: &str) -> Option<Revoked> {
+        let issued = claims.issued_at;
+        if self.tokens.contains(&claims.id) {
+            return Some(Revoked::Token);
+        }
+        let cuts = self.subjects.get(&claims.subject).map(Vec::as_slice).unwrap_or_default();
+        if cuts.iter().any(|(whose, until)| issued <= *until && whose.includes(issuer)) {
+            return Some(Revoked::Subject);
+        }
+        if self.keys.get(kid).is_some_and(|whose| whose.iter().any(|whose| whose.includes(issuer))) {
+            return Some(Revoked::Key);
+        }
+        let is_before = self.before.iter().any(|(whose, moment)| issued < *moment && whose.includes(issuer));
+        is_before.then_some(Revoked::IssuedBefore)
+    }
+}
+
+impl Extend<Revocation> for Revocations {
+    fn extend<I: IntoIterator<Item = Revocation>>(&mut self, revocations: I) {
+        revocations.into_iter().for_each(|revocation| self.add(revocation));
+    }
+}
+
+impl FromIterator<Revocation> for Revocations {
+    fn from_iter<I: IntoIterator<Item = Revocation>>(revocations: I) -> Self {
+        let mut all = Self::default();
+        all.extend(revocations);
+        all
+    }
+}
+
+/// Of two moments for the same issuer the later one counts.
+fn latest(cuts: &mut Vec<(Whose, Timestamp)>, whose: Whose, moment: Timestamp) {
+    match cuts.iter_mut().find(|(known, _)| *known == whose) {
+        Some((_, known)) => *known = moment.max(*known),
+        None => cuts.push((whose, moment)),
+    }
+}

@@ -1,0 +1,191 @@
+//! Each check, and the near miss.
+
+use super::*;
+
+#[test]
+fn a_token_of_each_algorithm_is_believed() {
+    let scene = Scene::with_every_algorithm();
+    for signer in &scene.home {
+        let token = signer.token(&signer.header("at+jwt"), &payload().to_string());
+        assert_eq!(scene.reason(&token), None, "{}", signer.algorithm());
+        let verified = authenticate(&token, &scene.trust, &scene.revocations, &scene.expected).unwrap();
+        assert_eq!((verified.issuer, verified.kid.as_str()), (None, signer.algorithm().as_str()));
+    }
+}
+
+#[test]
+fn people_are_told_every_check_in_one_order() {
+    let scene = Scene::new();
+    let names = |verdict: &Verdict| verdict.checks.iter().map(|check| check.check).collect::<Vec<_>>();
+    let all =
+        ["form", "issuer", "key", "signature", "type", "claims", "begin", "end", "audience", "revocation"];
+    let good = judge(&scene.token(&json!({})), &scene.trust, &scene.revocations, &scene.expected);
+    assert_eq!(names(&good), all);
+    let token = scene.token(&json!({"exp": NOW - 600, "aud": "https://elsewhere.example"}));
+    let bad = judge(&token[..token.len() - 2], &scene.trust, &scene.revocations, &scene.expected);
+    let failed: Vec<_> = bad.checks.iter().filter(|check| !check.passed).map(|check| check.check).collect();
+    assert_eq!(
+        (names(&bad).as_slice(), failed.as_slice()),
+        (&all[..], &["signature", "end", "audience"][..])
+    );
+    assert_eq!(bad.reason, Some(Reason::BadSignature), "the first one counts");
+    assert_eq!(bad.payload.unwrap()["sub"], "ana");
+}
+
+#[test]
+fn time_has_its_bounds() {
+    let scene = Scene::new();
+    for (changes, reason) in [
+        (json!({"exp": NOW - 29}), None),
+        (json!({"exp": NOW - 30}), Some(Reason::Expired)),
+        (json!({"nbf": NOW + 30}), None),
+        (json!({"nbf": NOW + 31}), Some(Reason::NotYetValid)),
+        (json!({"iat": NOW + 30}), None),
+        (json!({"iat": NOW + 31, "nbf": null}), Some(Reason::NotYetValid)),
+        (json!({"iat": NOW + 31}), Some(Reason::NotYetValid)),
+        (json!({"nbf": null}), None),
+    ] {
+        assert_eq!(scene.reason(&scene.token(&changes)), reason, "{changes}");
+    }
+    let most =
+        Expected::new(vec![RESOURCE.into()], Duration::from_secs(3600), Timestamp::from_millis(NOW * 1000));
+    let judged = |exp: i64| {
+        judge(&scene.token(&json!({ "exp": exp })), &scene.trust, &scene.revocations, &most).reason
+    };
+    assert_eq!(
+        (judged(NOW - 59), judged(NOW - 60)),
+        (None, Some(Reason::Expired)),
+        "never more than a minute"
+    );
+}
+
+#[test]
+fn a_token_is_for_us_or_for_somebody_else() {
+    let scene = Scene::new();
+    for (aud, is_for_us) in [
+        (json!(RESOURCE), true),
+        (json!(["https://other.example", RESOURCE]), true),
+        (json!("https://mcp.example/mcp/"), true),
+        (json!("HTTPS://MCP.example:443/mcp"), true),
+        (json!("https://mcp.example/MCP"), false),
+        (json!("https://mcp.example/mcp2"), false),
+        (json!("https://mcp.example"), false),
+        (json!("http://mcp.example/mcp"), false),
+        (json!("https://mcp.example/mcp?x"), false),
+        (json!("https://mcp.example.evil.example/mcp"), false),
+        (json!("https://other.example"), false),
+    ] {
+        let reason = scene.reason(&scene.token(&json!({ "aud": aud })));
+        assert_eq!(reason, (!is_for_us).then_some(Reason::WrongAudience), "{aud}");
+    }
+}
+
+#[test]
+fn an_issuer_is_believed_under_its_own_name_alone() {
+    let scene = Scene::new();
+    assert_eq!(
+        scene.reason(&scene.token(&json!({"iss": "urn:portcullis:1"}))),
+        None,
+        "the home's other name"
+    );
+    for iss in ["https://mcp.example/", "HTTPS://mcp.example", "https://nobody.example"] {
+        assert_eq!(scene.reason(&scene.token(&json!({ "iss": iss }))), Some(Reason::WrongIssuer), "{iss}");
+    }
+    // The home's key under the name of another issuer, which has none of that name.
+    assert_eq!(scene.reason(&scene.token(&json!({"iss": IDP}))), Some(Reason::BadSignature));
+    assert_eq!(scene.reason(&scene.token(&json!({"iss": 1}))), Some(Reason::Malformed));
+
+    let idp = |typ: Option<&str>, payload: Value| {
+        let mut header = scene.idp.header("JWT");
+        match typ {
+            None => _ = header.as_object_mut().unwrap().remove("typ"),
+            Some(typ) => header["typ"] = typ.into(),
+        }
+        scene.idp.token(&header, &payload.to_string())
+    };
+    let claims = json!({"iss": IDP, "sub": "ana", "aud": RESOURCE, "exp": NOW + 60, "iat": NOW});
+    for typ in [None, Some("JWT"), Some("at+jwt")] {
+        assert_eq!(scene.reason(&idp(typ, claims.clone())), None, "{typ:?}");
+    }
+    for typ in ["dpop+jwt", "logout+jwt", "secevent+jwt", ""] {
+        assert_eq!(scene.reason(&idp(Some(typ), claims.clone())), Some(Reason::Malformed), "{typ}");
+    }
+    // An identity provider says that it is the home.
+    assert_eq!(scene.reason(&idp(None, changed(&json!({})))), Some(Reason::UnknownCredential));
+}
+
+#[test]
+fn the_document_s_own_tokens_come_from_the_legacy_issuer() {
+    let scene = Scene::new();
+    let claims = json!({"user_id": "ana", "scopes": ["mcp:read"], "iat": NOW as f64 - 0.5, "exp": NOW as f64 + 60.5, "jti": "x"});
+    // As PyJWT writes it: no `kid`.
+    let token =
+        |claims: &Value| scene.legacy.token(&json!({"alg": "HS256", "typ": "JWT"}), &claims.to_string());
+    assert_eq!(scene.reason(&token(&claims)), None);
+    let mut without = claims.clone();
+    without.as_object_mut().unwrap().remove("exp");
+    assert_eq!(scene.reason(&token(&without)), Some(Reason::Malformed), "no token without an end");
+    let mut elsewhere = claims.clone();
+    elsewhere["aud"] = "https://other.example".into();
+    assert_eq!(scene.reason(&token(&elsewhere)), Some(Reason::WrongAudience));
+    let mut named = claims;
+    named["iss"] = HOME.into();
+    assert_eq!(scene.reason(&token(&named)), Some(Reason::BadSignature), "the home has another secret");
+}
+
+#[test]
+fn a_token_of_this_home_says_that_it_is_an_access_token() {
+    let scene = Scene::new();
+    let signer = scene.signer(Algorithm::EdDsa);
+    for (typ, reason) in [
+        ("at+jwt", None),
+        ("application/at+jwt", None),
+        ("JWT", Some(Reason::Malformed)),
+        ("dpop+jwt", Some(Reason::Malformed)),
+    ] {
+        assert_eq!(scene.reason(&signer.token(&signer.header(typ), &payload().to_string())), reason, "{typ}");
+    }
+}
+
+#[test]
+fn a_key_proves_nothing_after_its_end() {
+    let mut scene = Scene::new();
+    let token = scene.token(&json!({}));
+    let mut issuers = scene.trust.issuers().to_vec();
+    for (until, reason) in [(NOW + 1, None), (NOW, Some(Reason::UnknownCredential))] {
+        for trusted in &mut issuers[0].keys {
+            trusted.until = Some(Timestamp::from_millis(until * 1000));
+        }
+        scene.trust = Trust::new(issuers.clone()).unwrap();
+        assert_eq!(scene.reason(&token), reason);
+    }
+}
+
+#[test]
+fn issuers_are_told_from_each_other() {
+    let scene = Scene::new();
+    let issuers = scene.trust.issuers();
+    let with = |change: &dyn Fn(&mut Vec<TrustedIssuer>)| {
+        let mut issuers = issuers.to_vec();
+        change(&mut issuers);
+        Trust::new(issuers).err()
+    };
+    assert_eq!(with(&|_| ()), None);
+    assert_eq!(with(&|issuers| issuers[1].iss.push(HOME.into())), Some(BadTrust::SharedName));
+    assert_eq!(with(&|issuers| issuers[1].iss.clear()), Some(BadTrust::Nameless));
+    assert_eq!(with(&|issuers| issuers.push(issuers[2].clone())), Some(BadTrust::Nameless));
+    assert_eq!(
+        with(&|issuers| {
+            let key = issuers[1].keys[0].clone();
+            issuers[1].keys.push(key);
+        }),
+        Some(BadTrust::SharedKid)
+    );
+}
+
+#[test]
+fn nobody_is_believed_where_nobody_is_trusted() {
+    let scene = Scene::new();
+    let verdict = judge(&scene.token(&json!({})), &Trust::default(), &scene.revocations, &scene.expected);
+    assert_eq!(verdict.reason, Some(Reason::WrongIssuer));
+}
