@@ -63,12 +63,23 @@ fn bounded(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
 /// Reads a credential from standard input; the newline that `echo` adds is not part of it.
 pub fn credential() -> Result<Zeroizing<String>, CliError> {
     say_that_it_waits("credential");
-    let bytes = Zeroizing::new(
-        bounded(io::stdin().lock(), LONGEST_CREDENTIAL)
-            .map_err(|error| CliError::usage(format!("standard input cannot be read: {error}")))?,
-    );
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| CliError::usage("standard input is not text; pipe the credential in as it was shown"))?;
+    one_credential(io::stdin().lock())
+        .map_err(|error| CliError::usage(format!("standard input cannot be read: {error}")))
+}
+
+/// Reads a credential from a file, or from standard input for `-`.
+pub fn credential_of(path: &Path) -> Result<Zeroizing<String>, CliError> {
+    if path == Path::new("-") {
+        return credential();
+    }
+    File::open(path).and_then(one_credential).map_err(|error| unreadable(path, &error))
+}
+
+fn one_credential(source: impl Read) -> io::Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(bounded(source, LONGEST_CREDENTIAL)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "it is not text; give the credential as it was shown")
+    })?;
     Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
@@ -144,6 +155,17 @@ pub fn holds_key(argument: &[u8]) -> bool {
     (0..argument.len()).any(|start| argument.get(start..).and_then(key_form).is_some())
 }
 
+/// Whether an argument holds a signed token (`eyJ…` in three parts), which has no place there either.
+pub fn holds_token(argument: &[u8]) -> bool {
+    let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    argument.split(|byte| !is_of_token(byte)).any(|word| {
+        let start = memchr::memmem::find(word, b"eyJ").unwrap_or(word.len());
+        let parts: Vec<&[u8]> = word[start..].split(|&byte| byte == b'.').collect();
+        matches!(parts.as_slice(), [header, payload, signature, ..]
+            if header.len() > 10 && payload.len() > 1 && signature.len() > 10)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +186,17 @@ mod tests {
         assert!(!holds_key(format!("pcl_live_{ID}").as_bytes()));
         assert!(!holds_key(format!("pcl_live_{ID}_{}", "S".repeat(48)).as_bytes()));
         assert!(!holds_key(format!("pcl_LIVE_{ID}_{}", "S".repeat(49)).as_bytes()));
+    }
+
+    #[test]
+    fn a_signed_token_is_seen_wherever_it_stands() {
+        let token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG";
+        assert!(holds_token(token.as_bytes()) && holds_token(format!("--token=Bearer {token}").as_bytes()));
+        for other in
+            ["eyJ.a.b", "a.b.c", "eyJhbGciOiJFZERTQSJ9", "eyJhbGciOiJFZERTQSJ9.json", "/tmp/eyJa/x.tar.gz"]
+        {
+            assert!(!holds_token(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod session;
 mod simulate;
 mod snippet;
 mod status;
+mod token;
 mod usage;
 mod verify;
 
@@ -78,6 +79,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(api_key::Verb),
+    /// Tokens (JWT)
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Policies: the limits that credentials are under
     #[command(subcommand)]
     Policy(policy::Verb),
@@ -131,6 +135,12 @@ fn refuse_secrets(arguments: &[OsString]) -> Result<(), CliError> {
         )
         .mend("give the key's id (its third part), or pipe the key in: portcullis key verify < FILE; then rotate this key"));
     }
+    if arguments.iter().any(|argument| input::holds_token(argument.as_bytes())) {
+        return Err(CliError::usage(
+            "an argument holds a token: other users of this machine can read arguments, and the shell remembers them",
+        )
+        .mend("pipe the token in, or name a file that holds it: portcullis token inspect < FILE; then revoke this one"));
+    }
     Ok(())
 }
 
@@ -158,6 +168,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Doctor) => doctor::run(&session),
         Some(Command::Explain(options)) => verify::run(&session, &options),
         Some(Command::Key(verb)) => api_key::run(&session, verb),
+        Some(Command::Token(verb)) => token::run(&session, verb),
         Some(Command::Policy(verb)) => policy::run(&session, verb),
         Some(Command::Scope(verb)) => scope::run(&session, verb),
         Some(Command::Usage(verb)) => usage::run(&session, verb),
@@ -181,11 +192,17 @@ mod tests {
 
     #[test]
     fn what_is_not_in_this_release_is_no_command() {
-        for absent in
-            ["token", "cert", "tool", "signing-key", "issuer", "anomaly", "strategy", "backup", "restore"]
-        {
+        for absent in ["cert", "tool", "signing-key", "issuer", "anomaly", "strategy", "backup", "restore"] {
             assert!(Cli::try_parse_from(["portcullis", absent]).is_err(), "{absent}");
         }
+    }
+
+    #[test]
+    fn a_token_among_the_arguments_is_refused_without_an_echo() {
+        let token = format!("eyJhbGciOiJIUzI1NiJ9.{}.{}", "e30", "S".repeat(43));
+        let error = refuse_secrets(&["portcullis".into(), "token".into(), token.clone().into()]).unwrap_err();
+        assert_eq!(error.code, Code::Usage);
+        assert!(!error.to_string().contains(&token));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod bound;
 mod claims;
 mod id;
+mod inspect;
 mod judge;
 mod revocation;
 mod trust;
@@ -14,6 +15,7 @@ mod trust;
 pub use bound::Bound;
 pub use claims::{BadClaims, ClaimNames, Claims, Confirmation};
 pub use id::{BadTokenId, TokenId};
+pub use inspect::{Inspection, Moment, inspect};
 pub use judge::{Expected, MOST_SKEW, Verdict, Verified, authenticate, judge};
 pub use revocation::{Revocation, Revocations, Revoked, Whose};
 pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};

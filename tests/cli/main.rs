@@ -19,3 +19,4 @@ mod support;
 mod surface;
 mod tampering;
 mod terminal;
+mod token;

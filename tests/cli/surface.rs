@@ -11,23 +11,14 @@ fn help_names_what_there_is_and_nothing_else() {
     let place = Place::new();
     let help = place.ok(&["--help"]);
     for there in [
-        "console", "serve", "demo", "status", "doctor", "explain", "key", "policy", "scope", "usage",
-        "event", "audit", "snippet",
+        "console", "serve", "demo", "status", "doctor", "explain", "key", "token", "policy", "scope",
+        "usage", "event", "audit", "snippet",
     ] {
         assert!(help.contains(&format!("\n  {there} ")), "{there}");
     }
-    for absent in [
-        "token",
-        "cert",
-        "tool",
-        "signing-key",
-        "issuer",
-        "anomaly",
-        "strategy",
-        "backup",
-        "restore",
-        "selftest",
-    ] {
+    for absent in
+        ["cert", "tool", "signing-key", "issuer", "anomaly", "strategy", "backup", "restore", "selftest"]
+    {
         assert!(!help.contains(&format!("\n  {absent} ")), "{absent}");
         place.fails(2, &[absent]);
     }

@@ -257,7 +257,7 @@ fn issuer_of<'a>(
 }
 
 /// A token of another type is for another purpose (RFC 8725 §3.11).
-fn is_of_profile(header: &Header, profile: Profile) -> bool {
+pub(super) fn is_of_profile(header: &Header, profile: Profile) -> bool {
     let is_plain = header.typ.is_none() || header.is_of_type("jwt");
     match profile {
         Profile::AtJwt => header.is_of_type(ACCESS_TOKEN),
