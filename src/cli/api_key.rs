@@ -74,11 +74,14 @@ pub enum Verb {
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
-    /// Remove keys that were revoked or expired long ago
+    /// Remove keys that were revoked or expired long ago, or whose rows are damaged
     Purge {
         /// How long ago at least
         #[arg(long, default_value = "30d", value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
         older_than: Duration,
+        /// Those whose rows are damaged, which `doctor` names, and no others
+        #[arg(long, conflicts_with = "older_than")]
+        damaged: bool,
     },
     /// Find keys in files, folders or standard input (`-`); exit 1 if there are any
     Scan {
@@ -173,7 +176,11 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::Disable { ids } => all(session, &ids, ops::disable_all),
         Verb::Enable { ids } => all(session, &ids, ops::enable_all),
         Verb::Revoke { ids, reason } => all(session, &ids, |ctx, ids| ops::revoke_all(ctx, ids, &reason)),
-        Verb::Purge { older_than } => purge(session, older_than),
+        Verb::Purge { damaged: true, .. } => purged(session, ops::purge_damaged(&session.operator()?)?),
+        Verb::Purge { older_than, .. } => {
+            let before = session.now().minus(older_than);
+            purged(session, ops::purge(&session.operator()?, before)?)
+        }
         Verb::Scan { paths } => scan::run(session, &paths),
     }
 }
@@ -323,8 +330,7 @@ fn all(
     Ok(Code::Done)
 }
 
-fn purge(session: &Session, older_than: Duration) -> Result<Code, CliError> {
-    let purged = ops::purge(&session.operator()?, session.now().minus(older_than))?;
+fn purged(session: &Session, purged: u64) -> Result<Code, CliError> {
     if session.json {
         output::json(&serde_json::json!({ "purged": purged }))?;
     } else {

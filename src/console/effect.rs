@@ -17,6 +17,7 @@ use crate::domain::{
     usage::Totals,
 };
 use crate::ops::api_key::{IssuedKey, NewKey};
+pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry};
 
 /// What a question is about. Of several waiting questions with one topic only the newest is asked.
@@ -71,6 +72,8 @@ pub enum Query {
         query: keys::Query,
         offset: u64,
         limit: u32,
+        /// How many rows there are, where that is known.
+        total: Option<u64>,
     },
     /// How many rows the sorted list has.
     KeyTotal(keys::Query),
@@ -222,22 +225,6 @@ pub struct Busy {
     /// What people call it.
     pub label: String,
     pub totals: Totals,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeyCounts {
-    pub active: u64,
-    pub disabled: u64,
-    pub expired: u64,
-    pub revoked: u64,
-    /// Active ones that end within 24 hours.
-    pub ending: u64,
-}
-
-impl KeyCounts {
-    pub fn all(self) -> u64 {
-        self.active + self.disabled + self.expired + self.revoked
-    }
 }
 
 /// Some rows of the sorted list of keys.

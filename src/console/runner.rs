@@ -14,7 +14,6 @@ use crate::domain::{
     clock::Timestamp,
     decision::Reason,
     event::SHADOW_DENIED,
-    filter::{Filter, KEY_FIELDS},
     usage::{Dimension, Totals},
 };
 use crate::ops;
@@ -23,8 +22,8 @@ use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
 use super::effect::{
-    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyCounts, KeyDetail, KeyWindow, Query, Range, Reply,
-    Ticket, Topic, Traffic, UsageView,
+    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply, Ticket, Topic,
+    Traffic, UsageView,
 };
 use super::event::{Event, Moved};
 
@@ -216,10 +215,14 @@ fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
 fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
     match query {
         Query::Traffic { now } => traffic(ctx, now).map(|traffic| Answer::Traffic(Box::new(traffic))),
-        Query::KeyCounts { now } => key_counts(ctx, now).map(Answer::KeyCounts),
-        Query::KeyWindow { query, offset, limit } => {
-            let rows =
-                ctx.store.read(|connection| store::api_key::window(connection, &query, offset, limit))?;
+        Query::KeyCounts { now } => {
+            let counts = ctx.store.read(|c| store::api_key::counts(c, now, now.plus(DAY)))?;
+            Ok(Answer::KeyCounts(counts))
+        }
+        Query::KeyWindow { query, offset, limit, total } => {
+            let rows = ctx
+                .store
+                .read(|connection| store::api_key::window(connection, &query, offset, limit, total))?;
             Ok(Answer::KeyWindow(KeyWindow { offset, rows }))
         }
         Query::KeyTotal(query) => {
@@ -227,8 +230,9 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
             Ok(Answer::KeyTotal(total))
         }
         Query::KeyIds { query, offset, limit } => {
-            let rows =
-                ctx.store.read(|connection| store::api_key::window(connection, &query, offset, limit))?;
+            let rows = ctx
+                .store
+                .read(|connection| store::api_key::window(connection, &query, offset, limit, None))?;
             Ok(Answer::KeyIds(rows.into_iter().map(|key| key.id).collect()))
         }
         Query::KeyDetail { id, now } => {
@@ -314,25 +318,6 @@ fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Bus
         _ => object.clone(),
     };
     Ok(Busy { object, label, totals })
-}
-
-fn key_counts(ctx: &Ctx, now: Timestamp) -> Result<KeyCounts, OpsError> {
-    ctx.store.read(|connection| {
-        let number = |filter: &str| -> Result<u64, OpsError> {
-            let filter = Filter::parse(filter, KEY_FIELDS, now)
-                .map_err(|error| OpsError::Invalid(error.to_string()))?;
-            let sort = store::api_key::Sort::Created;
-            let query = store::api_key::Query { filter, sort, descending: true, now };
-            Ok(store::api_key::count(connection, &query)?)
-        };
-        Ok(KeyCounts {
-            active: number("state:active")?,
-            disabled: number("state:disabled")?,
-            expired: number("state:expired")?,
-            revoked: number("state:revoked")?,
-            ending: number("state:active expires<24h")?,
-        })
-    })
 }
 
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {

@@ -74,8 +74,7 @@ async fn route(
         Ok(path) => path.filter(|path| !mcp_path.matches(path.as_str())),
         Err(refusal) => {
             let (parts, body) = request.into_parts();
-            discard(worker, &parts.headers, body).await;
-            return refuse(call, &refusal);
+            return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
     if foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN) {
@@ -89,23 +88,26 @@ async fn route(
 
 /// Reads on and forgets what it reads, within limits of length and time. A client that is still sending when the
 /// connection closes often sees a broken connection in place of the refusal (RFC 9112 §9.6).
-pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Incoming) {
+///
+/// Answers the refusal, which ends the connection where the request was not read to its end.
+#[must_use]
+pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Incoming, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.
     if headers.contains_key(header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
-        return;
+        return refusal.closing();
     }
     let reading = async {
         let mut left = LINGER;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match left.checked_sub(length) {
-                Some(rest) => left = rest,
-                None => return,
-            }
+        while let Some(frame) = body.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
+            left = left.checked_sub(length)?;
         }
+        Some(())
     };
-    // Whether it came to its end is of no matter: the refusal follows in any case.
-    let _ = timeout(worker.shared.settings.timeouts.body, reading).await;
+    match timeout(worker.shared.settings.timeouts.body, reading).await {
+        Ok(Some(())) => refusal,
+        _ => refusal.closing(),
+    }
 }
 
 /// Records a refusal and renders it for a request that has no JSON-RPC id.
@@ -148,11 +150,11 @@ pub fn too_long() -> Refusal {
 }
 
 pub fn too_slow() -> Refusal {
-    Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+    Refusal::bad_request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time").closing()
 }
 
 pub fn ended_early() -> Refusal {
-    Refusal::bad_request(StatusCode::BAD_REQUEST, "the body ended early")
+    Refusal::bad_request(StatusCode::BAD_REQUEST, "the body ended early").closing()
 }
 
 /// The path as it is judged and as it is forwarded, so that both are the same.
@@ -177,8 +179,7 @@ async fn plain(
     let principal = match judge(worker, call, foreign, &path, &parts).await {
         Ok(principal) => principal,
         Err(refusal) => {
-            discard(worker, &parts.headers, body).await;
-            return refuse(call, &refusal);
+            return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
     worker.metrics.overhead(began.elapsed());
@@ -279,7 +280,7 @@ pub async fn send(
     });
     sent.map_err(|fault| match broken.get() {
         // The upstream is not to be blamed for what the client did.
-        Some(BrokenBody::TooLong) => too_long(),
+        Some(BrokenBody::TooLong) => too_long().closing(),
         Some(BrokenBody::EndedEarly) => ended_early(),
         Some(BrokenBody::TooSlow) => too_slow(),
         None => upstream_refusal(worker, fault),

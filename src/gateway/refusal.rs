@@ -65,6 +65,8 @@ struct Details {
     allow: Option<&'static str>,
     /// The version of MCP that was asked for in vain.
     unsupported: Option<String>,
+    /// Whether the connection ends with it, because its request was not read to the end.
+    closes: bool,
 }
 
 impl Refusal {
@@ -81,6 +83,7 @@ impl Refusal {
             challenge: None,
             allow: None,
             unsupported: None,
+            closes: false,
         }))
     }
 
@@ -165,6 +168,13 @@ impl Refusal {
         Self::new(status, Reason::BadRequest, message)
     }
 
+    /// The same, with word that the connection ends (RFC 9112 §9.6). Without it a proxy would send the next request, of
+    /// somebody else perhaps, over a connection on which nobody listens any more. HTTP/2 has no use for it.
+    pub fn closing(mut self) -> Self {
+        self.0.closes = true;
+        self
+    }
+
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let mut refusal =
             Self::new(StatusCode::METHOD_NOT_ALLOWED, Reason::BadRequest, "this method is not served here");
@@ -227,6 +237,9 @@ impl Refusal {
     fn fill(&self, headers: &mut HeaderMap) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.0.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(challenge) = &self.0.challenge {
             headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
         }

@@ -133,8 +133,10 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
         now: deed.now,
     };
     let keys = store::api_key::count(deed.c, &q)?;
-    let mut users: Vec<_> =
-        store::api_key::window(deed.c, &q, 0, SHOWN)?.iter().map(|key| format!("key {}", key.id)).collect();
+    let mut users: Vec<_> = store::api_key::window(deed.c, &q, 0, SHOWN, None)?
+        .iter()
+        .map(|key| format!("key {}", key.id))
+        .collect();
     if keys > u64::from(SHOWN) {
         users.push(format!("{} more keys", keys - u64::from(SHOWN)));
     }

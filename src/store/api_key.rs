@@ -71,9 +71,9 @@ pub struct Query {
 }
 
 impl Query {
-    fn order(&self) -> String {
+    fn order(&self, backwards: bool) -> String {
         let column = self.sort.column();
-        match self.descending {
+        match self.descending != backwards {
             false => format!("{column} ASC NULLS LAST, id ASC"),
             true => format!("{column} DESC NULLS FIRST, id DESC"),
         }
@@ -94,14 +94,66 @@ pub fn count(c: &Connection, q: &Query) -> Result<u64, StoreError> {
     Ok(count.unsigned_abs())
 }
 
-/// Rows `offset..offset+limit` of the sorted list: what a table shows.
-pub fn window(c: &Connection, q: &Query, offset: u64, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
+/// How many keys are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub active: u64,
+    pub disabled: u64,
+    pub expired: u64,
+    pub revoked: u64,
+    /// Those active ones that expire before the moment asked about.
+    pub ending: u64,
+}
+
+impl Counts {
+    pub fn all(self) -> u64 {
+        self.active + self.disabled + self.expired + self.revoked
+    }
+}
+
+/// Counts all keys in one pass, which looks at no seal.
+pub fn counts(c: &Connection, now: Timestamp, soon: Timestamp) -> Result<Counts, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT count(*),
+            coalesce(sum(revoked_at IS NOT NULL), 0),
+            coalesce(sum(revoked_at IS NULL AND expires_at <= ?1), 0),
+            coalesce(sum(revoked_at IS NULL AND disabled AND (expires_at IS NULL OR expires_at > ?1)), 0),
+            coalesce(sum(revoked_at IS NULL AND NOT disabled AND expires_at > ?1 AND expires_at < ?2), 0)
+         FROM api_key",
+    )?;
+    Ok(select.query_row([now.millis(), soon.millis()], |row| {
+        let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        let (all, revoked, expired, disabled) = (number(0)?, number(1)?, number(2)?, number(3)?);
+        let active = all - revoked - expired - disabled;
+        Ok(Counts { active, disabled, expired, revoked, ending: number(4)? })
+    })?)
+}
+
+/// Rows `offset..offset+limit` of the sorted list: what a table shows. Where it is known that there are `total` of them,
+/// rows of the second half are looked for from the end, so that the last are found as soon as the first.
+pub fn window(
+    c: &Connection,
+    q: &Query,
+    offset: u64,
+    limit: u32,
+    total: Option<u64>,
+) -> Result<Vec<ApiKey>, StoreError> {
+    let end = offset.saturating_add(limit.into());
+    let backwards = total.filter(|total| (total / 2..*total).contains(&offset));
+    let (skip, take) = match backwards {
+        None => (offset, limit.into()),
+        Some(total) => (total.saturating_sub(end), total.min(end) - offset),
+    };
     let mut filter = filter::compile(&q.filter, q.now)?;
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    filter.values.extend([Value::from(i64::from(limit)), Value::from(offset)]);
-    let sql =
-        format!("SELECT {COLUMNS} FROM api_key WHERE {} ORDER BY {} LIMIT ? OFFSET ?", filter.sql, q.order());
-    rows(c, &sql, filter.values)
+    let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    filter.values.extend([number(take), number(skip)]);
+    let order = q.order(backwards.is_some());
+    let sql = format!("SELECT {COLUMNS} FROM api_key WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
+    let mut found = rows(c, &sql, filter.values)?;
+    if backwards.is_some() {
+        found.reverse();
+    }
+    Ok(found)
 }
 
 /// A page by keyset cursor: what the CLI lists.
@@ -137,6 +189,43 @@ pub fn each(c: &Rows<'_>, mut each: impl FnMut(Result<ApiKey, StoreError>)) -> R
         each(checked(c, row));
     }
     Ok(())
+}
+
+/// The ids of rows that are damaged, as they stand there. Needs the vault.
+pub fn damaged(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
+    c.must_be_checked()?;
+    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key"))?;
+    let mut rows = select.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if is_damaged(c, row)? {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
+}
+
+/// Removes the key of this id if its row is still damaged, and its quota; `false` where it is not.
+pub fn delete_damaged(c: &Rows<'_>, id: &str) -> Result<bool, StoreError> {
+    c.must_be_checked()?;
+    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key WHERE id = ?1"))?;
+    let found = select.query_row([id], |row| Ok(is_damaged(c, row))).optional()?.transpose()?;
+    if !found.unwrap_or(false) {
+        return Ok(false);
+    }
+    c.prepare_cached("DELETE FROM api_key WHERE id = ?1")?.execute([id])?;
+    quota::close(c, id)?;
+    // An id that is none was never told of as a key.
+    feed::append(c, &id.parse().map_or(Change::All, Change::Key))?;
+    Ok(true)
+}
+
+fn is_damaged(c: &Rows<'_>, row: &Row<'_>) -> Result<bool, StoreError> {
+    match checked(c, row) {
+        Ok(_) => Ok(false),
+        Err(error) if error.is_of_one_row() => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 pub fn insert(c: &Rows<'_>, key: &ApiKey) -> Result<(), StoreError> {

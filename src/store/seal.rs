@@ -54,6 +54,11 @@ impl<'a> Rows<'a> {
     pub(super) fn new(connection: &'a Connection, key: Option<&'a RowKey>) -> Self {
         Self { connection, key }
     }
+
+    /// An error where no seal can be checked, because the vault is not open.
+    pub(super) fn must_be_checked(&self) -> Result<(), StoreError> {
+        self.key.map(|_| ()).ok_or(StoreError::Unsealed)
+    }
 }
 
 impl Deref for Rows<'_> {
@@ -139,9 +144,7 @@ pub struct Examined {
 
 /// Checks every sealed row. Takes seconds for a million keys. Needs the vault.
 pub fn examine(c: &Rows<'_>) -> Result<Examined, StoreError> {
-    if c.key.is_none() {
-        return Err(StoreError::Unsealed);
-    }
+    c.must_be_checked()?;
     let mut found = Examined::default();
     for table in TABLES {
         let mut select = c.prepare(&format!("SELECT {}, mac FROM {}", table.columns, table.name))?;

@@ -53,6 +53,31 @@ fn a_key_that_was_altered_is_refused_and_named_and_its_neighbour_works() {
 }
 
 #[test]
+fn damaged_keys_can_be_purged_and_sound_ones_are_not() {
+    let place = Place::new();
+    let keys: Vec<_> = (0..4).map(|_| place.key(KEY)).collect();
+    let [(first, _), (second, _), (_, sound), (ended, _)] = &keys[..] else { panic!("four keys") };
+    place.ok(&["key", "revoke", ended]);
+    tamper(&place, &format!("UPDATE api_key SET expires_at = 1 WHERE id = '{first}'"));
+    tamper(&place, &format!("UPDATE api_key SET id = 'no id at all' WHERE id = '{second}'"));
+    // What a damaged row says of its end is not believed.
+    assert_eq!(place.json(&["key", "purge", "--older-than", "1s"]), json!({"purged": 0}));
+    assert!(
+        err(&place.run(&["key", "purge", "--damaged", "--older-than", "1s"])).contains("cannot be used with")
+    );
+    assert_eq!(place.json(&["key", "purge", "--damaged"]), json!({"purged": 2}));
+    assert_eq!(place.json(&["key", "purge", "--damaged"]), json!({"purged": 0}));
+    let record = &place.json(&["audit", "list", "--act", "key.purge"])["items"][0];
+    let named = record["detail"]["keys"].as_array().unwrap();
+    assert_eq!((&record["detail"]["damaged"], named.len()), (&json!(true), 2));
+    assert!(named.contains(&json!(first)) && named.contains(&json!("no id at all")), "{record}");
+    assert_eq!(place.json(&["key", "list"])["items"].as_array().unwrap().len(), 2);
+    assert_eq!(code(&verify(&place, sound)), 0);
+    assert_eq!(place.json(&["status"])["rows"], json!({"damaged": 0}));
+    assert_eq!(place.json(&["audit", "verify"])["valid"], json!(true));
+}
+
+#[test]
 fn altered_policies_and_scopes_are_named_and_mended_by_saving_them_anew() {
     let place = Place::new();
     let (_, key) = place.key(KEY);

@@ -94,6 +94,44 @@ fn a_body_has_four_mebibytes_and_not_one_byte_more() {
 }
 
 #[test]
+fn a_connection_that_ends_with_a_refusal_says_so_and_one_that_goes_on_does_not() {
+    let place = Place::new(&[]);
+    let asked = |framing: &str, body: &str| {
+        let key = &place.key;
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\n{framing}\r\n{body}"
+        )
+    };
+    let length = PING.len();
+    let refused = [
+        (
+            "a trailer with a NUL",
+            asked("Transfer-Encoding: chunked\r\n", &format!("{length:x}\r\n{PING}\r\n0\r\nX: \0\r\n\r\n")),
+            400,
+        ),
+        ("more than is read", asked("Content-Length: 99999999\r\n", ""), 413),
+        (
+            "an expectation",
+            asked("Expect: 100-continue\r\nContent-Length: 99\r\n", "").replace("Bearer", "Basic"),
+            401,
+        ),
+    ];
+    for (what, bytes, status) in refused {
+        let heard = wire::speak(place.gateway, bytes.as_bytes());
+        assert_eq!(heard.statuses(), [status], "{what}");
+        assert_eq!(heard.answers[0].all("connection"), ["close"], "{what}");
+    }
+    // What was read to its end costs nobody the connection, not even where it is refused.
+    let unknown = asked(&format!("Content-Length: {length}\r\n"), PING).replace("Bearer", "Basic");
+    let last = String::from_utf8(place.post("Connection: close\r\n", PING)).expect("text");
+    let heard = wire::speak(place.gateway, (unknown + &last).as_bytes());
+    assert_eq!(heard.statuses(), [401, 200]);
+    assert!(heard.answers[0].all("connection").is_empty());
+    assert_eq!(place.recorder.take().len(), 1);
+}
+
+#[test]
 fn a_target_has_eight_kibibytes_and_a_path_two() {
     let place = Place::new(&[]);
     let key = &place.key;

@@ -153,8 +153,7 @@ async fn receive(
     let mut read = body.read_within(UNPROVED).await;
     if !matches!(read, Ok(true)) {
         if let Err(refusal) = identify(worker, call, foreign, presented).await {
-            proxy::discard(worker, &parts.headers, body.rest).await;
-            return Err(refusal);
+            return Err(proxy::discard(worker, &parts.headers, body.rest, refusal).await);
         }
         if read.is_ok() {
             read = body.read_within(proxy::BODY).await;
@@ -163,8 +162,7 @@ async fn receive(
     if read? {
         return Ok(body.whole());
     }
-    proxy::discard(worker, &parts.headers, body.rest).await;
-    Err(proxy::too_long())
+    Err(proxy::discard(worker, &parts.headers, body.rest, proxy::too_long()).await)
 }
 
 /// Finds out who asks, by the state as it is now.

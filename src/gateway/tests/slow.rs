@@ -188,6 +188,7 @@ async fn a_body_that_does_not_go_on_is_408() {
         let read = timeout(PATIENCE, client.read_to_string(&mut answered)).await;
         read.unwrap_or_else(|_| panic!("{path}: nobody ends the wait for a body")).unwrap();
         assert!(answered.starts_with("HTTP/1.1 408 "), "{path}: {answered}");
+        assert!(answered.contains("\r\nconnection: close\r\n"), "{path}: {answered}");
     }
     assert!(upstream.received().is_empty());
 }

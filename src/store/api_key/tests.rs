@@ -80,7 +80,7 @@ impl Place {
     /// The numbers of the keys that `text` lets through, oldest first.
     fn filtered(&self, text: &str) -> Vec<u32> {
         let q = query(text, Sort::Created, false);
-        let found = self.read(|c| window(c, &q, 0, 100));
+        let found = self.read(|c| window(c, &q, 0, 100, None));
         assert_eq!(self.read(|c| count(c, &q)), found.len() as u64, "{text}");
         numbers(&found)
     }
@@ -125,6 +125,54 @@ fn a_key_is_read_as_it_was_written() {
     let mut all = Vec::new();
     place.read(|c| each(c, |key| all.push(key.unwrap())));
     assert_eq!(numbers(&all), [1, 2]);
+}
+
+#[test]
+fn a_window_is_the_same_from_either_end() {
+    // Two subjects and two ends, so that ties stand in every order.
+    let keys = (1..=20).map(|number| {
+        let subject = if number % 3 == 0 { "alice" } else { "bob" };
+        key(number, subject, (number % 4 > 1).then(|| in_days(i64::from(number % 4))))
+    });
+    let place = Place::with(keys.collect());
+    for filter in ["", "bob"] {
+        for (sort, descending) in Sort::ALL.into_iter().flat_map(|sort| [(sort, false), (sort, true)]) {
+            let q = query(filter, sort, descending);
+            let total = place.read(|c| count(c, &q));
+            for (offset, limit) in (0..=total + 2).flat_map(|offset| [(offset, 1), (offset, 3), (offset, 50)])
+            {
+                let from = |total| numbers(&place.read(|c| window(c, &q, offset, limit, total)));
+                assert_eq!(from(Some(total)), from(None), "{q:?} {offset} {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn states_are_counted_as_keys_say_them() {
+    let mut keys = vec![
+        key(1, "alice", None),
+        key(2, "alice", Some(in_days(1))),
+        key(3, "alice", Some(in_days(3))),
+        key(4, "alice", Some(NOW)),
+        ApiKey { disabled: true, ..key(5, "alice", None) },
+        ApiKey { disabled: true, ..key(6, "alice", Some(in_days(1))) },
+        ApiKey { disabled: true, ..key(7, "alice", Some(in_days(-1))) },
+        ApiKey { disabled: true, revoked_at: Some(in_days(-2)), ..key(8, "alice", Some(in_days(-1))) },
+        ApiKey { revoked_at: Some(NOW), ..key(9, "alice", None) },
+    ];
+    let of = |keys: &[ApiKey], state| keys.iter().filter(|key| key.state(NOW) == state).count() as u64;
+    let expected = Counts {
+        active: of(&keys, KeyState::Active),
+        disabled: of(&keys, KeyState::Disabled),
+        expired: of(&keys, KeyState::Expired),
+        revoked: of(&keys, KeyState::Revoked),
+        ending: 1,
+    };
+    assert_eq!((expected.all(), expected.active, expected.revoked), (9, 3, 2));
+    let place = Place::with(std::mem::take(&mut keys));
+    assert_eq!(place.read(|c| counts(c, NOW, in_days(2))), expected);
+    assert_eq!(Place::with(vec![]).read(|c| counts(c, NOW, NOW)), Counts::default());
 }
 
 #[test]
@@ -245,7 +293,7 @@ fn every_order_is_the_same_by_pages_and_by_windows() {
     for sort in Sort::ALL {
         for descending in [false, true] {
             let q = query("!carol", sort, descending);
-            let all = numbers(&place.read(|c| window(c, &q, 0, 100)));
+            let all = numbers(&place.read(|c| window(c, &q, 0, 100, None)));
             assert_eq!(all.len(), 13);
             for size in [1, 3, 7, 13, 50] {
                 let (mut paged, mut after) = (Vec::new(), None::<String>);
@@ -261,7 +309,7 @@ fn every_order_is_the_same_by_pages_and_by_windows() {
                 assert_eq!(paged, all, "{sort:?} {descending} by {size}");
             }
             let windows: Vec<_> =
-                (0..5).flat_map(|part| numbers(&place.read(|c| window(c, &q, part * 3, 3)))).collect();
+                (0..5).flat_map(|part| numbers(&place.read(|c| window(c, &q, part * 3, 3, None)))).collect();
             assert_eq!(windows, all, "{sort:?} {descending}");
         }
     }
@@ -276,7 +324,7 @@ fn what_never_expires_sorts_as_the_latest_and_ties_by_id() {
         key(4, "d", Some(in_days(2))),
     ]);
     let sorted =
-        |descending| numbers(&place.read(|c| window(c, &query("", Sort::Expires, descending), 0, 9)));
+        |descending| numbers(&place.read(|c| window(c, &query("", Sort::Expires, descending), 0, 9, None)));
     assert_eq!(sorted(false), [3, 2, 4, 1]);
     assert_eq!(sorted(true), [1, 4, 2, 3]);
 }
@@ -301,10 +349,10 @@ fn a_cursor_that_is_not_of_this_list_is_refused() {
 fn lists_walk_their_indexes() {
     let place = mixed();
     for sort in Sort::ALL {
-        for descending in [false, true] {
+        for (descending, backwards) in [(false, false), (false, true), (true, false), (true, true)] {
             let sql = format!(
                 "EXPLAIN QUERY PLAN SELECT {COLUMNS} FROM api_key WHERE 1 ORDER BY {} LIMIT 5",
-                query("", sort, descending).order()
+                query("", sort, descending).order(backwards)
             );
             let plan: String = place.read(|c| Ok(c.query_row(&sql, [], |row| row.get("detail"))?));
             assert!(plan.contains(&format!("USING INDEX api_key_{}", sort.as_str())), "{plan}");

@@ -202,7 +202,10 @@ impl Keys {
         let offset = self.cursor.top.saturating_sub(height);
         let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
         self.asked = (offset, u64::from(limit));
-        let ticket = turn.load(Topic::KeyWindow, Query::KeyWindow { query, offset, limit });
+        let ticket = turn.load(
+            Topic::KeyWindow,
+            Query::KeyWindow { query, offset, limit, total: self.counted.then_some(self.total) },
+        );
         self.window.wait_for(ticket);
     }
 
