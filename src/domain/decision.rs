@@ -8,6 +8,7 @@ mod reason;
 
 pub use reason::Reason;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use super::api_key::{KeyId, SecretDigest};
 use super::clock::Timestamp;
 use super::endpoint::{Endpoint, EndpointSet};
 use super::name::{ScopeName, Subject};
-use super::policy::{CompiledPolicy, Mode};
+use super::policy::{CompiledPolicy, Mode, RateLimits};
 use super::quota::Charge;
 use super::text::excerpt;
+use super::token::Bound;
 
 /// Which credential a call came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,11 +50,33 @@ pub struct Principal {
     /// The endpoints which those scopes cover.
     pub covered: Arc<EndpointSet>,
     pub policy: Arc<CompiledPolicy>,
+    /// Limits that the credential carries itself, beside those of the policy.
+    pub bound: Option<Bound>,
     /// When the credential ends by itself.
     pub expires_at: Option<Timestamp>,
     /// What proved the credential, so that it can be judged again; `None` where nothing did, as
     /// in a test of a policy.
     pub proof: Option<SecretDigest>,
+}
+
+impl Principal {
+    /// The rate limits that a call is charged under: of the policy and of the credential the lower ones. A policy in shadow
+    /// mode leaves those of the credential alone, which it cannot widen.
+    pub fn limits(&self) -> Cow<'_, RateLimits> {
+        let live = &self.policy.policy;
+        match &self.bound {
+            None => Cow::Borrowed(&live.rate_limits),
+            Some(bound) if live.mode == Mode::Shadow && bound.limits_rate() => {
+                Cow::Borrowed(&bound.policy().policy.rate_limits)
+            }
+            Some(bound) => Cow::Owned(bound.narrow(&live.rate_limits)),
+        }
+    }
+
+    /// The first check that the credential's own limits fail.
+    fn refused_by_itself(&self, request: &Request) -> Option<Reason> {
+        judge_under(self.bound.as_ref()?.policy(), None, request)
+    }
 }
 
 /// What is asked, from where, when.
@@ -152,7 +176,8 @@ fn is_covered(covered: Option<&EndpointSet>, request: &Request) -> bool {
 /// Everything but the quota: the checks that need no state. `Some(reason)` = the first that
 /// fails. The hot path.
 pub fn judge(principal: &Principal, request: &Request) -> Option<Reason> {
-    judge_under(&principal.policy, Some(&principal.covered), request)
+    let by_policy = judge_under(&principal.policy, Some(&principal.covered), request);
+    by_policy.or_else(|| principal.refused_by_itself(request))
 }
 
 /// As [`judge`], for a caller of whom only the policy and perhaps the scopes are known.
@@ -167,8 +192,19 @@ pub fn judge_under(
 
 /// The whole decision. `charge` is asked last, and only if everything else passed and the call
 /// costs something.
+///
+/// What the credential carries itself binds in shadow mode as well.
 pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() -> Charge) -> Decision {
-    decide_under(&principal.policy, Some(&principal.covered), request, charge)
+    let (policy, covered) = (&principal.policy, Some(&*principal.covered));
+    let Some(bound) = &principal.bound else { return decide_under(policy, covered, request, charge) };
+    let Some(reason) = principal.refused_by_itself(request) else {
+        return decide_with(policy, covered, request, bound.limits_rate(), charge);
+    };
+    // What the policy refuses is told first, as where the credential has no limits of its own.
+    let is_binding =
+        |reason: &Reason| policy.policy.mode == Mode::Enforce || *reason == Reason::InsufficientScope;
+    let reason = judge_under(policy, covered, request).filter(is_binding).unwrap_or(reason);
+    Decision { policy_revision: Some(policy.revision), ..Decision::deny(reason) }
 }
 
 /// As [`decide`], for a caller of whom only the policy and perhaps the scopes are known.
@@ -179,6 +215,17 @@ pub fn decide_under(
     policy: &CompiledPolicy,
     covered: Option<&EndpointSet>,
     request: &Request,
+    charge: impl FnOnce() -> Charge,
+) -> Decision {
+    decide_with(policy, covered, request, false, charge)
+}
+
+/// `binding_rate`: whether a spent quota denies in shadow mode as well.
+fn decide_with(
+    policy: &CompiledPolicy,
+    covered: Option<&EndpointSet>,
+    request: &Request,
+    binding_rate: bool,
     charge: impl FnOnce() -> Charge,
 ) -> Decision {
     let denial = match judge_under(policy, covered, request) {
@@ -192,7 +239,9 @@ pub fn decide_under(
         Some(_) if is_shadow && !is_covered(covered, request) => {
             (Outcome::Deny(Denial { reason: Reason::InsufficientScope, retry_after: None }), None)
         }
-        Some(denial) if is_shadow => (Outcome::Allow, Some(denial.reason)),
+        Some(denial) if is_shadow && !(binding_rate && denial.reason == Reason::RateLimited) => {
+            (Outcome::Allow, Some(denial.reason))
+        }
         Some(denial) => (Outcome::Deny(denial), None),
     };
     Decision { outcome, policy_revision: Some(policy.revision), shadowed }
@@ -219,7 +268,26 @@ pub fn explain(principal: &Principal, request: &Request, quota: &Charge) -> Vec<
     let mut checks = Vec::with_capacity(RULES.len() + 1);
     for rule in &RULES {
         let passed = (rule.passes)(&principal.policy, Some(&principal.covered), request);
-        checks.push(Check { check: rule.check, passed, detail: detail(rule.reason, principal, request) });
+        let own = principal
+            .bound
+            .as_ref()
+            .map(Bound::policy)
+            .filter(|own| passed && !(rule.passes)(own, None, request));
+        checks.push(match own {
+            None => Check {
+                check: rule.check,
+                passed,
+                detail: detail(rule.reason, &principal.policy, principal, request),
+            },
+            Some(own) => {
+                let detail = detail(rule.reason, own, principal, request);
+                Check {
+                    check: rule.check,
+                    passed: false,
+                    detail: format!("by the credential's own limits: {detail}"),
+                }
+            }
+        });
     }
     checks.push(match quota {
         _ if request.cost == 0 => {
@@ -253,8 +321,8 @@ fn refusal(charge: &Charge) -> Option<Denial> {
 }
 
 /// What a check looked at, whether it passed or not.
-fn detail(reason: Reason, principal: &Principal, request: &Request) -> String {
-    let policy = &principal.policy.policy;
+fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &Request) -> String {
+    let policy = &by.policy;
     let endpoint = excerpt(request.endpoint.as_str());
     match reason {
         Reason::IpDenied => {
@@ -286,7 +354,7 @@ fn detail(reason: Reason, principal: &Principal, request: &Request) -> String {
             let asked = principal.covered.left_out(&request.endpoint).map_or(endpoint, excerpt);
             format!("`{asked}`; effective scopes: {held}")
         }
-        Reason::EndpointDenied => endpoint_detail(&principal.policy, &request.endpoint),
+        Reason::EndpointDenied => endpoint_detail(by, &request.endpoint),
         _ => endpoint,
     }
 }

@@ -105,7 +105,7 @@ impl Look<'_> {
 
     fn peek(&self, principal: &Principal, request: &Request) -> Result<Charge, StoreError> {
         let account = principal.credential.to_string();
-        let limits = &principal.policy.policy.rate_limits;
+        let limits = &*principal.limits();
         self.store.read(|c| Ok(quota::peek(c, &account, limits, request.at)?.1))
     }
 }

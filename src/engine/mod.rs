@@ -137,7 +137,7 @@ impl Engine {
     /// The whole decision for a principal; charges the quota. Waits only where a lease has run out, and at most two
     /// seconds; a ledger that does not answer by then denies as `unavailable`.
     pub async fn decide(&self, principal: &Principal, request: &Request) -> Decided {
-        let limits = &principal.policy.policy.rate_limits;
+        let limits = &*principal.limits();
         let mut charge = None;
         let mut must_wait = false;
         let decision = decision::decide(principal, request, || {

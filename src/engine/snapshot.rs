@@ -120,6 +120,7 @@ impl KeyEntry {
             scopes: Arc::clone(&access.scopes),
             covered: Arc::clone(&access.covered),
             policy: Arc::clone(&access.policy),
+            bound: None,
             expires_at: self.expires_at,
             proof: Some(*proof),
         })

@@ -17,6 +17,7 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap(),
+        bound: None,
         expires_at: None,
         proof: None,
     }

@@ -15,6 +15,7 @@ fn principal(policy: &str, scopes: &[&str]) -> Principal {
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::from_json(policy).unwrap(), 7).unwrap(),
+        bound: None,
         expires_at: None,
         proof: None,
     }
@@ -219,4 +220,60 @@ fn a_detour_to_a_resource_is_judged_by_where_it_leads() {
     assert_eq!(check.detail, "`resources/read/file:///secret.md` is not in allowed_endpoints");
     let inside = request("resources/read/file:///public/x/../hours.md", "10.1.2.3", NOW);
     assert_eq!(judge(&principal, &inside), None);
+}
+
+/// A caller under `mode` whose token carries limits of its own.
+fn bound(mode: &str, own: serde_json::Value) -> Principal {
+    let bound = Bound::read(&own).unwrap();
+    Principal { bound: Some(bound), ..strict(mode) }
+}
+
+#[test]
+fn what_a_credential_carries_itself_can_only_narrow() {
+    let everything =
+        serde_json::json!({"allowed_endpoints": ["**"], "ip_restrictions": [], "rate_limits": {}});
+    for (endpoint, address, reason) in [
+        ("tools/call/search", "10.1.2.3", None),
+        ("tools/call/delete", "10.1.2.3", Some(Reason::EndpointDenied)),
+        ("tools/call/search", "11.1.2.3", Some(Reason::IpDenied)),
+        ("ping", "10.1.2.3", Some(Reason::EndpointDenied)),
+        ("prompts/list", "10.1.2.3", Some(Reason::InsufficientScope)),
+    ] {
+        let caller = bound("enforce", everything.clone());
+        assert_eq!(judge(&caller, &request(endpoint, address, NOW)), reason, "{endpoint}");
+    }
+    for (own, reason) in [
+        (serde_json::json!({"allowed_endpoints": ["tools/list"]}), Reason::EndpointDenied),
+        (serde_json::json!({"blocked_endpoints": ["tools/call/search"]}), Reason::EndpointDenied),
+        (serde_json::json!({"ip_restrictions": ["10.9.0.0/16"]}), Reason::IpDenied),
+        (serde_json::json!({"time_restrictions": {"allowed_hours": []}}), Reason::TimeDenied),
+    ] {
+        for mode in ["enforce", "shadow"] {
+            let caller = bound(mode, own.clone());
+            let decision = decide(&caller, &good(), || panic!("a denied call is not charged"));
+            assert_eq!(decision.outcome, Outcome::Deny(Denial { reason, retry_after: None }), "{own} {mode}");
+            let explained = explain(&caller, &good(), &Charge::Granted);
+            let failed: Vec<_> = explained.iter().filter(|check| !check.passed).collect();
+            assert!(
+                failed.len() == 1 && failed[0].detail.starts_with("by the credential's own limits"),
+                "{failed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_lower_rate_counts_and_shadow_does_not_widen_it() {
+    let own = |minute: u32| serde_json::json!({"rate_limits": {"requests_per_minute": minute}});
+    let minute = |caller: &Principal| caller.limits().requests_per_minute;
+    assert_eq!(minute(&strict("enforce")), Some(100));
+    assert_eq!(minute(&bound("enforce", own(5))), Some(5));
+    assert_eq!(minute(&bound("enforce", own(500))), Some(100));
+    assert_eq!(minute(&bound("shadow", own(500))), Some(500), "what the policy only watches does not count");
+    assert_eq!(minute(&bound("shadow", serde_json::json!({}))), Some(100));
+
+    let denied = |caller: &Principal| !decide(caller, &good(), spent).is_allowed();
+    assert!(denied(&bound("enforce", own(5))) && denied(&bound("shadow", own(5))));
+    assert!(denied(&strict("enforce")) && !denied(&strict("shadow")));
+    assert!(!denied(&bound("shadow", serde_json::json!({}))), "nothing of its own is spent");
 }

@@ -104,6 +104,11 @@ impl Bound {
         &self.0
     }
 
+    /// Whether it limits how many requests there may be.
+    pub fn limits_rate(&self) -> bool {
+        Window::ALL.iter().any(|window| window.limit(&self.0.policy.rate_limits).is_some())
+    }
+
     /// The limits under both: of each window the lower one, and `sliding` where either is.
     pub fn narrow(&self, live: &RateLimits) -> RateLimits {
         let own = &self.0.policy.rate_limits;
@@ -111,9 +116,8 @@ impl Bound {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let limits_something = Window::ALL.iter().any(|window| window.limit(own).is_some());
-        let is_sliding =
-            live.algorithm == Algorithm::Sliding || (limits_something && own.algorithm == Algorithm::Sliding);
+        let is_sliding = live.algorithm == Algorithm::Sliding
+            || (self.limits_rate() && own.algorithm == Algorithm::Sliding);
         RateLimits {
             requests_per_minute: lower(own.requests_per_minute, live.requests_per_minute),
             requests_per_hour: lower(own.requests_per_hour, live.requests_per_hour),

@@ -44,8 +44,9 @@ pub fn inspect(text: &str, now: Timestamp) -> Result<Inspection, Fault> {
     let parsed = Compact::parse(text);
     let mut parts = text.split('.');
     // Read leniently: what is refused is to be seen as well.
-    let mut object = || serde_json::from_slice(&base64::decode(parts.next()?)?).ok();
-    let (header, claims): (Option<Map<String, Value>>, Option<Map<String, Value>>) = (object(), object());
+    let mut object =
+        || -> Option<Map<String, Value>> { serde_json::from_slice(&base64::decode(parts.next()?)?).ok() };
+    let (header, claims) = (object(), object());
     if header.is_none() && claims.is_none() {
         return Err(parsed.err().unwrap_or(Fault::Json(Part::Header)));
     }

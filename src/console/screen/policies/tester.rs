@@ -104,6 +104,7 @@ fn try_call(
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy,
+        bound: None,
         expires_at: None,
         proof: None,
     };
