@@ -5,7 +5,7 @@
 //! are judged meanwhile, and refused from the moment a fault is found.
 
 use super::lock;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, thread};
 use std::{
     sync::{
         Arc, Mutex, OnceLock,
@@ -30,6 +30,7 @@ impl Checkup {
         }
         let (found, stopping) = (Arc::clone(&self.found), Arc::clone(&self.stopping));
         *thread = Some(super::spawn("checkup", move || {
+            thread::step_back();
             let is_over = Arc::clone(&stopping);
             let checked = store.check_pages(move || is_over.load(Ordering::Relaxed));
             if let Err(error) =

@@ -8,7 +8,7 @@ use super::{
     meter::{Meter, Pending},
 };
 use crate::domain::clock::Clock;
-use crate::store::{Store, StoreError, event, usage};
+use crate::store::{Store, StoreError, event, thread, usage};
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -130,6 +130,7 @@ impl Desk {
     }
 
     fn run(mut self) -> Result<(), StoreError> {
+        thread::step_back();
         let mut swept_at = None;
         // Said once, not four times a second: the log may lie on the disk that is full.
         let mut said: Option<StoreError> = None;

@@ -17,6 +17,8 @@ pub(super) struct Schema {
     steps: &'static [&'static str],
     /// `PRAGMA synchronous`: 2 = FULL, 1 = NORMAL.
     pub synchronous: i64,
+    /// Whether those who write wait for it in turn, as a request does for its quota; else its writer steps back.
+    pub is_waited_for: bool,
 }
 
 pub(super) static PORTCULLIS: Schema = Schema {
@@ -25,6 +27,7 @@ pub(super) static PORTCULLIS: Schema = Schema {
     unreleased: 1,
     steps: &[include_str!("../../assets/migrations/portcullis/0001_first.sql")],
     synchronous: 2,
+    is_waited_for: true,
 };
 
 pub(super) static USAGE: Schema = Schema {
@@ -33,6 +36,7 @@ pub(super) static USAGE: Schema = Schema {
     unreleased: 0,
     steps: &[include_str!("../../assets/migrations/usage/0001_first.sql")],
     synchronous: 1,
+    is_waited_for: false,
 };
 
 /// Where a file stands.

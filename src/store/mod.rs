@@ -22,6 +22,7 @@ pub mod seal;
 pub mod setting;
 #[cfg(test)]
 mod tests;
+pub mod thread;
 pub mod usage;
 pub mod vault_entry;
 mod writer;

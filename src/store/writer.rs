@@ -128,6 +128,9 @@ struct Desk {
 
 impl Desk {
     fn serve(&mut self, jobs: &mpsc::Receiver<Job>) {
+        if !self.database.schema.is_waited_for {
+            super::thread::step_back();
+        }
         while let Ok(first) = jobs.recv() {
             let mut group = VecDeque::from([first]);
             group.extend(jobs.try_iter().take(GROUP - 1));
