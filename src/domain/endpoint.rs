@@ -70,7 +70,7 @@ impl Endpoint {
             return Err(BadEndpoint::TooLong);
         }
         match target {
-            Some(target) => Self::read(format!("{method}/{target}").into()),
+            Some(target) => Self::read([method, "/", target].concat().into()),
             None => Self::read(method.into()),
         }
     }

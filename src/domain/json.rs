@@ -18,32 +18,32 @@ const DEPTH: u8 = 64;
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
+/// Up to here a walk is cheaper than a hash, and no object can be made quadratic.
+const FEW: usize = 8;
+
 /// The keys of one object, to refuse a second of a name.
 #[derive(Default)]
 pub struct Keys<'a> {
-    few: Vec<Cow<'a, str>>,
+    /// Filled from the left. Most objects have no more, and then nothing is allocated.
+    few: [Option<Cow<'a, str>>; FEW],
     many: HashSet<Cow<'a, str>>,
 }
 
 impl<'a> Keys<'a> {
-    /// Up to here a walk is cheaper than a hash, and no object can be made quadratic.
-    const FEW: usize = 16;
-
     /// Takes a key; an error where the object has it already.
     pub fn add<E: Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
-        let known = if self.many.is_empty() { self.few.contains(&key) } else { self.many.contains(&key) };
-        if known {
-            return Err(E::custom("an object has the same key twice"));
+        let twice = || Err(E::custom("an object has the same key twice"));
+        for place in &mut self.few {
+            match place {
+                None => {
+                    *place = Some(key);
+                    return Ok(());
+                }
+                Some(known) if *known == key => return twice(),
+                Some(_) => {}
+            }
         }
-        if self.few.len() < Self::FEW {
-            self.few.push(key);
-            return Ok(());
-        }
-        if self.many.is_empty() {
-            self.many.extend(self.few.iter().cloned());
-        }
-        self.many.insert(key);
-        Ok(())
+        if self.many.insert(key) { Ok(()) } else { twice() }
     }
 }
 

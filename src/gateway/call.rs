@@ -14,17 +14,25 @@ use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
 use super::worker::Shared;
 
+/// One call of a request.
+struct Asked {
+    endpoint: Endpoint,
+    cost: u32,
+    /// Once it was admitted: whether a policy in shadow mode would have denied it.
+    outcome: usage::Outcome,
+}
+
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
 pub struct Call {
     engine: Arc<Engine>,
     pub request_id: RequestId,
     pub address: Option<IpAddr>,
     pub at: Timestamp,
-    endpoints: Vec<(Endpoint, u32)>,
+    asked: Vec<Asked>,
     credential: Option<CredentialId>,
     pub principal: Option<Rc<Principal>>,
-    /// What policies in shadow mode would have denied, call by call, once all were admitted.
-    admitted: Option<Vec<usage::Outcome>>,
+    /// Whether all were admitted.
+    is_admitted: bool,
     recorded: bool,
 }
 
@@ -36,17 +44,17 @@ impl Call {
             request_id: ids.next(at),
             address,
             at,
-            endpoints: Vec::new(),
+            asked: Vec::new(),
             credential: None,
             principal: None,
-            admitted: None,
+            is_admitted: false,
             recorded: false,
         }
     }
 
     /// Adds a call: what it asks for and what it costs.
     pub fn asks(&mut self, endpoint: Endpoint, cost: u32) {
-        self.endpoints.push((endpoint, cost));
+        self.asked.push(Asked { endpoint, cost, outcome: usage::Outcome::Allowed });
     }
 
     /// Finds out who asks.
@@ -76,21 +84,21 @@ impl Call {
 
     /// What must go on to be allowed while an answer to it is open.
     pub fn asked(&self) -> Vec<Request> {
-        self.endpoints.iter().map(|(endpoint, _)| self.request(endpoint, 0)).collect()
+        self.asked.iter().map(|asked| self.request(&asked.endpoint, 0)).collect()
     }
 
     /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
-        if self.endpoints.len() > 1 {
-            for (endpoint, _) in &self.endpoints {
-                self.decide_one(principal, endpoint, 0).await?;
+        if self.asked.len() > 1 {
+            for asked in &self.asked {
+                self.decide_one(principal, &asked.endpoint, 0).await?;
             }
         }
-        let mut admitted = Vec::with_capacity(self.endpoints.len());
-        for (endpoint, cost) in &self.endpoints {
-            admitted.push(self.decide_one(principal, endpoint, *cost).await?);
+        for index in 0..self.asked.len() {
+            let Asked { endpoint, cost, .. } = &self.asked[index];
+            self.asked[index].outcome = self.decide_one(principal, endpoint, *cost).await?;
         }
-        self.admitted = Some(admitted);
+        self.is_admitted = true;
         Ok(())
     }
 
@@ -132,30 +140,31 @@ impl Call {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
-        let admitted = self.admitted.as_deref().unwrap_or_default();
-        let mut calls: Vec<&str> = self.endpoints.iter().map(|(endpoint, _)| endpoint.as_str()).collect();
-        if calls.is_empty() {
-            calls.push("-");
+        for Asked { endpoint, outcome, .. } in &self.asked {
+            self.record_one(endpoint.as_str(), refused.unwrap_or(*outcome));
         }
-        for (index, endpoint) in calls.into_iter().enumerate() {
-            let admitted = admitted.get(index).copied().unwrap_or(usage::Outcome::Allowed);
-            self.engine.record(&Seen {
-                credential: self.credential,
-                subject: self.principal.as_ref().map(|principal| principal.subject.as_str()),
-                endpoint,
-                address: self.address,
-                outcome: refused.unwrap_or(admitted),
-                request_id: self.request_id.as_str(),
-                at: self.at,
-            });
+        if self.asked.is_empty() {
+            self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed));
         }
+    }
+
+    fn record_one(&self, endpoint: &str, outcome: usage::Outcome) {
+        self.engine.record(&Seen {
+            credential: self.credential,
+            subject: self.principal.as_ref().map(|principal| principal.subject.as_str()),
+            endpoint,
+            address: self.address,
+            outcome,
+            request_id: self.request_id.as_str(),
+            at: self.at,
+        });
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         // The client went away before the answer began: what was admitted is counted, the rest was never judged.
-        if self.admitted.is_some() {
+        if self.is_admitted {
             self.record(None);
         }
     }

@@ -46,8 +46,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a He
     if values.next().is_some() { Err(BadKey::Shape) } else { Ok(first) }
 }
 
+/// What is no text is no key; which characters a key may have its own reader knows.
 fn text(value: &HeaderValue) -> Result<&str, BadKey> {
-    value.to_str().map_err(|_| BadKey::Shape)
+    std::str::from_utf8(value.as_bytes()).map_err(|_| BadKey::Shape)
 }
 
 fn bearer(value: &str) -> Result<&str, BadKey> {

@@ -131,6 +131,10 @@ fn spelled(name: &HeaderName) -> Cow<'_, str> {
 
 /// Whether a field of a request goes no further.
 fn ends_here(name: &HeaderName) -> bool {
+    // What nearly every request has.
+    if matches!(*name, header::AUTHORIZATION | header::CONTENT_LENGTH) {
+        return true;
+    }
     OF_REQUESTS.has(name) && {
         let name = &*spelled(name);
         HOP_BY_HOP.contains(&name)
@@ -171,11 +175,13 @@ pub struct Told<'a> {
 /// Makes of a client's fields what the upstream receives.
 pub fn to_upstream(fields: &mut HeaderMap, told: &Told<'_>) {
     let connection = connection_options(fields);
-    let ending = |name: &HeaderName| ends_here(name) || is_named_by_connection(name, &connection);
-    let host = fields.get(header::HOST).cloned();
+    // `Host` is replaced in its place.
+    let ending = |name: &HeaderName| {
+        *name != header::HOST && (ends_here(name) || is_named_by_connection(name, &connection))
+    };
     remove_all(fields, ending);
     fields.reserve(8);
-    fields.insert(header::HOST, told.upstream.clone());
+    let host = fields.insert(header::HOST, told.upstream.clone());
     fields.insert(REQUEST_ID, told.request_id.field().clone());
     // An address is visible ASCII.
     if let Some(Ok(address)) = told.address.map(|address| HeaderValue::try_from(address.to_string())) {

@@ -3,6 +3,7 @@
 //! A page of a stranger that rebinds its name to a loopback address arrives with the stranger's name in `Host` and
 //! `Origin`; both are judged before anything else (MCP 2026-07-28, Streamable HTTP, Security).
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 use http::{
@@ -20,13 +21,38 @@ pub enum Foreign {
     OriginDenied,
 }
 
+/// The `Host` that one thread has found good last. Nearly all requests name the same one.
+#[derive(Debug, Default)]
+pub struct LastHost(RefCell<Option<HeaderValue>>);
+
+impl LastHost {
+    fn is(&self, host: &HeaderValue) -> bool {
+        self.0.borrow().as_ref() == Some(host)
+    }
+
+    fn remember(&self, host: &HeaderValue) {
+        *self.0.borrow_mut() = Some(host.clone());
+    }
+}
+
 /// Judges `Host` and `Origin`; the answer is the page's origin, where a page asks.
 pub fn check<'a, B>(
     request: &'a Request<B>,
     settings: &Settings,
+    last: &LastHost,
 ) -> Result<Option<&'a HeaderValue>, Foreign> {
     let host = single(request.headers(), &header::HOST).map_err(|_| Foreign::HostInvalid)?;
-    let host = host.and_then(|value| value.to_str().ok()).ok_or(Foreign::HostInvalid)?;
+    let host = host.ok_or(Foreign::HostInvalid)?;
+    // A target that names a host as well is compared with it each time.
+    if request.uri().authority().is_some() || !last.is(host) {
+        check_host(request, host, settings)?;
+        last.remember(host);
+    }
+    page(request.headers(), settings)
+}
+
+fn check_host<B>(request: &Request<B>, host: &HeaderValue, settings: &Settings) -> Result<(), Foreign> {
+    let host = host.to_str().map_err(|_| Foreign::HostInvalid)?;
     let authority: Authority = host.parse().map_err(|_| Foreign::HostInvalid)?;
     let has_odd_port = authority.as_str().len() > authority.host().len() && authority.port_u16().is_none();
     if host.contains('@')
@@ -38,7 +64,7 @@ pub fn check<'a, B>(
     if settings.listen.ip().to_canonical().is_loopback() && !is_own_host(&authority, settings) {
         return Err(Foreign::HostDenied);
     }
-    page(request.headers(), settings)
+    Ok(())
 }
 
 /// The origin of the page that asks, where a page asks.
@@ -163,7 +189,11 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap(), &settings(listen)).map(|origin| origin.is_some())
+        let (request, last) = (request.body(()).unwrap(), LastHost::default());
+        let judge = || check(&request, &settings(listen), &last).map(|origin| origin.is_some());
+        let judged = judge();
+        assert_eq!(judged, judge(), "the same again");
+        judged
     }
 
     #[test]
@@ -195,7 +225,9 @@ mod tests {
         }
         let request =
             Request::builder().uri("http://evil.example/mcp").header("host", "localhost").body(()).unwrap();
-        assert_eq!(check(&request, &settings("127.0.0.1:8080")), Err(Foreign::HostInvalid));
+        let last = LastHost::default();
+        last.remember(request.headers().get("host").unwrap());
+        assert_eq!(check(&request, &settings("127.0.0.1:8080"), &last), Err(Foreign::HostInvalid));
     }
 
     #[test]

@@ -5,22 +5,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::pin::{Pin, pin};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::{
+    TrySendError,
+    http1::{self, SendRequest},
+};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::config::{Timeouts, Upstream};
 use super::refusal::UpstreamFault;
@@ -30,8 +33,6 @@ const KEPT: usize = 256;
 /// Shorter than the five seconds after which common servers (uvicorn, Node) close an idle connection, so that a request
 /// seldom meets one that is just being closed.
 const KEPT_FOR: Duration = Duration::from_secs(4);
-/// A kept connection is ready as soon as its driver has run; one that is not still sends an earlier body.
-const READY: Duration = Duration::from_millis(50);
 /// Bounds what a response's head may take.
 const BUFFER: usize = 128 * 1024;
 
@@ -47,10 +48,10 @@ impl Outgoing {
     }
 
     /// Where it will be told what the client did wrong while its body was passed on.
-    pub fn broken(&self) -> Broken {
+    pub fn broken(&self) -> Option<Broken> {
         match self {
-            Self::Whole(_) => Broken::default(),
-            Self::Streamed(capped) => capped.broken.clone(),
+            Self::Whole(_) => None,
+            Self::Streamed(capped) => Some(capped.broken.clone()),
         }
     }
 }
@@ -157,34 +158,130 @@ impl Body for Outgoing {
     }
 }
 
+/// A connection to the upstream. Nobody but its holder drives it: it goes on only while it is polled, in the task of the
+/// client's connection, so that an answer costs no change of task. Dropped, it is closed at once, whatever the upstream is
+/// doing.
+struct Connection {
+    sender: SendRequest<Outgoing>,
+    driver: Box<http1::Connection<TokioIo<TcpStream>, Outgoing>>,
+    ended: bool,
+    /// Goes off no later than an answer is due. Set anew only when it goes off, since most answers come long before.
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    /// Goes on as far as it can. Its end shows where its holder waits for something of it.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        self.ended = self.ended || Pin::new(&mut *self.driver).poll(context).is_ready();
+    }
+
+    /// The same for now, without being told when it can go further.
+    fn drive_now(&mut self) {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Whether it takes another request. Not while it still sends the body of the last one.
+    fn is_ready(&mut self) -> bool {
+        self.drive_now();
+        !self.ended && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its answer, `None` where it has not come `within` a time.
+    async fn exchange(
+        &mut self,
+        request: Request<Outgoing>,
+        within: Duration,
+    ) -> Option<Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> {
+        let due = Instant::now() + within;
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let answered = poll_fn(|context| {
+            self.drive(context);
+            // It is only ever ready by what the driver did.
+            if let Poll::Ready(answered) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return Poll::Ready(Some(answered));
+            }
+            while self.alarm.as_mut().poll(context).is_ready() {
+                if self.alarm.deadline() >= due {
+                    return Poll::Ready(None);
+                }
+                self.alarm.as_mut().reset(due);
+            }
+            Poll::Pending
+        });
+        let answered = answered.await;
+        // So that asking for the body does not wake the one who asks.
+        self.drive_now();
+        answered
+    }
+}
+
 struct Idle {
     connection: Connection,
     since: Instant,
 }
 
-/// A connection in use. Dropped, it is closed at once, whatever the upstream is doing; [`Lease::give_back`] keeps it.
-struct Connection {
-    sender: SendRequest<Outgoing>,
-    driver: AbortHandle,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
+impl Idle {
+    fn is_over(&self) -> bool {
+        self.since.elapsed() > KEPT_FOR
     }
 }
 
-/// A connection on which a response is being read.
-pub struct Lease {
-    connection: Connection,
+/// The body of an answer, with the connection that it comes over. Read to its end, the connection is kept for the next
+/// request; dropped earlier, it is closed.
+pub struct Answer {
+    body: Incoming,
+    /// `None` once the body has ended.
+    connection: Option<Connection>,
     pool: Rc<Pool>,
 }
 
-impl Lease {
-    /// Keeps the connection for the next request; the response was read to its end.
-    pub fn give_back(self) {
-        let Self { connection, pool } = self;
-        pool.keep(connection);
+impl Answer {
+    fn end(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.keep(connection);
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let body = &mut Pin::new(&mut this.body);
+        let mut now = Context::from_waker(Waker::noop());
+        let mut polled = body.as_mut().poll_frame(&mut now);
+        if let (true, Some(connection)) = (polled.is_pending(), &mut this.connection) {
+            connection.drive(context);
+            polled = body.as_mut().poll_frame(&mut now);
+        }
+        match &polled {
+            Poll::Ready(None) => this.end(),
+            Poll::Ready(Some(Err(_))) => this.connection = None,
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // A body whose length is known is not asked again after its last byte.
+        if self.body.is_end_stream() {
+            self.end();
+        }
     }
 }
 
@@ -193,35 +290,46 @@ pub struct Pool {
     upstream: Upstream,
     timeouts: Timeouts,
     idle: RefCell<VecDeque<Idle>>,
+    /// Whether somebody is about to close what was kept for too long.
+    is_swept: Cell<bool>,
     /// Whether the last attempt to connect succeeded: a change is logged, not every failure.
     reachable: Cell<bool>,
 }
 
 impl Pool {
     pub fn new(upstream: Upstream, timeouts: Timeouts) -> Self {
-        Self { upstream, timeouts, idle: RefCell::default(), reachable: Cell::new(true) }
+        Self {
+            upstream,
+            timeouts,
+            idle: RefCell::default(),
+            is_swept: Cell::new(false),
+            reachable: Cell::new(true),
+        }
     }
 
-    fn keep(&self, connection: Connection) {
-        if connection.sender.is_closed() {
+    fn keep(self: &Rc<Self>, mut connection: Connection) {
+        if !connection.is_ready() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        while idle.len() >= KEPT || idle.front().is_some_and(|oldest| oldest.since.elapsed() > KEPT_FOR) {
+        if idle.len() >= KEPT {
             idle.pop_front();
         }
         idle.push_back(Idle { connection, since: Instant::now() });
+        if !self.is_swept.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
     }
 
-    async fn kept(&self) -> Option<Connection> {
+    /// The connection that was used last: it is the least likely to be closed.
+    fn kept(&self) -> Option<Connection> {
         loop {
-            // The borrow must end before the wait.
             let newest = self.idle.borrow_mut().pop_back()?;
-            let mut connection = newest.connection;
-            if newest.since.elapsed() > KEPT_FOR {
+            if newest.is_over() {
                 continue;
             }
-            if let Ok(Ok(())) = timeout(READY, connection.sender.ready()).await {
+            let mut connection = newest.connection;
+            if connection.is_ready() {
                 return Some(connection);
             }
         }
@@ -252,40 +360,50 @@ impl Pool {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| UpstreamFault::Down)?;
-        let driver = tokio::task::spawn_local(async move {
-            // Its errors reach whoever waits for the response.
-            let _ = driver.await;
-        });
-        Ok(Connection { sender, driver: driver.abort_handle() })
+        let alarm = Box::pin(sleep(self.timeouts.response));
+        Ok(Connection { sender, driver: Box::new(driver), ended: false, alarm })
     }
 
     /// Sends a request and waits for the head of its answer.
     pub async fn send(
         self: &Rc<Self>,
         request: Request<Outgoing>,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamFault> {
-        let exchange = async {
-            let mut request = request;
-            if let Some(mut connection) = self.kept().await {
-                match connection.sender.try_send_request(request).await {
-                    Ok(response) => return Ok((response, connection)),
-                    Err(mut failed) => match failed.take_message() {
-                        Some(unsent) => request = unsent,
-                        None => return Err(fault(failed.error())),
-                    },
-                }
+    ) -> Result<Response<Answer>, UpstreamFault> {
+        let within = self.timeouts.response;
+        let mut request = request;
+        if let Some(mut connection) = self.kept() {
+            match connection.exchange(request, within).await.ok_or(UpstreamFault::Slow)? {
+                Ok(response) => return Ok(self.answer(response, connection)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(fault(failed.error())),
+                },
             }
-            let mut connection = self.connect().await?;
-            match connection.sender.send_request(request).await {
-                Ok(response) => Ok((response, connection)),
-                Err(error) => Err(fault(&error)),
-            }
-        };
-        match timeout(self.timeouts.response, exchange).await {
-            Ok(answered) => {
-                answered.map(|(response, connection)| (response, Lease { connection, pool: self.clone() }))
-            }
-            Err(_) => Err(UpstreamFault::Slow),
+        }
+        let mut connection = self.connect().await?;
+        match connection.exchange(request, within).await.ok_or(UpstreamFault::Slow)? {
+            Ok(response) => Ok(self.answer(response, connection)),
+            Err(failed) => Err(fault(failed.error())),
+        }
+    }
+
+    fn answer(self: &Rc<Self>, response: Response<Incoming>, connection: Connection) -> Response<Answer> {
+        response.map(|body| Answer { body, connection: Some(connection), pool: self.clone() })
+    }
+}
+
+/// Closes what was kept for too long, until there is nothing more. What the upstream has closed meanwhile goes with it.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        sleep(KEPT_FOR).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.idle.borrow_mut();
+        while idle.front().is_some_and(Idle::is_over) {
+            idle.pop_front();
+        }
+        if idle.is_empty() {
+            pool.is_swept.set(false);
+            return;
         }
     }
 }

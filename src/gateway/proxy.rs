@@ -22,7 +22,7 @@ use super::credential;
 use super::headers::{self, Told};
 use super::mcp;
 use super::origin::{self, Foreign};
-use super::pool::{BrokenBody, Capped, Lease, Outgoing};
+use super::pool::{Answer, BrokenBody, Capped, Outgoing};
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
 use super::stream::{Passed, Reply};
@@ -37,7 +37,7 @@ const TARGET: usize = 8 * 1024;
 /// More fields, counted as they were sent, are 431.
 const FIELDS: usize = 32 * 1024;
 /// So are more than so many of them. RFC 9110 §5.4 leaves the number to the server.
-pub const MOST_FIELDS: usize = 100;
+const MOST_FIELDS: usize = 100;
 
 /// Answers one request.
 pub async fn serve(
@@ -49,7 +49,7 @@ pub async fn serve(
     let settings = &worker.shared.settings;
     let address = client_address(peer, request.headers(), &settings.trusted_proxies);
     let mut call = Call::new(&worker.shared, &worker.ids, address);
-    let origin = origin::check(&request, settings).map(|origin| origin.cloned());
+    let origin = origin::check(&request, settings, &worker.last_host).map(|origin| origin.cloned());
     let mut response =
         route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
     response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
@@ -221,20 +221,17 @@ async fn forward(
     parts: &mut Parts,
     body: Incoming,
 ) -> Result<Response<Reply>, Refusal> {
-    let target = match parts.uri.query() {
-        Some(query) => format!("{}?{query}", path.as_str()),
-        None => path.as_str().to_owned(),
-    };
+    let target = target(&parts.uri, path.as_str())?;
     let body = match body.is_end_stream() {
         true => Outgoing::whole(Bytes::new()),
         false => Outgoing::Streamed(Capped::new(body, BODY as u64, worker.shared.settings.timeouts.body)),
     };
     let fields = fields_for(worker, call, &principal, &mut parts.headers);
-    let (response, lease) = send(worker, parts, &target, fields, body).await?;
+    let response = send(worker, parts, target, fields, body).await?;
     call.answered();
     let (head, body) = response.into_parts();
     let is_stream = is_event_stream(&head.headers);
-    let passed = Passed::new(body, lease, worker.clone(), principal);
+    let passed = Passed::new(body, worker.clone(), principal);
     let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
     Ok(answer(head.status, head.headers, Reply::Passed(Box::new(passed))))
 }
@@ -259,26 +256,36 @@ pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &
     fields
 }
 
+/// The path as it was judged, with the client's query.
+pub fn target(asked: &Uri, path: &str) -> Result<PathAndQuery, Refusal> {
+    if let Some(target) = asked.path_and_query().filter(|target| target.path() == path) {
+        return Ok(target.clone());
+    }
+    let target = match asked.query() {
+        Some(query) => PathAndQuery::try_from([path, "?", query].concat()),
+        None => PathAndQuery::try_from(path),
+    };
+    target.map_err(|_| Refusal::bad_request(StatusCode::BAD_REQUEST, "the target cannot be forwarded"))
+}
+
 /// Sends a request to the upstream and waits for the head of its answer.
 pub async fn send(
     worker: &Worker,
     parts: &Parts,
-    target: &str,
+    target: PathAndQuery,
     fields: HeaderMap,
     body: Outgoing,
-) -> Result<(Response<Incoming>, Lease), Refusal> {
-    let target = PathAndQuery::try_from(target)
-        .map_err(|_| Refusal::bad_request(StatusCode::BAD_REQUEST, "the target cannot be forwarded"))?;
+) -> Result<Response<Answer>, Refusal> {
     let broken = body.broken();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
-    let sent = worker.pool.send(request).await.and_then(|(response, lease)| {
+    let sent = worker.pool.send(request).await.and_then(|response| {
         // Nobody asked to switch protocols.
-        if response.status().is_informational() { Err(UpstreamFault::Garbled) } else { Ok((response, lease)) }
+        if response.status().is_informational() { Err(UpstreamFault::Garbled) } else { Ok(response) }
     });
-    sent.map_err(|fault| match broken.get() {
+    sent.map_err(|fault| match broken.and_then(|broken| broken.get()) {
         // The upstream is not to be blamed for what the client did.
         Some(BrokenBody::TooLong) => too_long().closing(),
         Some(BrokenBody::EndedEarly) => ended_early(),
@@ -307,9 +314,10 @@ pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Respons
 
 /// Whether the media type is this one, whatever its parameters.
 pub fn is_media(headers: &HeaderMap, media_type: &str) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value
-        .is_some_and(|value| value.split(';').next().unwrap_or(value).trim().eq_ignore_ascii_case(media_type))
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+        essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
+    })
 }
 
 pub fn is_event_stream(headers: &HeaderMap) -> bool {

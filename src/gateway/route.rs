@@ -83,6 +83,9 @@ fn resolved(path: &str) -> Option<Vec<String>> {
 /// Whether a normalised path still hides dot segments or control characters behind escapes: servers that undo more
 /// escapes than others would serve another resource than was judged.
 pub fn is_ambiguous(path: &str) -> bool {
+    if is_plain(path) && !path.contains(char::is_control) {
+        return false;
+    }
     decoded(path).chars().any(char::is_control)
         || loose(path).any(|segment| segment == "." || segment == "..")
 }

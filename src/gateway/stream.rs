@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use crate::domain::decision::{Principal, Request};
@@ -21,7 +20,7 @@ use crate::domain::decision::{Principal, Request};
 use super::mcp::Listing;
 use super::mcp::list;
 use super::metrics::Held;
-use super::pool::Lease;
+use super::pool::Answer;
 use super::worker::Worker;
 
 /// The body of a response to a client.
@@ -94,19 +93,18 @@ impl Passage {
 
 /// A body on its way from the upstream to the client.
 pub struct Passed {
-    body: Incoming,
-    lease: Option<Lease>,
+    /// `None` once it has ended or was cut.
+    body: Option<Answer>,
     passage: Rc<Passage>,
     /// Server-sent events, with the count of open streams.
     events: Option<Held>,
     /// Edits lists of tools within events.
     editor: Option<(list::Events, Listing)>,
     check: Option<Pin<Box<Sleep>>>,
-    ended: bool,
 }
 
 impl Passed {
-    pub fn new(body: Incoming, lease: Lease, worker: Rc<Worker>, principal: Rc<Principal>) -> Self {
+    pub fn new(body: Answer, worker: Rc<Worker>, principal: Rc<Principal>) -> Self {
         let passage = Passage {
             worker,
             principal,
@@ -116,7 +114,7 @@ impl Passed {
             is_unread: Cell::new(false),
         };
         let passage = Rc::new(passage);
-        Self { body, lease: Some(lease), passage, events: None, editor: None, check: None, ended: false }
+        Self { body: Some(body), passage, events: None, editor: None, check: None }
     }
 
     /// Marks it as a stream of events, which lasts while what was `asked` is allowed, and in which lists of tools are
@@ -160,23 +158,20 @@ impl Passed {
         false
     }
 
-    fn end(&mut self) {
-        self.ended = true;
-        self.events = None;
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
-
     /// Ends the body before its time. Events end as a stream does; what has a length breaks off, so that nobody takes
     /// a part for the whole.
     fn cut(&mut self) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.ended = true;
-        self.lease = None;
+        self.body = None;
         match self.events.take() {
             Some(_) => Poll::Ready(None),
             None => Poll::Ready(Some(Err(BrokenOff::Cut))),
         }
+    }
+
+    fn broken_off(&mut self, why: BrokenOff) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.body = None;
+        self.events = None;
+        Poll::Ready(Some(Err(why)))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -189,14 +184,12 @@ impl Passed {
     }
 
     fn advance(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        if self.must_end(context) {
+        if self.body.is_some() && self.must_end(context) {
             return self.cut();
         }
         loop {
-            let polled = Pin::new(&mut self.body).poll_frame(context);
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let polled = Pin::new(body).poll_frame(context);
             if polled.is_pending() && self.check.is_none() {
                 self.check = Some(self.next_check());
                 if self.must_end(context) {
@@ -205,13 +198,10 @@ impl Passed {
             }
             let frame = match ready!(polled) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => {
-                    self.ended = true;
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(BrokenOff::Upstream(error))));
-                }
+                Some(Err(error)) => return self.broken_off(BrokenOff::Upstream(error)),
                 None => {
-                    self.end();
+                    self.body = None;
+                    self.events = None;
                     return Poll::Ready(None);
                 }
             };
@@ -221,11 +211,7 @@ impl Passed {
                 None => data,
                 Some((events, listing)) => match events.take(&data, &mut |name| listing.may_call(name)) {
                     Ok(edited) => edited,
-                    Err(unreadable) => {
-                        self.ended = true;
-                        self.lease = None;
-                        return Poll::Ready(Some(Err(unreadable.into())));
-                    }
+                    Err(unreadable) => return self.broken_off(unreadable.into()),
                 },
             };
             if !data.is_empty() {
@@ -233,13 +219,16 @@ impl Passed {
             }
         }
     }
-}
 
-impl Drop for Passed {
-    fn drop(&mut self) {
-        // A body whose length is known is not asked again after its last byte.
-        if self.body.is_end_stream() {
-            self.end();
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| self.editor.is_none() && body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Some(body) if self.editor.is_none() => body.size_hint(),
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(0),
         }
     }
 }
@@ -261,15 +250,14 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
-            Self::Passed(passed) => passed.ended || (passed.editor.is_none() && passed.body.is_end_stream()),
+            Self::Passed(passed) => passed.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
-            Self::Passed(passed) if passed.editor.is_some() => SizeHint::default(),
-            Self::Passed(passed) => passed.body.size_hint(),
+            Self::Passed(passed) => passed.size_hint(),
         }
     }
 }

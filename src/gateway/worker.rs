@@ -30,6 +30,7 @@ use super::http_2::{self, Frames, Streams};
 use super::introduction::Introductions;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
+use super::origin::LastHost;
 use super::pool::Pool;
 use super::proxy;
 use super::request_id::RequestIds;
@@ -65,6 +66,7 @@ pub struct Worker {
     pub pool: Rc<Pool>,
     pub ids: RequestIds,
     pub introductions: Introductions,
+    pub last_host: LastHost,
     freshness: Freshness,
 }
 
@@ -99,8 +101,8 @@ pub fn run(
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
     let drain = shared.settings.timeouts.drain;
-    let (ids, introductions) = (RequestIds::new()?, Introductions::default());
-    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, freshness });
+    let (ids, introductions, last_host) = (RequestIds::new()?, Introductions::default(), LastHost::default());
+    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, last_host, freshness });
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         let open = TaskTracker::new();
@@ -187,11 +189,11 @@ where
         Box::pin(busy.answering(proxy::serve(worker.clone(), peer, request)))
     });
     let connection = http1::Builder::new()
-        // Heads and bodies are small: one piece costs the system less than two.
+        // Heads and bodies are small: one piece costs the system less than two. How many fields a head may have is left
+        // to hyper, whose limit is ours, because room for a number that is asked for is made at each request.
         .writev(false)
         // Nor does it run a timer for each request, as hyper would.
         .header_read_timeout(None)
-        .max_headers(proxy::MOST_FIELDS)
         .max_buf_size(BUFFER.into())
         .serve_connection(TokioIo::new(stream), service);
     watch::serve(connection, &rest, Some(unread), &stop).await

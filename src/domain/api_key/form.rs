@@ -62,20 +62,23 @@ impl PresentedKey {
     /// Reads the joined form. The checksum is looked at before the parts, so that a slip of the
     /// hand anywhere in a key of the right shape is called what it is.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let mut parts = text.split('_');
-        let (Some(PREFIX), Some(environment), Some(id), Some(rest), None) =
+        let mut parts = text.as_bytes().split(|&byte| byte == b'_');
+        let (Some(prefix), Some(environment), Some(id), Some(rest), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(BadKey::Shape);
         };
+        if prefix != PREFIX.as_bytes() {
+            return Err(BadKey::Shape);
+        }
         let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or(BadKey::Checksum)?;
         if rest.len() < CHECKSUM || *checksum != checksum_of(checked) {
             return Err(BadKey::Checksum);
         }
-        let secret = &rest.as_bytes()[..rest.len() - CHECKSUM];
+        let secret = &rest[..rest.len() - CHECKSUM];
         Ok(Self {
-            environment: Some(environment.parse()?),
-            id: id.parse()?,
+            environment: Some(Environment::read(environment)?),
+            id: KeyId::read(id)?,
             secret: KeySecret::read(secret)?,
         })
     }
@@ -102,16 +105,20 @@ impl KeyId {
     pub fn as_str(&self) -> &str {
         ascii(&self.0)
     }
+
+    fn read(text: &[u8]) -> Result<Self, BadKey> {
+        match <[u8; ID]>::try_from(text) {
+            Ok(id) if is_base62(&id) => Ok(Self(id)),
+            _ => Err(BadKey::Id),
+        }
+    }
 }
 
 impl FromStr for KeyId {
     type Err = BadKey;
 
     fn from_str(text: &str) -> Result<Self, BadKey> {
-        match <[u8; ID]>::try_from(text.as_bytes()) {
-            Ok(id) if is_base62(&id) => Ok(Self(id)),
-            _ => Err(BadKey::Id),
-        }
+        Self::read(text.as_bytes())
     }
 }
 
@@ -137,6 +144,19 @@ impl Environment {
     pub fn as_str(&self) -> &str {
         ascii(&self.text[..usize::from(self.length)])
     }
+
+    fn read(text: &[u8]) -> Result<Self, BadKey> {
+        let mut environment = Self { text: [0; 8], length: 0 };
+        for &byte in text {
+            let free = environment.text.get_mut(usize::from(environment.length));
+            match (free, byte) {
+                (Some(free), b'a'..=b'z' | b'0'..=b'9') => *free = byte,
+                _ => return Err(BadKey::Environment),
+            }
+            environment.length += 1;
+        }
+        if environment.length == 0 { Err(BadKey::Environment) } else { Ok(environment) }
+    }
 }
 
 impl Default for Environment {
@@ -150,16 +170,7 @@ impl FromStr for Environment {
     type Err = BadKey;
 
     fn from_str(text: &str) -> Result<Self, BadKey> {
-        let mut environment = Self { text: [0; 8], length: 0 };
-        for byte in text.bytes() {
-            let free = environment.text.get_mut(usize::from(environment.length));
-            match (free, byte) {
-                (Some(free), b'a'..=b'z' | b'0'..=b'9') => *free = byte,
-                _ => return Err(BadKey::Environment),
-            }
-            environment.length += 1;
-        }
-        if environment.length == 0 { Err(BadKey::Environment) } else { Ok(environment) }
+        Self::read(text.as_bytes())
     }
 }
 

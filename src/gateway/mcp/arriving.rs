@@ -1,10 +1,13 @@
 //! The body of an MCP POST on its way from the client: as much of it as its sender is worth, and in no disguise.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -49,22 +52,37 @@ impl Arriving {
 
     /// Reads on to the end; `false` where there is more than `most`, which an announced length tells before it is read.
     pub async fn read_within(&mut self, most: usize) -> Result<bool, Refusal> {
-        let until = self.until;
-        let reading = async {
-            while self.rest.size_hint().lower() <= most.saturating_sub(self.length()) as u64 {
-                match self.rest.frame().await {
-                    None => return Ok(true),
-                    // Trailers are not read.
-                    Some(Ok(frame)) => frame.into_data().into_iter().for_each(|piece| self.take(piece)),
-                    Some(Err(_)) => return Err(proxy::ended_early()),
-                }
-                if self.length() > most {
-                    break;
-                }
+        while self.rest.size_hint().lower() <= most.saturating_sub(self.length()) as u64 {
+            match self.frame().await? {
+                None => return Ok(true),
+                // Trailers are not read.
+                Some(Ok(frame)) => frame.into_data().into_iter().for_each(|piece| self.take(piece)),
+                Some(Err(_)) => return Err(proxy::ended_early()),
             }
-            Ok(false)
-        };
-        timeout_at(until, reading).await.map_err(|_| proxy::too_slow())?
+            if self.length() > most {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next piece, in time. What has come is there when it is asked for a second time, as a rule, because the first
+    /// time has it read: only then a timer is set.
+    async fn frame(&mut self) -> Result<Option<hyper::Result<Frame<Bytes>>>, Refusal> {
+        let mut is_asked = false;
+        let first = poll_fn(|context| match Pin::new(&mut self.rest).poll_frame(context) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending if is_asked => Poll::Ready(None),
+            Poll::Pending => {
+                is_asked = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        match first.await {
+            Some(frame) => Ok(frame),
+            None => timeout_at(self.until, self.rest.frame()).await.map_err(|_| proxy::too_slow()),
+        }
     }
 }
 
@@ -73,6 +91,7 @@ pub fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let one = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
+        (Some("application/json"), None) => return is_plain_coding(headers),
         (Some(value), None) => value.to_ascii_lowercase(),
         _ => return unsupported("the request needs one Content-Type, application/json"),
     };
@@ -84,12 +103,14 @@ pub fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
     if parameters.any(|text| !matches!(text, "" | "charset=utf-8" | "charset=\"utf-8\"")) {
         return unsupported("the Content-Type has another parameter than charset=utf-8");
     }
-    if headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return unsupported("a Content-Encoding is not taken");
+    is_plain_coding(headers)
+}
+
+fn is_plain_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let message = "a Content-Encoding is not taken";
+        return Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     Ok(())
 }

@@ -205,7 +205,14 @@ fn is_id(raw: &RawValue) -> bool {
     if text.starts_with('"') {
         return serde_json::from_str::<Text<'_>>(text).is_ok();
     }
-    serde_json::from_str::<i64>(text).is_ok() || serde_json::from_str::<u64>(text).is_ok()
+    is_small_number(text)
+        || serde_json::from_str::<i64>(text).is_ok()
+        || serde_json::from_str::<u64>(text).is_ok()
+}
+
+/// Nearly all ids are. It was read as JSON: digits are a number.
+fn is_small_number(text: &str) -> bool {
+    text.len() < 19 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[derive(Default)]

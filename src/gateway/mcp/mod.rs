@@ -35,7 +35,7 @@ use super::call::Call;
 use super::config::Refusals;
 use super::credential;
 use super::origin::Foreign;
-use super::pool::{Lease, Outgoing};
+use super::pool::{Answer, Outgoing};
 use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply};
@@ -200,14 +200,11 @@ async fn judge(
     era: Result<Era, Mismatch>,
 ) -> Result<Admitted, Refusal> {
     let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
-    let endpoints = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>();
-    for (endpoint, cost) in endpoints.iter().flatten() {
-        call.asks(endpoint.clone(), *cost);
-    }
+    let asked = ask(call, messages);
     let principal = identify(worker, call, foreign, presented).await?;
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
-    endpoints?;
+    asked?;
     let era = era.map_err(Refusal::mismatch)?;
     agrees(era, &parts.headers, body)?;
     let session = session_of(worker, &principal, era, &parts.headers)?;
@@ -227,6 +224,18 @@ async fn judge(
 
 fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::bad_request(StatusCode::BAD_REQUEST, message)
+}
+
+/// Makes calls of messages: of all, or of none where one asks for what cannot be.
+fn ask(call: &mut Call, messages: &[Message<'_>]) -> Result<(), Refusal> {
+    if let [message] = messages {
+        let (endpoint, cost) = endpoint(message)?;
+        call.asks(endpoint, cost);
+        return Ok(());
+    }
+    let asked = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
+    asked.into_iter().for_each(|(endpoint, cost)| call.asks(endpoint, cost));
+    Ok(())
 }
 
 /// What a message asks for, and what it costs.
@@ -326,11 +335,8 @@ async fn forward(
     if admitted.lists_tools {
         fields.remove(header::ACCEPT_ENCODING);
     }
-    let target = match parts.uri.query() {
-        Some(query) => format!("{}?{query}", worker.shared.settings.upstream.path()),
-        None => worker.shared.settings.upstream.path().to_owned(),
-    };
-    let (response, lease) = proxy::send(worker, parts, &target, fields, Outgoing::whole(bytes)).await?;
+    let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
+    let response = proxy::send(worker, parts, target, fields, Outgoing::whole(bytes)).await?;
     let (mut head, body) = response.into_parts();
     if !is_passable(head.status) {
         return Err(garbled());
@@ -355,10 +361,10 @@ async fn forward(
             for field in [header::CONTENT_LENGTH, header::ETAG] {
                 head.headers.remove(field);
             }
-            edited(worker, body, lease, &listing).await?
+            edited(worker, body, &listing).await?
         }
         listing => {
-            let passed = Passed::new(body, lease, worker.clone(), admitted.principal);
+            let passed = Passed::new(body, worker.clone(), admitted.principal);
             if is_stream {
                 head.headers.remove(header::CONTENT_LENGTH);
             }
@@ -376,7 +382,7 @@ fn is_passable(status: StatusCode) -> bool {
 }
 
 /// The answer to `tools/list`, without the tools that the principal may not call.
-async fn edited(worker: &Worker, body: Incoming, lease: Lease, listing: &Listing) -> Result<Reply, Refusal> {
+async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<Reply, Refusal> {
     let refuse = |fault| upstream_refusal(worker, fault);
     let limit = worker.shared.settings.timeouts.response;
     let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
@@ -384,7 +390,6 @@ async fn edited(worker: &Worker, body: Incoming, lease: Lease, listing: &Listing
         Ok(Err(_)) => return Err(refuse(UpstreamFault::Garbled)),
         Err(_) => return Err(refuse(UpstreamFault::Slow)),
     };
-    lease.give_back();
     let text = std::str::from_utf8(&whole).map_err(|_| refuse(UpstreamFault::Garbled))?;
     match list::edit(text, &mut |tool| listing.may_call(tool)) {
         Ok(Some(edited)) => Ok(Reply::from(Bytes::from(edited))),
