@@ -199,7 +199,8 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWK set. `fallback` says what a key may be for that names no algorithm itself: the first that fits counts.
+    /// Reads a JWK set. A secret in one that was published is known to everyone: with [`PrivatePart::Refuse`] it is left
+    /// out. `fallback` says what a key may be for that names no algorithm itself: the first that fits counts.
     ///
     /// # Errors
     /// Where it is no set, where secrets and public keys are mixed, and where two keys have one `kid`: which of them
@@ -219,6 +220,10 @@ impl KeySet {
         let mut names = HashSet::new();
         for (place, member) in members.iter().enumerate() {
             let jwk = member.as_object().ok_or(Fault::KeyJson).and_then(|member| Jwk::read(member, private));
+            let jwk = jwk.and_then(|jwk| match jwk.material {
+                Material::Secret(_) if private == PrivatePart::Refuse => Err(Fault::KeyPrivate),
+                _ => Ok(jwk),
+            });
             let key = jwk.and_then(|jwk| VerifyingKey::from_set(jwk, fallback));
             // A key for something else may have the name of another; a broken one may not.
             let is_for_another_use = matches!(

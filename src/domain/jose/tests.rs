@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 
 mod keys;
+mod primitives;
 mod rfc;
 mod tokens;
 mod wycheproof;

@@ -7,7 +7,7 @@ const PRIMES: [u64; 38] = [
     107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
 
-/// Whether an RSA modulus (big-endian) has the fingerprint of ROCA. One in about 2^28 sound keys would have it by chance.
+/// Whether an RSA modulus (big-endian) has the fingerprint of ROCA. One in about 2^30 sound keys has it by chance.
 pub(super) fn is_roca(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|&prime| {
         let rest = modulus.iter().fold(0, |rest, &byte| (rest * 256 + u64::from(byte)) % prime);

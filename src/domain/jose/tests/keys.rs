@@ -128,9 +128,13 @@ fn a_set_holds_each_name_once_and_one_kind_of_key() {
     assert_eq!(set(json!([ec(json!({"kid": "a"})), broken])).unwrap_err(), Fault::SetDuplicate);
     assert_eq!(set(json!([ec(json!({})), ec(json!({}))])).unwrap_err(), Fault::SetDuplicate, "one key twice");
     assert!(set(json!([ec(json!({"kid": "a"})), ec(json!({"kid": "a", "use": "enc"}))])).is_ok());
-    assert_eq!(set(json!([ec(json!({})), secret])).unwrap_err(), Fault::SetMixed);
+    assert_eq!(set(json!([ec(json!({})), secret.clone()])).unwrap_err(), Fault::SetMixed);
     assert_eq!(set(json!({})).unwrap_err(), Fault::SetShape);
     assert!(set(json!([])).unwrap().keys.is_empty());
+    let published = set(json!([secret])).unwrap();
+    assert_eq!((published.keys.len(), published.skipped.as_slice()), (0, &[(0, Fault::KeyPrivate)][..]));
+    let own = json!({ "keys": [secret] }).to_string();
+    assert_eq!(KeySet::parse(&own, PrivatePart::Drop, &[]).unwrap().keys.len(), 1);
 
     let header = |kid: Option<&str>, alg| Header { alg, typ: None, kid: kid.map(str::to_owned) };
     let two = set(json!([ec(json!({"kid": "a"})), ec(json!({"kid": "b"}))])).unwrap();
