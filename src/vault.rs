@@ -7,6 +7,7 @@
 
 mod envelope;
 mod master_key;
+mod signing_key;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +20,14 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use crate::domain::api_key::Pepper;
+use crate::domain::{
+    api_key::Pepper,
+    name::{IssuerName, Kid},
+};
 
 pub use envelope::SealedEntry;
 pub use master_key::{Cost, KeyFile, MasterKey};
+pub use signing_key::{BadSigningKey, Imported, RsaBits, SigningPair};
 
 /// The version of each entry that a new vault is made with, and the one that is used.
 pub const VERSION: u32 = 1;
@@ -53,6 +58,9 @@ pub enum VaultError {
 
 /// An open vault: what the store's sealed entries decrypt to.
 pub struct Vault {
+    /// Kept for the entries that come and go: the private parts of signing keys, the secrets of issuers.
+    master: MasterKey,
+    store_id: String,
     pepper: Pepper,
     session_key: Zeroizing<[u8; 32]>,
     audit: AuditSigner,
@@ -64,7 +72,7 @@ impl Vault {
     pub fn create(master: &MasterKey, store_id: &str) -> Result<(Self, Vec<SealedEntry>), VaultError> {
         let entries = ENTRIES
             .iter()
-            .map(|name| SealedEntry::seal(master, store_id, name, VERSION, &*random()?))
+            .map(|name| SealedEntry::seal(master, store_id, name, VERSION, &random()?[..]))
             .collect::<Result<Vec<_>, _>>()?;
         Ok((Self::open(master, store_id, &entries)?, entries))
     }
@@ -76,9 +84,11 @@ impl Vault {
                 .iter()
                 .find(|entry| entry.name == name && entry.version == VERSION)
                 .ok_or_else(|| VaultError::DoesNotFit(format!("its entry `{name}` is missing")))?
-                .open(master, store_id)
+                .open_key(master, store_id)
         };
         Ok(Self {
+            master: master.clone(),
+            store_id: store_id.to_owned(),
             pepper: Pepper::new(&*key(PEPPER)?),
             session_key: key(SESSION)?,
             audit: AuditSigner::from_seed(&*key(AUDIT)?)?,
@@ -101,10 +111,55 @@ impl Vault {
         &self.row_key
     }
 
+    /// The entry that keeps the private part of the signing key `kid`.
+    pub fn seal_signing_key(&self, kid: &Kid, pair: &SigningPair) -> Result<SealedEntry, VaultError> {
+        self.seal(&signing_key_entry(kid), &pair.to_bytes()?)
+    }
+
+    /// What [`Vault::seal_signing_key`] sealed for `kid`. An entry that was sealed for another key does not open.
+    pub fn open_signing_key(&self, kid: &Kid, entry: &SealedEntry) -> Result<SigningPair, VaultError> {
+        SigningPair::from_bytes(&self.open_entry(&signing_key_entry(kid), entry)?)
+    }
+
+    /// The entry that keeps the secret which the issuer `name` signs with.
+    pub fn seal_issuer_secret(&self, name: &IssuerName, secret: &[u8]) -> Result<SealedEntry, VaultError> {
+        self.seal(&issuer_entry(name), secret)
+    }
+
+    /// What [`Vault::seal_issuer_secret`] sealed for `name`.
+    pub fn open_issuer_secret(
+        &self,
+        name: &IssuerName,
+        entry: &SealedEntry,
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.open_entry(&issuer_entry(name), entry)
+    }
+
+    fn seal(&self, name: &str, content: &[u8]) -> Result<SealedEntry, VaultError> {
+        SealedEntry::seal(&self.master, &self.store_id, name, VERSION, content)
+    }
+
+    fn open_entry(&self, name: &str, entry: &SealedEntry) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        if entry.name != name {
+            return Err(VaultError::DoesNotFit(format!("its entry `{}` is not `{name}`", entry.name)));
+        }
+        entry.open(&self.master, &self.store_id)
+    }
+
     /// The key that signs the heads of the audit chain. Cheap to clone.
     pub fn audit_signer(&self) -> &AuditSigner {
         &self.audit
     }
+}
+
+/// Under which name the private part of a signing key is kept.
+pub fn signing_key_entry(kid: &Kid) -> String {
+    format!("signing-key/{kid}")
+}
+
+/// Under which name the secret of an issuer is kept.
+pub fn issuer_entry(name: &IssuerName) -> String {
+    format!("issuer/{name}")
 }
 
 impl fmt::Debug for Vault {

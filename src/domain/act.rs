@@ -36,6 +36,15 @@ acts! {
     PolicyDelete = "policy.delete",
     ScopeSet = "scope.set",
     ScopeRemove = "scope.remove",
+    SigningKeyCreate = "signing-key.create",
+    SigningKeyImport = "signing-key.import",
+    SigningKeyRotate = "signing-key.rotate",
+    SigningKeyRetire = "signing-key.retire",
+    TokenIssue = "token.issue",
+    TokenRevoke = "token.revoke",
+    TokenPurge = "token.purge",
+    /// What the public URL of the gateway is.
+    ResourceSet = "resource.set",
     /// The gateway's digest of one flush of events.
     EventFlush = "event.flush",
     GatewayStart = "gateway.start",
@@ -50,7 +59,14 @@ impl Act {
     pub const fn stops_somebody(self) -> bool {
         matches!(
             self,
-            Self::KeyRevoke | Self::KeyDisable | Self::KeyRotate | Self::PolicyApply | Self::PolicyRollback
+            Self::KeyRevoke
+                | Self::KeyDisable
+                | Self::KeyRotate
+                | Self::TokenRevoke
+                | Self::SigningKeyRotate
+                | Self::SigningKeyRetire
+                | Self::PolicyApply
+                | Self::PolicyRollback
         )
     }
 }

@@ -5,6 +5,7 @@
 use super::api_key::KeyState;
 use super::clock::{Timestamp, parse_life};
 use super::text::excerpt;
+use super::token::TokenState;
 
 /// A parsed filter; the default lets everything through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,12 +41,32 @@ pub struct BadFilter(pub String);
 pub struct Fields {
     pub texts: &'static [&'static str],
     pub moments: &'static [&'static str],
+    /// What `state:` takes.
+    pub states: &'static [&'static str],
 }
 
 /// Fields of the key list. `state:` takes active, disabled, expired, revoked.
 pub const KEY_FIELDS: Fields = Fields {
     texts: &["id", "name", "subject", "policy", "scope", "state", "env"],
     moments: &["expires", "created"],
+    states: &[
+        KeyState::Active.as_str(),
+        KeyState::Disabled.as_str(),
+        KeyState::Expired.as_str(),
+        KeyState::Revoked.as_str(),
+    ],
+};
+
+/// Fields of the list of issued tokens. `state:` takes live, expiring, expired, revoked.
+pub const TOKEN_FIELDS: Fields = Fields {
+    texts: &["jti", "subject", "client", "policy", "scope", "audience", "kid", "alg", "state"],
+    moments: &["expires", "issued"],
+    states: &[
+        TokenState::Live.as_str(),
+        TokenState::Expiring.as_str(),
+        TokenState::Expired.as_str(),
+        TokenState::Revoked.as_str(),
+    ],
 };
 
 /// The one field whose moments lie ahead: `expires<30d` counts forward, `created<30d` back.
@@ -129,8 +150,8 @@ fn field_test(name: &str, value: &str, fields: Fields) -> Result<Test, BadFilter
     if value.is_empty() {
         return Err(BadFilter(format!("`{field}:` wants a value after the colon")));
     }
-    if field == "state" && !KeyState::ALL.iter().any(|state| state.as_str() == value) {
-        let known = KeyState::ALL.map(KeyState::as_str).join(", ");
+    if field == "state" && !fields.states.contains(&value) {
+        let known = fields.states.join(", ");
         return Err(BadFilter(format!("there is no state `{}`; there are {known}", excerpt(value))));
     }
     Ok(Test::Field { field, value: value.to_owned() })

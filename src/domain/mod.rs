@@ -11,14 +11,17 @@ pub mod decision;
 pub mod endpoint;
 pub mod event;
 pub mod filter;
+pub mod identity;
+pub mod issuer;
 pub mod jose;
 pub mod json;
 pub mod name;
 pub mod policy;
 pub mod quota;
+pub mod revocation;
 pub mod scope;
 pub mod secret;
+pub mod signing_key;
 pub mod text;
 pub mod token;
-
 pub mod usage;

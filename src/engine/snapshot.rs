@@ -240,6 +240,8 @@ impl Snapshot {
                 Change::Key(id) => _ = keys.insert(id),
                 Change::Policy(name) => _ = policies.insert(name),
                 Change::Scopes => scopes = true,
+                // No key rests on any of these.
+                Change::Revoked(_) | Change::Revocations | Change::SigningKeys | Change::Issuers => {}
                 Change::All => return self.read_all(c, applied),
             }
         }

@@ -2,7 +2,7 @@
 use rusqlite::{Connection, params_from_iter};
 
 use super::{RowKey, Rows, Store, StoreError, connection::Database, seal::Table};
-use crate::domain::{api_key::KeyId, name::PolicyName};
+use crate::domain::{api_key::KeyId, name::PolicyName, token::TokenId};
 
 /// How many changes are kept for those who look seldom.
 const KEPT: i64 = 10_000;
@@ -15,18 +15,28 @@ pub enum Change {
     Key(KeyId),
     Policy(PolicyName),
     Scopes,
+    /// One token was revoked.
+    Revoked(TokenId),
+    /// Tokens were revoked by subject, by key, or by when they were issued.
+    Revocations,
+    SigningKeys,
+    Issuers,
     /// Anything: more than the feed remembers, or of a kind that this version does not know.
     /// Load everything anew.
     All,
 }
 
 impl Change {
-    fn columns(&self) -> (&'static str, &str) {
+    fn columns(&self) -> (&'static str, String) {
         match self {
-            Self::Key(id) => ("key", id.as_str()),
-            Self::Policy(name) => ("policy", name.as_str()),
-            Self::Scopes => ("scopes", ""),
-            Self::All => ("all", ""),
+            Self::Key(id) => ("key", id.to_string()),
+            Self::Policy(name) => ("policy", name.to_string()),
+            Self::Scopes => ("scopes", String::new()),
+            Self::Revoked(id) => ("revoked", id.to_string()),
+            Self::Revocations => ("revocations", String::new()),
+            Self::SigningKeys => ("signing_keys", String::new()),
+            Self::Issuers => ("issuers", String::new()),
+            Self::All => ("all", String::new()),
         }
     }
 
@@ -35,6 +45,10 @@ impl Change {
             "key" => object.parse().map_or(Self::All, Self::Key),
             "policy" => object.parse().map_or(Self::All, Self::Policy),
             "scopes" => Self::Scopes,
+            "revoked" => object.parse().map_or(Self::All, Self::Revoked),
+            "revocations" => Self::Revocations,
+            "signing_keys" => Self::SigningKeys,
+            "issuers" => Self::Issuers,
             _ => Self::All,
         }
     }
@@ -45,7 +59,7 @@ impl Change {
 pub fn append(c: &Rows<'_>, change: &Change) -> Result<(), StoreError> {
     let (noun, object) = change.columns();
     let seq = position(c)?.saturating_add(1);
-    let values = TABLE.seal(c, [seq.into(), noun.to_owned().into(), object.to_owned().into()])?;
+    let values = TABLE.seal(c, [seq.into(), noun.to_owned().into(), object.into()])?;
     c.prepare_cached("INSERT INTO change (seq, noun, object, mac) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params_from_iter(values))?;
     c.prepare_cached("DELETE FROM change WHERE seq <= ?1")?.execute([seq - KEPT])?;

@@ -25,7 +25,10 @@ pub(super) static PORTCULLIS: Schema = Schema {
     file: "portcullis.db",
     application_id: 0x5043_4c53,
     unreleased: 1,
-    steps: &[include_str!("../../assets/migrations/portcullis/0001_first.sql")],
+    steps: &[
+        include_str!("../../assets/migrations/portcullis/0001_first.sql"),
+        include_str!("../../assets/migrations/portcullis/0002_tokens.sql"),
+    ],
     synchronous: 2,
     is_waited_for: true,
 };

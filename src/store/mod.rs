@@ -8,21 +8,28 @@
 pub mod api_key;
 pub mod audit;
 pub mod ballast;
+mod condition;
 mod connection;
 mod error;
 pub mod event;
 pub mod feed;
 pub mod home;
+pub mod issuer;
 mod migrate;
 mod modes;
+pub mod one_time;
 pub mod policy;
 pub mod quota;
+pub mod revocation;
 pub mod scope;
 pub mod seal;
+pub mod sealed_setting;
 pub mod setting;
+pub mod signing_key;
 #[cfg(test)]
 mod tests;
 pub mod thread;
+pub mod token;
 pub mod usage;
 pub mod vault_entry;
 mod writer;

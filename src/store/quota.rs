@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{Rows, StoreError, seal::Table};
 use crate::domain::{
     clock::Timestamp,
+    name::{PolicyName, Subject},
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
@@ -16,8 +17,16 @@ use rusqlite::{OptionalExtension, params_from_iter};
 
 pub(super) static TABLE: Table = Table { name: "quota", columns: "account, charged", width: 2, key: 1 };
 
-/// Whose quota: a credential's id.
+/// Whose quota: an API key's id, or what [`account_of_subject`] says.
 pub type Account = String;
+
+/// The quota that all tokens of a subject under a policy share, so that whoever gets many has no more than one would have.
+pub fn account_of_subject(subject: &Subject, policy: &PolicyName) -> Account {
+    format!("{TOKENS}{policy}:{subject}")
+}
+
+/// What the accounts of tokens begin with; no id of a key has a colon.
+const TOKENS: &str = "tokens:";
 
 /// How many cells of a window are kept, the newest. Eleven count at most; cells are never dropped for their age alone, so
 /// that a clock which is set ahead and back again forgets nothing.
@@ -61,6 +70,14 @@ pub fn open(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
     c.prepare_cached("INSERT INTO quota (account, charged, mac) VALUES (?1, ?2, ?3)")?
         .execute(params_from_iter(values))?;
     Ok(())
+}
+
+/// The same for an account that credentials share: it may be there already.
+pub fn open_shared(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
+    let is_there: bool = c
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quota WHERE account = ?1)")?
+        .query_row([account], |row| row.get(0))?;
+    if is_there { Ok(()) } else { open(c, account) }
 }
 
 /// Removes the row of an account whose credential is removed.
@@ -129,13 +146,16 @@ pub fn peek(
     Ok((standings(&tallies, limits, now), charge(&tallies, limits, now)))
 }
 
-/// The accounts of keys that have no row, each as an error that names it.
+/// The accounts of keys and of issued tokens that have no row, each as an error that names it.
 pub(super) fn missing(c: &Rows<'_>) -> Result<Vec<StoreError>, StoreError> {
     let mut select = c.prepare(
-        "SELECT id FROM api_key WHERE NOT EXISTS (SELECT 1 FROM quota WHERE account = api_key.id)",
+        "SELECT id FROM api_key WHERE NOT EXISTS (SELECT 1 FROM quota WHERE account = api_key.id)
+         UNION ALL
+         SELECT account FROM (SELECT DISTINCT ?1 || policy || ':' || subject AS account FROM token) AS shared
+         WHERE NOT EXISTS (SELECT 1 FROM quota WHERE quota.account = shared.account)",
     )?;
     let missing =
-        select.query_map([], |row| Ok(gone(&row.get::<_, String>(0)?)))?.collect::<Result<_, _>>()?;
+        select.query_map([TOKENS], |row| Ok(gone(&row.get::<_, String>(0)?)))?.collect::<Result<_, _>>()?;
     Ok(missing)
 }
 

@@ -17,12 +17,27 @@ use rusqlite::{
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{StoreError, api_key, feed, policy, quota, scope};
+use super::{
+    StoreError, api_key, feed, issuer, one_time, policy, quota, revocation, scope, sealed_setting,
+    signing_key, token,
+};
 
 /// Every table whose rows are sealed. (Of the others, `vault_entry` is sealed by the vault itself, the vault proves
 /// what is in `setting`, and `audit` is a chain of its own.)
-pub(super) static TABLES: [&Table; 6] =
-    [&scope::TABLE, &policy::TABLE, &policy::REVISIONS, &api_key::TABLE, &quota::TABLE, &feed::TABLE];
+pub(super) static TABLES: [&Table; 12] = [
+    &scope::TABLE,
+    &policy::TABLE,
+    &policy::REVISIONS,
+    &api_key::TABLE,
+    &signing_key::TABLE,
+    &token::TABLE,
+    &revocation::TABLE,
+    &one_time::TABLE,
+    &issuer::TABLE,
+    &sealed_setting::TABLE,
+    &quota::TABLE,
+    &feed::TABLE,
+];
 
 /// The key under which rows are sealed: [`Vault::row_key`](crate::vault::Vault::row_key), as a keyed HMAC state.
 #[derive(Clone)]

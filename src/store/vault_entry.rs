@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use zeroize::Zeroizing;
 
 use super::{
@@ -137,18 +137,28 @@ fn entries(c: &Connection) -> Result<Vec<SealedEntry>, StoreError> {
     let mut select = c.prepare_cached(
         "SELECT name, version, wrapped_key, sealed FROM vault_entry ORDER BY name, version",
     )?;
-    let rows = select.query_map([], |row| {
-        Ok(SealedEntry {
-            name: row.get(0)?,
-            version: row.get(1)?,
-            wrapped_key: row.get(2)?,
-            sealed: row.get(3)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(select.query_map([], entry)?.collect::<Result<_, _>>()?)
 }
 
-fn insert(c: &Connection, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
+fn entry(row: &Row<'_>) -> rusqlite::Result<SealedEntry> {
+    Ok(SealedEntry { name: row.get(0)?, version: row.get(1)?, wrapped_key: row.get(2)?, sealed: row.get(3)? })
+}
+
+/// One entry, of those that come and go with what they belong to.
+pub(super) fn find(c: &Connection, name: &str) -> Result<Option<SealedEntry>, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT name, version, wrapped_key, sealed FROM vault_entry WHERE name = ?1 ORDER BY version DESC",
+    )?;
+    Ok(select.query_row([name], entry).optional()?)
+}
+
+/// Removes an entry; nothing where there is none.
+pub(super) fn delete(c: &Connection, name: &str) -> Result<(), StoreError> {
+    c.prepare_cached("DELETE FROM vault_entry WHERE name = ?1")?.execute([name])?;
+    Ok(())
+}
+
+pub(super) fn insert(c: &Connection, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
     c.prepare_cached(
         "INSERT INTO vault_entry (name, version, wrapped_key, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?

@@ -5,10 +5,16 @@ use crate::{
     domain::{
         api_key::{ApiKey, Pepper},
         clock::Timestamp,
+        issuer::{Issuer, Mapping},
+        jose::Algorithm,
         policy::{Policy, Revision},
+        revocation::{Revocation, Target},
         scope::Scope,
+        signing_key::SigningKey,
+        token::{IssuedToken, Profile, TokenId},
     },
     store::api_key as keys,
+    vault::SealedEntry,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -20,6 +26,7 @@ impl Books {
     fn new() -> Self {
         let c = Connection::open_in_memory().unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0001_first.sql")).unwrap();
+        c.execute_batch(include_str!("../../../assets/migrations/portcullis/0002_tokens.sql")).unwrap();
         let books = Self(c, RowKey::new(&[7; 32]));
         let c = books.rows();
         let scope = Scope {
@@ -37,6 +44,7 @@ impl Books {
             keys::insert(&c, &key(number)).unwrap();
             quota::lease(&c, key(number).id.as_str(), &Default::default(), 1, NOW).unwrap();
         }
+        tokens(&c);
         books
     }
 
@@ -52,6 +60,64 @@ impl Books {
         self.0.execute_batch("ROLLBACK TO before; RELEASE before").unwrap();
         found
     }
+}
+
+/// A row of every table that has to do with tokens.
+fn tokens(c: &Rows<'_>) {
+    let signing_key = SigningKey {
+        kid: "2026".parse().unwrap(),
+        algorithm: Algorithm::EdDsa,
+        name: "first".into(),
+        created_at: NOW,
+        signs_from: NOW,
+        signs_until: Some(NOW),
+        verifies_until: Some(NOW),
+        retired_at: Some(NOW),
+        public: Some(serde_json::json!({ "kty": "OKP" })),
+    };
+    let private = SealedEntry {
+        name: "signing-key/2026".into(),
+        version: 1,
+        wrapped_key: vec![1; 60],
+        sealed: vec![2; 60],
+    };
+    signing_key::insert(c, &signing_key, &private, NOW).unwrap();
+    let token = IssuedToken {
+        jti: TokenId::from_bytes([1; 16]),
+        subject: "alice".parse().unwrap(),
+        client: "ci".into(),
+        scopes: vec!["search".parse().unwrap()],
+        audience: vec!["https://mcp.example.org".into()],
+        policy: "readers".parse().unwrap(),
+        bound: Some(serde_json::json!({ "rate_limits": {} })),
+        max_uses: Some(1),
+        kid: signing_key.kid,
+        algorithm: Algorithm::EdDsa,
+        issued_at: NOW,
+        expires_at: NOW,
+        issued_by: "cli:alice".into(),
+    };
+    token::insert(c, &token).unwrap();
+    let target = Target::Subject { subject: token.subject, cut: NOW };
+    let revocation = Revocation { target, revoked_at: NOW, reason: "left".into(), ends_at: Some(NOW) };
+    revocation::upsert(c, &revocation).unwrap();
+    assert!(one_time::use_up(c, "token", "one", NOW).unwrap());
+    let issuer = Issuer {
+        name: "corp".parse().unwrap(),
+        profile: Profile::Oidc,
+        iss: Some("https://idp.example.org".into()),
+        url: Some("https://idp.example.org".into()),
+        audience: Some("mcp".into()),
+        algorithms: vec![Algorithm::Es256],
+        mapping: Mapping::default(),
+        policy: "writers".parse().unwrap(),
+        keys: serde_json::json!({ "keys": [] }),
+        created_at: NOW,
+        fetched_at: Some(NOW),
+        last_error: "not reached".into(),
+    };
+    issuer::insert(c, &issuer, None).unwrap();
+    sealed_setting::set(c, sealed_setting::RESOURCE, "https://mcp.example.org/mcp").unwrap();
 }
 
 fn key(number: u8) -> ApiKey {
@@ -99,7 +165,7 @@ fn any_change_to_any_column_of_any_sealed_row_is_found_and_the_row_named() {
                 let one = format!("(SELECT min(rowid) FROM {0})", table.name);
                 // Tables without a rowid have their key for it.
                 let key = table.columns.split(", ").next().unwrap();
-                let one = if ["api_key", "change"].contains(&table.name) {
+                let one = if ["api_key", "change", "token"].contains(&table.name) {
                     format!("rowid = {one}")
                 } else {
                     format!("{key} = (SELECT min({key}) FROM {})", table.name)
@@ -142,8 +208,11 @@ fn what_belongs_to_one_row_fits_no_other() {
     let names: Vec<_> = books.after(repointed).iter().map(ToString::to_string).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names[0].contains("`readers` of policy") && names[1].contains("`readers 2`"), "{names:?}");
-    // The quota of a key that is gone may stay; a key without one may not.
+    // The quota of a key that is gone may stay; a key or a token without one may not.
     assert_eq!(books.after("DELETE FROM quota WHERE account LIKE '%2'").len(), 1);
+    let found = books.after("DELETE FROM quota WHERE account = 'tokens:readers:alice'");
+    assert!(found.len() == 1 && found[0].to_string().contains("tokens:readers:alice"), "{found:?}");
+    assert_eq!(books.after("DELETE FROM token; DELETE FROM quota WHERE account LIKE 'tokens:%'"), []);
 }
 
 #[test]

@@ -1,0 +1,290 @@
+//! What is remembered of issued tokens, in SQLite. The tokens themselves are never kept.
+mod cursor;
+mod filter;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
+
+use super::{Page, Rows, StoreError, quota, revocation, seal::Table, signing_key, to_json};
+use crate::domain::{
+    clock::Timestamp,
+    filter::Filter,
+    name::{Kid, PolicyName},
+    revocation::{Revocation, Target},
+    signing_key::SigningKeyState,
+    token::{IssuedToken, TokenId, TokenState},
+};
+use cursor::Cursor;
+
+const COLUMNS: &str = "jti, subject, client, scopes, audience, policy, bound, max_uses, kid, algorithm, issued_at, \
+                       expires_at, issued_by";
+
+pub(super) static TABLE: Table = Table { name: "token", columns: COLUMNS, width: 13, key: 1 };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Issued,
+    Expires,
+    Subject,
+    Policy,
+}
+impl Sort {
+    pub const ALL: [Self; 4] = [Self::Issued, Self::Expires, Self::Subject, Self::Policy];
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Expires => "expires",
+            Self::Subject => "subject",
+            Self::Policy => "policy",
+        }
+    }
+    /// The column, which an index with the id covers.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Issued => "issued_at",
+            Self::Expires => "expires_at",
+            Self::Subject => "subject",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// Which tokens, in which order. Ties are broken by id.
+#[derive(Clone, Debug)]
+pub struct Query {
+    pub filter: Filter,
+    pub sort: Sort,
+    pub descending: bool,
+    pub now: Timestamp,
+}
+
+impl Query {
+    fn order(&self) -> String {
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        format!("{} {direction}, jti {direction}", self.sort.column())
+    }
+}
+
+/// Why an issued token is refused before it expires.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Refusal {
+    Revoked(Revocation),
+    /// The key that signed it is retired, or is not there.
+    KeyRetired {
+        retired_key: Kid,
+    },
+}
+
+/// An issued token, and how it stands at the moment of the question.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Standing {
+    #[serde(flatten)]
+    pub token: IssuedToken,
+    pub state: TokenState,
+    pub refusal: Option<Refusal>,
+}
+
+pub fn find(c: &Rows<'_>, jti: TokenId) -> Result<Option<IssuedToken>, StoreError> {
+    c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token WHERE jti = ?1"))?
+        .query_row([jti.to_string()], |row| Ok(checked(c, row)))
+        .optional()?
+        .transpose()
+}
+
+/// How a token stands at `now`. Of several revocations that refuse it the narrowest is told.
+pub fn standing(c: &Rows<'_>, token: IssuedToken, now: Timestamp) -> Result<Standing, StoreError> {
+    let refusal = refusal(c, &token, now)?;
+    let state = token.state(now, refusal.is_some());
+    Ok(Standing { token, state, refusal })
+}
+
+fn refusal(c: &Rows<'_>, token: &IssuedToken, now: Timestamp) -> Result<Option<Refusal>, StoreError> {
+    let (subject, cut, moment) = (token.subject.clone(), token.issued_at, token.issued_at);
+    for target in [
+        Target::Token { id: token.jti },
+        Target::Subject { subject, cut },
+        Target::Key { issuer: None, kid: token.kid.clone() },
+        Target::IssuedBefore { issuer: None, moment },
+    ] {
+        let found = revocation::find(c, &target)?;
+        let refuses = |found: &Revocation| match found.target {
+            Target::Token { .. } | Target::Key { .. } => true,
+            Target::Subject { cut, .. } => token.issued_at <= cut,
+            Target::IssuedBefore { moment, .. } => token.issued_at < moment,
+        };
+        if let Some(found) = found.filter(refuses) {
+            return Ok(Some(Refusal::Revoked(found)));
+        }
+    }
+    let key = signing_key::find(c, &token.kid)?;
+    let is_retired = key.is_none_or(|key| key.state(now) == SigningKeyState::Retired);
+    Ok(is_retired.then(|| Refusal::KeyRetired { retired_key: token.kid.clone() }))
+}
+
+pub fn count(c: &Connection, q: &Query) -> Result<u64, StoreError> {
+    let filter = filter::compile(&q.filter, q.now)?;
+    let mut select = c.prepare_cached(&format!("SELECT count(*) FROM token WHERE {}", filter.sql))?;
+    let count: i64 = select.query_row(params_from_iter(filter.values), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Rows `offset..offset+limit` of the sorted list: what a table shows.
+pub fn window(c: &Rows<'_>, q: &Query, offset: u64, limit: u32) -> Result<Vec<Standing>, StoreError> {
+    let mut filter = filter::compile(&q.filter, q.now)?;
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    filter.values.extend([Value::from(i64::from(limit)), Value::from(offset)]);
+    let sql =
+        format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ? OFFSET ?", filter.sql, q.order());
+    rows(c, &sql, filter.values, q.now)
+}
+
+/// A page by keyset cursor: what the CLI lists.
+pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<Page<Standing>, StoreError> {
+    let mut condition = filter::compile(&q.filter, q.now)?;
+    if let Some(after) = after {
+        let then = if q.descending { "<" } else { ">" };
+        let values = Cursor::parse(after, q)?.values();
+        condition.push(&format!(" AND ({}, jti) {then} (?, ?)", q.sort.column()), values);
+    }
+    // One more than asked for, to know whether there is a next page.
+    condition.values.push(Value::from(i64::from(limit) + 1));
+    let sql = format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ?", condition.sql, q.order());
+    let mut items = rows(c, &sql, condition.values, q.now)?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > wanted;
+    items.truncate(wanted);
+    let next =
+        items.last().filter(|_| more).map(|last| Cursor::after(&last.token, q).to_text()).transpose()?;
+    Ok(Page { items, next })
+}
+
+/// Calls `each` with every token of `q`, in its order; seals are not checked, as in all lists.
+pub fn each(c: &Connection, q: &Query, mut each: impl FnMut(IssuedToken)) -> Result<(), StoreError> {
+    let filter = filter::compile(&q.filter, q.now)?;
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM token WHERE {} ORDER BY {}",
+        filter.sql,
+        q.order()
+    ))?;
+    let mut rows = select.query(params_from_iter(filter.values))?;
+    while let Some(row) = rows.next()? {
+        each(read(row)?);
+    }
+    Ok(())
+}
+
+/// Adds a token, and the quota that it shares with all tokens of its subject under its policy.
+pub fn insert(c: &Rows<'_>, token: &IssuedToken) -> Result<(), StoreError> {
+    c.prepare_cached(&format!(
+        "INSERT INTO token ({COLUMNS}, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    ))?
+    .execute(params_from_iter(sealed(c, token)?))?;
+    quota::open_shared(c, &quota::account_of_subject(&token.subject, &token.policy))
+}
+
+/// How many tokens are under the policy and not expired, revoked ones among them.
+pub fn live_under(c: &Connection, policy: &PolicyName, now: Timestamp) -> Result<u64, StoreError> {
+    let mut select = c.prepare_cached("SELECT count(*) FROM token WHERE policy = ?1 AND expires_at > ?2")?;
+    let count: i64 = select.query_row(params![policy.as_str(), now.millis()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The longest life of what the key `kid` signed and is remembered; zero where there is none.
+pub fn longest_life(c: &Connection, kid: &Kid) -> Result<Duration, StoreError> {
+    let mut select =
+        c.prepare_cached("SELECT coalesce(max(expires_at - issued_at), 0) FROM token WHERE kid = ?1")?;
+    let millis: i64 = select.query_row([kid.as_str()], |row| row.get(0))?;
+    Ok(Duration::from_millis(millis.unsigned_abs()))
+}
+
+/// Removes up to `most` tokens that expired before `before`, with quotas that no token shares any more; returns their ids.
+pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<Vec<String>, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT jti, subject, policy FROM token WHERE expires_at < ?1 ORDER BY expires_at, jti LIMIT ?2",
+    )?;
+    let expired = select
+        .query_map(params![before.millis(), most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+    let mut removed = Vec::with_capacity(expired.len());
+    for (jti, subject, policy) in expired {
+        c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([&jti])?;
+        let is_shared: bool = c
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM token WHERE subject = ?1 AND policy = ?2)")?
+            .query_row([&subject, &policy], |row| row.get(0))?;
+        if let (false, Ok(subject), Ok(policy)) = (is_shared, subject.parse(), policy.parse()) {
+            quota::close(c, &quota::account_of_subject(&subject, &policy))?;
+        }
+        removed.push(jti);
+    }
+    Ok(removed)
+}
+
+/// The values of [`COLUMNS`], and the seal.
+fn sealed(c: &Rows<'_>, token: &IssuedToken) -> Result<Vec<Value>, StoreError> {
+    TABLE.seal(
+        c,
+        [
+            token.jti.to_string().into(),
+            token.subject.to_string().into(),
+            token.client.clone().into(),
+            to_json(&token.scopes)?.into(),
+            to_json(&token.audience)?.into(),
+            token.policy.to_string().into(),
+            token.bound.as_ref().map(to_json).transpose()?.into(),
+            token.max_uses.into(),
+            token.kid.to_string().into(),
+            token.algorithm.to_string().into(),
+            token.issued_at.millis().into(),
+            token.expires_at.millis().into(),
+            token.issued_by.clone().into(),
+        ],
+    )
+}
+
+fn rows(
+    c: &Rows<'_>,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+    now: Timestamp,
+) -> Result<Vec<Standing>, StoreError> {
+    let mut select = c.prepare_cached(sql)?;
+    let mut rows = select.query(params_from_iter(values))?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        tokens.push(standing(c, read(row)?, now)?);
+    }
+    Ok(tokens)
+}
+
+/// A row of [`COLUMNS`] and its seal.
+fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<IssuedToken, StoreError> {
+    TABLE.check(c, row, 0)?;
+    read(row)
+}
+
+fn read(row: &Row<'_>) -> Result<IssuedToken, StoreError> {
+    let jti: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row(TABLE.name, "?", error))?;
+    let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, jti, why);
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
+    let bound: Option<String> = row.get(6)?;
+    Ok(IssuedToken {
+        jti: jti.parse().map_err(|error| bad(&error))?,
+        subject: text(1)?.parse().map_err(|error| bad(&error))?,
+        client: row.get(2)?,
+        scopes: serde_json::from_str(text(3)?).map_err(|error| bad(&error))?,
+        audience: serde_json::from_str(text(4)?).map_err(|error| bad(&error))?,
+        policy: text(5)?.parse().map_err(|error| bad(&error))?,
+        bound: bound.map(|json| serde_json::from_str(&json)).transpose().map_err(|error| bad(&error))?,
+        max_uses: row.get(7)?,
+        kid: text(8)?.parse().map_err(|error| bad(&error))?,
+        algorithm: text(9)?.parse().map_err(|error| bad(&error))?,
+        issued_at: Timestamp::from_millis(row.get(10)?),
+        expires_at: Timestamp::from_millis(row.get(11)?),
+        issued_by: row.get(12)?,
+    })
+}

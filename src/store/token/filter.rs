@@ -1,0 +1,80 @@
+//! A filter of the list of issued tokens as a condition in SQL.
+
+use rusqlite::types::Value;
+
+use super::super::{
+    StoreError,
+    condition::{Condition, pattern},
+};
+use crate::domain::{
+    clock::Timestamp,
+    filter::{Filter, Test},
+    name::ScopeName,
+    text::visible,
+};
+
+/// The state as of the bound moment (three times); the same as [`crate::domain::token::IssuedToken::state`] with
+/// [`super::refusal`].
+const STATE: &str = "CASE
+    WHEN EXISTS (SELECT 1 FROM revocation r WHERE r.kind = 'token' AND r.issuer = '' AND r.object = token.jti)
+      OR EXISTS (SELECT 1 FROM revocation r
+                 WHERE r.kind = 'subject' AND r.issuer = '' AND r.object = token.subject AND token.issued_at <= r.cut)
+      OR EXISTS (SELECT 1 FROM revocation r WHERE r.kind = 'key' AND r.issuer = '' AND r.object = token.kid)
+      OR EXISTS (SELECT 1 FROM revocation r
+                 WHERE r.kind = 'issued_before' AND r.issuer = '' AND r.object = '' AND token.issued_at < r.cut)
+      OR EXISTS (SELECT 1 FROM signing_key k
+                 WHERE k.kid = token.kid AND (k.retired_at IS NOT NULL OR k.verifies_until <= ?))
+    THEN 'revoked'
+    WHEN expires_at <= ? THEN 'expired'
+    WHEN (expires_at - ?) * 10 < expires_at - issued_at THEN 'expiring'
+    ELSE 'live' END";
+
+/// All terms must hold.
+pub(super) fn compile(filter: &Filter, now: Timestamp) -> Result<Condition, StoreError> {
+    Condition::of(filter, |condition, test| term(condition, test, now))
+}
+
+fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), StoreError> {
+    match test {
+        Test::Text(text) => any_text(condition, text, now),
+        Test::Field { field, value } => match *field {
+            "jti" | "subject" | "client" | "policy" | "kid" | "audience" => condition.like(field, value),
+            "alg" => condition.like("algorithm", value),
+            "scope" => condition.scope("scopes", value),
+            "state" => state(condition, "=", value.clone(), now),
+            other => return Err(StoreError::Filter(visible(other).into_owned())),
+        },
+        Test::Moment { field, before, moment } => {
+            let moment = moment.millis().into();
+            match (*field, before) {
+                ("issued", true) => condition.push("issued_at < ?", [moment]),
+                ("issued", false) => condition.push("issued_at > ?", [moment]),
+                ("expires", true) => condition.push("expires_at < ?", [moment]),
+                ("expires", false) => condition.push("expires_at > ?", [moment]),
+                (other, _) => return Err(StoreError::Filter(visible(other).into_owned())),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn any_text(condition: &mut Condition, text: &str, now: Timestamp) {
+    condition.sql.push('(');
+    for column in ["jti", "subject", "client", "policy", "kid", "algorithm", "audience"] {
+        condition.like(column, text);
+        condition.sql.push_str(" OR ");
+    }
+    // The names stand in a JSON array, whose own punctuation no name can hold.
+    if text.parse::<ScopeName>().is_ok() {
+        condition.like("scopes", text);
+        condition.sql.push_str(" OR ");
+    }
+    state(condition, "LIKE", pattern(text), now);
+    condition.sql.push(')');
+}
+
+fn state(condition: &mut Condition, operator: &str, value: String, now: Timestamp) {
+    let now = || Value::from(now.millis());
+    let escape = if operator == "LIKE" { r" ESCAPE '\'" } else { "" };
+    condition.push(&format!("({STATE}) {operator} ?{escape}"), [now(), now(), now(), value.into()]);
+}
