@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, policy, reason, scope};
+use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -14,8 +14,7 @@ use crate::domain::{
     secret::Secret,
     text::visible,
 };
-use crate::store::{self, Page, StoreError, api_key::Query, usage};
-use crate::vault::Vault;
+use crate::store::{self, Page, api_key::Query, usage};
 
 /// What a new key is to be. `life: None` = never expires.
 #[derive(Clone, Debug)]
@@ -71,7 +70,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
             revoked_reason: String::new(),
             rotated_at: None,
             previous_until: None,
-            digest: vault(ctx)?.pepper().digest(&secret),
+            digest: ctx.vault(Act::KeyCreate)?.pepper().digest(&secret),
             previous_digest: None,
         };
         Ok((key, text))
@@ -106,7 +105,7 @@ pub fn rotate(ctx: &Ctx, id: KeyId, grace: Duration) -> Result<IssuedKey, OpsErr
             return Err(OpsError::Invalid("the old secret can be kept for 30 days at most".into()));
         }
         let secret = KeySecret::generate().map_err(no_randomness)?;
-        let digest = vault(ctx)?.pepper().digest(&secret);
+        let digest = ctx.vault(Act::KeyRotate)?.pepper().digest(&secret);
         Ok((secret, digest))
     })?;
     let mut keys = alter(ctx, Act::KeyRotate, &[id], move |deed, key| {
@@ -314,7 +313,7 @@ fn check_life(life: Option<Duration>) -> Result<(), OpsError> {
     }
 }
 
-fn without_repeats<T: Clone + Eq + std::hash::Hash>(items: Vec<T>) -> Vec<T> {
+pub(super) fn without_repeats<T: Clone + Eq + std::hash::Hash>(items: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     items.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
@@ -333,16 +332,6 @@ fn missing(id: KeyId) -> OpsError {
 
 fn conflict(key: &ApiKey, state: KeyState, rest: &str) -> OpsError {
     OpsError::Conflict(format!("key {} is {}, {rest}", key.id, state.as_str()))
-}
-
-fn vault(ctx: &Ctx) -> Result<&Vault, OpsError> {
-    ctx.vault.as_deref().ok_or(OpsError::ReadOnly { act: Act::KeyCreate, what: "session" })
-}
-
-fn no_randomness(error: getrandom::Error) -> OpsError {
-    OpsError::Store(StoreError::Home(format!(
-        "the operating system gave no random bytes ({error}); try again"
-    )))
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ impl Ctx {
         self.clock.now()
     }
 
+    /// The vault, which `act` needs; an auditor has none.
+    pub(super) fn vault(&self, act: Act) -> Result<&Vault, OpsError> {
+        self.vault.as_deref().ok_or(OpsError::ReadOnly { act, what: "session" })
+    }
+
     /// Refuses `act` to an auditor.
     pub fn require_operator(&self, act: Act) -> Result<(), OpsError> {
         match self.role {

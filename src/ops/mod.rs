@@ -10,9 +10,12 @@ mod bench;
 mod context;
 pub mod event;
 pub mod gateway;
+pub mod identity;
 pub mod policy;
 pub mod rows;
 pub mod scope;
+pub mod signing_key;
+pub mod token;
 pub mod usage;
 
 pub use context::{Ctx, Role};
@@ -35,6 +38,12 @@ pub enum OpsError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
+}
+
+fn no_randomness(error: getrandom::Error) -> OpsError {
+    OpsError::Store(StoreError::Home(format!(
+        "the operating system gave no random bytes ({error}); try again"
+    )))
 }
 
 /// The longest reason that can be given for an act, in characters.

@@ -93,6 +93,21 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
                 if under == 1 { " is" } else { "s are" }
             )));
         }
+        let tokens = store::token::live_under(deed.c, &name, deed.now)?;
+        if tokens > 0 {
+            return Err(OpsError::Conflict(format!(
+                "{tokens} token{} under policy `{name}`, and not expired; wait, or name another policy \
+                 (`portcullis token list --filter policy:{name}`)",
+                if tokens == 1 { " is" } else { "s are" }
+            )));
+        }
+        let issuers = store::issuer::list(deed.c)?;
+        if let Some(issuer) = issuers.iter().find(|issuer| issuer.policy == name) {
+            return Err(OpsError::Conflict(format!(
+                "the tokens of issuer `{}` are under policy `{name}`; remove the issuer first",
+                issuer.name
+            )));
+        }
         store::policy::delete(deed.c, &name)?;
         deed.record(name.as_str(), json!({ "revision": newest.revision }))
     })

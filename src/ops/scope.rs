@@ -140,6 +140,19 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
     if keys > u64::from(SHOWN) {
         users.push(format!("{} more keys", keys - u64::from(SHOWN)));
     }
+    let live =
+        [term(false, "scope", name.as_str()), term(true, "state", "revoked"), term(true, "state", "expired")];
+    let q = store::token::Query {
+        filter: Filter { terms: live.into() },
+        sort: store::token::Sort::Issued,
+        descending: true,
+        now: deed.now,
+    };
+    match store::token::count(deed.c, &q)? {
+        0 => {}
+        1 => users.push("1 token".into()),
+        tokens => users.push(format!("{tokens} tokens")),
+    }
     let policies = store::policy::list(deed.c)?;
     let policies = policies.iter().map(|(revision, _)| &revision.policy).filter(|p| p.scopes.contains(name));
     users.extend(policies.map(|policy| format!("policy `{}`", policy.name)));

@@ -1,0 +1,242 @@
+//! Taking tokens back: one, those of a subject, those that a key signed, those that were issued before a moment.
+
+use serde_json::{Map, Value, json};
+
+use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, identity, missing, without_repeats};
+use crate::domain::{
+    clock::Timestamp,
+    filter::{Filter, Term, Test},
+    jose::Compact,
+    json,
+    name::{IssuerName, Kid},
+    revocation::{Revocation, Target},
+    token::IssuedToken,
+};
+use crate::ops::{reason, signing_key::SKEW};
+use crate::store::{
+    self,
+    token::{Query, Sort},
+};
+
+/// Removed in one transaction, with one record.
+const PURGED_AT_ONCE: u32 = 1000;
+
+/// A revocation just made.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Revoked {
+    #[serde(flatten)]
+    pub revocation: Revocation,
+    /// How many tokens of this home were live and are refused by it from now on.
+    pub ended: u64,
+}
+
+/// All of them or none; a record for each. Revoking twice is a conflict.
+pub fn revoke_all(ctx: &Ctx, ids: &[TokenId], why: &str) -> Result<Vec<Revoked>, OpsError> {
+    let object = match ids {
+        [id] => id.to_string(),
+        _ => format!("{} tokens", ids.len()),
+    };
+    let why = ctx.check(Act::TokenRevoke, &object, || reason(why))?;
+    let ids = without_repeats(ids.to_vec());
+    ctx.perform(Act::TokenRevoke, &object, move |deed| {
+        ids.into_iter()
+            .map(|id| {
+                let token = store::token::find(deed.c, id)?.ok_or_else(|| missing(id))?;
+                one(deed, id, Some(token.expires_at.plus(SKEW)), &why)
+            })
+            .collect()
+    })
+}
+
+/// Revokes the token `text`, whoever issued it and whatever may be wrong with it besides. Revoking twice is a conflict.
+pub fn revoke_text(ctx: &Ctx, text: &str, why: &str) -> Result<Revoked, OpsError> {
+    let (id, why) = ctx.check(Act::TokenRevoke, "", || Ok((named(ctx, text)?, reason(why)?)))?;
+    ctx.perform(Act::TokenRevoke, &id.to_string(), move |deed| {
+        // What the text says of its end is not believed: nobody has looked at its signature.
+        let ends_at = store::token::find(deed.c, id)?.map(|token| token.expires_at.plus(SKEW));
+        one(deed, id, ends_at, &why)
+    })
+}
+
+/// Refuses whatever speaks for the subject and was issued up to now, whoever issued it.
+pub fn revoke_subject(ctx: &Ctx, subject: &Subject, why: &str) -> Result<Revoked, OpsError> {
+    let why = ctx.check(Act::TokenRevoke, subject.as_str(), || reason(why))?;
+    let subject = subject.clone();
+    ctx.perform(Act::TokenRevoke, &subject.to_string(), move |deed| {
+        let ended = live(deed, Some(("subject", subject.as_str())), |token| token.subject == subject)?;
+        record(deed, Target::Subject { subject, cut: deed.now }, None, why, ended)
+    })
+}
+
+/// Refuses all that a key signed. One of this home (`issuer: None`) is retired with it.
+pub fn revoke_key(ctx: &Ctx, issuer: Option<&IssuerName>, kid: &Kid, why: &str) -> Result<Revoked, OpsError> {
+    let why = ctx.check(Act::TokenRevoke, kid.as_str(), || reason(why))?;
+    let (issuer, kid) = (issuer.cloned(), kid.clone());
+    ctx.perform(Act::TokenRevoke, &kid.to_string(), move |deed| {
+        require_issuer(deed, issuer.as_ref())?;
+        let target = Target::Key { issuer, kid };
+        if store::revocation::find(deed.c, &target)?.is_some() {
+            return Err(OpsError::Conflict(format!(
+                "key {} is revoked already, and for good",
+                target.object()
+            )));
+        }
+        let mut ended = 0;
+        if let Target::Key { issuer: None, kid } = &target {
+            ended = live(deed, Some(("kid", kid.as_str())), |token| token.kid == *kid)?;
+            if !store::signing_key::set_retired(deed.c, kid, deed.now)? {
+                return Err(OpsError::NotFound(format!(
+                    "there is no signing key {kid}; `portcullis signing-key list` shows those there are"
+                )));
+            }
+        }
+        record(deed, target, None, why, ended)
+    })
+}
+
+/// Refuses whatever an issuer (`None`: this home) issued before `moment`, which must not lie ahead.
+pub fn revoke_issued_before(
+    ctx: &Ctx,
+    issuer: Option<&IssuerName>,
+    moment: Timestamp,
+    why: &str,
+) -> Result<Revoked, OpsError> {
+    let object = format!("issued before {moment}");
+    let why = ctx.check(Act::TokenRevoke, &object, || {
+        if moment > ctx.now() {
+            return Err(OpsError::Invalid(
+                "only what was issued can be revoked: the moment given lies in the future".into(),
+            ));
+        }
+        reason(why)
+    })?;
+    let issuer = issuer.cloned();
+    ctx.perform(Act::TokenRevoke, &object, move |deed| {
+        require_issuer(deed, issuer.as_ref())?;
+        let is_ours = issuer.is_none();
+        let target = Target::IssuedBefore { issuer, moment };
+        // Never takes back what was revoked before.
+        let earlier = store::revocation::find(deed.c, &target)?.and_then(|known| known.target.cut());
+        if let Some(known) = earlier.filter(|known| *known >= moment) {
+            return Err(OpsError::Conflict(format!("whatever was issued before {known} is revoked already")));
+        }
+        let ended = if is_ours { live(deed, None, |token| token.issued_at < moment)? } else { 0 };
+        record(deed, target, None, why, ended)
+    })
+}
+
+/// Forgets tokens that expired before `before`, revocations that can refuse nothing since then, and what was used once;
+/// returns how many tokens. One record for every thousand.
+pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
+    ctx.check(Act::TokenPurge, "", || {
+        // The quota of a day is counted by what is remembered.
+        if before > ctx.now().minus(super::DAY) {
+            return Err(OpsError::Invalid("only what expired a day ago or longer can be purged".into()));
+        }
+        Ok(())
+    })?;
+    let mut purged = 0;
+    loop {
+        let (tokens, others) = ctx.perform(Act::TokenPurge, "", move |deed| {
+            let tokens = store::token::purge(deed.c, before, PURGED_AT_ONCE)?.len() as u64;
+            let revocations = store::revocation::purge(deed.c, before, PURGED_AT_ONCE)?;
+            let used = store::one_time::purge(deed.c, before, PURGED_AT_ONCE)?;
+            let others = revocations + used;
+            if tokens + others > 0 {
+                let detail =
+                    json!({ "before": before, "tokens": tokens, "revocations": revocations, "used": used });
+                deed.record("", detail)?;
+            }
+            Ok((tokens, others))
+        })?;
+        purged += tokens;
+        if tokens + others == 0 {
+            return Ok(purged);
+        }
+    }
+}
+
+fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> Result<Revoked, OpsError> {
+    let target = Target::Token { id };
+    if store::revocation::find(deed.c, &target)?.is_some() {
+        return Err(OpsError::Conflict(format!("token {id} is revoked already, and for good")));
+    }
+    let was_live = match store::token::find(deed.c, id)? {
+        Some(token) => store::token::standing(deed.c, token, deed.now)?.state.is_live(),
+        None => false,
+    };
+    record(deed, target, ends_at, why.to_owned(), u64::from(was_live))
+}
+
+fn record(
+    deed: &Deed<'_>,
+    target: Target,
+    ends_at: Option<Timestamp>,
+    reason: String,
+    ended: u64,
+) -> Result<Revoked, OpsError> {
+    let revocation = Revocation { target, revoked_at: deed.now, reason, ends_at };
+    store::revocation::upsert(deed.c, &revocation)?;
+    let target = &revocation.target;
+    let detail = json!({
+        "kind": target.kind(), "issuer": target.issuer(), "cut": target.cut(), "reason": revocation.reason,
+        "ended": ended,
+    });
+    deed.record(&target.object(), detail)?;
+    Ok(Revoked { revocation, ended })
+}
+
+/// How many tokens of this home are live that `is_meant`; `field` narrows down which are looked at.
+fn live(
+    deed: &Deed<'_>,
+    field: Option<(&'static str, &str)>,
+    is_meant: impl Fn(&IssuedToken) -> bool,
+) -> Result<u64, OpsError> {
+    let term =
+        |negated, field, value: &str| Term { negated, test: Test::Field { field, value: value.into() } };
+    let terms = field
+        .map(|(field, value)| term(false, field, value))
+        .into_iter()
+        .chain([term(true, "state", "revoked"), term(true, "state", "expired")]);
+    let q = Query {
+        filter: Filter { terms: terms.collect() },
+        sort: Sort::Issued,
+        descending: false,
+        now: deed.now,
+    };
+    let mut live = 0;
+    store::token::each(deed.c, &q, |token| live += u64::from(is_meant(&token)))?;
+    Ok(live)
+}
+
+fn require_issuer(deed: &Deed<'_>, issuer: Option<&IssuerName>) -> Result<(), OpsError> {
+    match issuer {
+        Some(name) if store::issuer::find(deed.c, name)?.is_none() => Err(OpsError::NotFound(format!(
+            "there is no issuer `{name}`; `portcullis issuer list` shows those there are"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Which token `text` is.
+fn named(ctx: &Ctx, text: &str) -> Result<TokenId, OpsError> {
+    let invalid = |why: String| OpsError::Invalid(format!("this is no token that could be revoked: {why}"));
+    let compact = Compact::parse(text).map_err(|fault| invalid(fault.to_string()))?;
+    let claims: Map<String, Value> =
+        json::object(compact.payload()).map_err(|error| invalid(error.to_string()))?;
+    let claim = |name: &str| claims.get(name).and_then(Value::as_str);
+    let Some(jti) = claim("jti") else { return Err(invalid("it has no `jti`; revoke its subject".into())) };
+    let issuer = claim("iss").unwrap_or_default();
+    ctx.store.read(|c| {
+        if identity::read(c)?.issuers().iter().any(|own| own == issuer) {
+            return jti.parse().map_err(|error| invalid(format!("{error}")));
+        }
+        let is_known =
+            store::issuer::list(c)?.iter().any(|known| known.iss.as_deref().unwrap_or_default() == issuer);
+        if is_known {
+            Ok(TokenId::of(issuer, jti))
+        } else {
+            Err(invalid("no registered issuer issued it".into()))
+        }
+    })
+}
