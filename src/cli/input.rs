@@ -13,7 +13,10 @@ use super::{error::CliError, output};
 use crate::domain::{
     api_key::KeyId,
     clock::{Timestamp, parse_life},
+    jose::{Algorithm, BadAlgorithm},
     name::{BadName, ScopeName},
+    secret::Secret,
+    token::TokenId,
 };
 
 /// The longest document that is read whole.
@@ -87,6 +90,33 @@ fn one_credential(source: impl Read) -> io::Result<Zeroizing<String>> {
 pub fn key_id(text: &str) -> Result<KeyId, CliError> {
     text.parse().map_err(|error| {
         CliError::usage(format!("this is not the id of a key: {error}")).mend("portcullis key list")
+    })
+}
+
+/// The id of a token as it stands on the command line.
+pub fn token_id(text: &str) -> Result<TokenId, CliError> {
+    text.parse().map_err(|error| {
+        CliError::usage(format!("this is not the id of a token: {error}")).mend("portcullis token list")
+    })
+}
+
+/// One of the algorithms that sign.
+pub fn algorithm(text: &str) -> Result<Algorithm, String> {
+    text.parse().map_err(|error: BadAlgorithm| error.to_string())
+}
+
+/// Reads a document that is a secret: a file, or standard input for `-`. It is wiped when it was used.
+pub fn secret_document(path: &Path) -> Result<Secret, CliError> {
+    let bytes = if path == Path::new("-") {
+        say_that_it_waits("document");
+        bounded(io::stdin().lock(), LONGEST_CREDENTIAL)
+    } else {
+        File::open(path).and_then(|file| bounded(file, LONGEST_CREDENTIAL))
+    };
+    let bytes = bytes.map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map(Secret::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        CliError::usage(format!("{} is not UTF-8 text", path.display()))
     })
 }
 

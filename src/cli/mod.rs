@@ -21,6 +21,7 @@ mod scan;
 mod scope;
 mod serve;
 mod session;
+mod signing_key;
 mod simulate;
 mod snippet;
 mod status;
@@ -79,9 +80,12 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(api_key::Verb),
-    /// Tokens (JWT)
+    /// Tokens (JWT): those of this home and those of others
     #[command(subcommand)]
     Token(token::Verb),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    SigningKey(signing_key::Verb),
     /// Policies: the limits that credentials are under
     #[command(subcommand)]
     Policy(policy::Verb),
@@ -169,6 +173,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Explain(options)) => verify::run(&session, &options),
         Some(Command::Key(verb)) => api_key::run(&session, verb),
         Some(Command::Token(verb)) => token::run(&session, verb),
+        Some(Command::SigningKey(verb)) => signing_key::run(&session, verb),
         Some(Command::Policy(verb)) => policy::run(&session, verb),
         Some(Command::Scope(verb)) => scope::run(&session, verb),
         Some(Command::Usage(verb)) => usage::run(&session, verb),
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_this_release_is_no_command() {
-        for absent in ["cert", "tool", "signing-key", "issuer", "anomaly", "strategy", "backup", "restore"] {
+        for absent in ["cert", "tool", "issuer", "anomaly", "strategy", "backup", "restore"] {
             assert!(Cli::try_parse_from(["portcullis", absent]).is_err(), "{absent}");
         }
     }

@@ -1,7 +1,12 @@
 //! `portcullis token …`: tokens, those of this home and those of others.
 
 mod inspect;
+mod issue;
+mod list;
+mod revoke;
 mod signature;
+
+use std::time::Duration;
 
 use clap::Subcommand;
 
@@ -9,18 +14,46 @@ use super::{
     error::{CliError, Code},
     session::Session,
 };
+use crate::domain::clock::parse_life;
+
+const AFTER_ISSUE: &str = "\
+Such as: portcullis token issue --subject ci --scope mcp:read --expires-in 15m > ci.token\n\
+The first token makes the first signing key. The scopes there are: portcullis scope list.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Issue a token; prints it once, on standard output
+    #[command(after_help = AFTER_ISSUE)]
+    Issue(issue::Options),
+    /// List issued tokens
+    List(list::Options),
+    /// Show what is remembered of an issued token (never the token)
+    Show {
+        /// The token's id
+        jti: String,
+    },
     /// Show what stands in a token and what it would be refused for; needs no key and proves nothing
     Inspect(inspect::Options),
     /// Verify the signature of a token, read from standard input, with a given key; exit 1 if it does not fit
     Verify(signature::Options),
+    /// Refuse tokens from now on: by id, by subject, by key, or by when they were issued
+    Revoke(revoke::Options),
+    /// Forget tokens that expired long ago
+    Purge {
+        /// How long ago at least
+        #[arg(long, default_value = "7d", value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
+        older_than: Duration,
+    },
 }
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
+        Verb::Issue(options) => issue::run(session, options),
+        Verb::List(options) => list::run(session, &options),
+        Verb::Show { jti } => list::show(session, &jti),
         Verb::Inspect(options) => inspect::run(session, &options),
         Verb::Verify(options) => signature::run(session, &options),
+        Verb::Revoke(options) => revoke::run(session, &options),
+        Verb::Purge { older_than } => revoke::purge(session, older_than),
     }
 }
