@@ -15,7 +15,6 @@ use crate::domain::{
     clock::{Timestamp, parse_life},
     jose::{Algorithm, BadAlgorithm},
     name::{BadName, ScopeName},
-    secret::Secret,
     token::TokenId,
 };
 
@@ -103,21 +102,6 @@ pub fn token_id(text: &str) -> Result<TokenId, CliError> {
 /// One of the algorithms that sign.
 pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     text.parse().map_err(|error: BadAlgorithm| error.to_string())
-}
-
-/// Reads a document that is a secret: a file, or standard input for `-`. It is wiped when it was used.
-pub fn secret_document(path: &Path) -> Result<Secret, CliError> {
-    let bytes = if path == Path::new("-") {
-        say_that_it_waits("document");
-        bounded(io::stdin().lock(), LONGEST_CREDENTIAL)
-    } else {
-        File::open(path).and_then(|file| bounded(file, LONGEST_CREDENTIAL))
-    };
-    let bytes = bytes.map_err(|error| unreadable(path, &error))?;
-    String::from_utf8(bytes).map(Secret::new).map_err(|error| {
-        drop(Zeroizing::new(error.into_bytes()));
-        CliError::usage(format!("{} is not UTF-8 text", path.display()))
-    })
 }
 
 /// The id of a credential to look for; `-` stands for calls that had none.

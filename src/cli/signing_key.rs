@@ -143,8 +143,8 @@ fn create(session: &Session, new: Create) -> Result<Code, CliError> {
     let wanted = NewSigningKey { algorithm: new.alg, name: new.name, bits: new.rsa_bits, kid: new.kid };
     let key = match new.import {
         Some(path) => {
-            let text = input::secret_document(&path)?;
-            ops::import(&session.operator()?, wanted, text.expose())?
+            let text = input::credential_of(&path)?;
+            ops::import(&session.operator()?, wanted, &text)?
         }
         None => ops::create(&session.operator()?, wanted)?,
     };

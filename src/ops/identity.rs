@@ -5,10 +5,10 @@ use url::Url;
 
 use super::{Ctx, OpsError};
 use crate::domain::{act::Act, identity::Identity};
-use crate::store::{Rows, StoreError, sealed_setting, setting};
+use crate::store::{sealed_setting, trust};
 
 pub fn show(ctx: &Ctx) -> Result<Identity, OpsError> {
-    Ok(ctx.store.read(read)?)
+    Ok(ctx.store.read(trust::identity)?)
 }
 
 /// Makes `resource` the public MCP URL of this home's gateway; the same one again changes nothing. What was issued before
@@ -28,20 +28,6 @@ pub fn set_resource(ctx: &Ctx, resource: &Url) -> Result<Identity, OpsError> {
             sealed_setting::set(deed.c, sealed_setting::RESOURCE, &text)?;
             deed.record(&text, json!({}))?;
         }
-        Ok(read(deed.c)?)
+        Ok(trust::identity(deed.c)?)
     })
-}
-
-/// The names that the store has for its home.
-pub(super) fn read(c: &Rows<'_>) -> Result<Identity, StoreError> {
-    let Some(store_id) = setting::get(c, setting::STORE_ID)? else {
-        return Err(StoreError::Corrupt { file: "the store".into(), detail: "it has no id".into() });
-    };
-    let resource = sealed_setting::get(c, sealed_setting::RESOURCE)?;
-    let resource = resource.map(|text| Url::parse(&text)).transpose().map_err(|error| StoreError::Row {
-        table: "sealed_setting",
-        row: sealed_setting::RESOURCE.into(),
-        why: error.to_string(),
-    })?;
-    Ok(Identity::new(&store_id, resource))
 }

@@ -3,6 +3,7 @@
 mod revoke;
 #[cfg(test)]
 pub(super) mod tests;
+mod verify;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use std::time::Duration;
 use serde_json::json;
 
 pub use revoke::{Revoked, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text};
+pub use verify::verify;
 
 use super::{
-    Ctx, OpsError, api_key::without_repeats, context::Deed, identity, no_randomness, policy, scope,
-    signing_key,
+    Ctx, OpsError, api_key::without_repeats, context::Deed, no_randomness, policy, scope, signing_key,
 };
 use crate::domain::{
     act::Act,
@@ -206,7 +207,7 @@ fn sign(ctx: &Ctx, new: NewToken, key: &SigningKey) -> Result<(IssuedToken, Stri
     let (identity, cut, revision) = ctx.store.read(|c| {
         let revision = store::policy::find(c, &new.policy)?
             .ok_or_else(|| OpsError::Invalid(policy::describe_unknown(c, &new.policy)))?;
-        Ok::<_, OpsError>((identity::read(c)?, newest_cut(c, &new.subject)?, revision))
+        Ok::<_, OpsError>((store::trust::identity(c)?, newest_cut(c, &new.subject)?, revision))
     })?;
     let bound = match new.bind_policy {
         true => {

@@ -30,6 +30,7 @@ pub mod signing_key;
 mod tests;
 pub mod thread;
 pub mod token;
+pub mod trust;
 pub mod usage;
 pub mod vault_entry;
 mod writer;

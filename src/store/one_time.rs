@@ -8,6 +8,9 @@ use crate::domain::clock::Timestamp;
 
 pub(super) static TABLE: Table = Table { name: "one_time", columns: "realm, id, ends_at", width: 3, key: 2 };
 
+/// The realm of tokens that may be used once; their ids are those of the tokens.
+pub const TOKENS: &str = "token";
+
 /// Uses `id` up: `true` for the first who asks, `false` for all others. `realm` keeps ids of different kinds apart. After
 /// `ends_at` the id must be refused for another reason (it is expired), since it is forgotten then.
 pub fn use_up(c: &Rows<'_>, realm: &str, id: &str, ends_at: Timestamp) -> Result<bool, StoreError> {
@@ -38,3 +41,6 @@ pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<u64, StoreErr
         .execute(params![before.millis(), most])?;
     Ok(removed as u64)
 }
+
+#[cfg(test)]
+mod tests;

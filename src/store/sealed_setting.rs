@@ -12,6 +12,9 @@ pub(super) static TABLE: Table = Table { name: "sealed_setting", columns: "name,
 /// The public MCP URL of this home's gateway.
 pub const RESOURCE: &str = "resource";
 
+/// How far clocks may differ where tokens are judged, in seconds.
+pub const SKEW: &str = "skew";
+
 pub fn get(c: &Rows<'_>, name: &str) -> Result<Option<String>, StoreError> {
     c.prepare_cached("SELECT name, value, mac FROM sealed_setting WHERE name = ?1")?
         .query_row([name], |row| Ok(TABLE.check(c, row, 0).and_then(|()| Ok(row.get(1)?))))

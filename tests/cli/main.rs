@@ -9,12 +9,14 @@
 
 mod demo;
 mod home;
+mod issued;
 mod key;
 mod lost_output;
 mod policy;
 mod readme;
 mod records;
 mod serve;
+mod signing_key;
 mod support;
 mod surface;
 mod tampering;

@@ -5,6 +5,7 @@ mod issue;
 mod list;
 mod revoke;
 mod signature;
+mod verify;
 
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ pub enum Verb {
     },
     /// Show what stands in a token and what it would be refused for; needs no key and proves nothing
     Inspect(inspect::Options),
-    /// Verify the signature of a token, read from standard input, with a given key; exit 1 if it does not fit
-    Verify(signature::Options),
+    /// Judge a token read from standard input, against this home or with a given key; exit 0 valid, 1 not
+    Verify(verify::Options),
     /// Refuse tokens from now on: by id, by subject, by key, or by when they were issued
     Revoke(revoke::Options),
     /// Forget tokens that expired long ago
@@ -52,7 +53,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::List(options) => list::run(session, &options),
         Verb::Show { jti } => list::show(session, &jti),
         Verb::Inspect(options) => inspect::run(session, &options),
-        Verb::Verify(options) => signature::run(session, &options),
+        Verb::Verify(options) => verify::run(session, &options),
         Verb::Revoke(options) => revoke::run(session, &options),
         Verb::Purge { older_than } => revoke::purge(session, older_than),
     }

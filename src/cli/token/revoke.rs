@@ -52,8 +52,8 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let Options { what, issuer, reason } = options;
     let issuer = issuer.as_ref();
     let revoked = if let Some(path) = &what.token {
-        let text = input::secret_document(path)?;
-        vec![ops::revoke_text(&session.operator()?, text.expose().trim(), reason)?]
+        let text = input::credential_of(path)?;
+        vec![ops::revoke_text(&session.operator()?, text.trim(), reason)?]
     } else if let Some(subject) = &what.subject {
         vec![ops::revoke_subject(&session.operator()?, subject, reason)?]
     } else if let Some(kid) = &what.kid {

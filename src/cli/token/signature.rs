@@ -20,20 +20,20 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("key").required(true))]
+#[command(group = ArgGroup::new("key"))]
 pub struct Options {
     /// The key as JSON: one (JWK), or several (JWK set) of which the token names one
-    #[arg(long, value_name = "FILE", group = "key")]
+    #[arg(long, value_name = "FILE", group = "key", requires = "signature_only")]
     jwk: Option<PathBuf>,
     /// The public key in PEM; for HS256, HS384 and HS512 the secret itself, without the newline at its end
-    #[arg(long, value_name = "FILE", group = "key")]
+    #[arg(long, value_name = "FILE", group = "key", requires = "signature_only")]
     key_file: Option<PathBuf>,
     /// The algorithm that the key is for, such as RS256, where the key does not say it
-    #[arg(long)]
+    #[arg(long, requires = "signature_only")]
     alg: Option<Algorithm>,
     /// Verify the signature and nothing else: not who issued it, for whom, nor for how long
-    #[arg(long, required = true)]
-    signature_only: bool,
+    #[arg(long, requires = "key")]
+    pub signature_only: bool,
 }
 
 /// The answer. `reason` is one of the reasons that calls are denied for, `fault` names it more closely.

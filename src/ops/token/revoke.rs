@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, identity, missing, without_repeats};
+use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, without_repeats};
 use crate::domain::{
     clock::Timestamp,
     filter::{Filter, Term, Test},
@@ -228,7 +228,7 @@ fn named(ctx: &Ctx, text: &str) -> Result<TokenId, OpsError> {
     let Some(jti) = claim("jti") else { return Err(invalid("it has no `jti`; revoke its subject".into())) };
     let issuer = claim("iss").unwrap_or_default();
     ctx.store.read(|c| {
-        if identity::read(c)?.issuers().iter().any(|own| own == issuer) {
+        if store::trust::identity(c)?.issuers().iter().any(|own| own == issuer) {
             return jti.parse().map_err(|error| invalid(format!("{error}")));
         }
         let is_known =

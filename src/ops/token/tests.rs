@@ -5,6 +5,7 @@ use crate::domain::{
     token::{ClaimNames, Profile, TokenState},
 };
 use crate::ops::bench::{Bench, DAY, HOUR};
+use crate::ops::identity;
 use crate::store::token::{Refusal, Sort};
 
 pub(in crate::ops) fn new_token() -> NewToken {

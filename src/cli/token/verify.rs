@@ -1,0 +1,91 @@
+//! `token verify`: judge a token against this home: its own keys, the registered issuers, what was revoked.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::signature;
+use crate::cli::{
+    error::{CliError, Code},
+    input,
+    output::{self, Table},
+    session::Session,
+};
+use crate::{
+    domain::{
+        clock::Timestamp,
+        decision::{Check, Reason},
+        token::Verdict,
+    },
+    ops::token as ops,
+};
+
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Options {
+    #[command(flatten)]
+    signature: signature::Options,
+    /// Whom it has to be for; may be named several times [default: this home's gateway]
+    #[arg(long, conflicts_with = "signature_only")]
+    audience: Vec<String>,
+    /// As of when (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with = "signature_only")]
+    at: Option<Timestamp>,
+}
+
+/// The answer. `reason` is null where the token is to be believed.
+#[derive(Serialize)]
+struct Answer<'a> {
+    valid: bool,
+    reason: Option<Reason>,
+    /// As they stand in the token; null where its form cannot be read. Only those of a valid token say anything.
+    claims: Option<&'a Map<String, Value>>,
+    checks: &'a [Check],
+}
+
+pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
+    if options.signature.signature_only {
+        return signature::run(session, &options.signature);
+    }
+    let text = input::credential()?;
+    let text = text.trim();
+    let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    let at = options.at.unwrap_or_else(|| session.now());
+    let verdict = ops::verify(&session.operator()?, text, &options.audience, at)?;
+    if session.json {
+        output::json(&Answer {
+            valid: verdict.is_valid(),
+            reason: verdict.reason,
+            claims: verdict.payload.as_ref(),
+            checks: &verdict.checks,
+        })?;
+    } else {
+        show(&verdict)?;
+    }
+    Ok(if verdict.is_valid() { Code::Done } else { Code::No })
+}
+
+fn show(verdict: &Verdict) -> Result<(), CliError> {
+    match verdict.reason {
+        None => output::line("valid")?,
+        Some(reason) => output::line(&format!("NOT valid: {reason}: {}", reason.explanation()))?,
+    }
+    let mut table = Table::new(&["check", "passed", "detail"]);
+    for check in &verdict.checks {
+        table.row(vec![
+            check.check.into(),
+            if check.passed { "yes" } else { "NO" }.into(),
+            check.detail.clone(),
+        ]);
+    }
+    output::raw(table.render().as_bytes())?;
+    if let (true, Some(claims)) = (verdict.is_valid(), &verdict.claims) {
+        output::fields(&[
+            ("subject", claims.subject.to_string()),
+            ("token", claims.id.to_string()),
+            ("scopes", claims.scopes.join(" ")),
+            ("expires", claims.expires_at.to_string()),
+        ])?;
+    }
+    Ok(())
+}
