@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     domain::name::PolicyName,
-    store::{feed::Feed, policy, scope, vault_entry::*},
+    store::{feed::Feed, one_time, policy, scope, seal, signing_key, vault_entry::*},
     vault::{Vault, VaultError},
 };
 
@@ -188,4 +188,25 @@ fn an_auditor_needs_no_vault_and_makes_none() {
     let refused = open_or_create(&store, &place.home, NOW, |_, _| Ok::<_, StoreError>(()));
     assert_eq!(refused.map(|_| ()), Err(StoreError::OpenedReadOnly));
     assert!(!place.file("vault.key").exists());
+}
+
+#[test]
+fn a_home_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_holds() {
+    let place = Place::new();
+    make(&place).unwrap();
+    place
+        .stranger("portcullis.db")
+        .execute_batch(
+            "DROP TABLE token; DROP TABLE signing_key; DROP TABLE revocation; DROP TABLE one_time; DROP TABLE issuer;
+             DROP TABLE sealed_setting; PRAGMA user_version = 2",
+        )
+        .unwrap();
+    let too_old = Store::open(&place.home, Mode::ReadOnly).map(|_| ()).unwrap_err();
+    assert!(matches!(too_old, StoreError::TooOld { found: 2, known: 3, .. }), "{too_old}");
+    let store = place.open();
+    open_vault(&store, &place.home).unwrap();
+    assert!(store.read(|c| policy::find(c, &PolicyName::default())).unwrap().is_some());
+    assert_eq!(store.read(seal::examine).unwrap().damaged, []);
+    let used = store.write(|c| one_time::use_up(c, one_time::TOKENS, "a", NOW)).unwrap();
+    assert!(used && store.read(signing_key::list).unwrap().is_empty());
 }
