@@ -4,7 +4,7 @@
 //! removed. A record's `detail` is stored in its canonical form (RFC 8785), so that even white
 //! space cannot be altered unseen.
 
-use super::StoreError;
+use super::{StoreError, newest::newest};
 use crate::domain::{
     act::Act,
     audit::{Hash, Record},
@@ -79,29 +79,19 @@ pub fn head(c: &Connection) -> Result<Option<Entry>, StoreError> {
 }
 
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Entry>, StoreError> {
-    let mut sql = "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit WHERE 1".to_owned();
-    let mut values: Vec<&dyn ToSql> = Vec::new();
     let conditions: [(&str, Option<&dyn ToSql>); 4] = [
-        (" AND actor = ?", q.actor.as_ref().map(|v| v as _)),
-        (" AND act = ?", q.act.as_ref().map(|v| v as _)),
-        (" AND object = ?", q.object.as_ref().map(|v| v as _)),
-        (" AND seq < ?", q.before_seq.as_ref().map(|v| v as _)),
+        ("actor = ?", q.actor.as_ref().map(|v| v as _)),
+        ("act = ?", q.act.as_ref().map(|v| v as _)),
+        ("object = ?", q.object.as_ref().map(|v| v as _)),
+        ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
     ];
-    for (condition, value) in conditions {
-        if let Some(value) = value {
-            sql.push_str(condition);
-            values.push(value);
-        }
-    }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?");
-    values.push(&q.limit);
-    let mut statement = c.prepare_cached(&sql)?;
-    let mut rows = statement.query(values.as_slice())?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        entries.push(entry(row)?);
-    }
-    Ok(entries)
+    newest(
+        c,
+        "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit WHERE 1",
+        &conditions,
+        q.limit,
+        entry,
+    )
 }
 
 fn tail(c: &Connection) -> Result<(i64, Hash), StoreError> {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{StoreError, audit};
+use super::{StoreError, audit, newest::newest};
 use crate::domain::{act::Act, clock::Timestamp, event::Event};
 use rusqlite::{Connection, Row, ToSql};
 use serde_json::json;
@@ -38,25 +38,13 @@ const COLUMNS: &str = "seq, at, kind, credential, subject, endpoint, address, co
 
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
     let since = q.since.map(Timestamp::millis);
-    let mut sql = format!("SELECT {COLUMNS} FROM event WHERE 1");
-    let mut values: Vec<&dyn ToSql> = Vec::new();
     let conditions: [(&str, Option<&dyn ToSql>); 4] = [
-        (" AND kind = ?", q.kind.as_ref().map(|v| v as _)),
-        (" AND credential = ?", q.credential.as_ref().map(|v| v as _)),
-        (" AND at >= ?", since.as_ref().map(|v| v as _)),
-        (" AND seq < ?", q.before_seq.as_ref().map(|v| v as _)),
+        ("kind = ?", q.kind.as_ref().map(|v| v as _)),
+        ("credential = ?", q.credential.as_ref().map(|v| v as _)),
+        ("at >= ?", since.as_ref().map(|v| v as _)),
+        ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
     ];
-    for (condition, value) in conditions {
-        if let Some(value) = value {
-            sql.push_str(condition);
-            values.push(value);
-        }
-    }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?");
-    values.push(&q.limit);
-    let mut statement = c.prepare_cached(&sql)?;
-    let events = statement.query_map(values.as_slice(), read)?.collect::<Result<_, _>>()?;
-    Ok(events)
+    newest(c, &format!("SELECT {COLUMNS} FROM event WHERE 1"), &conditions, q.limit, |row| Ok(read(row)?))
 }
 
 /// Appends one flush of events; the store gives their `seq`. Within a transaction.

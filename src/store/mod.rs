@@ -17,6 +17,7 @@ pub mod home;
 pub mod issuer;
 mod migrate;
 mod modes;
+mod newest;
 pub mod one_time;
 pub mod policy;
 pub mod quota;

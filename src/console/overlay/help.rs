@@ -1,14 +1,14 @@
 //! Help: every key of this place with what it does, to be searched and run.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, piece};
 use crate::console::keymap::Keymap;
-use crate::console::layer::{Action, Layer, Turn, Wish};
+use crate::console::layer::{Action, Layer, Turn};
 
-use super::palette::draw_prompt;
-use super::pick::{Picked, Picker};
+use super::palette::{draw_prompt, run_chosen};
+use super::pick::Picker;
 
 pub struct Help {
     entries: Vec<(Action, String)>,
@@ -37,21 +37,7 @@ impl Layer for Help {
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         self.rows = u64::from(turn.body.height.saturating_sub(4)).max(1);
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l')) {
-            return false;
-        }
-        match self.picker.key(key, self.rows) {
-            Picked::This(place) => {
-                turn.close();
-                if let Some((action, _)) = self.entries.get(place) {
-                    turn.wishes.push(Wish::Perform(action.name.into()));
-                }
-            }
-            Picked::Cancelled => turn.close(),
-            Picked::Nothing => {}
-        }
-        true
+        run_chosen(&mut self.picker, &self.entries, self.rows, key, turn)
     }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         self.picker.paste(text);

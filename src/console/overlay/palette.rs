@@ -1,6 +1,6 @@
 //! The palette: everything that can be done here, found by a few letters.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::{Canvas, piece};
@@ -37,20 +37,7 @@ impl Layer for Palette {
         vec!["palette".into()]
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        match self.picker.key(key, ROWS) {
-            Picked::This(place) => {
-                turn.close();
-                if let Some((action, _)) = self.entries.get(place) {
-                    turn.wishes.push(Wish::Perform(action.name.into()));
-                }
-            }
-            Picked::Cancelled => turn.close(),
-            Picked::Nothing => {
-                let control = key.modifiers.contains(crossterm::event::KeyModifiers::CONTROL);
-                return !(control && matches!(key.code, crossterm::event::KeyCode::Char('c' | 'z' | 'l')));
-            }
-        }
-        true
+        run_chosen(&mut self.picker, &self.entries, ROWS, key, turn)
     }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         self.picker.paste(text);
@@ -106,6 +93,32 @@ impl Layer for Palette {
             canvas.put(list.x + 1, list.y, list.width, "nothing fits", dim);
         }
     }
+}
+
+/// What a key does where one of some actions is chosen: it searches, chooses, or closes. `false` for the keys that are the
+/// console's own wherever one is.
+pub fn run_chosen(
+    picker: &mut Picker,
+    entries: &[(Action, String)],
+    rows: u64,
+    key: KeyEvent,
+    turn: &mut Turn<'_>,
+) -> bool {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l')) {
+        return false;
+    }
+    match picker.key(key, rows) {
+        Picked::This(place) => {
+            turn.close();
+            if let Some((action, _)) = entries.get(place) {
+                turn.wishes.push(Wish::Perform(action.name.into()));
+            }
+        }
+        Picked::Cancelled => turn.close(),
+        Picked::Nothing => {}
+    }
+    true
 }
 
 /// The line one types into, with a rule below.

@@ -162,7 +162,9 @@ pub struct Copy {
 
 impl Copy {
     pub fn new() -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
+        // What is damaged is at rest: in memory, where there is such a place, nothing waits for a disk.
+        let folder =
+            tempfile::tempdir_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary folder");
         fs::create_dir(folder.path().join("home")).expect("a folder");
         let copy = Self { folder };
         set_mode(&copy.home(), 0o700);

@@ -15,9 +15,7 @@ use crate::console::widget::field::{Took, type_into};
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table;
 use crate::domain::api_key::{ApiKey, KeyId};
-use crate::domain::clock::Timestamp;
-use crate::domain::filter::{Filter, KEY_FIELDS};
-use crate::store::api_key::{self as store, Sort};
+use crate::store::api_key::Sort;
 
 use super::create::CreateKey;
 
@@ -30,13 +28,13 @@ pub struct Keys {
     pub(super) total: u64,
     /// Whether `total` is of the list as filtered now, and not just as many as were seen of it.
     pub(super) counted: bool,
-    count: Held<u64>,
+    pub(super) count: Held<u64>,
     pub(super) window: Held<KeyWindow>,
     /// First row and number of rows asked for last.
-    asked: (u64, u64),
+    pub(super) asked: (u64, u64),
     pub(super) filter: Input,
     /// The last filter that could be read: the rows shown are its rows, and marking all marks them.
-    in_force: String,
+    pub(super) in_force: String,
     pub(super) typing: bool,
     pub(super) filter_fault: Option<String>,
     pub(super) sort: Sort,
@@ -148,7 +146,7 @@ pub(super) fn table_area(list: Rect) -> Rect {
 }
 
 impl Keys {
-    fn height(turn: &Turn<'_>) -> u64 {
+    pub(super) fn height(turn: &Turn<'_>) -> u64 {
         let (list, _) = areas(turn.body, false);
         u64::from(table::height(table_area(list))).max(1)
     }
@@ -179,72 +177,6 @@ impl Keys {
         if self.marks.is_empty() { self.one() } else { Ok(()) }
     }
 
-    pub(super) fn query(&mut self, now: Timestamp) -> store::Query {
-        self.filter_fault = None;
-        let filter = Filter::parse(self.filter.value(), KEY_FIELDS, now);
-        let filter = match filter.map_err(|error| error.to_string()) {
-            Ok(filter) => {
-                self.in_force = self.filter.value().to_owned();
-                filter
-            }
-            Err(fault) => {
-                self.filter_fault = Some(fault);
-                Filter::parse(&self.in_force, KEY_FIELDS, now).unwrap_or_default()
-            }
-        };
-        store::Query { filter, sort: self.sort, descending: self.descending, now }
-    }
-
-    /// Asks for the rows around the view.
-    fn ask(&mut self, turn: &mut Turn<'_>) {
-        let query = self.query(turn.now);
-        let height = Self::height(turn);
-        let offset = self.cursor.top.saturating_sub(height);
-        let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
-        self.asked = (offset, u64::from(limit));
-        let ticket = turn.load(
-            Topic::KeyWindow,
-            Query::KeyWindow { query, offset, limit, total: self.counted.then_some(self.total) },
-        );
-        self.window.wait_for(ticket);
-    }
-
-    /// Asks again for what is shown, and apart from it for how many there are: counting looks at
-    /// every key, and no row waits for that.
-    fn reload(&mut self, turn: &mut Turn<'_>) {
-        self.ask(turn);
-        let query = self.query(turn.now);
-        let ticket = turn.load(Topic::KeyTotal, Query::KeyTotal(query));
-        self.count.wait_for(ticket);
-    }
-
-    /// From the top of another list. A filter that cannot be read leaves the list as it is.
-    fn refilter(&mut self, turn: &mut Turn<'_>) {
-        self.query(turn.now);
-        if self.filter_fault.is_none() {
-            self.start_over(turn);
-        }
-    }
-
-    fn start_over(&mut self, turn: &mut Turn<'_>) {
-        self.cursor = Cursor::default();
-        self.counted = false;
-        self.reload(turn);
-    }
-
-    /// Asks for more rows before the view reaches the end of those held.
-    fn prefetch(&mut self, turn: &mut Turn<'_>) {
-        let height = Self::height(turn);
-        let margin = height / 2;
-        let (first, rows) = self.asked;
-        let low = self.cursor.top.saturating_sub(margin);
-        let high = self.cursor.top + height + margin;
-        let high = if self.counted { high.min(self.total) } else { high };
-        if low < first || high > first + rows {
-            self.ask(turn);
-        }
-    }
-
     pub(super) fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         let (list, _) = areas(turn.body, self.open);
         if list.width == 0 {
@@ -267,7 +199,7 @@ impl Keys {
     }
 
     /// Shows the key under the cursor where the detail is in view.
-    fn follow(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn follow(&mut self, turn: &mut Turn<'_>) {
         let (_, detail) = areas(turn.body, self.open);
         let Some(id) = self.selected().map(|key| key.id) else {
             self.detail.clear();
@@ -321,23 +253,6 @@ impl Keys {
         // the newest first, all else from its beginning
         self.descending = self.sort == Sort::Created;
         self.start_over(turn);
-    }
-
-    fn took_window(&mut self, turn: &mut Turn<'_>) {
-        if let Some(window) = &self.window.value {
-            let held = window.rows.len() as u64;
-            let seen = window.offset + held;
-            let is_last = held < self.asked.1;
-            self.total = if self.counted && !is_last { self.total.max(seen) } else { seen };
-            self.counted |= is_last && (held > 0 || window.offset == 0);
-        }
-        self.settle_view(turn);
-    }
-
-    fn settle_view(&mut self, turn: &mut Turn<'_>) {
-        self.cursor.keep_within(self.total, Self::height(turn));
-        self.prefetch(turn);
-        self.follow(turn);
     }
 }
 

@@ -7,5 +7,6 @@ pub mod detail;
 pub mod draw;
 mod list;
 pub mod rotate;
+mod window;
 
 pub use list::Keys;

@@ -1,0 +1,279 @@
+//! What becomes of lists, acts and answers while somebody goes on pressing keys.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use proptest::prelude::*;
+
+use crate::domain::secret::Secret;
+use crate::ops::api_key::IssuedKey;
+
+use crate::console::effect::{Answer, Deed, Effect, Fault, KeyWindow, Query, Reply, Ticket, Topic};
+use crate::console::event::{Event, Moved};
+use crate::console::update::update;
+
+use super::person::*;
+use super::shop::*;
+
+#[test]
+fn only_the_rows_in_view_are_asked_for_however_many_there_are() {
+    let mut person = Person::with(80, 24, 1_000_000, None, "neutral", false);
+    person.press("2 G");
+    assert!(person.sees("1 000 000/1 000 000"));
+    let effects =
+        update(&mut person.app, Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::NONE)), noon());
+    let asked: Vec<u32> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Load(_, Query::KeyTotal(_)) => panic!("a step does not count a million rows again"),
+            Effect::Load(_, Query::KeyWindow { limit, .. }) => Some(*limit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0] <= 72, "{asked:?}");
+}
+
+#[test]
+fn a_filter_is_live_says_what_is_wrong_with_it_and_escape_clears_it() {
+    let mut person = Person::new(80, 24);
+    person.press("2 /").type_text("agent expires<");
+    let wrong = person.screen();
+    assert!(wrong.contains("agent-1"), "the rows of the last good filter stay: {wrong}");
+    person.type_text("30d").press("enter j");
+    assert!(person.sees("/ agent expires<30d") && person.sees("2/40"));
+    person.press("esc");
+    assert!(person.sees("/ filter:"));
+}
+
+#[test]
+fn what_became_of_an_act_is_told_though_its_panel_was_closed() {
+    let fault = || Fault { message: "the store is locked".into(), conflict: false };
+    let outcomes: [(Result<Answer, Fault>, &str); 2] =
+        [(Ok(Answer::Changed(1)), "is done"), (Err(fault()), "the store is locked")];
+    for (outcome, told) in outcomes {
+        let mut person = Person::new(120, 40);
+        person.press("2 R tab");
+        let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+        let effects = update(&mut person.app, enter, noon());
+        let Some(Effect::Act(ticket, Deed::RevokeKeys { .. })) = effects.into_iter().next() else {
+            panic!("{}", person.screen())
+        };
+        person.press("esc");
+        assert!(!person.sees("Revoke key") && !person.sees("under way"), "{}", person.screen());
+        person.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
+        assert!(person.sees("what you left under way") && person.sees(told), "{}", person.screen());
+    }
+}
+
+#[test]
+fn a_secret_is_shown_though_the_form_that_asked_for_it_was_closed() {
+    let mut person = Person::new(120, 40);
+    person.press("2 r");
+    let save = Event::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
+    let effects = update(&mut person.app, save, noon());
+    let Some(Effect::Act(ticket, Deed::RotateKey { .. })) = effects.into_iter().next() else {
+        panic!("{}", person.screen())
+    };
+    person.press("esc");
+    assert!(!person.sees(SECRET));
+    let issued = Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()) }));
+    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(issued)) }));
+    assert!(person.sees(SECRET), "{}", person.screen());
+}
+
+#[test]
+fn a_full_disk_stands_in_the_header_until_there_is_room() {
+    let mut person = Person::new(80, 24);
+    person.send(Event::Full(true));
+    assert!(person.sees("DISK FULL") && person.sees("can still be"), "{}", person.screen());
+    person.press("esc");
+    assert!(person.sees("DISK FULL") && !person.sees("can still be"), "the notice can be dismissed");
+    person.send(Event::Full(false));
+    assert!(!person.sees("DISK FULL") && person.sees("there is room"), "{}", person.screen());
+}
+
+#[test]
+fn a_stale_answer_is_dropped() {
+    let mut person = Person::new(80, 24);
+    person.press("2");
+    let asks = |effects: Vec<Effect>| -> Vec<(Ticket, Query)> {
+        let load = |effect| match effect {
+            Effect::Load(ticket, query) if ticket.topic == Topic::KeyWindow => Some((ticket, query)),
+            _ => None,
+        };
+        effects.into_iter().filter_map(load).collect()
+    };
+    let first = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
+    let second = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
+    let reply = |ticket, keys: usize| {
+        let window = KeyWindow { offset: 0, rows: (0..keys).map(key).collect() };
+        Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::KeyWindow(window))) })
+    };
+    person.send(reply(second.0, 7));
+    person.send(reply(first.0, 3));
+    assert!(person.sees("1/7"), "{}", person.screen());
+}
+
+#[test]
+fn a_policy_is_edited_reviewed_and_saved_over_the_revision_it_began_from() {
+    let mut person = Person::new(120, 40);
+    person.press("6 e tab tab tab backspace backspace").type_text("many").press("ctrl-s");
+    assert!(person.sees("many") && person.deeds.is_empty(), "{}", person.screen());
+    person.press("backspace backspace backspace backspace").type_text("70").press("ctrl-s");
+    assert!(person.sees("what would change") && person.sees("requests_per_minute") && person.sees("+ 70"));
+    person.type_text("more room").press("ctrl-s");
+    let Some(Deed::SavePolicy { policy, expected, reason }) = person.deeds.first() else {
+        panic!("not saved")
+    };
+    assert_eq!(policy.rate_limits.requests_per_minute, Some(70));
+    assert_eq!((*expected, reason.as_str()), (3, "more room"));
+    assert!(person.sees("saved policy default as revision 4"));
+}
+
+#[test]
+fn who_saved_meanwhile_is_seen_and_nothing_typed_is_lost() {
+    let mut person = Person::new(120, 40);
+    person.press("6 e tab tab tab backspace backspace").type_text("70").press("ctrl-s").type_text("why");
+    person.shop.fault = Some(Fault { message: "revision 3 is not the newest".into(), conflict: true });
+    // the save conflicts; the question for the newest revision is answered
+    let save = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL);
+    for effect in update(&mut person.app, Event::Key(save), noon()) {
+        let Effect::Act(ticket, deed) = effect else { continue };
+        let outcome = person.shop.act(&deed);
+        person.shop.fault = None;
+        person.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
+    }
+    assert!(person.sees("was saved by console:ana meanwhile") && person.sees("why"), "{}", person.screen());
+    person.press("ctrl-s");
+    assert!(matches!(&person.deeds[..], [Deed::SavePolicy { expected: 3, .. }]));
+}
+
+#[test]
+fn failures_stay_until_dismissed_and_what_was_done_goes_by_itself() {
+    let mut person = Person::new(80, 24);
+    person.press("2 e");
+    assert!(person.sees("enabled 1 key"));
+    assert!(!person.wait(4).sees("enabled 1 key"));
+    person.shop.fault = Some(Fault { message: "the store is locked".into(), conflict: false });
+    person.press("e");
+    person.shop.fault = None;
+    assert!(person.wait(600).sees("the store is locked"));
+    assert!(!person.press("esc").sees("the store is locked"));
+    assert!(person.press("m").sees("the store is locked"), "the log keeps it");
+}
+
+#[test]
+fn a_paused_picture_stands_still() {
+    let mut person = Person::new(80, 24);
+    person.press("7");
+    assert!(person.sees("live"));
+    person.press("p");
+    assert!(person.sees("paused"));
+    let effects = update(&mut person.app, Event::Moved(Moved::Usage), noon());
+    assert!(effects.is_empty());
+    person.press("p");
+    assert_eq!(update(&mut person.app, Event::Moved(Moved::Usage), noon()).len(), 1);
+}
+
+#[test]
+fn back_goes_out_step_by_step_and_quits_only_at_the_first_screen() {
+    let mut person = Person::new(80, 24);
+    person.press("2 enter q");
+    assert!(person.sees("› keys ─") && !person.quit);
+    person.press("q");
+    assert!(person.sees("› overview") && !person.quit);
+    person.press("esc");
+    assert!(!person.quit, "escape never quits");
+    person.press("q");
+    assert!(person.quit);
+}
+
+#[test]
+fn control_c_quits_from_any_depth() {
+    for keys in
+        ["ctrl-c", "2 n ctrl-c", "? ctrl-c", "2 / ctrl-c", "2 d ctrl-c", "6 e ctrl-c", "2 r ctrl-s ctrl-c"]
+    {
+        let mut person = Person::new(80, 24);
+        assert!(person.press(keys).quit, "{keys}");
+    }
+}
+
+#[test]
+fn a_paste_goes_into_the_focused_field_and_nowhere_else() {
+    let mut person = Person::new(80, 24);
+    person.press("2");
+    person.send(Event::Paste("q".into()));
+    assert!(!person.quit && person.sees("› keys"));
+    person.press("n");
+    person.send(Event::Paste("zoe\n".into()));
+    assert!(person.sees("zoe") && person.deeds.is_empty());
+}
+
+#[test]
+fn clicks_choose_tabs_and_rows() {
+    let mut person = Person::new(80, 24);
+    let click = |column, row| {
+        Event::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        })
+    };
+    person.send(click(18, 1));
+    assert!(person.sees("› keys"), "{}", person.screen());
+    person.send(click(10, 8));
+    assert!(person.sees("4/40"), "{}", person.screen());
+    person.send(click(10, 8));
+    assert!(person.sees("Last 24 hours"));
+}
+
+fn storm() -> impl Strategy<Value = Event> {
+    let keys = prop_oneof![
+        8 => prop::sample::select("jkgGlhq126789nredRDHTKPuxyVsSbtpcm:/?+az ".chars().collect::<Vec<_>>())
+            .prop_map(KeyCode::Char),
+        2 => any::<char>().prop_map(KeyCode::Char),
+        4 => prop::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down,
+            KeyCode::Left, KeyCode::Right, KeyCode::Backspace, KeyCode::Delete, KeyCode::Home, KeyCode::End,
+            KeyCode::PageUp, KeyCode::PageDown, KeyCode::F(1),
+        ]),
+    ];
+    let modifiers = prop_oneof![
+        6 => Just(KeyModifiers::NONE),
+        2 => Just(KeyModifiers::CONTROL),
+        1 => Just(KeyModifiers::ALT),
+    ];
+    prop_oneof![
+        40 => (keys, modifiers).prop_map(|(code, modifiers)| Event::Key(KeyEvent::new(code, modifiers))),
+        2 => (1u16..300, 1u16..100).prop_map(|(width, height)| Event::Resize { width, height }),
+        1 => "\\PC{0,40}".prop_map(Event::Paste),
+        2 => (0u16..300, 0u16..100).prop_map(|(column, row)| Event::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left), column, row, modifiers: KeyModifiers::NONE,
+        })),
+        1 => Just(()).prop_map(|()| Event::Moved(Moved::Objects)),
+        1 => Just(()).prop_map(|()| Event::Moved(Moved::Usage)),
+        1 => Just(()).prop_map(|()| Event::Due),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn no_storm_of_events_breaks_it(events in prop::collection::vec(storm(), 1_000), ascii: bool) {
+        let mut person = Person::with(80, 24, 200, None, "neutral", ascii);
+        let mut seen: HashMap<usize, u32> = HashMap::new();
+        for (place, event) in events.into_iter().enumerate() {
+            person.now = person.now.plus(Duration::from_millis(700));
+            person.send(event);
+            *seen.entry(person.app.overlays.len()).or_default() += 1;
+            // a frame is what costs: every eighth is drawn
+            if place % 8 == 0 {
+                person.buffer();
+            }
+        }
+        prop_assert!(seen.len() < 20, "overlays pile up");
+    }
+}

@@ -1,0 +1,210 @@
+//! A small store in memory, and what stands in it.
+
+use std::time::Duration;
+
+use crate::domain::api_key::{ApiKey, Environment, KeyId, SecretDigest};
+use crate::domain::audit::{Hash, Record};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Reason;
+use crate::domain::event::Event as Recorded;
+use crate::domain::policy::{Policy, Revision};
+use crate::domain::scope::Catalogue;
+use crate::domain::secret::Secret;
+use crate::domain::usage::Totals;
+use crate::ops::api_key::IssuedKey;
+use crate::store::audit::Entry;
+
+use crate::console::effect::{
+    Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Traffic, UsageView,
+};
+
+pub const SECRET: &str = "pcl_live_0000000000000000000000_theSecretThatIsShownOnceAndNeverAgain00000abcdef";
+
+/// 2026-07-28T14:02:11Z
+pub fn noon() -> Timestamp {
+    "2026-07-28T14:02:11Z".parse().unwrap()
+}
+
+pub fn id(number: usize) -> KeyId {
+    format!("{number:022}").parse().unwrap()
+}
+
+pub fn key(number: usize) -> ApiKey {
+    let day = Duration::from_secs(86_400);
+    ApiKey {
+        id: id(number),
+        environment: Environment::default(),
+        name: if number.is_multiple_of(3) { String::new() } else { format!("agent-{number}") },
+        subject: format!("user{number}@example.com").parse().unwrap(),
+        scopes: vec!["mcp:read".parse().unwrap()],
+        policy: "default".parse().unwrap(),
+        created_at: noon().minus(day * number as u32),
+        expires_at: [Some(noon().plus(Duration::from_secs(7_200))), None, Some(noon().minus(day))]
+            [number % 3],
+        disabled: number % 5 == 4,
+        revoked_at: (number % 7 == 6).then(|| noon().minus(day)),
+        revoked_reason: if number % 7 == 6 { "laptop lost".into() } else { String::new() },
+        rotated_at: None,
+        previous_until: None,
+        digest: SecretDigest::from_bytes([0; 32]),
+        previous_digest: None,
+    }
+}
+
+pub fn revision(name: &str, number: u32) -> Revision {
+    let mut policy = Policy::new(name.parse().unwrap());
+    policy.rate_limits.requests_per_minute = Some(10 * number);
+    let (author, reason) = ("console:ana".to_owned(), format!("change {number}"));
+    Revision { policy, revision: number, author, reason, saved_at: noon().minus(Duration::from_secs(3_600)) }
+}
+
+/// What the store would say.
+#[derive(Clone)]
+pub struct Shop {
+    pub keys: usize,
+    /// The label of every key, where it is not the usual one.
+    pub label: Option<&'static str>,
+    pub busy: u64,
+    pub fault: Option<Fault>,
+}
+
+impl Shop {
+    pub fn key(&self, number: usize) -> ApiKey {
+        let usual = key(number);
+        let name = self.label.map_or_else(|| usual.name.clone(), str::to_owned);
+        ApiKey { name, ..usual }
+    }
+    pub fn totals(scale: u64) -> Totals {
+        Totals { allowed: 90 * scale, denied: 7 * scale, failed: scale }
+    }
+    pub fn series(steps: usize) -> Vec<(Timestamp, Totals)> {
+        (0..steps)
+            .map(|step| {
+                let at = noon().minus(Duration::from_secs(60 * (steps - step) as u64));
+                (at, Self::totals((step % 8) as u64))
+            })
+            .collect()
+    }
+    pub fn busy(objects: &[&str]) -> Vec<Busy> {
+        objects
+            .iter()
+            .enumerate()
+            .map(|(place, object)| Busy {
+                object: (*object).to_owned(),
+                label: (*object).to_owned(),
+                totals: Self::totals(20 / (place as u64 + 1)),
+            })
+            .collect()
+    }
+    pub fn refusal(kind: Reason, subject: &str) -> Recorded {
+        Recorded {
+            seq: 1,
+            at: noon().minus(Duration::from_secs(42)),
+            kind: kind.as_str().into(),
+            credential: id(1).to_string(),
+            subject: subject.into(),
+            endpoint: "tools/call/delete_file".into(),
+            address: "203.0.113.7".into(),
+            count: 3,
+            detail: String::new(),
+        }
+    }
+    pub fn answer(&self, query: &Query) -> Result<Answer, Fault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        Ok(match query {
+            Query::Traffic { .. } => Answer::Traffic(Box::new(Traffic {
+                minute: Self::totals(1),
+                hour: Self::totals(60),
+                day: Self::totals(1_400),
+                rate: 1.6,
+                series: Self::series(60),
+                credentials: Self::busy(&["ana@example.com · ci", "bo@example.com"]),
+                endpoints: Self::busy(&["tools/call/search_docs", "tools/list", "/health"]),
+                refusals: vec![
+                    Self::refusal(Reason::IpDenied, "ana@example.com"),
+                    Self::refusal(Reason::RateLimited, "evil\u{1b}[2J\u{202e}name"),
+                ],
+            })),
+            Query::KeyCounts { .. } => {
+                let active = self.keys as u64;
+                let some = u64::from(active > 0);
+                Answer::KeyCounts(KeyCounts {
+                    active,
+                    disabled: some,
+                    expired: 2 * some,
+                    revoked: some,
+                    ending: some,
+                })
+            }
+            Query::KeyTotal(_) => Answer::KeyTotal(self.keys as u64),
+            Query::KeyWindow { offset, limit, .. } => {
+                let first = (*offset as usize).min(self.keys);
+                let last = (first + *limit as usize).min(self.keys);
+                Answer::KeyWindow(KeyWindow {
+                    offset: first as u64,
+                    rows: (first..last).map(|number| self.key(number)).collect(),
+                })
+            }
+            Query::KeyIds { offset, limit, .. } => {
+                let first = *offset as usize;
+                Answer::KeyIds((first..(first + *limit as usize).min(self.keys)).map(id).collect())
+            }
+            Query::KeyDetail { id, .. } => {
+                let number: usize = id.as_str().parse().unwrap();
+                let record = Record {
+                    seq: 7,
+                    at: noon().minus(Duration::from_secs(600)),
+                    actor: "console:ana".into(),
+                    act: "key.create".into(),
+                    object: id.to_string(),
+                    detail: serde_json::Value::Null,
+                };
+                Answer::KeyDetail(Box::new(KeyDetail {
+                    key: key(number),
+                    policy: Some(revision("default", 3)),
+                    covers: [("mcp:read".to_owned(), vec!["tools/list".to_owned(), "resources/**".into()])]
+                        .into(),
+                    series: Self::series(48),
+                    day: Self::totals(9),
+                    events: vec![Self::refusal(Reason::IpDenied, "x")],
+                    audit: vec![Entry { record, hash: Hash::GENESIS, signature: None }],
+                }))
+            }
+            Query::KeyActivity { .. } => Answer::KeyActivity(self.busy),
+            Query::Choices => Answer::Choices(Choices {
+                catalogue: Catalogue::new(Catalogue::built_in()).unwrap(),
+                policies: vec!["default".parse().unwrap(), "readers".parse().unwrap()],
+            }),
+            Query::Policies => {
+                Answer::Policies(vec![(revision("default", 3), 12), (revision("readers", 1), 0)])
+            }
+            Query::History(name) => {
+                Answer::History((1..=3).rev().map(|n| revision(name.as_str(), n)).collect())
+            }
+            Query::Usage { .. } => Answer::Usage(Box::new(UsageView {
+                totals: Self::totals(200),
+                series: Self::series(60),
+                top: Self::busy(&["ana@example.com", "bo@example.com"]),
+            })),
+        })
+    }
+    pub fn act(&self, deed: &Deed) -> Result<Answer, Fault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let issued = || Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()) }));
+        Ok(match deed {
+            Deed::CreateKey(_) | Deed::RotateKey { .. } => issued(),
+            Deed::DisableKeys(ids) | Deed::EnableKeys(ids) | Deed::RevokeKeys { ids, .. } => {
+                Answer::Changed(ids.len() as u64)
+            }
+            Deed::CreatePolicy { policy, .. } | Deed::SavePolicy { policy, .. } => {
+                Answer::Saved(Box::new(revision(policy.name.as_str(), 4)))
+            }
+            Deed::RollbackPolicy { name, .. } => Answer::Saved(Box::new(revision(name.as_str(), 4))),
+            Deed::DeletePolicy(_) => Answer::Deleted,
+        })
+    }
+}
