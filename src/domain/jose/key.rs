@@ -7,6 +7,7 @@ use aws_lc_rs::{
     hmac, rsa,
     signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm},
 };
+use jsonwebtoken::{Algorithm as LibraryAlgorithm, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use pem::Pem;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -26,7 +27,9 @@ pub struct VerifyingKey {
 
 #[derive(Clone)]
 enum Verifier {
-    Public(ParsedPublicKey),
+    /// What `jsonwebtoken` verifies with. The key was parsed once to judge it, which is where its DER is from.
+    Public { algorithm: LibraryAlgorithm, key: DecodingKey, der: Vec<u8> },
+    /// Not left to `jsonwebtoken`, which keeps secrets in memory that nobody wipes.
     Secret(Box<hmac::Key>),
 }
 
@@ -111,12 +114,13 @@ impl VerifyingKey {
     /// # Errors
     /// [`Fault::Signature`], whatever is wrong with it.
     pub fn verify(&self, signing_input: &[u8], signature: &[u8]) -> Result<(), Fault> {
-        match &self.verifier {
-            Verifier::Public(key) => key.verify_sig(signing_input, signature),
+        let is_signed = match &self.verifier {
+            Verifier::Public { algorithm, key, .. } => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
+                .is_ok_and(|verifier| verifier.verify(signing_input, &signature.to_vec()).is_ok()),
             // In constant time.
-            Verifier::Secret(key) => hmac::verify(key, signing_input, signature),
-        }
-        .map_err(|_| Fault::Signature)
+            Verifier::Secret(key) => hmac::verify(key, signing_input, signature).is_ok(),
+        };
+        if is_signed { Ok(()) } else { Err(Fault::Signature) }
     }
 
     pub(super) fn from_set(jwk: Jwk, fallback: &[Algorithm]) -> Result<Self, Fault> {
@@ -151,7 +155,7 @@ impl VerifyingKey {
     /// SubjectPublicKeyInfo; `None` for a secret.
     fn der(&self) -> Option<Vec<u8>> {
         match &self.verifier {
-            Verifier::Public(key) => key.as_der().ok().map(|der| der.as_ref().to_vec()),
+            Verifier::Public { der, .. } => Some(der.clone()),
             Verifier::Secret(_) => None,
         }
     }
@@ -181,7 +185,8 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
             let parameters = rsa_parameters(algorithm).ok_or(Fault::KeyMismatch(algorithm))?;
             require_sound_rsa(n, e)?;
             let key = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
-            key.map(Verifier::Public).map_err(|_| Fault::KeyMember("n"))
+            public(key.ok(), algorithm, DecodingKey::from_rsa_raw_components(n, e))
+                .ok_or(Fault::KeyMember("n"))
         }
         Material::Ec { curve, x, y } => {
             let verification: &'static dyn VerificationAlgorithm = match (curve, algorithm) {
@@ -191,7 +196,8 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
             };
             // SEC 1 §2.3.3: an uncompressed point.
             let point = [&[4], x.as_slice(), y.as_slice()].concat();
-            ParsedPublicKey::new(verification, point).map(Verifier::Public).map_err(|_| Fault::KeyPoint)
+            let key = ParsedPublicKey::new(verification, &point);
+            public(key.ok(), algorithm, DecodingKey::from_ec_der(&point)).ok_or(Fault::KeyPoint)
         }
         Material::Ed25519(x) => {
             if algorithm != Algorithm::EdDsa {
@@ -200,7 +206,8 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
             if weak::is_small_order(x) {
                 return Err(Fault::KeyPoint);
             }
-            ParsedPublicKey::new(&signature::ED25519, x).map(Verifier::Public).map_err(|_| Fault::KeyPoint)
+            let key = ParsedPublicKey::new(&signature::ED25519, x);
+            public(key.ok(), algorithm, DecodingKey::from_ed_der(x)).ok_or(Fault::KeyPoint)
         }
         Material::Secret(secret) => {
             let (hash, length) = match algorithm {
@@ -217,6 +224,29 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
             }
             Ok(Verifier::Secret(Box::new(hmac::Key::new(hash, secret))))
         }
+    }
+}
+
+/// `parsed`: the key in its place on the curve or in its size, whose DER is the one spelling of it.
+fn public(parsed: Option<ParsedPublicKey>, algorithm: Algorithm, key: DecodingKey) -> Option<Verifier> {
+    let der = parsed?.as_der().ok()?.as_ref().to_vec();
+    Some(Verifier::Public { algorithm: in_library(algorithm), key, der })
+}
+
+fn in_library(algorithm: Algorithm) -> LibraryAlgorithm {
+    match algorithm {
+        Algorithm::EdDsa => LibraryAlgorithm::EdDSA,
+        Algorithm::Es256 => LibraryAlgorithm::ES256,
+        Algorithm::Es384 => LibraryAlgorithm::ES384,
+        Algorithm::Rs256 => LibraryAlgorithm::RS256,
+        Algorithm::Rs384 => LibraryAlgorithm::RS384,
+        Algorithm::Rs512 => LibraryAlgorithm::RS512,
+        Algorithm::Ps256 => LibraryAlgorithm::PS256,
+        Algorithm::Ps384 => LibraryAlgorithm::PS384,
+        Algorithm::Ps512 => LibraryAlgorithm::PS512,
+        Algorithm::Hs256 => LibraryAlgorithm::HS256,
+        Algorithm::Hs384 => LibraryAlgorithm::HS384,
+        Algorithm::Hs512 => LibraryAlgorithm::HS512,
     }
 }
 
