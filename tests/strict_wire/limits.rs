@@ -113,7 +113,9 @@ fn a_connection_that_ends_with_a_refusal_says_so_and_one_that_goes_on_does_not()
         ("more than is read", asked("Content-Length: 99999999\r\n", ""), 413),
         (
             "an expectation",
-            asked("Expect: 100-continue\r\nContent-Length: 99\r\n", "").replace("Bearer", "Basic"),
+            asked("Expect: 100-continue\r\nContent-Length: 99\r\n", "")
+                .replace("POST /mcp", "PUT /files")
+                .replace("Bearer", "Basic"),
             401,
         ),
     ];
