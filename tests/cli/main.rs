@@ -22,3 +22,4 @@ mod surface;
 mod tampering;
 mod terminal;
 mod token;
+mod token_peers;
