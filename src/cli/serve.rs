@@ -98,28 +98,27 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     let settings = settings(options, &session.config.serve)?;
     let ctx = session.operator()?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("the gateway needs the vault"))?;
+    if let Some(resource) = settings.resource() {
+        // Tokens are issued for it from now on, also by other processes.
+        ops::identity::set_resource(&ctx, &parsed("--public-url", &resource)?)?;
+    }
     let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&ctx.clock))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::broken(format!("threads cannot be started: {error}")))?;
-    let served = runtime.block_on(serve(&ctx, settings, &engine, vault.session_key()));
+    let served = runtime.block_on(serve(&ctx, settings, &engine));
     let stopped = engine.stop();
     served?;
     stopped?;
     Ok(Code::Done)
 }
 
-async fn serve(
-    ctx: &Ctx,
-    settings: Settings,
-    engine: &Arc<Engine>,
-    session_key: &[u8; 32],
-) -> Result<(), CliError> {
+async fn serve(ctx: &Ctx, settings: Settings, engine: &Arc<Engine>) -> Result<(), CliError> {
     // Signals are caught before anyone is told that we are ready.
     let stop = StopSignals::catch()?;
     let upstream = settings.upstream.to_string();
-    let gateway = Gateway::start(settings, Arc::clone(engine), session_key).map_err(broken)?;
+    let gateway = Gateway::start(settings, Arc::clone(engine), ctx.clone()).map_err(broken)?;
     let listen = gateway.listen.to_string();
     let recorded = ops::gateway::start(ctx, &listen, &upstream);
     if recorded.is_ok() {

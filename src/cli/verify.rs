@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     domain::{
-        api_key::PresentedKey,
         clock::Timestamp,
         decision::{Check, Outcome, Principal, Reason, Request},
         endpoint::Endpoint,
@@ -79,14 +78,14 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     Ok(if verdict.allowed { Code::Done } else { Code::No })
 }
 
-/// A key as it was shown, or as it stands in a header (`Bearer pcl_…`).
+/// A key or a token as it was shown, or as it stands in a header (`Bearer …`).
 fn presented(text: &str) -> Presented {
     let text = text.trim();
     let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
     if text.is_empty() {
         return Presented::Nothing;
     }
-    PresentedKey::parse(text).map_or_else(Presented::Malformed, Presented::ApiKey)
+    Presented::of_text(text)
 }
 
 fn explain(session: &Session, presented: &Presented, options: &Options) -> Result<Explained, CliError> {

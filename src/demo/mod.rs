@@ -69,7 +69,7 @@ impl Demo {
         let server = server::start(loopback).await.map_err(DemoError::Server)?;
         let vault = ctx.vault.as_ref().ok_or(DemoError::Own("vault"))?;
         let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&ctx.clock))?;
-        let gateway = gateway(&server, &engine, vault.session_key())?;
+        let gateway = gateway(&server, &engine, ctx.clone())?;
         let (clients, ends) = (TaskTracker::new(), CancellationToken::new());
         let url = format!("http://{}{}", gateway.listen, server::PATH);
         for client in cast {
@@ -105,17 +105,13 @@ impl Demo {
     }
 }
 
-fn gateway(
-    server: &server::Server,
-    engine: &Arc<Engine>,
-    session_key: &[u8; 32],
-) -> Result<Running, DemoError> {
+fn gateway(server: &server::Server, engine: &Arc<Engine>, ctx: Ctx) -> Result<Running, DemoError> {
     let upstream = server.url().parse::<Upstream>().map_err(|_| DemoError::Own("URL"))?;
     let mut settings = Settings::new(upstream);
     // Any free ports, so that the demo never stands in the way of a gateway at work.
     settings.listen.set_port(0);
     settings.admin_listen.set_port(0);
-    Ok(Gateway::start(settings, Arc::clone(engine), session_key)?)
+    Ok(Gateway::start(settings, Arc::clone(engine), ctx)?)
 }
 
 /// The range of time that covers a demo which began at `began`.

@@ -4,80 +4,24 @@
 //! and the console's tester. Order, cheap to dear: credential state and lock-out (which
 //! [`Principal`]'s maker has judged), IP, hours, scope, endpoint, and the rate limit last.
 
+mod principal;
 mod reason;
 
+pub use principal::{Account, CredentialId, Principal, Proof, TokenProof};
 pub use reason::Reason;
 
-use std::borrow::Cow;
-use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::api_key::{KeyId, SecretDigest};
 use super::clock::Timestamp;
 use super::endpoint::{Endpoint, EndpointSet};
-use super::name::{ScopeName, Subject};
-use super::policy::{CompiledPolicy, Mode, RateLimits};
+use super::name::ScopeName;
+use super::policy::{CompiledPolicy, Mode};
 use super::quota::Charge;
 use super::text::excerpt;
 use super::token::Bound;
-
-/// Which credential a call came with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CredentialId {
-    ApiKey(KeyId),
-}
-
-impl fmt::Display for CredentialId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ApiKey(id) => id.fmt(f),
-        }
-    }
-}
-
-/// Who calls: a credential that proved itself, its subject, and what it may reach.
-#[derive(Clone, Debug)]
-pub struct Principal {
-    pub credential: CredentialId,
-    pub subject: Subject,
-    /// Effective: the credential's scopes within the policy's ceiling
-    /// ([`super::policy::Policy::effective_scopes`]).
-    pub scopes: Arc<[ScopeName]>,
-    /// The endpoints which those scopes cover.
-    pub covered: Arc<EndpointSet>,
-    pub policy: Arc<CompiledPolicy>,
-    /// Limits that the credential carries itself, beside those of the policy.
-    pub bound: Option<Bound>,
-    /// When the credential ends by itself.
-    pub expires_at: Option<Timestamp>,
-    /// What proved the credential, so that it can be judged again; `None` where nothing did, as
-    /// in a test of a policy.
-    pub proof: Option<SecretDigest>,
-}
-
-impl Principal {
-    /// The rate limits that a call is charged under: of the policy and of the credential the lower ones. A policy in shadow
-    /// mode leaves those of the credential alone, which it cannot widen.
-    pub fn limits(&self) -> Cow<'_, RateLimits> {
-        let live = &self.policy.policy;
-        match &self.bound {
-            None => Cow::Borrowed(&live.rate_limits),
-            Some(bound) if live.mode == Mode::Shadow && bound.limits_rate() => {
-                Cow::Borrowed(&bound.policy().policy.rate_limits)
-            }
-            Some(bound) => Cow::Owned(bound.narrow(&live.rate_limits)),
-        }
-    }
-
-    /// The first check that the credential's own limits fail.
-    fn refused_by_itself(&self, request: &Request) -> Option<Reason> {
-        judge_under(self.bound.as_ref()?.policy(), None, request)
-    }
-}
 
 /// What is asked, from where, when.
 #[derive(Clone, Debug)]
@@ -168,6 +112,11 @@ const RULES: [Rule; 4] = [
     },
 ];
 
+/// The first check that the credential's own limits fail.
+fn refused_by_itself(principal: &Principal, request: &Request) -> Option<Reason> {
+    judge_under(principal.bound.as_ref()?.policy(), None, request)
+}
+
 /// Whether the scopes cover what is asked; protocol endpoints need none.
 fn is_covered(covered: Option<&EndpointSet>, request: &Request) -> bool {
     request.endpoint.is_protocol() || covered.is_none_or(|covered| covered.contains(&request.endpoint))
@@ -177,7 +126,7 @@ fn is_covered(covered: Option<&EndpointSet>, request: &Request) -> bool {
 /// fails. The hot path.
 pub fn judge(principal: &Principal, request: &Request) -> Option<Reason> {
     let by_policy = judge_under(&principal.policy, Some(&principal.covered), request);
-    by_policy.or_else(|| principal.refused_by_itself(request))
+    by_policy.or_else(|| refused_by_itself(principal, request))
 }
 
 /// As [`judge`], for a caller of whom only the policy and perhaps the scopes are known.
@@ -197,7 +146,7 @@ pub fn judge_under(
 pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() -> Charge) -> Decision {
     let (policy, covered) = (&principal.policy, Some(&*principal.covered));
     let Some(bound) = &principal.bound else { return decide_under(policy, covered, request, charge) };
-    let Some(reason) = principal.refused_by_itself(request) else {
+    let Some(reason) = refused_by_itself(principal, request) else {
         return decide_with(policy, covered, request, bound.limits_rate(), charge);
     };
     // What the policy refuses is told first, as where the credential has no limits of its own.

@@ -31,6 +31,17 @@ impl Default for Mapping {
     }
 }
 
+impl Mapping {
+    /// What an issuer's scopes are called here. Those that stand for none of ours are left out.
+    pub fn scopes_here(&self, scopes: &[String]) -> Vec<ScopeName> {
+        let here = |scope: &String| match self.rename.get(scope) {
+            Some(name) => Some(name.clone()),
+            None => scope.strip_prefix(&self.prefix)?.parse().ok(),
+        };
+        scopes.iter().filter_map(here).collect()
+    }
+}
+
 /// A registered issuer. The secret of one that signs with HS256 is kept in the vault, not here.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Issuer {
@@ -54,4 +65,22 @@ pub struct Issuer {
     pub fetched_at: Option<Timestamp>,
     /// Why they could not be had since; empty where they could.
     pub last_error: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuers_scopes_are_called_what_they_are_here() {
+        let here = |mapping: &Mapping, scopes: &[&str]| {
+            let scopes: Vec<_> = scopes.iter().map(|&scope| scope.to_owned()).collect();
+            mapping.scopes_here(&scopes).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(here(&Mapping::default(), &["tools:list", "?"]), ["tools:list"]);
+        let rename = [("reader".to_owned(), "mcp:read".parse().unwrap())].into();
+        let mapping = Mapping { prefix: "api://gate/".into(), rename, ..Mapping::default() };
+        let scopes = ["reader", "api://gate/tools:call", "tools:list", "api://other/tools:list"];
+        assert_eq!(here(&mapping, &scopes), ["mcp:read", "tools:call"], "what has no prefix is not for us");
+    }
 }

@@ -10,6 +10,7 @@ mod id;
 mod inspect;
 mod issued;
 mod judge;
+mod possession;
 mod revocation;
 mod trust;
 
@@ -19,6 +20,7 @@ pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};
 pub use judge::{Expected, MOST_SKEW, Verdict, Verified, authenticate, judge};
+pub use possession::{Possession, Shown, require_possession};
 pub use revocation::{Revocation, Revocations, Revoked, Whose};
 pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};
 

@@ -4,7 +4,7 @@
 //! matches. State is looked at only after the secret has proved right, so that a stranger learns nothing of it.
 
 use super::{
-    Engine, Presented,
+    Denied, Engine, Presented,
     lockout::{Pair, Standing},
     snapshot::KeyEntry,
 };
@@ -19,17 +19,19 @@ use std::{hint::black_box, net::IpAddr};
 const NOBODY: SecretDigest = SecretDigest::from_bytes([0; 32]);
 
 impl Engine {
-    /// Judges the credential: its form, its proof, its state, lock-out. Costs the same whatever the outcome.
+    /// Judges the credential: its form, its proof, its state, for keys lock-out. Judging a key costs the same whatever the
+    /// outcome.
     pub fn authenticate(
         &self,
         presented: &Presented,
         address: Option<IpAddr>,
         now: Timestamp,
-    ) -> Result<Principal, Reason> {
+    ) -> Result<Principal, Denied> {
         match presented {
-            Presented::Nothing => Err(Reason::MissingCredential),
-            Presented::Malformed(_) => Err(Reason::Malformed),
-            Presented::ApiKey(key) => self.authenticate_key(key, address, now),
+            Presented::Nothing => Err(Reason::MissingCredential.into()),
+            Presented::Malformed(_) => Err(Reason::Malformed.into()),
+            Presented::ApiKey(key) => Ok(self.authenticate_key(key, address, now)?),
+            Presented::Token(token) => self.authenticate_token(token, now),
         }
     }
 
@@ -98,16 +100,18 @@ pub(super) fn prove(
     admit(entry, presented.id, digest, now)
 }
 
-/// Judges a principal again as it stands at `now`: what ended its credential, or the secret that proved it, ends it.
+/// Judges a key again as it stands at `now`: what ended it, or the secret that proved it, ends what rests on it.
 pub(super) fn renew(
     entry: Option<&KeyEntry>,
-    principal: &Principal,
+    id: KeyId,
+    proof: &SecretDigest,
     now: Timestamp,
 ) -> Result<Principal, Reason> {
-    let CredentialId::ApiKey(id) = principal.credential;
     let entry = entry.ok_or(Reason::UnknownCredential)?;
-    let proof = principal.proof.as_ref().filter(|proof| entry.is_proved_by(proof, now));
-    admit(entry, id, proof.ok_or(Reason::BadSecret)?, now)
+    if !entry.is_proved_by(proof, now) {
+        return Err(Reason::BadSecret);
+    }
+    admit(entry, id, proof, now)
 }
 
 /// Whether a key whose secret proved right may be used.

@@ -2,17 +2,22 @@
 //! counted, nothing recorded.
 
 use super::{
-    Presented,
+    Presented, PresentedToken,
     authenticate::prove,
     snapshot::{KeyEntry, Snapshot},
+    token,
 };
 use crate::domain::{
     api_key::{KeyState, Pepper, PresentedKey},
-    decision::{self, Check, Decision, Principal, Reason, Request},
-    quota::Charge,
+    decision::{self, Account, Check, Decision, Principal, Reason, Request},
+    policy::RateLimits,
+    quota::{Charge, Counter},
+    token::require_possession,
 };
-use crate::store::{RowKey, Store, StoreError, quota};
+use crate::store::{RowKey, Rows, Store, StoreError, issuer, quota, trust, verdict};
 use crate::vault::Vault;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// What `explain` found.
 #[derive(Clone, Debug)]
@@ -34,6 +39,7 @@ pub fn explain(
     store.set_row_key(RowKey::new(vault.row_key()));
     let snapshot = match presented {
         Presented::ApiKey(key) => store.read(|c| Snapshot::load_one(c, key.id))?,
+        Presented::Token(token) => return of_token(store, vault, token, request),
         Presented::Nothing | Presented::Malformed(_) => Snapshot::empty(),
     };
     Look { store, pepper: vault.pepper() }.explain(&snapshot, presented, request)
@@ -62,6 +68,8 @@ impl Look<'_> {
                 return Ok(refused(Reason::Malformed, checks));
             }
             Presented::ApiKey(key) => key,
+            // Judged by itself.
+            Presented::Token(_) => return Ok(refused(Reason::Unavailable, checks)),
         };
         checks.push(check("credential", true, "a well-formed API key"));
         let judged = snapshot.with(key.id, |entry| self.judge_key(entry, key, request, &mut checks));
@@ -69,10 +77,7 @@ impl Look<'_> {
             Ok(principal) => principal,
             Err(reason) => return Ok(refused(reason, checks)),
         };
-        let charge = self.peek(&principal, request)?;
-        checks.extend(decision::explain(&principal, request, &charge));
-        let decision = decision::decide(&principal, request, || charge);
-        Ok(Explained { decision, checks, principal: Some(principal) })
+        self.store.read(|c| decided(c, principal, request, checks))
     }
 
     fn judge_key(
@@ -102,12 +107,81 @@ impl Look<'_> {
         checks.push(check("state", state == KeyState::Active, format_args!("the key is {}", state.as_str())));
         judged
     }
+}
 
-    fn peek(&self, principal: &Principal, request: &Request) -> Result<Charge, StoreError> {
-        let account = principal.credential.to_string();
-        let limits = &*principal.limits();
-        self.store.read(|c| Ok(quota::peek(c, &account, limits, request.at)?.1))
+fn of_token(
+    store: &Store,
+    vault: &Vault,
+    presented: &PresentedToken,
+    request: &Request,
+) -> Result<Explained, StoreError> {
+    store.read(|c| {
+        let beliefs = trust::load(c, Some(vault))?;
+        let text = presented.text.expose();
+        let verdict = verdict::of_token(c, &beliefs, text, &[], request.at)?;
+        let mut checks = verdict.checks.clone();
+        let verified = match (verdict.reason, verdict.verified()) {
+            (None, Some(verified)) => verified,
+            (reason, _) => return Ok(refused(reason.unwrap_or(Reason::Malformed), checks)),
+        };
+        if verified.claims.confirmation.is_some() {
+            let possession = require_possession(&verified.claims, presented.possession.as_ref());
+            let detail = match possession {
+                Ok(()) => "shown",
+                Err(Reason::UntrustedCertificate) => {
+                    "the token is bound to a client certificate (cnf.x5t#S256), and none can be shown yet"
+                }
+                Err(_) => {
+                    "the token is bound to a key (cnf.jkt), and is taken only with a DPoP proof made by it"
+                }
+            };
+            checks.push(check("possession", possession.is_ok(), detail));
+            if let Err(reason) = possession {
+                return Ok(refused(reason, checks));
+            }
+        }
+        let issuer = match &verified.issuer {
+            Some(name) => issuer::find(c, name)?,
+            None => None,
+        };
+        let snapshot = Snapshot::empty();
+        let digest = Sha256::digest(text).into();
+        let reach = snapshot.reach_of(c, &verified, issuer.as_ref())?;
+        let verified = Arc::new(verified);
+        let principal = reach.and_then(|reach| token::principal(&verified, &reach, digest, None));
+        match principal {
+            Some(principal) => decided(c, principal, request, checks),
+            None => {
+                checks.push(check("policy", false, "the policy that it is under is not there"));
+                Ok(refused(Reason::Unavailable, checks))
+            }
+        }
+    })
+}
+
+fn decided(
+    c: &Rows<'_>,
+    principal: Principal,
+    request: &Request,
+    mut checks: Vec<Check>,
+) -> Result<Explained, StoreError> {
+    let charge = peek(c, &principal.account, &principal.limits(), request)?;
+    checks.extend(decision::explain(&principal, request, &charge));
+    let decision = decision::decide(&principal, request, || charge);
+    Ok(Explained { decision, checks, principal: Some(principal) })
+}
+
+fn peek(
+    c: &Rows<'_>,
+    account: &Account,
+    limits: &RateLimits,
+    request: &Request,
+) -> Result<Charge, StoreError> {
+    let name = account.to_string();
+    if matches!(account, Account::Foreign(_)) && !quota::is_open(c, &name)? {
+        return Ok(Counter::new().peek(limits, request.at));
     }
+    Ok(quota::peek(c, &name, limits, request.at)?.1)
 }
 
 fn check(name: &'static str, passed: bool, detail: impl std::fmt::Display) -> Check {

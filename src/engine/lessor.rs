@@ -2,11 +2,12 @@
 
 use super::{
     lock,
-    quota::{Account, Accounts, Held, Refusal, Unavailable, Waiting},
+    once::{self, Spending},
+    quota::{Accounts, Balance, Held, Refusal, Unavailable, Waiting},
 };
 use crate::domain::{
     clock::{Clock, Timestamp},
-    decision::CredentialId,
+    decision::Account,
     policy::RateLimits,
     quota::{Charge, Window},
 };
@@ -35,7 +36,9 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) enum Message {
     /// Requests of this account wait for a lease.
-    Ask(CredentialId),
+    Ask(Account),
+    /// A call uses up what may be used once.
+    Spend(Spending),
     /// Give everything back and end.
     Stop,
 }
@@ -49,29 +52,29 @@ pub(super) struct Lessor {
     /// When what an account remembers ends, soonest first.
     reminders: Reminders,
     /// Accounts whose row in the ledger was found damaged, which is said once.
-    damaged: HashSet<CredentialId>,
+    damaged: HashSet<Account>,
 }
 
-type Reminders = BinaryHeap<Reverse<(Timestamp, CredentialId)>>;
+type Reminders = BinaryHeap<Reverse<(Timestamp, Account)>>;
 
 /// What is to be given back.
 #[derive(Debug)]
 struct Return {
-    credential: CredentialId,
+    account: Account,
     held: Held,
 }
 
 impl Return {
     /// `None` where nothing is left.
-    fn of(credential: CredentialId, held: Held) -> Option<Self> {
-        (held.remaining > 0).then_some(Self { credential, held })
+    fn of(account: Account, held: Held) -> Option<Self> {
+        (held.remaining > 0).then_some(Self { account, held })
     }
 }
 
 /// A lease wanted: for how many requests at least, so that those who wait go on at once.
 #[derive(Clone, Debug)]
 struct Want {
-    credential: CredentialId,
+    account: Account,
     limits: RateLimits,
     waiters: u32,
 }
@@ -100,20 +103,43 @@ impl Lessor {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Message::Stop),
             };
-            let mut asks = Vec::new();
+            let (mut asks, mut spendings) = (Vec::new(), Vec::new());
             let mut is_over = false;
             for message in first.into_iter().chain(self.inbox.try_iter()) {
                 match message {
-                    Message::Ask(credential) => asks.push(credential),
+                    Message::Ask(account) => asks.push(account),
+                    Message::Spend(spending) => spendings.push(spending),
                     Message::Stop => is_over = true,
                 }
             }
+            self.spend(spendings);
             if is_over {
                 return self.close();
             }
             let ended = self.collect_ended();
             self.serve(&asks, ended);
         }
+    }
+
+    /// Uses up what may be used once, all in one commit; where that fails nobody may go on.
+    fn spend(&self, spendings: Vec<Spending>) {
+        if spendings.is_empty() {
+            return;
+        }
+        let asks: Vec<_> = spendings.iter().map(Spending::asks).collect();
+        let long_ago = self.clock.now().minus(once::REMEMBERED);
+        let spent = self.store.write(move |c| {
+            once::forget(c, long_ago)?;
+            asks.iter().map(|ask| ask(c)).collect::<Result<Vec<_>, _>>()
+        });
+        let outcomes: Vec<_> = match spent {
+            Ok(first) => first.into_iter().map(Ok).collect(),
+            Err(error) => {
+                tracing::error!(%error, "tokens that may be used once are refused");
+                vec![Err(Unavailable); spendings.len()]
+            }
+        };
+        spendings.into_iter().zip(outcomes).for_each(|(spending, outcome)| spending.answer(outcome));
     }
 
     fn next(&self) -> Result<Message, RecvTimeoutError> {
@@ -128,20 +154,19 @@ impl Lessor {
     fn collect_ended(&mut self) -> Vec<Return> {
         let now = self.clock.now();
         let mut returns = Vec::new();
-        while let Some(&Reverse((ends, credential))) = self.reminders.peek()
-            && ends <= now
+        while self.reminders.peek().is_some_and(|Reverse((ends, _))| *ends <= now)
+            && let Some(Reverse((ends, account))) = self.reminders.pop()
         {
-            self.reminders.pop();
-            let mut shard = lock(self.accounts.shard(credential));
-            let Some(account) = shard.get_mut(&credential) else { continue };
-            if account.reminder == Some(ends) {
-                account.reminder = None;
+            let mut shard = lock(self.accounts.shard(&account));
+            let Some(balance) = shard.get_mut(&account) else { continue };
+            if balance.reminder == Some(ends) {
+                balance.reminder = None;
             }
-            if let Some(held) = account.held.take_if(|held| held.ends <= now) {
-                returns.extend(Return::of(credential, held));
+            if let Some(held) = balance.held.take_if(|held| held.ends <= now) {
+                returns.extend(Return::of(account.clone(), held));
             }
-            if account.is_idle() && account.reminder.is_none() {
-                shard.remove(&credential);
+            if balance.is_idle() && balance.reminder.is_none() {
+                shard.remove(&account);
             }
         }
         returns
@@ -149,36 +174,35 @@ impl Lessor {
 
     /// What is given back is tried once: a commit that reports an error may have happened, and giving back twice would
     /// admit more than the limit, where forgetting admits less.
-    fn serve(&mut self, asks: &[CredentialId], mut returns: Vec<Return>) {
-        let wants: Vec<_> =
-            asks.iter().filter_map(|&credential| self.want(credential, &mut returns)).collect();
+    fn serve(&mut self, asks: &[Account], mut returns: Vec<Return>) {
+        let wants: Vec<_> = asks.iter().filter_map(|account| self.want(account, &mut returns)).collect();
         if wants.is_empty() && returns.is_empty() {
             return;
         }
         match self.transact(wants.clone(), returns) {
             Ok(answers) => {
-                for (Want { credential, .. }, answer) in wants.iter().zip(answers) {
+                for (Want { account, .. }, answer) in wants.iter().zip(answers) {
                     if let Err(error) = &answer
-                        && self.damaged.insert(*credential)
+                        && self.damaged.insert(account.clone())
                     {
                         tracing::error!(%error, "calls that this quota limits are refused");
                     }
-                    self.settle(*credential, answer.map_err(|_| Unavailable));
+                    self.settle(account, answer.map_err(|_| Unavailable));
                 }
             }
-            Err(_) => wants.iter().for_each(|want| self.settle(want.credential, Err(Unavailable))),
+            Err(_) => wants.iter().for_each(|want| self.settle(&want.account, Err(Unavailable))),
         }
     }
 
     /// What an account wants; an old lease of other limits, or one that has ended, goes back first.
-    fn want(&self, credential: CredentialId, returns: &mut Vec<Return>) -> Option<Want> {
-        let mut shard = lock(self.accounts.shard(credential));
-        let account = shard.get_mut(&credential)?;
-        let waiting = account.waiting.as_ref()?;
+    fn want(&self, account: &Account, returns: &mut Vec<Return>) -> Option<Want> {
+        let mut shard = lock(self.accounts.shard(account));
+        let balance = shard.get_mut(account)?;
+        let waiting = balance.waiting.as_ref()?;
         let limits = waiting.limits.clone();
         let waiters = u32::try_from(waiting.waiters.len()).unwrap_or(u32::MAX);
-        returns.extend(account.held.take().and_then(|held| Return::of(credential, held)));
-        Some(Want { credential, limits, waiters })
+        returns.extend(balance.held.take().and_then(|held| Return::of(account.clone(), held)));
+        Some(Want { account: account.clone(), limits, waiters })
     }
 
     /// An answer for each want, in their order: an error where the account's own row is damaged.
@@ -194,26 +218,26 @@ impl Lessor {
         })
     }
 
-    fn settle(&mut self, credential: CredentialId, answer: Result<Answer, Unavailable>) {
-        let mut shard = lock(self.accounts.shard(credential));
-        let account = shard.entry(credential).or_default();
+    fn settle(&mut self, account: &Account, answer: Result<Answer, Unavailable>) {
+        let mut shard = lock(self.accounts.shard(account));
+        let balance = shard.entry(account.clone()).or_default();
         let outcome = match answer {
             Ok(Answer::Granted(held)) => {
-                remind(&mut self.reminders, account, credential, held.ends);
-                account.refusal = None;
-                account.held = Some(held);
+                remind(&mut self.reminders, balance, account, held.ends);
+                balance.refusal = None;
+                balance.held = Some(held);
                 Ok(())
             }
             Ok(Answer::Refused(refusal)) => {
-                remind(&mut self.reminders, account, credential, refusal.until());
-                account.refusal = Some(refusal);
+                remind(&mut self.reminders, balance, account, refusal.until());
+                balance.refusal = Some(refusal);
                 Ok(())
             }
             Err(unavailable) => Err(unavailable),
         };
-        wake(account.waiting.take(), outcome);
-        if account.is_idle() && account.reminder.is_none() {
-            shard.remove(&credential);
+        wake(balance.waiting.take(), outcome);
+        if balance.is_idle() && balance.reminder.is_none() {
+            shard.remove(account);
         }
     }
 
@@ -222,9 +246,9 @@ impl Lessor {
         self.accounts.close();
         let mut returns = Vec::new();
         for shard in self.accounts.shards() {
-            for (credential, Account { held, waiting, .. }) in lock(shard).drain() {
+            for (account, Balance { held, waiting, .. }) in lock(shard).drain() {
                 wake(waiting, Err(Unavailable));
-                returns.extend(held.and_then(|held| Return::of(credential, held)));
+                returns.extend(held.and_then(|held| Return::of(account, held)));
             }
         }
         if returns.is_empty() {
@@ -235,10 +259,10 @@ impl Lessor {
 }
 
 /// Has the account looked at again at `at`, when what it remembers has ended.
-fn remind(reminders: &mut Reminders, account: &mut Account, credential: CredentialId, at: Timestamp) {
-    if account.reminder != Some(at) {
-        account.reminder = Some(at);
-        reminders.push(Reverse((at, credential)));
+fn remind(reminders: &mut Reminders, balance: &mut Balance, account: &Account, at: Timestamp) {
+    if balance.reminder != Some(at) {
+        balance.reminder = Some(at);
+        reminders.push(Reverse((at, account.clone())));
     }
 }
 
@@ -250,8 +274,8 @@ fn wake(waiting: Option<Waiting>, outcome: Result<(), Unavailable>) {
 }
 
 fn give_back(c: &Rows<'_>, returns: &[Return]) -> Result<(), StoreError> {
-    returns.iter().try_for_each(|Return { credential, held }| {
-        let account = credential.to_string();
+    returns.iter().try_for_each(|Return { account, held }| {
+        let account = account.to_string();
         let given = quota::give_back(c, &account, &held.limits, held.taken_at, held.remaining);
         // What a damaged account does not get back is lost to it alone.
         of_its_own(given).map(|_| ())
@@ -267,7 +291,10 @@ fn of_its_own<T>(done: Result<T, StoreError>) -> Result<Result<T, StoreError>, S
 }
 
 fn lease(c: &Rows<'_>, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
-    let account = want.credential.to_string();
+    let account = want.account.to_string();
+    if matches!(want.account, Account::Foreign(_)) {
+        quota::open_shared(c, &account)?;
+    }
     let (standings, charge) = quota::peek(c, &account, &want.limits, now)?;
     if let Charge::Refused { window, limit, retry_after } = charge {
         return Ok(refused(want, (window, limit, retry_after), now));

@@ -7,24 +7,31 @@ mod authenticate;
 mod checkup;
 mod explain;
 mod flush;
+mod home;
 mod lessor;
 mod lockout;
 mod meter;
+mod once;
 mod quota;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use explain::{Explained, explain};
 pub use snapshot::Watch;
+pub use token::PresentedToken;
 
 use crate::domain::{
     api_key::{BadKey, Pepper, PresentedKey},
     clock::{Clock, Timestamp},
-    decision::{self, CredentialId, Decision, Principal, Reason, Request},
+    decision::{self, CredentialId, Decision, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
     name::Subject,
     quota::Charge,
+    scope::EVERYTHING,
+    secret::Secret,
+    token::Verified,
     usage::Outcome,
 };
 use crate::store::{RowKey, Store, StoreError, feed::Feed};
@@ -49,6 +56,53 @@ pub enum Presented {
     Nothing,
     Malformed(BadKey),
     ApiKey(PresentedKey),
+    Token(PresentedToken),
+}
+
+/// What every API key begins with.
+const MARK: &str = "pcl_";
+
+impl Presented {
+    /// A credential by its text alone. What has the mark of our keys is a key, and what has the shape of a token (RFC 7515
+    /// §7.1: three parts of base64url) is one; neither is ever tried as the other.
+    pub fn of_text(text: &str) -> Self {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let mut parts = text.split('.');
+        let is_token = !text.starts_with(MARK)
+            && parts.clone().count() == 3
+            && parts.all(|part| !part.is_empty() && part.bytes().all(is_letter));
+        if is_token {
+            return Self::Token(PresentedToken { text: Secret::new(text.to_owned()), possession: None });
+        }
+        PresentedKey::parse(text).map_or_else(Self::Malformed, Self::ApiKey)
+    }
+
+    /// Whether it was meant as an API key.
+    pub fn is_key(&self, text: &str) -> bool {
+        matches!(self, Self::ApiKey(_)) || text.starts_with(MARK)
+    }
+}
+
+/// Why a credential is not taken, and whose it is where that was proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    pub reason: Reason,
+    pub credential: Option<CredentialId>,
+    pub subject: Option<Subject>,
+}
+
+impl Denied {
+    fn of(verified: &Verified, reason: Reason) -> Self {
+        let claims = &verified.claims;
+        let credential = Some(CredentialId::Token(claims.id));
+        Self { reason, credential, subject: Some(claims.subject.clone()) }
+    }
+}
+
+impl From<Reason> for Denied {
+    fn from(reason: Reason) -> Self {
+        Self { reason, credential: None, subject: None }
+    }
 }
 
 /// A decision, and what became of the charge it rests on.
@@ -90,9 +144,9 @@ pub struct Engine {
 
 impl Engine {
     /// Loads the snapshot and starts the flusher (every 250 ms while there is something to flush) and the lessor of quota.
-    pub fn start(store: Store, vault: &Vault, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
+    pub fn start(store: Store, vault: &Arc<Vault>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
         store.set_row_key(RowKey::new(vault.row_key()));
-        let snapshot = Snapshot::load(&mut Feed::new(&store)?)?;
+        let snapshot = Snapshot::load(&mut Feed::new(&store)?, Arc::clone(vault))?;
         let meter = Arc::<Meter>::default();
         let flusher = Flusher::start(store.clone(), Arc::clone(&meter), Arc::clone(&clock))?;
         let accounts = Arc::new(Accounts::new());
@@ -137,18 +191,18 @@ impl Engine {
     /// The whole decision for a principal; charges the quota. Waits only where a lease has run out, and at most two
     /// seconds; a ledger that does not answer by then denies as `unavailable`.
     pub async fn decide(&self, principal: &Principal, request: &Request) -> Decided {
-        let limits = &*principal.limits();
+        let (account, limits) = (&principal.account, &*principal.limits());
         let mut charge = None;
         let mut must_wait = false;
         let decision = decision::decide(principal, request, || {
-            charge = self.quota.try_charge(principal.credential, limits, request.at);
+            charge = self.quota.try_charge(account, limits, request.at);
             must_wait = charge.is_none();
             charge.clone().unwrap_or(Charge::Granted)
         });
         if !must_wait {
             return Decided { decision, charge };
         }
-        let Ok(charge) = self.quota.charge(principal.credential, limits, request.at).await else {
+        let Ok(charge) = self.quota.charge(account, limits, request.at).await else {
             return Decided { decision: Decision::deny(Reason::Unavailable), charge: None };
         };
         let decision = decision::decide(principal, request, || charge.clone());
@@ -158,9 +212,14 @@ impl Engine {
     /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
     /// that are still open. Quota is not asked: what was admitted has been charged.
     pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
-        let CredentialId::ApiKey(id) = principal.credential;
-        let renewed = self.snapshot.with(id, |entry| authenticate::renew(entry, principal, now));
-        renewed.is_ok_and(|principal| {
+        let renewed = match (principal.credential, &principal.proof) {
+            (CredentialId::ApiKey(id), Some(Proof::Secret(proof))) => {
+                self.snapshot.with(id, |entry| authenticate::renew(entry, id, proof, now).ok())
+            }
+            (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, now),
+            _ => None,
+        };
+        renewed.is_some_and(|principal| {
             asked.iter().all(|request| {
                 let request = Request { at: now, cost: 0, ..request.clone() };
                 decision::decide(&principal, &request, || Charge::Granted).is_allowed()
@@ -171,6 +230,17 @@ impl Engine {
     /// Every scope that would suffice for `endpoint`: for the challenge of a 403.
     pub fn sufficient_scopes(&self, endpoint: &Endpoint) -> Vec<String> {
         self.snapshot.catalogue().sufficient(endpoint).iter().map(ToString::to_string).collect()
+    }
+
+    /// The same without the one that covers everything: for who asks for the first time and should
+    /// ask for no more than it needs.
+    pub fn modest_scopes(&self, endpoint: &Endpoint) -> Vec<String> {
+        if endpoint.is_protocol() {
+            return Vec::new();
+        }
+        let mut scopes = self.sufficient_scopes(endpoint);
+        scopes.retain(|scope| scope != EVERYTHING);
+        scopes
     }
 
     /// Counts an outcome and, where it is a denial, records an event. An id that no key has is not told apart from others

@@ -7,7 +7,7 @@
 use super::{lessor::Message, lock};
 use crate::domain::{
     clock::Timestamp,
-    decision::CredentialId,
+    decision::Account,
     policy::RateLimits,
     quota::{Charge, Counter, Window},
 };
@@ -83,9 +83,9 @@ impl Refusal {
     }
 }
 
-/// One credential's quota in this process.
+/// One account's quota in this process.
 #[derive(Debug, Default)]
-pub(super) struct Account {
+pub(super) struct Balance {
     pub(super) held: Option<Held>,
     pub(super) refusal: Option<Refusal>,
     /// Who waits for an ask that is under way, and the limits they ask under.
@@ -110,7 +110,7 @@ impl Waiting {
     }
 }
 
-impl Account {
+impl Balance {
     /// Charges one request to what is held; `None` where the ledger has to be asked.
     fn charge(&mut self, limits: &RateLimits, now: Timestamp) -> Option<Charge> {
         if let Some(held) = self.held.as_mut().filter(|held| held.is_good(limits, now)) {
@@ -127,8 +127,8 @@ impl Account {
     }
 }
 
-/// By credentials that are known, whose ids nobody can choose.
-type Shard = Mutex<HashMap<CredentialId, Account, foldhash::fast::RandomState>>;
+/// By accounts of credentials that have proved themselves; those of keys have names that nobody can choose.
+type Shard = Mutex<HashMap<Account, Balance, foldhash::fast::RandomState>>;
 
 /// All accounts of this process.
 #[derive(Debug)]
@@ -143,10 +143,13 @@ impl Accounts {
         Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), closed: AtomicBool::new(false) }
     }
 
-    pub(super) fn shard(&self, credential: CredentialId) -> &Shard {
-        let CredentialId::ApiKey(id) = credential;
-        // Ids are random: their last character spreads them evenly.
-        let index = id.as_str().as_bytes().last().map_or(0, |&byte| usize::from(byte) % SHARDS);
+    pub(super) fn shard(&self, account: &Account) -> &Shard {
+        let name = match account {
+            Account::ApiKey(id) => id.as_str(),
+            Account::Tokens(name) | Account::Foreign(name) => name,
+        };
+        // Ids are random: their last character spreads them evenly. Subjects are not; a few share a shard.
+        let index = name.as_bytes().last().map_or(0, |&byte| usize::from(byte) % SHARDS);
         &self.shards[index]
     }
 
@@ -174,7 +177,7 @@ impl Quota {
     /// Charges one request to what this process holds; `None` where [`Self::charge`] has to wait for the ledger.
     pub(super) fn try_charge(
         &self,
-        credential: CredentialId,
+        account: &Account,
         limits: &RateLimits,
         now: Timestamp,
     ) -> Option<Charge> {
@@ -185,19 +188,19 @@ impl Quota {
         if windows.contains(&Some(0)) {
             return Some(Counter::new().peek(limits, now));
         }
-        lock(self.accounts.shard(credential)).get_mut(&credential)?.charge(limits, now)
+        lock(self.accounts.shard(account)).get_mut(account)?.charge(limits, now)
     }
 
     /// Charges one request, waiting for a lease where none is left.
     pub(super) async fn charge(
         &self,
-        credential: CredentialId,
+        account: &Account,
         limits: &RateLimits,
         now: Timestamp,
     ) -> Result<Charge, Unavailable> {
         let charged = async {
             loop {
-                match self.charge_or_ask(credential, limits, now)? {
+                match self.charge_or_ask(account, limits, now)? {
                     Ok(charge) => return Ok(charge),
                     Err(answer) => answer.await.map_err(|_| Unavailable)??,
                 }
@@ -208,25 +211,28 @@ impl Quota {
 
     fn charge_or_ask(
         &self,
-        credential: CredentialId,
+        account: &Account,
         limits: &RateLimits,
         now: Timestamp,
     ) -> Result<Result<Charge, oneshot::Receiver<Result<(), Unavailable>>>, Unavailable> {
-        let mut shard = lock(self.accounts.shard(credential));
+        let mut shard = lock(self.accounts.shard(account));
         if self.accounts.closed.load(Ordering::SeqCst) {
             return Err(Unavailable);
         }
-        let account = shard.entry(credential).or_default();
-        if let Some(charge) = account.charge(limits, now) {
+        let balance = match shard.get_mut(account) {
+            Some(balance) => balance,
+            None => shard.entry(account.clone()).or_default(),
+        };
+        if let Some(charge) = balance.charge(limits, now) {
             return Ok(Ok(charge));
         }
         let (sender, answer) = oneshot::channel();
-        match &mut account.waiting {
+        match &mut balance.waiting {
             Some(waiting) => waiting.push(sender),
             None => {
                 let waiting = Waiting { limits: limits.clone(), waiters: vec![sender] };
-                account.waiting = Some(waiting);
-                self.lessor.send(Message::Ask(credential)).map_err(|_| Unavailable)?;
+                balance.waiting = Some(waiting);
+                self.lessor.send(Message::Ask(account.clone())).map_err(|_| Unavailable)?;
             }
         }
         Ok(Err(answer))

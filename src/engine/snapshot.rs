@@ -1,26 +1,32 @@
-//! Every key in memory, ready to be judged, and how that picture follows the store.
+//! Every key in memory, ready to be judged, what tokens are judged by, and how that picture follows the store.
 //!
 //! Readers take no lock. Keys with the same scopes under the same policy share one [`Access`], behind a slot that is
 //! exchanged when the policy or the catalogue changes, so that such a change touches no key. A policy that is missing,
 //! damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
 //! and a scope whose row is damaged covers nothing; all others are judged as ever.
 
-use super::lock;
+use super::{
+    lock,
+    token::{self, Reach, Tokens},
+};
 use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest},
     clock::Timestamp,
-    decision::{CredentialId, Principal},
+    decision::{Account, CredentialId, Principal, Proof},
     endpoint::EndpointSet,
+    issuer::Issuer,
     name::{PolicyName, ScopeName, Subject},
     policy::CompiledPolicy,
     scope::Catalogue,
+    token::Verified,
 };
 use crate::store::{
     Rows, StoreError, api_key,
     feed::{Change, Feed},
     policy, scope,
 };
-use arc_swap::{ArcSwap, ArcSwapOption};
+use crate::vault::Vault;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -31,15 +37,21 @@ use std::{
 
 /// What a set of scopes may reach under a policy.
 #[derive(Debug)]
-struct Access {
-    scopes: Arc<[ScopeName]>,
-    covered: Arc<EndpointSet>,
-    policy: Arc<CompiledPolicy>,
+pub(super) struct Access {
+    pub(super) scopes: Arc<[ScopeName]>,
+    pub(super) covered: Arc<EndpointSet>,
+    pub(super) policy: Arc<CompiledPolicy>,
 }
 
-/// Where keys find their [`Access`]; empty while there is none.
+/// Where keys and tokens find their [`Access`]; empty while there is none.
 #[derive(Debug)]
-struct AccessSlot(ArcSwapOption<Access>);
+pub(super) struct AccessSlot(ArcSwapOption<Access>);
+
+impl AccessSlot {
+    pub(super) fn load(&self) -> Guard<Option<Arc<Access>>> {
+        self.0.load()
+    }
+}
 
 /// The secret before the last rotation.
 #[derive(Clone, Debug)]
@@ -121,8 +133,9 @@ impl KeyEntry {
             covered: Arc::clone(&access.covered),
             policy: Arc::clone(&access.policy),
             bound: None,
+            account: Account::ApiKey(id),
             expires_at: self.expires_at,
-            proof: Some(*proof),
+            proof: Some(Proof::Secret(*proof)),
         })
     }
 }
@@ -144,10 +157,12 @@ impl Watch {
 /// Ids are random and only an operator adds any: nobody can choose them to collide.
 type Keys = papaya::HashMap<KeyId, KeyEntry, foldhash::fast::RandomState>;
 
-/// Every key in memory.
-#[derive(Debug)]
+/// Every key in memory, and all that tokens are judged by.
 pub(super) struct Snapshot {
     keys: Keys,
+    tokens: Tokens,
+    /// Opens the secrets that tokens are signed with; a look at one key needs none.
+    vault: Option<Arc<Vault>>,
     catalogue: ArcSwap<Catalogue>,
     applied: Mutex<Applied>,
     /// Set while the last attempt to catch up has failed: nobody may rely on the snapshot then.
@@ -173,15 +188,17 @@ impl Snapshot {
     pub(super) fn empty() -> Self {
         Self {
             keys: Keys::default(),
+            tokens: Tokens::default(),
+            vault: None,
             catalogue: ArcSwap::default(),
             applied: Mutex::new(Applied::default()),
             stale: AtomicBool::new(false),
         }
     }
 
-    /// Reads every key.
-    pub(super) fn load(feed: &mut Feed) -> Result<Self, StoreError> {
-        let snapshot = Self::empty();
+    /// Reads everything.
+    pub(super) fn load(feed: &mut Feed, vault: Arc<Vault>) -> Result<Self, StoreError> {
+        let snapshot = Self { vault: Some(vault), ..Self::empty() };
         {
             let mut applied = lock(&snapshot.applied);
             // The position first: what is committed after it is applied a second time, which changes nothing.
@@ -234,14 +251,16 @@ impl Snapshot {
     fn apply(&self, c: &Rows<'_>, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut keys = HashSet::new();
         let mut policies = HashSet::new();
-        let mut scopes = false;
+        let (mut scopes, mut beliefs) = (false, false);
+        let (mut revoked, mut revocations) = (Vec::new(), false);
         for change in changes {
             match change {
                 Change::Key(id) => _ = keys.insert(id),
                 Change::Policy(name) => _ = policies.insert(name),
                 Change::Scopes => scopes = true,
-                // No key rests on any of these.
-                Change::Revoked(_) | Change::Revocations | Change::SigningKeys | Change::Issuers => {}
+                Change::Revoked(id) => revoked.push(id),
+                Change::Revocations => revocations = true,
+                Change::SigningKeys | Change::Issuers => beliefs = true,
                 Change::All => return self.read_all(c, applied),
             }
         }
@@ -249,16 +268,22 @@ impl Snapshot {
             self.catalogue.store(catalogue(c)?);
         }
         for name in policies {
-            if let Some(known) = applied.policies.get_mut(&name) {
-                known.compiled = compiled(c, &name)?;
-                known.fill(&self.catalogue.load());
-            }
+            let compiled = compiled(c, &name)?;
+            let known = applied.policies.entry(name).or_default();
+            known.compiled = compiled;
+            known.fill(&self.catalogue.load());
         }
         if scopes {
             applied.policies.values().for_each(|policy| policy.fill(&self.catalogue.load()));
         }
         for id in keys {
             self.read_key(c, applied, id)?;
+        }
+        if revocations || !revoked.is_empty() {
+            self.tokens.revoke(c, revoked, revocations)?;
+        }
+        if let (true, Some(vault)) = (beliefs, &self.vault) {
+            self.tokens.read_beliefs(c, vault)?;
         }
         Ok(())
     }
@@ -277,7 +302,8 @@ impl Snapshot {
     fn read_all(&self, c: &Rows<'_>, applied: &mut Applied) -> Result<(), StoreError> {
         self.catalogue.store(catalogue(c)?);
         let catalogue = self.catalogue.load();
-        let names: Vec<_> = applied.policies.keys().cloned().collect();
+        // Also those that no key is under: a token may be.
+        let names: HashSet<_> = applied.policies.keys().cloned().chain(policy::names(c)?).collect();
         for name in names {
             let policy = compiled(c, &name)?;
             let known = applied.policies.entry(name).or_default();
@@ -304,7 +330,37 @@ impl Snapshot {
         if is_reload {
             pinned.retain(|id, _| seen.contains(id));
         }
-        Ok(())
+        match &self.vault {
+            Some(vault) => self.tokens.read_all(c, vault),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a token under `policy` with `scopes` finds what it may reach; `None` where there is no such policy.
+    pub(super) fn slot(&self, policy: &PolicyName, scopes: &[ScopeName]) -> Option<Arc<AccessSlot>> {
+        let mut applied = lock(&self.applied);
+        Some(applied.policies.get_mut(policy)?.slot(&self.catalogue.load(), scopes))
+    }
+
+    /// What a token may reach, for a single look: with its policy and the catalogue read for it.
+    pub(super) fn reach_of(
+        &self,
+        c: &Rows<'_>,
+        verified: &Verified,
+        issuer: Option<&Issuer>,
+    ) -> Result<Option<Reach>, StoreError> {
+        self.catalogue.store(catalogue(c)?);
+        let Some((policy, ..)) = token::terms(verified, issuer) else { return Ok(None) };
+        let compiled = policy::find(c, &policy)?
+            .and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok());
+        let Some(compiled) = compiled else { return Ok(None) };
+        let access = PolicyAccess { compiled: Some(compiled), slots: HashMap::new() };
+        lock(&self.applied).policies.insert(policy, access);
+        Ok(token::reach(self, verified, issuer))
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Calls `look` with the key's entry, or with `None`.

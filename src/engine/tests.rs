@@ -6,3 +6,4 @@ mod judging;
 mod limits;
 mod recording;
 mod tampering;
+mod tokens;

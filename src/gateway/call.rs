@@ -4,12 +4,19 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::{HeaderMap, Method};
+
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{CredentialId, Denial, Outcome, Principal, Reason, Request};
+use crate::domain::decision::{CredentialId, Outcome, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
+use crate::domain::name::Subject;
+use crate::domain::token::{Possession, Shown};
 use crate::domain::usage;
 use crate::engine::{Engine, Presented, Seen};
 
+use super::challenge::Challenge;
+use super::credential::{self, Credential, Manner, Wrong};
+use super::place::Place;
 use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
 use super::worker::Shared;
@@ -24,29 +31,36 @@ struct Asked {
 
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
 pub struct Call {
-    engine: Arc<Engine>,
+    shared: Arc<Shared>,
+    place: Place,
+    manner: Manner,
     pub request_id: RequestId,
     pub address: Option<IpAddr>,
     pub at: Timestamp,
     asked: Vec<Asked>,
     credential: Option<CredentialId>,
     pub principal: Option<Rc<Principal>>,
+    /// Whom a credential speaks for that proved itself and is refused all the same.
+    subject: Option<Subject>,
     /// Whether all were admitted.
     is_admitted: bool,
     recorded: bool,
 }
 
 impl Call {
-    pub fn new(shared: &Shared, ids: &RequestIds, address: Option<IpAddr>) -> Self {
+    pub fn new(shared: &Arc<Shared>, ids: &RequestIds, address: Option<IpAddr>, place: Place) -> Self {
         let at = shared.engine.clock().now();
         Self {
-            engine: shared.engine.clone(),
+            shared: shared.clone(),
+            place,
+            manner: Manner::Nothing,
             request_id: ids.next(at),
             address,
             at,
             asked: Vec::new(),
             credential: None,
             principal: None,
+            subject: None,
             is_admitted: false,
             recorded: false,
         }
@@ -57,25 +71,92 @@ impl Call {
         self.asked.push(Asked { endpoint, cost, outcome: usage::Outcome::Allowed });
     }
 
+    fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// What a request to `path` came with.
+    pub fn credential(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Credential {
+        credential::read(headers, query, |token, proof| {
+            let settings = &self.shared.settings;
+            let mut urls = vec![format!("{}{path}", self.place.origin(settings))];
+            if self.shared.mcp_path.matches(path) {
+                urls.push(self.place.resource(settings));
+            }
+            let now = self.engine().clock().now();
+            Possession::read(proof, &Shown { method: method.as_str(), urls: &urls, token, now })
+        })
+    }
+
     /// Finds out who asks.
-    pub fn authenticate(&mut self, presented: &Presented, now: Timestamp) -> Result<Rc<Principal>, Refusal> {
+    pub fn authenticate(
+        &mut self,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<Rc<Principal>, Refusal> {
         self.at = now;
-        match self.engine.authenticate(presented, self.address, now) {
+        self.manner = credential.manner;
+        let presented = match &credential.presented {
+            Ok(presented) => presented,
+            Err(Wrong::Improper(message)) => return Err(Refusal::improper(message)),
+            Err(Wrong::Proof(reason)) => return Err(self.unauthorized(*reason)),
+        };
+        match self.engine().authenticate(presented, self.address, now) {
             Ok(principal) => {
                 let principal = Rc::new(principal);
                 self.credential = Some(principal.credential);
                 self.principal = Some(principal.clone());
                 Ok(principal)
             }
-            Err(reason) => {
+            Err(denied) => {
                 // An id that nobody was given must not fill the counters.
-                let is_known = !matches!(reason, Reason::UnknownCredential | Reason::LockedOut);
-                if let (Presented::ApiKey(key), true) = (presented, is_known) {
-                    self.credential = Some(CredentialId::ApiKey(key.id));
-                }
-                Err(Refusal::because(reason))
+                let is_known = !matches!(denied.reason, Reason::UnknownCredential | Reason::LockedOut);
+                self.credential = match presented {
+                    Presented::ApiKey(key) if is_known => Some(CredentialId::ApiKey(key.id)),
+                    _ => denied.credential,
+                };
+                self.subject = denied.subject;
+                Err(self.unauthorized(denied.reason))
             }
         }
+    }
+
+    /// The refusal for the credential, with what its client may do about it.
+    fn unauthorized(&self, reason: Reason) -> Refusal {
+        let refusal = Refusal::because(reason);
+        if !reason.is_unauthorized() {
+            return refusal;
+        }
+        let scopes = match (self.manner, self.asked.first()) {
+            (Manner::Nothing, Some(asked)) => self.engine().modest_scopes(&asked.endpoint),
+            _ => Vec::new(),
+        };
+        refusal.challenged(Challenge::unauthorized(self.manner, &scopes, || self.metadata()))
+    }
+
+    fn metadata(&self) -> Option<String> {
+        self.place.metadata(&self.shared.settings)
+    }
+
+    /// By which URL this gateway was reached: scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.place.origin(&self.shared.settings)
+    }
+
+    /// The URL of the MCP endpoint.
+    pub fn resource(&self) -> String {
+        self.place.resource(&self.shared.settings)
+    }
+
+    /// Whether all that was asked for was allowed.
+    pub fn is_admitted(&self) -> bool {
+        self.is_admitted
     }
 
     fn request(&self, endpoint: &Endpoint, cost: u32) -> Request {
@@ -89,10 +170,15 @@ impl Call {
 
     /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
-        if self.asked.len() > 1 {
+        let is_spending = self.engine().is_spending(principal);
+        if self.asked.len() > 1 || is_spending {
             for asked in &self.asked {
                 self.decide_one(principal, &asked.endpoint, 0).await?;
             }
+        }
+        if is_spending {
+            // Once for the whole request, and only where everything but the quota admits it.
+            self.engine().spend(principal).await.map_err(|reason| self.unauthorized(reason))?;
         }
         for index in 0..self.asked.len() {
             let Asked { endpoint, cost, .. } = &self.asked[index];
@@ -108,21 +194,20 @@ impl Call {
         endpoint: &Endpoint,
         cost: u32,
     ) -> Result<usage::Outcome, Refusal> {
-        let decided = self.engine.decide(principal, &self.request(endpoint, cost)).await;
+        let decided = self.engine().decide(principal, &self.request(endpoint, cost)).await;
         let decision = decided.decision;
         match decision.outcome {
             Outcome::Allow => Ok(decision.shadowed.map_or(usage::Outcome::Allowed, usage::Outcome::Shadowed)),
             Outcome::Deny(denial) => {
-                let scopes = self.scopes_for(&denial, endpoint);
-                Err(Refusal::denied(&denial, decision.policy_revision, decided.charge.as_ref(), &scopes))
+                let refusal = Refusal::denied(&denial, decision.policy_revision, decided.charge.as_ref());
+                Err(match denial.reason {
+                    Reason::InsufficientScope => {
+                        let scopes = self.engine().sufficient_scopes(endpoint);
+                        refusal.challenged(Challenge::insufficient(self.manner, &scopes, || self.metadata()))
+                    }
+                    _ => refusal,
+                })
             }
-        }
-    }
-
-    fn scopes_for(&self, denial: &Denial, endpoint: &Endpoint) -> Vec<String> {
-        match denial.reason {
-            Reason::InsufficientScope => self.engine.sufficient_scopes(endpoint),
-            _ => Vec::new(),
         }
     }
 
@@ -149,9 +234,10 @@ impl Call {
     }
 
     fn record_one(&self, endpoint: &str, outcome: usage::Outcome) {
-        self.engine.record(&Seen {
+        let subject = self.principal.as_ref().map(|principal| &principal.subject).or(self.subject.as_ref());
+        self.shared.engine.record(&Seen {
             credential: self.credential,
-            subject: self.principal.as_ref().map(|principal| principal.subject.as_str()),
+            subject: subject.map(Subject::as_str),
             endpoint,
             address: self.address,
             outcome,

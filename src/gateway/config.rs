@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::text::visible;
 
+use super::place::Place;
 use super::tls::Identity;
 
 /// Why a text is no setting of the wanted kind.
@@ -134,6 +135,7 @@ pub struct PublicUrl {
     text: String,
     scheme: &'static str,
     authority: String,
+    path: String,
 }
 
 impl PublicUrl {
@@ -147,6 +149,10 @@ impl PublicUrl {
     /// Host and port as clients write them, in lower case.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+    /// The path, `/` where the URL has none.
+    pub fn path(&self) -> &str {
+        &self.path
     }
     /// The origin of pages that this URL serves.
     pub fn is_origin(&self, origin: &str) -> bool {
@@ -166,7 +172,8 @@ impl FromStr for PublicUrl {
             Some("https") => "https",
             _ => return Err(BadSetting::Url(visible(text).into_owned())),
         };
-        Ok(Self { text: text.to_owned(), scheme, authority: authority.as_str().to_ascii_lowercase() })
+        let authority = authority.as_str().to_ascii_lowercase();
+        Ok(Self { text: text.to_owned(), scheme, authority, path: uri.path().to_owned() })
     }
 }
 
@@ -275,6 +282,11 @@ impl Settings {
             (None, Some(_)) => "https",
             (None, None) => "http",
         }
+    }
+
+    /// The public URL of the MCP endpoint, where the operator has named it.
+    pub fn resource(&self) -> Option<String> {
+        self.public_url.as_ref().map(|_| Place::default().resource(self))
     }
 
     /// Whether keys would cross a network in the clear without anybody having asked for it.

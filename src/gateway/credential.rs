@@ -1,59 +1,144 @@
 //! How a client presents its credential.
 //!
-//! `Authorization: Bearer`, `X-API-Key`, or the pair `X-API-Key-Id` and `X-API-Key-Secret`: one way, once. Two ways at
-//! once are malformed, because another reader of the same request could take the other one. A query string never is a
-//! way (RFC 9700 §4.3.2): it ends up in logs.
+//! An API key: `Authorization: Bearer`, `X-API-Key`, or the pair `X-API-Key-Id` and `X-API-Key-Secret`. A token:
+//! `Authorization: Bearer`, or `Authorization: DPoP` with the proof in `DPoP` (RFC 9449). One way, once. Two ways at once
+//! are no proper request, because another reader of the same request could take the other one. A query string never is a
+//! way (RFC 9700 §4.3.2): it ends up in logs. The mark of our keys tells them from tokens; neither is ever tried as the
+//! other.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::percent_decode_str;
 
 use crate::domain::api_key::{BadKey, PresentedKey};
-use crate::engine::Presented;
+use crate::domain::decision::Reason;
+use crate::domain::token::Possession;
+use crate::engine::{Presented, PresentedToken};
 
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");
 const KEY_SECRET: HeaderName = HeaderName::from_static("x-api-key-secret");
+const PROOF: HeaderName = HeaderName::from_static("dpop");
+
+/// What every API key begins with.
+const MARK: &str = "pcl_";
+
+/// By what a client wanted to be known, whatever became of it. What it is told when that fails depends on this alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    #[default]
+    Nothing,
+    Key,
+    Token,
+    /// A token with a proof of possession.
+    Bound,
+}
 
 /// What a request came with.
-pub fn presented(headers: &HeaderMap, query: Option<&str>) -> Presented {
-    if query.is_some_and(holds_credential) {
-        return Presented::Malformed(BadKey::Shape);
-    }
-    match read(headers) {
-        Ok(Some(key)) => Presented::ApiKey(key),
-        Ok(None) => Presented::Nothing,
-        Err(fault) => Presented::Malformed(fault),
-    }
+#[derive(Clone, Debug)]
+pub struct Credential {
+    pub manner: Manner,
+    pub presented: Result<Presented, Wrong>,
 }
 
-fn read(headers: &HeaderMap) -> Result<Option<PresentedKey>, BadKey> {
+/// Why there is nothing to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The request is not put as it should be: RFC 6750 §3.1 `invalid_request`.
+    Improper(&'static str),
+    /// The proof of possession does not hold.
+    Proof(Reason),
+}
+
+const IN_QUERY: Wrong =
+    Wrong::Improper("a credential must not stand in the query: send it as Authorization: Bearer");
+const SEVERAL: Wrong = Wrong::Improper("the request carries more than one credential, or the same one twice");
+const HALF: Wrong = Wrong::Improper("X-API-Key-Id and X-API-Key-Secret belong together");
+const EMPTY: Wrong = Wrong::Improper("Authorization names no credential");
+
+/// Reads what a request came with. `possession` judges a proof, given the token and the proof.
+pub fn read(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
+) -> Credential {
+    let mut manner = Manner::Nothing;
+    let presented = match query.is_some_and(holds_credential) {
+        true => Err(IN_QUERY),
+        false => find(headers, &mut manner, possession),
+    };
+    Credential { manner, presented }
+}
+
+fn find(
+    headers: &HeaderMap,
+    manner: &mut Manner,
+    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
+) -> Result<Presented, Wrong> {
     let authorization = single(headers, &header::AUTHORIZATION)?;
     let key = single(headers, &KEY)?;
-    let id = single(headers, &KEY_ID)?;
-    let secret = single(headers, &KEY_SECRET)?;
-    match (authorization, key, id, secret) {
-        (None, None, None, None) => Ok(None),
-        (Some(value), None, None, None) => PresentedKey::parse(bearer(text(value)?)?).map(Some),
-        (None, Some(value), None, None) => PresentedKey::parse(text(value)?).map(Some),
-        (None, None, Some(id), Some(secret)) => PresentedKey::from_parts(text(id)?, text(secret)?).map(Some),
-        _ => Err(BadKey::Shape),
+    let (id, secret) = (single(headers, &KEY_ID)?, single(headers, &KEY_SECRET)?);
+    let parsed = match (authorization, key, id, secret) {
+        (None, None, None, None) => return Ok(Presented::Nothing),
+        (Some(value), None, None, None) => return authorized(value, headers, manner, possession),
+        (None, Some(value), None, None) => text(value).and_then(PresentedKey::parse),
+        (None, None, Some(id), Some(secret)) => {
+            text(id).and_then(|id| PresentedKey::from_parts(id, text(secret)?))
+        }
+        (None, None, ..) => return Err(HALF),
+        _ => return Err(SEVERAL),
+    };
+    *manner = Manner::Key;
+    Ok(parsed.map_or_else(Presented::Malformed, Presented::ApiKey))
+}
+
+/// What stands in `Authorization`.
+fn authorized(
+    value: &HeaderValue,
+    headers: &HeaderMap,
+    manner: &mut Manner,
+    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
+) -> Result<Presented, Wrong> {
+    let malformed = Ok(Presented::Malformed(BadKey::Shape));
+    let Ok(text) = text(value) else { return malformed };
+    let (scheme, credential) = text.split_once(' ').unwrap_or((text, ""));
+    let credential = credential.trim_matches(' ');
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    let is_bound = scheme.eq_ignore_ascii_case("dpop");
+    if credential.is_empty() && (is_bearer || is_bound || text.is_empty()) {
+        return Err(EMPTY);
+    }
+    if is_bearer {
+        let presented = Presented::of_text(credential);
+        *manner = match presented {
+            _ if presented.is_key(credential) => Manner::Key,
+            Presented::Token(_) => Manner::Token,
+            _ => Manner::Nothing,
+        };
+        return Ok(presented);
+    }
+    if !is_bound {
+        return malformed;
+    }
+    *manner = Manner::Bound;
+    let proof = single(headers, &PROOF)?.and_then(|proof| proof.to_str().ok());
+    match (Presented::of_text(credential), proof) {
+        (Presented::Token(token), Some(proof)) => {
+            let possession = possession(credential, proof).map_err(Wrong::Proof)?;
+            Ok(Presented::Token(PresentedToken { possession: Some(possession), ..token }))
+        }
+        _ => Err(Wrong::Proof(Reason::Malformed)),
     }
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, BadKey> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Wrong> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
-    if values.next().is_some() { Err(BadKey::Shape) } else { Ok(first) }
+    if values.next().is_some() { Err(SEVERAL) } else { Ok(first) }
 }
 
 /// What is no text is no key; which characters a key may have its own reader knows.
 fn text(value: &HeaderValue) -> Result<&str, BadKey> {
     std::str::from_utf8(value.as_bytes()).map_err(|_| BadKey::Shape)
-}
-
-fn bearer(value: &str) -> Result<&str, BadKey> {
-    let (scheme, token) = value.split_once(' ').ok_or(BadKey::Shape)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim_matches(' ')) } else { Err(BadKey::Shape) }
 }
 
 /// Whether a query string carries what looks like a credential: by a parameter's name, or by a value with the mark of
@@ -63,10 +148,7 @@ fn holds_credential(query: &str) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase().replace('-', "_");
         matches!(&*name, "api_key" | "apikey" | "x_api_key" | "access_token")
-            || percent_decode_str(value)
-                .decode_utf8_lossy()
-                .trim_start_matches(['+', ' '])
-                .starts_with("pcl_")
+            || percent_decode_str(value).decode_utf8_lossy().trim_start_matches(['+', ' ']).starts_with(MARK)
     })
 }
 

@@ -26,9 +26,9 @@ use crate::domain::endpoint::Endpoint;
 
 use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
-use super::credential;
 use super::freshness::Freshness;
 use super::introduction::Introductions;
+use super::place::Place;
 use super::refusal::Refusal;
 use super::request_id::RequestIds;
 use super::worker::Shared;
@@ -89,10 +89,12 @@ impl Verifier {
             || !origin::is_host_of_proxy_acceptable(headers, &self.shared.settings)
         {
             let refusal = Refusal::stranger();
-            Call::new(&self.shared, &self.ids, Some(peer)).refused(&refusal);
+            Call::new(&self.shared, &self.ids, Some(peer), Place::default()).refused(&refusal);
             return refusal.render(None, false);
         }
-        let mut call = Call::new(&self.shared, &self.ids, client_behind(peer, headers, &self.trusted));
+        let address = client_behind(peer, headers, &self.trusted);
+        let place = Place::behind(&self.shared.settings, headers);
+        let mut call = Call::new(&self.shared, &self.ids, address, place);
         let mut response = match self.judge(freshness, &mut call, request).await {
             Ok(principal) => {
                 call.answered();
@@ -129,9 +131,13 @@ impl Verifier {
         });
         freshness.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
         origin::page(headers, &self.shared.settings).map_err(proxy::of_foreign)?;
-        let query = asked.as_ref().ok().and_then(|asked| asked.query);
-        let now = self.shared.engine.clock().now();
-        let principal = call.authenticate(&credential::presented(headers, query), now)?;
+        // What was asked for in no way that can be read is nothing that a proof could be for.
+        let (method, path, query) = match &asked {
+            Ok(asked) => (&asked.method, asked.path.as_str(), asked.query),
+            Err(_) => (request.method(), "", None),
+        };
+        let credential = call.credential(method, path, headers, query);
+        let principal = call.authenticate(&credential, self.shared.engine.clock().now())?;
         asked?;
         call.decide(&principal).await?;
         Ok(principal)

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Each worker is a thread with a runtime, a listening socket and upstream connections of its own; workers share only
-//! the engine. The gateway never writes the store, and knows of policies only what the engine decides.
+//! the engine. No worker writes the store itself, and the gateway knows of policies only what the engine decides.
 
 mod admin;
 mod call;
+mod challenge;
 mod client_address;
 mod config;
 mod credential;
@@ -21,7 +22,9 @@ mod introduction;
 mod listen;
 mod mcp;
 mod metrics;
+mod oauth;
 mod origin;
+mod place;
 mod pool;
 mod proxy;
 mod refusal;
@@ -53,6 +56,7 @@ pub use listen::CannotListen;
 pub use tls::{Identity, TlsError};
 
 use crate::engine::Engine;
+use crate::ops::Ctx;
 use crate::store::StoreError;
 use freshness::Freshness;
 use mcp::session::Binder;
@@ -86,13 +90,10 @@ pub enum GatewayError {
 pub struct Gateway;
 
 impl Gateway {
-    /// Listens, starts the workers, and returns when clients can connect. Blocks shortly. `session_key` is the vault's
-    /// [`session_key`](crate::vault::Vault::session_key).
-    pub fn start(
-        settings: Settings,
-        engine: Arc<Engine>,
-        session_key: &[u8; 32],
-    ) -> Result<Running, GatewayError> {
+    /// Listens, starts the workers, and returns when clients can connect. Blocks shortly. `ctx` is the operator's in whose
+    /// home tokens are issued and revoked for clients that may have that.
+    pub fn start(settings: Settings, engine: Arc<Engine>, ctx: Ctx) -> Result<Running, GatewayError> {
+        let vault = ctx.vault.clone().ok_or(StoreError::OpenedReadOnly)?;
         if settings.exposes_keys() {
             return Err(GatewayError::PlainHttp(settings.listen));
         }
@@ -108,7 +109,8 @@ impl Gateway {
         let metrics = Metrics::new(engine.clone());
         let shared = Arc::new(Shared {
             mcp_path: McpPath::new(settings.upstream.path()),
-            binder: Binder::new(session_key),
+            binder: Binder::new(vault.session_key()),
+            ctx,
             stop: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(settings.connections)),
             sources: Arc::new(Sources::new(

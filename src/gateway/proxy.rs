@@ -17,11 +17,12 @@ use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
 
 use super::call::Call;
-use super::client_address::client_address;
-use super::credential;
+use super::client_address::{client_address, is_trusted};
 use super::headers::{self, Told};
 use super::mcp;
+use super::oauth;
 use super::origin::{self, Foreign};
+use super::place::Place;
 use super::pool::{Answer, BrokenBody, Capped, Outgoing};
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
@@ -48,7 +49,9 @@ pub async fn serve(
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
     let address = client_address(peer, request.headers(), &settings.trusted_proxies);
-    let mut call = Call::new(&worker.shared, &worker.ids, address);
+    let is_trusted = is_trusted(peer.to_canonical(), &settings.trusted_proxies);
+    let place = Place::of(settings, is_trusted, request.headers());
+    let mut call = Call::new(&worker.shared, &worker.ids, address, place);
     let origin = origin::check(&request, settings, &worker.last_host).map(|origin| origin.cloned());
     let mut response =
         route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
@@ -77,6 +80,9 @@ async fn route(
             return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
+    if let Some(place) = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str())) {
+        return oauth::serve(worker, call, foreign, place, request).await;
+    }
     if foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN) {
         return origin::preflight(request.headers());
     }
@@ -200,8 +206,8 @@ async fn judge(
     call.asks(path.clone(), 1);
     worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
-    let presented = credential::presented(&parts.headers, parts.uri.query());
-    let principal = call.authenticate(&presented, worker.now())?;
+    let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
+    let principal = call.authenticate(&credential, worker.now())?;
     if !is_served(&parts.method) {
         return Err(Refusal::method_not_allowed(ALLOW));
     }

@@ -15,6 +15,7 @@ use crate::domain::decision::{Denial, Reason};
 use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
+use super::challenge::Challenge;
 use super::mcp::era::{BY_REQUEST, Mismatch};
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
@@ -22,7 +23,8 @@ const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_VERSION: i32 = -32022;
 const INVALID_PARAMS: i32 = -32602;
 
-const UNAUTHORIZED: &str = "a valid API key is needed: send it as Authorization: Bearer, or as X-API-Key";
+const UNAUTHORIZED: &str =
+    "a valid API key or token is needed: send it as Authorization: Bearer, or a key as X-API-Key";
 
 /// What is wrong with the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +96,6 @@ impl Refusal {
         if reason.is_unauthorized() {
             refusal.0.reason = "unauthorized";
             refusal.0.message = UNAUTHORIZED.into();
-            refusal.0.challenge = Some(HeaderValue::from_static("Bearer realm=\"portcullis\""));
         }
         if reason == Reason::Unavailable {
             refusal.0.retry_after = Some(Duration::from_secs(1));
@@ -102,13 +103,21 @@ impl Refusal {
         refusal
     }
 
-    /// A refusal by decision. `scopes` = all that would suffice, for `insufficient_scope`.
-    pub fn denied(
-        denial: &Denial,
-        policy_revision: Option<u32>,
-        charge: Option<&Charge>,
-        scopes: &[String],
-    ) -> Self {
+    /// The same with what its client is to do about it (RFC 9110 §11.6.1).
+    pub fn challenged(mut self, challenge: Challenge) -> Self {
+        self.0.challenge = Some(challenge.into());
+        self
+    }
+
+    /// A credential that is not presented as it should be (RFC 6750 §3.1).
+    pub fn improper(message: &'static str) -> Self {
+        let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
+        refusal.0.outcome = usage::Outcome::Denied(Reason::Malformed);
+        refusal.challenged(Challenge::improper())
+    }
+
+    /// A refusal by decision.
+    pub fn denied(denial: &Denial, policy_revision: Option<u32>, charge: Option<&Charge>) -> Self {
         let mut refusal = Self::because(denial.reason);
         if denial.reason.is_unauthorized() {
             return refusal;
@@ -118,10 +127,6 @@ impl Refusal {
         if let Some(Charge::Refused { window, limit, retry_after }) = charge {
             refusal.0.spent = Some((*window, *limit));
             refusal.0.retry_after = Some(*retry_after);
-        }
-        if denial.reason == Reason::InsufficientScope {
-            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
-            refusal.0.challenge = HeaderValue::from_str(&challenge).ok();
         }
         refusal
     }
@@ -204,6 +209,11 @@ impl Refusal {
     /// What the counters and events see.
     pub fn outcome(&self) -> usage::Outcome {
         self.0.outcome
+    }
+
+    /// What the client is told, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session.

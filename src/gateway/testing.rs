@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::decision::{Account, CredentialId, Principal};
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Policy};
 use crate::domain::scope::Catalogue;
@@ -18,6 +18,10 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap(),
         bound: None,
+        account: match credential {
+            CredentialId::ApiKey(id) => Account::ApiKey(id),
+            CredentialId::Token(_) => Account::Tokens(format!("tokens:default:{subject}").into()),
+        },
         expires_at: None,
         proof: None,
     }

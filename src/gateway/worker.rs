@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
+use crate::ops::Ctx;
 
 use super::config::Settings;
 use super::framing::Unambiguous;
@@ -50,6 +51,8 @@ const BREATHER: Duration = Duration::from_millis(50);
 pub struct Shared {
     pub settings: Settings,
     pub engine: Arc<Engine>,
+    /// For what clients may have done by the authorization server.
+    pub ctx: Ctx,
     pub mcp_path: McpPath,
     pub binder: Binder,
     pub stop: CancellationToken,

@@ -34,6 +34,7 @@ pub mod token;
 pub mod trust;
 pub mod usage;
 pub mod vault_entry;
+pub mod verdict;
 mod writer;
 
 use std::{

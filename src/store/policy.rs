@@ -60,6 +60,18 @@ pub fn list(c: &Rows<'_>) -> Result<Vec<(Revision, u64)>, StoreError> {
     Ok(list)
 }
 
+/// The names of all policies.
+pub fn names(c: &Rows<'_>) -> Result<Vec<PolicyName>, StoreError> {
+    let mut select = c.prepare_cached("SELECT name FROM policy")?;
+    let mut rows = select.query([])?;
+    let mut names = Vec::new();
+    while let Some(row) = rows.next()? {
+        // What is no name is nobody's policy.
+        names.extend(row.get_ref(0)?.as_str().ok().and_then(|name| name.parse().ok()));
+    }
+    Ok(names)
+}
+
 /// All revisions of one policy, newest first.
 pub fn history(c: &Rows<'_>, name: &PolicyName) -> Result<Vec<Revision>, StoreError> {
     let mut select = c.prepare_cached(

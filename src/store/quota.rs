@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Rows, StoreError, seal::Table};
 use crate::domain::{
     clock::Timestamp,
-    name::{PolicyName, Subject},
+    name::{IssuerName, PolicyName, Subject},
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
@@ -23,6 +23,11 @@ pub type Account = String;
 /// The quota that all tokens of a subject under a policy share, so that whoever gets many has no more than one would have.
 pub fn account_of_subject(subject: &Subject, policy: &PolicyName) -> Account {
     format!("{TOKENS}{policy}:{subject}")
+}
+
+/// The same for a subject of a registered issuer, who has nothing to do with one of the same name here.
+pub fn account_of_foreign_subject(issuer: &IssuerName, subject: &Subject, policy: &PolicyName) -> Account {
+    format!("issuer:{issuer}:{policy}:{subject}")
 }
 
 /// What the accounts of tokens begin with; no id of a key has a colon.
@@ -74,10 +79,13 @@ pub fn open(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
 
 /// The same for an account that credentials share: it may be there already.
 pub fn open_shared(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
-    let is_there: bool = c
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM quota WHERE account = ?1)")?
-        .query_row([account], |row| row.get(0))?;
-    if is_there { Ok(()) } else { open(c, account) }
+    if is_open(c, account)? { Ok(()) } else { open(c, account) }
+}
+
+/// Whether an account is there.
+pub fn is_open(c: &Rows<'_>, account: &str) -> Result<bool, StoreError> {
+    let mut select = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM quota WHERE account = ?1)")?;
+    Ok(select.query_row([account], |row| row.get(0))?)
 }
 
 /// Removes the row of an account whose credential is removed.

@@ -16,6 +16,7 @@ mod policy;
 mod readme;
 mod records;
 mod serve;
+mod serve_tokens;
 mod signing_key;
 mod support;
 mod surface;

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::support::{Place, Service, code, err, out};
 
 /// An answer: its status, its head in lower case, and its body.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
 }
 
-fn exchange(address: &str, request: &str) -> Answer {
+pub fn exchange(address: &str, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut text = String::new();
@@ -27,12 +27,12 @@ fn exchange(address: &str, request: &str) -> Answer {
     Answer { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
-fn get(address: &str, path: &str) -> Answer {
+pub fn get(address: &str, path: &str) -> Answer {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 
 /// One call in the stateless era.
-fn call(address: &str, key: Option<&str>, tool: &str) -> Answer {
+pub fn call(address: &str, key: Option<&str>, tool: &str) -> Answer {
     let body = json!({
         "jsonrpc": "2.0", "id": 7, "method": "tools/call",
         "params": {
@@ -58,23 +58,40 @@ fn call(address: &str, key: Option<&str>, tool: &str) -> Answer {
 }
 
 /// A gateway before the demo's MCP server.
-struct Stage {
-    place: Place,
+pub struct Stage {
+    pub place: Place,
     _server: Service,
     upstream: String,
     gateway: Service,
-    listen: String,
+    pub listen: String,
     admin: String,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more options of `serve`.
+    pub fn with(options: &[&str]) -> Self {
         let place = Place::new();
         let mut server = Service::start(&place, &["demo", "--server-only"]);
         let upstream = server.listening();
         let mut gateway = Service::start(
             &place,
-            &["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+            &[
+                &[
+                    "serve",
+                    "--upstream",
+                    &upstream,
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--admin-listen",
+                    "127.0.0.1:0",
+                ],
+                options,
+            ]
+            .concat(),
         );
         let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
         let admin = gateway.listening();

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::policy::Policy;
 use crate::domain::quota::Window;
@@ -16,6 +18,7 @@ fn principal(policy: &str, scopes: &[&str]) -> Principal {
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::from_json(policy).unwrap(), 7).unwrap(),
         bound: None,
+        account: Account::ApiKey("0123456789ABCDEFGHIJKL".parse().unwrap()),
         expires_at: None,
         proof: None,
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{ACCESS_TOKEN, Claims, Profile, Revocations, Trust};
+use super::{ACCESS_TOKEN, ClaimNames, Claims, Profile, Revocations, Trust, TrustedIssuer};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Check, Reason};
 use crate::domain::jose::{Compact, Header, Part};
@@ -43,6 +43,39 @@ pub struct Verified {
     pub profile: Profile,
     /// The key that signed it.
     pub kid: String,
+    /// The RFC 7638 thumbprint of that key.
+    pub thumbprint: String,
+    /// Which claims were read as what.
+    pub names: ClaimNames,
+}
+
+impl Verified {
+    /// Judges again, at another moment or by what has changed meanwhile, everything that need not be read in the token
+    /// itself: a signature that fitted fits for good, and nothing else does.
+    ///
+    /// # Errors
+    /// The reason of the first check that fails, as [`authenticate`] would have it now.
+    pub fn still_holds(
+        &self,
+        trust: &Trust,
+        revocations: &Revocations,
+        expected: &Expected,
+    ) -> Result<(), Reason> {
+        let issuer = trust.issuer(self.claims.issuer.as_deref())?;
+        let is_same =
+            issuer.name == self.issuer && issuer.profile == self.profile && issuer.names == self.names;
+        if !is_same {
+            return Err(Reason::WrongIssuer);
+        }
+        let key = issuer.live_key(&self.kid, expected.now).filter(|key| key.thumbprint() == self.thumbprint);
+        let key = key.ok_or(Reason::UnknownCredential)?;
+        if !issuer.algorithms.contains(&key.algorithm()) {
+            return Err(Reason::BadSignature);
+        }
+        let mut first = First(None);
+        stand(&self.claims, issuer, &self.kid, revocations, expected, &mut first);
+        first.0.map_or(Ok(()), Err)
+    }
 }
 
 /// Everything about a token. What nothing vouches for is foreign text.
@@ -57,9 +90,15 @@ pub struct Verdict {
     pub claims: Option<Claims>,
     /// Where an issuer was found: its name, `None` being this home.
     pub issuer: Option<Option<IssuerName>>,
+    verified: Option<Verified>,
 }
 
 impl Verdict {
+    /// The token as those who believe it hold it; `None` where it is not to be believed.
+    pub fn verified(&self) -> Option<Verified> {
+        self.verified.clone().filter(|_| self.is_valid())
+    }
+
     pub fn is_valid(&self) -> bool {
         self.reason.is_none()
     }
@@ -68,7 +107,7 @@ impl Verdict {
 /// Judges a token for people: every check with its outcome.
 pub fn judge(text: &str, trust: &Trust, revocations: &Revocations, expected: &Expected) -> Verdict {
     let mut verdict = Verdict::default();
-    walk(text, trust, revocations, expected, &mut verdict);
+    verdict.verified = walk(text, trust, revocations, expected, &mut verdict);
     verdict
 }
 
@@ -206,6 +245,28 @@ fn walk(
     witness.claims(&claims, issuer.name.as_ref());
     witness.see("claims", None, || "all that the profile demands are there, each of its type".into())?;
 
+    let kid = key.map_or_else(|_| header.kid.clone().unwrap_or_default(), |key| key.kid().to_owned());
+    stand(&claims, issuer, &kid, revocations, expected, witness)?;
+    let thumbprint = key.map_or_else(|_| String::new(), |key| key.thumbprint().to_owned());
+    Some(Verified {
+        claims,
+        issuer: issuer.name.clone(),
+        profile: issuer.profile,
+        kid,
+        thumbprint,
+        names: issuer.names.clone(),
+    })
+}
+
+/// The checks that depend on time and place, and on what was taken back.
+fn stand(
+    claims: &Claims,
+    issuer: &TrustedIssuer,
+    kid: &str,
+    revocations: &Revocations,
+    expected: &Expected,
+    witness: &mut impl Witness,
+) -> Option<()> {
     let skew = expected.skew;
     let begins = claims.not_before.map_or(claims.issued_at, |moment| moment.max(claims.issued_at));
     let is_early = begins > expected.now.plus(skew);
@@ -218,7 +279,7 @@ fn walk(
     })?;
 
     let wanted = if issuer.audiences.is_empty() { &expected.audiences } else { &issuer.audiences };
-    let is_for_us = is_meant(&claims, wanted, issuer.profile);
+    let is_for_us = is_meant(claims, wanted, issuer.profile);
     witness.see("audience", (!is_for_us).then_some(Reason::WrongAudience), || {
         let list = |names: &[String]| names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", ");
         match claims.audience.as_slice() {
@@ -227,12 +288,10 @@ fn walk(
         }
     })?;
 
-    let kid = key.map_or_else(|_| header.kid.clone().unwrap_or_default(), |key| key.kid().to_owned());
-    let revoked = revocations.revoked(&claims, issuer.name.as_ref(), &kid);
+    let revoked = revocations.revoked(claims, issuer.name.as_ref(), kid);
     witness.see("revocation", revoked.map(|_| Reason::Revoked), || {
         revoked.map_or("not revoked".into(), |revoked| revoked.to_string())
-    })?;
-    Some(Verified { claims, issuer: issuer.name.clone(), profile: issuer.profile, kid })
+    })
 }
 
 fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
@@ -244,7 +303,7 @@ fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
 fn issuer_of<'a>(
     payload: &Map<String, Value>,
     trust: &'a Trust,
-) -> Result<&'a super::TrustedIssuer, (Reason, &'static str)> {
+) -> Result<&'a TrustedIssuer, (Reason, &'static str)> {
     let iss = match payload.get("iss") {
         None => None,
         Some(Value::String(iss)) => Some(iss.as_str()),

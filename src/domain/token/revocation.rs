@@ -87,9 +87,31 @@ impl Revocations {
             Revocation::Subject { whose, subject, until } => {
                 latest(self.subjects.entry(subject).or_default(), whose, until);
             }
-            Revocation::Key { whose, kid } => self.keys.entry(kid).or_default().push(whose),
+            Revocation::Key { whose, kid } => {
+                let known = self.keys.entry(kid).or_default();
+                if !known.contains(&whose) {
+                    known.push(whose);
+                }
+            }
             Revocation::IssuedBefore { whose, moment } => latest(&mut self.before, whose, moment),
         }
+    }
+
+    /// Takes in all of `others`.
+    pub fn merge(&mut self, others: Self) {
+        self.tokens.extend(others.tokens);
+        for (subject, cuts) in others.subjects {
+            cuts.into_iter().for_each(|(whose, until)| {
+                self.add(Revocation::Subject { whose, subject: subject.clone(), until });
+            });
+        }
+        for (kid, whose) in others.keys {
+            whose.into_iter().for_each(|whose| self.add(Revocation::Key { whose, kid: kid.clone() }));
+        }
+        others
+            .before
+            .into_iter()
+            .for_each(|(whose, moment)| self.add(Revocation::IssuedBefore { whose, moment }));
     }
 
     /// Whether and how a token of `issuer` (`None` = this home) that the key `kid` signed was taken back.

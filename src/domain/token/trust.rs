@@ -106,6 +106,12 @@ impl Trust {
 }
 
 impl TrustedIssuer {
+    /// The key of this name that is not over.
+    pub fn live_key(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
+        let mut live = self.keys.iter().filter(|trusted| trusted.until.is_none_or(|end| now < end));
+        live.find(|trusted| trusted.key.kid() == kid).map(|trusted| &trusted.key)
+    }
+
     /// The key that a header names, else the only one that its algorithm can mean.
     ///
     /// # Errors

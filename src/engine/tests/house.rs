@@ -9,7 +9,11 @@ use crate::domain::{
     policy::Policy,
 };
 use crate::engine::{Decided, Engine, Presented, Watch};
-use crate::ops::{self, Ctx, api_key::NewKey};
+use crate::ops::{
+    self, Ctx,
+    api_key::NewKey,
+    token::{Issued, NewToken},
+};
 use crate::store::{self, Mode, home::Home};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -95,6 +99,24 @@ impl House {
         (issued.key.id, issued.text.expose().to_owned())
     }
 
+    /// A token of `alice` for an hour, under a policy, with what `change` makes of it.
+    pub fn token(&self, policy: &str, change: impl FnOnce(&mut NewToken)) -> Issued {
+        let mut new = NewToken {
+            subject: "alice".parse().unwrap(),
+            client: None,
+            scopes: vec!["mcp:*".parse().unwrap()],
+            audience: Vec::new(),
+            policy: policy.parse().unwrap(),
+            bind_policy: false,
+            life: Duration::from_secs(3600),
+            algorithm: None,
+            kid: None,
+            once: false,
+        };
+        change(&mut new);
+        ops::token::issue(&self.ctx, new).unwrap()
+    }
+
     pub fn events(&self) -> Vec<Event> {
         let query = store::event::Query { limit: 1_000, ..Default::default() };
         ops::event::list(&self.ctx, &query).unwrap()
@@ -124,7 +146,8 @@ pub struct Gate {
 impl Gate {
     pub fn authenticate_from(&mut self, text: &str, address: &str) -> Result<Principal, Reason> {
         self.engine.refresh(&mut self.watch).map_err(|_| Reason::Unavailable)?;
-        self.engine.authenticate(&presented(text), Some(address.parse().unwrap()), self.clock.now())
+        let address = Some(address.parse().unwrap());
+        self.engine.authenticate(&presented(text), address, self.clock.now()).map_err(|denied| denied.reason)
     }
 
     pub fn authenticate(&mut self, text: &str) -> Result<Principal, Reason> {
@@ -148,10 +171,7 @@ impl Gate {
 }
 
 pub fn presented(text: &str) -> Presented {
-    match PresentedKey::parse(text) {
-        Ok(key) => Presented::ApiKey(key),
-        Err(fault) => Presented::Malformed(fault),
-    }
+    Presented::of_text(text)
 }
 
 pub fn request(endpoint: &str, at: Timestamp) -> Request {

@@ -51,7 +51,7 @@ fn each_near_miss_of_a_credential_has_its_reason() {
         assert_eq!(gate.authenticate(&text).unwrap_err(), reason);
     }
     let nothing = gate.engine.authenticate(&Presented::Nothing, None, house.now());
-    assert_eq!(nothing.unwrap_err(), Reason::MissingCredential);
+    assert_eq!(nothing.unwrap_err().reason, Reason::MissingCredential);
 
     ops::api_key::enable(&house.ctx, disabled_id).unwrap();
     assert!(gate.authenticate(&disabled).is_ok());

@@ -14,12 +14,20 @@ fn key() -> Key {
     Key { joined, id, secret }
 }
 
-fn read_fields(fields: &[(&str, &str)], query: Option<&str>) -> Presented {
+/// A proof is good if it says so.
+fn read_all(fields: &[(&str, &str)], query: Option<&str>) -> Credential {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
-    presented(&headers, query)
+    read(&headers, query, |token, proof| match proof {
+        "good" => Ok(Possession { jkt: [7; 32], id: token.into(), ends_at: Default::default() }),
+        _ => Err(Reason::Expired),
+    })
+}
+
+fn read_fields(fields: &[(&str, &str)], query: Option<&str>) -> Presented {
+    read_all(fields, query).presented.unwrap_or_else(|wrong| panic!("{fields:?}: {wrong:?}"))
 }
 
 #[test]
@@ -47,11 +55,61 @@ fn nothing_presented_is_nothing() {
 }
 
 #[test]
-fn two_ways_at_once_and_anything_else_is_malformed() {
+fn what_is_neither_a_key_nor_a_token_is_malformed() {
+    let Key { joined, .. } = key();
+    let cut = format!("Bearer {}", &joined[..joined.len() - 1]);
+    let basic = ("authorization", "Basic dXNlcjpwYXNz");
+    for fields in [
+        &[basic][..],
+        &[("authorization", joined.as_str())],
+        &[("authorization", cut.as_str())],
+        &[("authorization", "Bearer abc")],
+        &[("authorization", "Bearer a.b")],
+        &[("authorization", "Bearer a..c")],
+        &[("authorization", "Bearer a.b.c.d.e")],
+        &[("authorization", "Bearer a.b.c=")],
+        &[("authorization", "Bearer a.b .c")],
+        &[("x-api-key", "eyJh.e30.AA")],
+    ] {
+        assert!(matches!(read_fields(fields, None), Presented::Malformed(_)), "{fields:?}");
+    }
+}
+
+#[test]
+fn a_token_is_told_from_a_key_by_its_shape() {
+    for (field, manner) in [("Bearer eyJh.e30.AA", Manner::Token), ("bearer  e-._.A", Manner::Token)] {
+        let read = read_all(&[("authorization", field)], None);
+        let Ok(Presented::Token(token)) = read.presented else { panic!("{field}: {read:?}") };
+        assert_eq!((read.manner, token.possession), (manner, None));
+        assert!(field.ends_with(token.text.expose()));
+    }
+    let marked = read_all(&[("authorization", "Bearer pcl_live.e30.AA")], None);
+    assert_eq!(marked.manner, Manner::Key, "what has the mark of a key is never tried as a token");
+    assert!(matches!(marked.presented, Ok(Presented::Malformed(_))));
+}
+
+#[test]
+fn a_proof_belongs_to_its_scheme() {
+    let bound = read_all(&[("authorization", "DPoP eyJh.e30.AA"), ("dpop", "good")], None);
+    let Ok(Presented::Token(token)) = bound.presented else { panic!("{bound:?}") };
+    assert_eq!((bound.manner, token.possession.map(|proof| proof.jkt)), (Manner::Bound, Some([7; 32])));
+    let wrong = |fields: &[(&str, &str)]| read_all(fields, None).presented.unwrap_err();
+    let late = [("authorization", "dpop eyJh.e30.AA"), ("dpop", "late")];
+    assert_eq!(wrong(&late), Wrong::Proof(Reason::Expired));
+    assert_eq!(wrong(&[("authorization", "DPoP eyJh.e30.AA")]), Wrong::Proof(Reason::Malformed));
+    assert_eq!(wrong(&[("authorization", "DPoP pcl_x"), ("dpop", "good")]), Wrong::Proof(Reason::Malformed));
+    let twice = [("authorization", "DPoP eyJh.e30.AA"), ("dpop", "good"), ("dpop", "good")];
+    assert!(matches!(wrong(&twice), Wrong::Improper(_)));
+    let stray = read_all(&[("authorization", "Bearer eyJh.e30.AA"), ("dpop", "good")], None);
+    let Ok(Presented::Token(token)) = stray.presented else { panic!("{stray:?}") };
+    assert_eq!(token.possession, None, "a bearer token has no proof, whatever stands beside it");
+}
+
+#[test]
+fn two_ways_at_once_are_no_proper_request() {
     let Key { joined, id, secret } = key();
     let bearer = format!("Bearer {joined}");
     let shown = id.to_string();
-    let bare = joined.clone();
     for fields in [
         &[("authorization", bearer.as_str()), ("x-api-key", joined.as_str())][..],
         &[("authorization", bearer.as_str()), ("authorization", bearer.as_str())],
@@ -59,13 +117,14 @@ fn two_ways_at_once_and_anything_else_is_malformed() {
         &[("x-api-key", joined.as_str()), ("x-api-key-id", shown.as_str())],
         &[("x-api-key-id", shown.as_str())],
         &[("x-api-key-secret", secret.as_str())],
-        &[("authorization", "Basic dXNlcjpwYXNz")],
+        &[("authorization", bearer.as_str()), ("x-api-key-id", shown.as_str())],
+        &[("authorization", "Bearer eyJh.e30.AA"), ("x-api-key", joined.as_str())],
         &[("authorization", "Bearer")],
         &[("authorization", "Bearer ")],
-        &[("authorization", "Bearer eyJhbGciOiJub25lIn0.e30.")],
-        &[("authorization", bare.as_str())],
+        &[("authorization", "DPoP")],
+        &[("authorization", "")],
     ] {
-        assert!(matches!(read_fields(fields, None), Presented::Malformed(_)), "{fields:?}");
+        assert!(matches!(read_all(fields, None).presented, Err(Wrong::Improper(_))), "{fields:?}");
     }
 }
 
@@ -81,8 +140,8 @@ fn a_query_string_is_never_a_way() {
         format!("key={joined}"),
         format!("anything=%70cl_live_{joined}"),
     ] {
-        assert!(matches!(read_fields(&[], Some(&query)), Presented::Malformed(_)), "{query}");
+        assert_eq!(read_all(&[], Some(&query)).presented.unwrap_err(), IN_QUERY, "{query}");
         let fields = [("authorization", bearer.as_str())];
-        assert!(matches!(read_fields(&fields, Some(&query)), Presented::Malformed(_)), "{query}");
+        assert_eq!(read_all(&fields, Some(&query)).presented.unwrap_err(), IN_QUERY, "{query}");
     }
 }

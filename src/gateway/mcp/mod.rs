@@ -25,7 +25,6 @@ use crate::domain::clock::Timestamp;
 use crate::domain::decision::{self, Principal, Reason};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::quota::Charge;
-use crate::engine::Presented;
 
 use self::arriving::{Arriving, is_plain_json};
 use self::body::{BadBody, Body, Kind, Message};
@@ -33,7 +32,7 @@ use self::era::{Era, Mismatch};
 use self::session::SESSION_ID;
 use super::call::Call;
 use super::config::Refusals;
-use super::credential;
+use super::credential::Credential;
 use super::origin::Foreign;
 use super::pool::{Answer, Outgoing};
 use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
@@ -102,8 +101,8 @@ async fn post(
     parts: &mut Parts,
     body: Incoming,
 ) -> Response<Reply> {
-    let presented = credential::presented(&parts.headers, parts.uri.query());
-    let bytes = match receive(worker, call, foreign, parts, &presented, body).await {
+    let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
+    let bytes = match receive(worker, call, foreign, parts, &credential, body).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refuse(call, &refusal),
     };
@@ -119,7 +118,7 @@ async fn post(
         && parsed
             .as_ref()
             .is_ok_and(|body| body.messages().iter().all(|message| message.method() != Some("initialize")));
-    let admitted = match judge(worker, call, foreign, parts, &presented, &parsed, era).await {
+    let admitted = match judge(worker, call, foreign, parts, &credential, &parsed, era).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             call.refused(&refusal);
@@ -146,13 +145,13 @@ async fn receive(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     parts: &Parts,
-    presented: &Presented,
+    credential: &Credential,
     body: Incoming,
 ) -> Result<Bytes, Refusal> {
     let mut body = Arriving::new(body, worker.shared.settings.timeouts.body);
     let mut read = body.read_within(UNPROVED).await;
     if !matches!(read, Ok(true)) {
-        if let Err(refusal) = identify(worker, call, foreign, presented).await {
+        if let Err(refusal) = identify(worker, call, foreign, credential).await {
             return Err(proxy::discard(worker, &parts.headers, body.rest, refusal).await);
         }
         if read.is_ok() {
@@ -170,11 +169,11 @@ async fn identify(
     worker: &Worker,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    presented: &Presented,
+    credential: &Credential,
 ) -> Result<Rc<Principal>, Refusal> {
     worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
-    call.authenticate(presented, worker.now())
+    call.authenticate(credential, worker.now())
 }
 
 /// What the way to the upstream needs to know of a request that may go there.
@@ -195,13 +194,13 @@ async fn judge(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     parts: &Parts,
-    presented: &Presented,
+    credential: &Credential,
     parsed: &Result<Body<'_>, BadBody>,
     era: Result<Era, Mismatch>,
 ) -> Result<Admitted, Refusal> {
     let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
     let asked = ask(call, messages);
-    let principal = identify(worker, call, foreign, presented).await?;
+    let principal = identify(worker, call, foreign, credential).await?;
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     asked?;
@@ -283,7 +282,7 @@ fn session_of(
     if era == Era::New {
         return Ok(None);
     }
-    let unbound = worker.shared.binder.unbind(principal.credential, headers);
+    let unbound = worker.shared.binder.unbind(&principal.account, headers);
     unbound.map_err(|_| Refusal::because(Reason::SessionMismatch))
 }
 
@@ -298,8 +297,8 @@ async fn get_or_delete(
     let method = if is_stream { "stream" } else { "session/end" };
     call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?, 1);
     let began = Instant::now();
-    let presented = credential::presented(&parts.headers, parts.uri.query());
-    let principal = identify(worker, call, foreign, &presented).await?;
+    let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
+    let principal = identify(worker, call, foreign, &credential).await?;
     let era = era::of(&parts.headers).map_err(Refusal::mismatch)?;
     if era == Era::New {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
@@ -344,7 +343,7 @@ async fn forward(
     let session = head.headers.get_all(SESSION_ID).iter().next_back().cloned();
     head.headers.remove(SESSION_ID);
     if let (Some(session), true) = (session, admitted.has_sessions) {
-        let bound = worker.shared.binder.bind(admitted.principal.credential, &session).ok_or_else(garbled)?;
+        let bound = worker.shared.binder.bind(&admitted.principal.account, &session).ok_or_else(garbled)?;
         head.headers.insert(SESSION_ID, bound);
     }
     let is_stream = is_event_stream(&head.headers);

@@ -1,6 +1,7 @@
-//! Session ids of the old era, bound to the credential that opened the session.
+//! Session ids of the old era, bound to whoever opened the session: an API key, or a subject with its tokens, so that a
+//! session outlives a token that is exchanged for a fresh one.
 //!
-//! The upstream makes the id; the client sees `<upstream id>.<tag>`, where the tag is a MAC over credential and id. The
+//! The upstream makes the id; the client sees `<upstream id>.<tag>`, where the tag is a MAC over owner and id. The
 //! gateway keeps nothing: a session outlives a restart, and any gateway on the same home knows it. A session id is not
 //! a proof of identity (MCP 2025-11-25, Security Best Practices, Session Hijacking): each request is judged by its
 //! credential, and the tag only ties the two together.
@@ -11,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::domain::decision::CredentialId;
+use crate::domain::decision::Account;
 
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -34,9 +35,9 @@ impl Binder {
         Self(Hmac::new(&block.into()))
     }
 
-    fn tag(&self, credential: CredentialId, upstream_id: &[u8]) -> String {
+    fn tag(&self, account: &Account, upstream_id: &[u8]) -> String {
         let mut mac = self.0.clone();
-        mac.update(credential.to_string().as_bytes());
+        mac.update(account.to_string().as_bytes());
         mac.update(&[0]);
         mac.update(upstream_id);
         let mut tag = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
@@ -45,18 +46,18 @@ impl Binder {
     }
 
     /// The id for the client. `None` where the upstream's is not visible ASCII, as MCP wants it.
-    pub fn bind(&self, credential: CredentialId, upstream_id: &HeaderValue) -> Option<HeaderValue> {
+    pub fn bind(&self, account: &Account, upstream_id: &HeaderValue) -> Option<HeaderValue> {
         let id = upstream_id
             .to_str()
             .ok()
             .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()))?;
-        HeaderValue::from_str(&format!("{id}.{}", self.tag(credential, id.as_bytes()))).ok()
+        HeaderValue::from_str(&format!("{id}.{}", self.tag(account, id.as_bytes()))).ok()
     }
 
     /// The id for the upstream, where the client presents one.
     pub fn unbind(
         &self,
-        credential: CredentialId,
+        account: &Account,
         headers: &HeaderMap,
     ) -> Result<Option<HeaderValue>, ForeignSession> {
         let mut values = headers.get_all(SESSION_ID).iter();
@@ -65,7 +66,7 @@ impl Binder {
             return Err(ForeignSession);
         }
         let (id, tag) = value.to_str().ok().and_then(|text| text.rsplit_once('.')).ok_or(ForeignSession)?;
-        let expected = self.tag(credential, id.as_bytes());
+        let expected = self.tag(account, id.as_bytes());
         if !bool::from(expected.as_bytes().ct_eq(tag.as_bytes())) {
             return Err(ForeignSession);
         }
@@ -78,8 +79,8 @@ mod tests {
     use super::*;
     use crate::domain::api_key::KeyId;
 
-    fn credential() -> CredentialId {
-        CredentialId::ApiKey(KeyId::generate().unwrap())
+    fn account() -> Account {
+        Account::ApiKey(KeyId::generate().unwrap())
     }
 
     fn presented(id: &HeaderValue) -> HeaderMap {
@@ -88,24 +89,24 @@ mod tests {
 
     #[test]
     fn an_id_comes_back_to_the_upstream_as_it_was() {
-        let (binder, owner) = (Binder::new(&[7; 32]), credential());
+        let (binder, owner) = (Binder::new(&[7; 32]), account());
         for id in ["abc", "with.dots.in.it", "!~"] {
-            let bound = binder.bind(owner, &HeaderValue::from_static(id)).unwrap();
+            let bound = binder.bind(&owner, &HeaderValue::from_static(id)).unwrap();
             assert_ne!(bound, id);
-            assert_eq!(binder.unbind(owner, &presented(&bound)), Ok(Some(HeaderValue::from_static(id))));
+            assert_eq!(binder.unbind(&owner, &presented(&bound)), Ok(Some(HeaderValue::from_static(id))));
             // Another gateway on the same home knows it too.
-            assert_eq!(Binder::new(&[7; 32]).unbind(owner, &presented(&bound)).unwrap().unwrap(), id);
+            assert_eq!(Binder::new(&[7; 32]).unbind(&owner, &presented(&bound)).unwrap().unwrap(), id);
         }
-        assert_eq!(binder.unbind(owner, &HeaderMap::new()), Ok(None));
+        assert_eq!(binder.unbind(&owner, &HeaderMap::new()), Ok(None));
     }
 
     #[test]
     fn an_id_is_of_no_use_to_anybody_else() {
-        let (binder, owner) = (Binder::new(&[7; 32]), credential());
-        let bound = binder.bind(owner, &HeaderValue::from_static("abc")).unwrap();
+        let (binder, owner) = (Binder::new(&[7; 32]), account());
+        let bound = binder.bind(&owner, &HeaderValue::from_static("abc")).unwrap();
         let text = bound.to_str().unwrap();
-        assert_eq!(binder.unbind(credential(), &presented(&bound)), Err(ForeignSession));
-        assert_eq!(Binder::new(&[8; 32]).unbind(owner, &presented(&bound)), Err(ForeignSession));
+        assert_eq!(binder.unbind(&account(), &presented(&bound)), Err(ForeignSession));
+        assert_eq!(Binder::new(&[8; 32]).unbind(&owner, &presented(&bound)), Err(ForeignSession));
         for spoiled in [
             "abc".to_owned(),
             "abc.".into(),
@@ -115,18 +116,18 @@ mod tests {
             ".".into(),
         ] {
             let value = HeaderValue::from_str(&spoiled).unwrap();
-            assert_eq!(binder.unbind(owner, &presented(&value)), Err(ForeignSession), "{spoiled}");
+            assert_eq!(binder.unbind(&owner, &presented(&value)), Err(ForeignSession), "{spoiled}");
         }
         let mut twice = presented(&bound);
         twice.append(SESSION_ID, bound);
-        assert_eq!(binder.unbind(owner, &twice), Err(ForeignSession));
+        assert_eq!(binder.unbind(&owner, &twice), Err(ForeignSession));
     }
 
     #[test]
     fn an_id_outside_of_visible_ascii_is_not_passed_on() {
         let binder = Binder::new(&[7; 32]);
         for id in [&b""[..], b"a b", b"a\xff"] {
-            assert!(binder.bind(credential(), &HeaderValue::from_bytes(id).unwrap()).is_none());
+            assert!(binder.bind(&account(), &HeaderValue::from_bytes(id).unwrap()).is_none());
         }
     }
 }

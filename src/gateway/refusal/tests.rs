@@ -27,10 +27,9 @@ fn every_401_is_the_same_bytes() {
     assert!(all.len() > 10);
     let first = show(&Refusal::because(Reason::MissingCredential), Some("7"), true);
     assert_eq!(first.status, 401);
-    assert_eq!(first.headers["www-authenticate"], "Bearer realm=\"portcullis\"");
     for reason in all {
         let late = Denial { reason, retry_after: Some(Duration::from_secs(9)) };
-        for refusal in [Refusal::because(reason), Refusal::denied(&late, Some(3), None, &[])] {
+        for refusal in [Refusal::because(reason), Refusal::denied(&late, Some(3), None)] {
             let shown = show(&refusal, Some("7"), true);
             assert_eq!(
                 (shown.status, &shown.headers, &shown.body),
@@ -45,7 +44,7 @@ fn every_401_is_the_same_bytes() {
 
 #[test]
 fn the_body_has_the_id_as_it_was_written() {
-    let refusal = Refusal::denied(&denial(Reason::TimeDenied), Some(4), None, &[]);
+    let refusal = Refusal::denied(&denial(Reason::TimeDenied), Some(4), None);
     let body = show(&refusal, Some(r#""\u0061/b""#), false).body;
     assert!(
         body.starts_with(r#"{"jsonrpc":"2.0","id":"\u0061/b","error":{"code":403,"message":""#),
@@ -57,22 +56,10 @@ fn the_body_has_the_id_as_it_was_written() {
 }
 
 #[test]
-fn insufficient_scope_names_all_that_would_do() {
-    let scopes = ["mcp:*".to_owned(), "tools:call".to_owned()];
-    let shown =
-        show(&Refusal::denied(&denial(Reason::InsufficientScope), Some(1), None, &scopes), Some("1"), true);
-    assert_eq!(shown.status, 403);
-    assert_eq!(
-        shown.headers["www-authenticate"],
-        "Bearer error=\"insufficient_scope\", scope=\"mcp:* tools:call\""
-    );
-}
-
-#[test]
 fn a_spent_limit_says_when_to_come_back() {
     let charge =
         Charge::Refused { window: Window::Minute, limit: 100, retry_after: Duration::from_millis(2001) };
-    let refusal = Refusal::denied(&denial(Reason::RateLimited), Some(2), Some(&charge), &[]);
+    let refusal = Refusal::denied(&denial(Reason::RateLimited), Some(2), Some(&charge));
     let shown = show(&refusal, Some("1"), false);
     assert_eq!(shown.status, 429);
     assert_eq!(shown.headers["retry-after"], "3");
@@ -85,7 +72,7 @@ fn a_spent_limit_says_when_to_come_back() {
         shown.body
     );
     let at_once = Charge::Refused { window: Window::Day, limit: 0, retry_after: Duration::ZERO };
-    let shown = show(&Refusal::denied(&denial(Reason::RateLimited), None, Some(&at_once), &[]), None, false);
+    let shown = show(&Refusal::denied(&denial(Reason::RateLimited), None, Some(&at_once)), None, false);
     assert_eq!(shown.headers["retry-after"], "1");
 }
 
@@ -99,7 +86,7 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
         (Reason::ToolChanged, 403),
         (Reason::RateLimited, 429),
     ] {
-        let refusal = Refusal::denied(&denial(reason), Some(1), None, &[]);
+        let refusal = Refusal::denied(&denial(reason), Some(1), None);
         assert_eq!(show(&refusal, Some("1"), true).status, 200, "{reason}");
         assert_eq!(show(&refusal, Some("1"), false).status, status, "{reason}");
         assert_eq!(show(&refusal, None, true).status, status, "{reason}");
@@ -113,7 +100,7 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
         (Reason::OriginDenied, 403),
         (Reason::Unavailable, 503),
     ] {
-        let refusal = Refusal::denied(&denial(reason), Some(1), None, &[]);
+        let refusal = Refusal::denied(&denial(reason), Some(1), None);
         assert_eq!(show(&refusal, Some("1"), true).status, status, "{reason}");
     }
 }

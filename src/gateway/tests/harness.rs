@@ -22,7 +22,11 @@ use crate::domain::policy::Policy;
 use crate::domain::usage::Outcome;
 use crate::engine::Engine;
 use crate::gateway::{Gateway, Running, Settings};
-use crate::ops::{self, Ctx, api_key::NewKey};
+use crate::ops::{
+    self, Ctx,
+    api_key::NewKey,
+    token::{Issued, NewToken},
+};
 use crate::store::{Mode, home::Home};
 
 /// 2027-01-15T08:00:00Z: the start of a minute, an hour and a day's tenth.
@@ -73,6 +77,25 @@ impl House {
         self.key_of("alice", "free", &["mcp:*"]).1
     }
 
+    /// A token of `alice` that may do everything for an hour, under a policy without limits, with what `change` makes of it.
+    pub fn token(&self, policy: &str, change: impl FnOnce(&mut NewToken)) -> Issued {
+        self.policy(policy, json!({}));
+        let mut new = NewToken {
+            subject: "alice".parse().unwrap(),
+            client: None,
+            scopes: vec!["mcp:*".parse().unwrap()],
+            audience: Vec::new(),
+            policy: policy.parse().unwrap(),
+            bind_policy: false,
+            life: Duration::from_secs(3600),
+            algorithm: None,
+            kid: None,
+            once: false,
+        };
+        change(&mut new);
+        ops::token::issue(&self.ctx, new).unwrap()
+    }
+
     pub fn revoke(&self, id: KeyId) {
         ops::api_key::revoke(&self.ctx, id, "test").unwrap();
     }
@@ -91,7 +114,7 @@ impl House {
         let ctx = open(&self.folder, &self.clock);
         let vault = ctx.vault.as_ref().unwrap();
         let engine = Engine::start(ctx.store.clone(), vault, self.clock.clone()).unwrap();
-        let running = Gateway::start(settings, engine.clone(), vault.session_key()).unwrap();
+        let running = Gateway::start(settings, engine.clone(), ctx.clone()).unwrap();
         Served { address: running.listen, admin: running.admin_listen, engine, running }
     }
 }
@@ -99,6 +122,13 @@ impl House {
 fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Ctx {
     let home = Home::locate(Some(folder.path().join("home"))).unwrap();
     Ctx::open(&home, Mode::ReadWrite, "test", clock.clone()).unwrap()
+}
+
+/// The same token with another signature.
+pub fn forged(token: &str) -> String {
+    let (head, last) = token.split_at(token.len() - 20);
+    let other = if last.starts_with('A') { "B" } else { "A" };
+    format!("{head}{other}{}", &last[1..])
 }
 
 /// A gateway that serves.

@@ -136,7 +136,7 @@ async fn a_gateway_does_not_start_without_a_usable_certificate_or_in_the_clear_o
         let vault = house.ctx.vault.as_ref().unwrap();
         let engine =
             crate::engine::Engine::start(house.ctx.store.clone(), vault, house.clock.clone()).unwrap();
-        Gateway::start(settings, engine, vault.session_key()).map(|_| ()).unwrap_err()
+        Gateway::start(settings, engine, house.ctx.clone()).map(|_| ()).unwrap_err()
     };
     let identity = |certificate: &Path, key: &Path| Identity::Files {
         certificate: certificate.join("cert.pem"),

@@ -107,7 +107,7 @@ async fn a_port_in_use_is_a_clear_error() {
         settings.listen.set_port(if is_admin { 0 } else { first.address.port() });
         settings.admin_listen.set_port(if is_admin { first.admin.port() } else { 0 });
         let engine = Engine::start(house.ctx.store.clone(), vault, house.clock.clone()).unwrap();
-        let error = Gateway::start(settings, engine, vault.session_key()).err().unwrap().to_string();
+        let error = Gateway::start(settings, engine, house.ctx.clone()).err().unwrap().to_string();
         let taken = if is_admin { first.admin } else { first.address };
         assert!(
             error.contains(&taken.to_string()) && error.contains("in use") && error.contains(option),

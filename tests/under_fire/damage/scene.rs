@@ -14,7 +14,7 @@ use portcullis::{
     domain::{
         api_key::{KeyId, KeySecret, PresentedKey},
         clock::{Clock, ManualClock, SystemClock, Timestamp},
-        decision::{CredentialId, Request},
+        decision::Request,
         policy::Policy,
         scope::Scope,
     },
@@ -230,7 +230,7 @@ fn judge(engine: &Engine, runtime: &Runtime, call: &Call, now: Timestamp) -> Ver
     if !runtime.block_on(engine.decide(&principal, &request)).decision.is_allowed() {
         return Verdict::Denied;
     }
-    let CredentialId::ApiKey(id) = principal.credential;
+    let id = principal.credential;
     let policy = &principal.policy;
     Verdict::Allowed(format!(
         "{id} {} {:?} {} {} {:?}",

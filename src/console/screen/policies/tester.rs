@@ -13,7 +13,7 @@ use crate::console::layer::{Layer, Turn};
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::{Form, Said};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Check, CredentialId, Principal, Request, explain};
+use crate::domain::decision::{Account, Check, CredentialId, Principal, Request, explain};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::name::{ScopeName, Subject};
 use crate::domain::policy::{CompiledPolicy, Revision};
@@ -98,13 +98,15 @@ fn try_call(
     let policy =
         CompiledPolicy::new(revision.policy.clone(), revision.revision).map_err(|error| error.to_string())?;
     let scopes = revision.policy.effective_scopes(held);
+    let key = NO_KEY.parse().map_err(|error| format!("{error}"))?;
     let principal = Principal {
-        credential: CredentialId::ApiKey(NO_KEY.parse().map_err(|error| format!("{error}"))?),
+        credential: CredentialId::ApiKey(key),
         subject: "tester".parse::<Subject>().map_err(|error| error.to_string())?,
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy,
         bound: None,
+        account: Account::ApiKey(key),
         expires_at: None,
         proof: None,
     };

@@ -1,0 +1,127 @@
+//! Proofs of possession (DPoP, RFC 9449): who presents a token shows that it holds the key which the token is bound to.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::{Claims, Confirmation};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Reason;
+use crate::domain::jose::{Compact, VerifyingKey, base64};
+use crate::domain::json;
+
+/// The `typ` of a proof (RFC 9449 §4.2).
+const KIND: &str = "dpop+jwt";
+/// How far the moment of a proof may lie from now, either way.
+const WINDOW: Duration = Duration::from_secs(300);
+/// Longer names of proofs are refused, in bytes.
+const LONGEST_NAME: usize = 256;
+
+/// What a proof has to be for.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    pub method: &'a str,
+    /// Every URL by which the request may have been meant; query and fragment do not count.
+    pub urls: &'a [String],
+    /// The token that it came with.
+    pub token: &'a str,
+    pub now: Timestamp,
+}
+
+/// A proof that fits its request. It may be used once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Possession {
+    /// The RFC 7638 thumbprint of the key that made it.
+    pub jkt: [u8; 32],
+    /// The proof's name among all proofs: a digest of that key and the proof's `jti`.
+    pub id: String,
+    /// The first moment at which it is refused for its age.
+    pub ends_at: Timestamp,
+}
+
+impl Possession {
+    /// Judges a proof by all the checks of RFC 9449 §4.3 but the last ones: that its key is the token's, and that it was
+    /// not used before.
+    ///
+    /// # Errors
+    /// [`Reason::Malformed`], [`Reason::BadSignature`], or for its moment [`Reason::Expired`] or [`Reason::NotYetValid`].
+    pub fn read(proof: &str, shown: &Shown<'_>) -> Result<Self, Reason> {
+        let compact = Compact::parse(proof).map_err(|_| Reason::Malformed)?;
+        if !compact.header().is_of_type(KIND) || compact.header().alg.is_symmetric() {
+            return Err(Reason::Malformed);
+        }
+        let key = key_of(proof, &compact).ok_or(Reason::Malformed)?;
+        compact.verify(&key).map_err(|_| Reason::BadSignature)?;
+        let claims = json::object(compact.payload()).map_err(|_| Reason::Malformed)?;
+        let id = text(&claims, "jti")?;
+        if id.is_empty() || id.len() > LONGEST_NAME {
+            return Err(Reason::Malformed);
+        }
+        let is_for_this = text(&claims, "htm")? == shown.method
+            && is_one_of(text(&claims, "htu")?, shown.urls)
+            && text(&claims, "ath")? == base64::encode(Sha256::digest(shown.token));
+        if !is_for_this {
+            return Err(Reason::BadSignature);
+        }
+        let made = claims.get("iat").and_then(Value::as_u64).and_then(|seconds| i64::try_from(seconds).ok());
+        let made = made.and_then(|seconds| seconds.checked_mul(1000)).ok_or(Reason::Malformed)?;
+        let made = Timestamp::from_millis(made);
+        if made > shown.now.plus(WINDOW) {
+            return Err(Reason::NotYetValid);
+        }
+        if shown.now.minus(WINDOW) > made {
+            return Err(Reason::Expired);
+        }
+        let jkt = base64::decode(key.thumbprint()).and_then(|bytes| bytes.try_into().ok());
+        let jkt: [u8; 32] = jkt.ok_or(Reason::Malformed)?;
+        let mut name = Sha256::new();
+        name.update(jkt);
+        name.update(id.as_bytes());
+        let ends_at = made.plus(WINDOW).plus(Duration::from_secs(1));
+        Ok(Self { jkt, id: base64::encode(name.finalize()), ends_at })
+    }
+}
+
+/// Whether a token may be presented with this proof, or without any. One that is bound to a key is never taken as a plain
+/// bearer token, nor one that is not bound with a proof (RFC 9449 §4.3, 12).
+///
+/// # Errors
+/// [`Reason::BadSignature`]; [`Reason::UntrustedCertificate`] where the token is bound to a client certificate (RFC 8705),
+/// of which none is known yet.
+pub fn require_possession(claims: &Claims, possession: Option<&Possession>) -> Result<(), Reason> {
+    match (claims.confirmation, possession) {
+        (None, None) => Ok(()),
+        (Some(Confirmation { certificate: Some(_), .. }), _) => Err(Reason::UntrustedCertificate),
+        (Some(Confirmation { jkt: Some(jkt), .. }), Some(possession)) if jkt == possession.jkt => Ok(()),
+        _ => Err(Reason::BadSignature),
+    }
+}
+
+/// The public key that stands in the header of a proof: nobody vouches for it, and nobody has to, since what counts is that
+/// the token names it. A private one is refused.
+fn key_of(proof: &str, compact: &Compact) -> Option<VerifyingKey> {
+    let header = base64::decode(proof.split('.').next()?)?;
+    let header = json::object(&header).ok()?;
+    let jwk = header.get("jwk").filter(|jwk| jwk.is_object())?;
+    VerifyingKey::from_jwk(&jwk.to_string(), Some(compact.header().alg)).ok()
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Reason> {
+    claims.get(name).and_then(Value::as_str).ok_or(Reason::Malformed)
+}
+
+/// Scheme and host in any case, a default port or none (RFC 3986 §6.2.2 and §6.2.3); all else letter by letter.
+fn is_one_of(url: &str, urls: &[String]) -> bool {
+    let normal = |url: &str| {
+        let mut url = Url::parse(url).ok()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        Some(url)
+    };
+    normal(url).is_some_and(|url| urls.iter().any(|own| normal(own).as_ref() == Some(&url)))
+}
+
+#[cfg(test)]
+mod tests;

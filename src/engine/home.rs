@@ -1,0 +1,55 @@
+//! What is told of this home to those who verify its tokens, ask for some, or ask about one.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Denied, Engine};
+use crate::domain::{
+    clock::Timestamp,
+    scope::EVERYTHING,
+    signing_key::key_set,
+    token::{Profile, Verified},
+};
+
+impl Engine {
+    /// The public keys of this home as a JWK set, those that will sign later among them; empty where they cannot be read.
+    pub fn key_set(&self, now: Timestamp) -> Value {
+        let beliefs = self.snapshot.tokens().beliefs();
+        let keys = beliefs.as_ref().as_ref().map(|known| known.keys.as_slice()).unwrap_or_default();
+        key_set(keys, now)
+    }
+
+    /// The registered issuers that a client can get a token from, by their names for themselves (RFC 9728 §2).
+    pub fn authorization_servers(&self) -> Vec<String> {
+        let beliefs = self.snapshot.tokens().beliefs();
+        let known = beliefs.as_ref().as_ref();
+        let issuers = known.iter().flat_map(|known| known.issuers.values());
+        let with_metadata =
+            issuers.filter(|issuer| issuer.url.is_some() && issuer.profile != Profile::Legacy);
+        let mut names: Vec<_> = with_metadata.filter_map(|issuer| issuer.iss.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// What tokens for this home are for.
+    pub fn audiences(&self) -> Vec<String> {
+        let beliefs = self.snapshot.tokens().beliefs();
+        beliefs.as_ref().as_ref().map(|known| known.beliefs.identity.audiences()).unwrap_or_default()
+    }
+
+    /// The scopes that a client may want for the MCP server: neither the one that covers everything, which nobody should
+    /// ask for unasked, nor those of this gateway's own endpoints.
+    pub fn wanted_scopes(&self) -> Vec<String> {
+        let own = |name: &str| name == EVERYTHING || name.starts_with("oauth:");
+        let catalogue = self.snapshot.catalogue();
+        catalogue.iter().map(|scope| scope.name.to_string()).filter(|name| !own(name)).collect()
+    }
+
+    /// Looks at a token as a call with it would be judged, without a call: nothing is used up, no policy is asked.
+    pub fn look_at_token(&self, text: &str, now: Timestamp) -> Result<Arc<Verified>, Denied> {
+        let entry = self.believe(text, Sha256::digest(text).into(), now)?;
+        Ok(Arc::clone(&entry.verified))
+    }
+}

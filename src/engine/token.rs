@@ -1,0 +1,181 @@
+//! Judges a token: its signature, its claims, what was taken back, and what it may reach.
+//!
+//! A signature that was verified once is remembered; everything else is judged on every call. Failures do not lock anybody
+//! out: an API key's secret could be guessed where nothing hindered it, a signature cannot be, and a forged token names
+//! whom it likes, so that strangers could lock out others.
+
+mod cache;
+mod memory;
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    Denied, Engine,
+    snapshot::{AccessSlot, Snapshot},
+};
+use crate::domain::{
+    clock::Timestamp,
+    decision::{Account, CredentialId, Principal, Proof, Reason, TokenProof},
+    issuer::Issuer,
+    name::{PolicyName, ScopeName},
+    secret::Secret,
+    token::{self, Possession, Verified, judge, require_possession},
+};
+use crate::store::quota;
+
+pub(super) use memory::Tokens;
+
+/// A token as a call came with it.
+#[derive(Clone, Debug)]
+pub struct PresentedToken {
+    pub text: Secret,
+    /// The proof of possession beside it, if there was one; it fits the request.
+    pub possession: Option<Possession>,
+}
+
+/// A token whose signature was verified, and where what it may reach is found.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) verified: Arc<Verified>,
+    pub(super) reach: Reach,
+}
+
+/// What a token may reach, and whose quota it uses.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    pub(super) slot: Arc<AccessSlot>,
+    pub(super) account: Account,
+}
+
+impl Engine {
+    pub(super) fn authenticate_token(
+        &self,
+        presented: &PresentedToken,
+        now: Timestamp,
+    ) -> Result<Principal, Denied> {
+        let text = presented.text.expose();
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let entry = self.believe(text, digest, now)?;
+        let possession = presented.possession.as_ref();
+        require_possession(&entry.verified.claims, possession)
+            .map_err(|reason| Denied::of(&entry.verified, reason))?;
+        principal(&entry.verified, &entry.reach, digest, possession.cloned())
+            .ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))
+    }
+
+    pub(super) fn believe(&self, text: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Entry>, Denied> {
+        let tokens = self.snapshot.tokens();
+        let beliefs = tokens.beliefs();
+        let revocations = tokens.revocations();
+        let (Some(known), Some(revocations)) = (beliefs.as_ref(), revocations.as_ref()) else {
+            return Err(Reason::Unavailable.into());
+        };
+        let (trust, expected) = (&known.beliefs.trust, known.expected(now));
+        if let Some(entry) = tokens.verified.find(&digest) {
+            match entry.verified.still_holds(trust, revocations, &expected) {
+                Ok(()) => return Ok(entry),
+                // Its issuer or its key is not what it was: only the token itself can tell what that means.
+                Err(Reason::WrongIssuer | Reason::UnknownCredential | Reason::BadSignature) => {
+                    tokens.verified.forget(&digest);
+                }
+                Err(reason) => return Err(Denied::of(&entry.verified, reason)),
+            }
+        }
+        let verified = token::authenticate(text, trust, revocations, &expected).map_err(|reason| {
+            let is_signed = matches!(
+                reason,
+                Reason::Expired | Reason::NotYetValid | Reason::WrongAudience | Reason::Revoked
+            );
+            // Whoever is refused for what was looked at after the signature is the one that the token names.
+            let claims = is_signed.then(|| judge(text, trust, revocations, &expected).claims).flatten();
+            Denied {
+                reason,
+                credential: claims.as_ref().map(|claims| CredentialId::Token(claims.id)),
+                subject: claims.map(|claims| claims.subject),
+            }
+        })?;
+        let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
+        let reach = reach(&self.snapshot, &verified, issuer)
+            .ok_or_else(|| Denied::of(&verified, Reason::Unavailable))?;
+        let entry = Arc::new(Entry { verified: Arc::new(verified), reach });
+        tokens.verified.keep(digest, Arc::clone(&entry), now);
+        Ok(entry)
+    }
+
+    /// Judges a principal again as it stands at `now`.
+    pub(super) fn renew_token(&self, proof: &TokenProof, now: Timestamp) -> Option<Principal> {
+        let tokens = self.snapshot.tokens();
+        let beliefs = tokens.beliefs();
+        let known = beliefs.as_ref().as_ref()?;
+        let verified = &proof.verified;
+        let holds = {
+            let revocations = tokens.revocations();
+            verified.still_holds(&known.beliefs.trust, revocations.as_ref()?, &known.expected(now))
+        };
+        holds.ok()?;
+        let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
+        let reach = match tokens.verified.find(&proof.digest) {
+            Some(entry) => entry.reach.clone(),
+            None => reach(&self.snapshot, verified, issuer)?,
+        };
+        principal(verified, &reach, proof.digest, proof.possession.clone())
+    }
+}
+
+/// `None` where its policy is not known.
+pub(super) fn reach(snapshot: &Snapshot, verified: &Verified, issuer: Option<&Issuer>) -> Option<Reach> {
+    let (policy, scopes, account) = terms(verified, issuer)?;
+    Some(Reach { slot: snapshot.slot(&policy, &scopes)?, account })
+}
+
+/// The policy that a token is under, the scopes that it has by what it carries itself, and whose quota it uses. `None`
+/// where its issuer is not known.
+pub(super) fn terms(
+    verified: &Verified,
+    issuer: Option<&Issuer>,
+) -> Option<(PolicyName, Vec<ScopeName>, Account)> {
+    let claims = &verified.claims;
+    let subject = &claims.subject;
+    let (policy, mut scopes, account) = match (&verified.issuer, issuer) {
+        (None, _) => {
+            let policy = claims.policy.clone().unwrap_or_default();
+            let account = Account::Tokens(quota::account_of_subject(subject, &policy).into());
+            (policy, claims.scope_names(), account)
+        }
+        (Some(name), Some(issuer)) => {
+            let policy = issuer.policy.clone();
+            let account = quota::account_of_foreign_subject(name, subject, &policy);
+            (policy, issuer.mapping.scopes_here(&claims.scopes), Account::Foreign(account.into()))
+        }
+        (Some(_), None) => return None,
+    };
+    if let Some(bound) = &claims.bound {
+        scopes = bound.policy().policy.effective_scopes(&scopes);
+    }
+    Some((policy, scopes, account))
+}
+
+/// `None` where the policy is missing or cannot be compiled.
+pub(super) fn principal(
+    verified: &Arc<Verified>,
+    reach: &Reach,
+    digest: [u8; 32],
+    possession: Option<Possession>,
+) -> Option<Principal> {
+    let access = reach.slot.load();
+    let access = access.as_ref()?;
+    let claims = &verified.claims;
+    Some(Principal {
+        credential: CredentialId::Token(claims.id),
+        subject: claims.subject.clone(),
+        scopes: Arc::clone(&access.scopes),
+        covered: Arc::clone(&access.covered),
+        policy: Arc::clone(&access.policy),
+        bound: claims.bound.clone(),
+        account: reach.account.clone(),
+        expires_at: Some(claims.expires_at),
+        proof: Some(Proof::Token(TokenProof { verified: Arc::clone(verified), digest, possession })),
+    })
+}

@@ -1,0 +1,120 @@
+//! Whose tokens are believed and what was taken back, in memory, and how that follows the store.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::cache::Cache;
+use crate::domain::{
+    clock::Timestamp,
+    issuer::Issuer,
+    name::IssuerName,
+    signing_key::SigningKey,
+    token::{Expected, Revocation, Revocations, TokenId},
+};
+use crate::store::{
+    Rows, StoreError, issuer, signing_key,
+    trust::{self, Beliefs},
+};
+use crate::vault::Vault;
+
+/// What tokens are judged by.
+#[derive(Debug)]
+pub(in crate::engine) struct Known {
+    pub(in crate::engine) beliefs: Beliefs,
+    /// What the claims of registered issuers mean here.
+    pub(in crate::engine) issuers: HashMap<IssuerName, Issuer>,
+    /// This home's own keys, for whoever verifies its tokens.
+    pub(in crate::engine) keys: Vec<SigningKey>,
+}
+
+impl Known {
+    pub(in crate::engine) fn expected(&self, now: Timestamp) -> Expected {
+        Expected::new(self.beliefs.identity.audiences(), self.beliefs.skew, now)
+    }
+}
+
+/// All that is known of tokens. What cannot be read, because rows of it are damaged, is `None`: then no token is taken,
+/// and API keys go on.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Tokens {
+    known: ArcSwap<Option<Known>>,
+    revocations: RwLock<Option<Revocations>>,
+    pub(in crate::engine) verified: Cache,
+}
+
+impl Tokens {
+    pub(in crate::engine) fn beliefs(&self) -> Guard<Arc<Option<Known>>> {
+        self.known.load()
+    }
+
+    pub(in crate::engine) fn revocations(&self) -> RwLockReadGuard<'_, Option<Revocations>> {
+        self.revocations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads everything.
+    pub(in crate::engine) fn read_all(&self, c: &Rows<'_>, vault: &Vault) -> Result<(), StoreError> {
+        self.read_beliefs(c, vault)?;
+        self.set_revocations(whole(trust::revocations(c))?);
+        Ok(())
+    }
+
+    pub(in crate::engine) fn read_beliefs(&self, c: &Rows<'_>, vault: &Vault) -> Result<(), StoreError> {
+        let read = || {
+            let beliefs = trust::load(c, Some(vault))?;
+            for error in &beliefs.left_out {
+                tracing::error!(%error, "tokens that rest on this row are refused");
+            }
+            let issuers = issuer::sound(c)?.0.into_iter().map(|issuer| (issuer.name.clone(), issuer));
+            Ok(Known { beliefs, issuers: issuers.collect(), keys: signing_key::sound(c)?.0 })
+        };
+        self.known.store(Arc::new(whole(read())?));
+        Ok(())
+    }
+
+    /// Adds what was revoked since: single tokens, and `others` where any of another kind was.
+    pub(in crate::engine) fn revoke(
+        &self,
+        c: &Rows<'_>,
+        tokens: impl IntoIterator<Item = TokenId>,
+        others: bool,
+    ) -> Result<(), StoreError> {
+        // Nothing that was taken back is ever given back before it has ended by itself.
+        if self.revocations().is_none() {
+            self.set_revocations(whole(trust::revocations(c))?);
+            return Ok(());
+        }
+        let more = match others {
+            true => whole(trust::revocations_but_of_tokens(c))?,
+            false => Some(Revocations::default()),
+        };
+        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        match (revocations.as_mut(), more) {
+            (Some(revocations), Some(more)) => {
+                revocations.merge(more);
+                revocations.extend(tokens.into_iter().map(Revocation::Token));
+            }
+            _ => *revocations = None,
+        }
+        Ok(())
+    }
+
+    fn set_revocations(&self, revocations: Option<Revocations>) {
+        *self.revocations.write().unwrap_or_else(PoisonError::into_inner) = revocations;
+    }
+}
+
+/// `None`, and a word in the log, where a row is damaged; other errors are passed on.
+fn whole<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error @ (StoreError::Row { .. } | StoreError::Vault(_))) => {
+            tracing::error!(%error, "no token is taken until this is mended");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

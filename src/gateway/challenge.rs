@@ -1,0 +1,120 @@
+//! What a client whose credential does not suffice is told to do: `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9728
+//! §5.1).
+//!
+//! Where the metadata is, is told to those who came with nothing or with a token. Whoever came with an API key has no
+//! authorization server to ask: a client that found one named would begin a login that its operator never meant.
+
+use http::HeaderValue;
+
+use super::credential::Manner;
+use crate::domain::jose::Algorithm;
+
+/// The value of the field.
+#[derive(Clone, Debug)]
+pub struct Challenge(HeaderValue);
+
+impl From<Challenge> for HeaderValue {
+    fn from(challenge: Challenge) -> Self {
+        challenge.0
+    }
+}
+
+impl Challenge {
+    /// For a 401. Whatever is wrong with a credential, it is told the same.
+    pub fn unauthorized(
+        manner: Manner,
+        scopes: &[String],
+        metadata: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        let mut parts = Parts::new(manner);
+        if manner != Manner::Nothing {
+            parts.add("error", "invalid_token");
+        }
+        if manner == Manner::Bound {
+            let names: Vec<_> =
+                Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect();
+            parts.add("algs", &names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "));
+        }
+        parts.invite(manner, scopes, metadata)
+    }
+
+    /// For a 403: all scopes that would suffice, at once.
+    pub fn insufficient(
+        manner: Manner,
+        scopes: &[String],
+        metadata: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        let mut parts = Parts::new(manner);
+        parts.add("error", "insufficient_scope");
+        parts.invite(manner, scopes, metadata)
+    }
+
+    /// For a 400.
+    pub fn improper() -> Self {
+        Self(HeaderValue::from_static("Bearer realm=\"portcullis\", error=\"invalid_request\""))
+    }
+}
+
+struct Parts(String);
+
+impl Parts {
+    fn new(manner: Manner) -> Self {
+        let scheme = if manner == Manner::Bound { "DPoP" } else { "Bearer" };
+        Self(format!("{scheme} realm=\"portcullis\""))
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.0 += &format!(", {name}=\"{value}\"");
+    }
+
+    fn invite(
+        mut self,
+        manner: Manner,
+        scopes: &[String],
+        metadata: impl FnOnce() -> Option<String>,
+    ) -> Challenge {
+        if !scopes.is_empty() {
+            self.add("scope", &scopes.join(" "));
+        }
+        if manner != Manner::Key
+            && let Some(url) = metadata()
+        {
+            self.add("resource_metadata", &url);
+        }
+        // Scopes and URLs hold nothing that cannot stand between quotes; what did would not be sent.
+        let bare = HeaderValue::from_static("Bearer realm=\"portcullis\"");
+        Challenge(HeaderValue::from_str(&self.0).unwrap_or(bare))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(challenge: Challenge) -> String {
+        HeaderValue::from(challenge).to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_client_is_told_what_it_can_act_on() {
+        let metadata = || Some("https://h/.well-known/oauth-protected-resource/mcp".to_owned());
+        let scopes = ["tools:call".to_owned(), "mcp:*".to_owned()];
+        let told = |manner| text(Challenge::unauthorized(manner, &[], metadata));
+        let at = ", resource_metadata=\"https://h/.well-known/oauth-protected-resource/mcp\"";
+        assert_eq!(
+            told(Manner::Nothing),
+            format!("Bearer realm=\"portcullis\"{at}"),
+            "no error without a credential"
+        );
+        assert_eq!(told(Manner::Token), format!("Bearer realm=\"portcullis\", error=\"invalid_token\"{at}"));
+        assert_eq!(told(Manner::Key), "Bearer realm=\"portcullis\", error=\"invalid_token\"");
+        assert!(
+            told(Manner::Bound)
+                .starts_with("DPoP realm=\"portcullis\", error=\"invalid_token\", algs=\"EdDSA ES256")
+        );
+        let told = |manner| text(Challenge::insufficient(manner, &scopes, metadata));
+        let wants = "Bearer realm=\"portcullis\", error=\"insufficient_scope\", scope=\"tools:call mcp:*\"";
+        assert_eq!(told(Manner::Key), wants);
+        assert_eq!(told(Manner::Token), format!("{wants}{at}"));
+    }
+}

@@ -1,0 +1,167 @@
+//! `/oauth/token`: a short token for an API key (RFC 6749 §4.4), or a narrower one for a token (RFC 8693).
+//!
+//! Nothing that is got here outlives or exceeds what it was got for.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::super::call::Call;
+use super::form::Form;
+use super::{Fault, LIFE, Worker, done};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::name::ScopeName;
+use crate::domain::scope::EVERYTHING;
+use crate::ops::OpsError;
+use crate::ops::token::{Issued, NewToken, issue};
+
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+pub fn is_exchange(form: &Form) -> bool {
+    form.get("grant_type") == Some(EXCHANGE)
+}
+
+pub async fn serve(worker: &Worker, call: &Call, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+    require_target(worker, call, form)?;
+    match form.need("grant_type")? {
+        CLIENT_CREDENTIALS => for_key(worker, principal, form).await,
+        EXCHANGE => for_token(worker, principal, form).await,
+        _ => Err(Fault::new(
+            "unsupported_grant_type",
+            format!("there are {CLIENT_CREDENTIALS} and {EXCHANGE}"),
+        )),
+    }
+}
+
+/// Tokens are for this gateway and nothing else (RFC 8707 §2).
+fn require_target(worker: &Worker, call: &Call, form: &Form) -> Result<(), Fault> {
+    let own = [call.resource()];
+    let audiences = worker.shared.engine.audiences();
+    for name in ["resource", "audience"] {
+        let Some(asked) = form.get(name) else { continue };
+        let bare = |text: &str| text.trim_end_matches('/').to_owned();
+        if !own.iter().chain(&audiences).any(|known| bare(known) == bare(asked)) {
+            return Err(Fault::new("invalid_target", "tokens from here are for this MCP server alone"));
+        }
+    }
+    Ok(())
+}
+
+async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+    let CredentialId::ApiKey(id) = principal.credential else {
+        // Else a token could renew itself for good.
+        return Err(Fault::new(
+            "unauthorized_client",
+            "client_credentials needs an API key; a token is exchanged",
+        ));
+    };
+    let new = NewToken {
+        subject: principal.subject.clone(),
+        client: Some(id.to_string()),
+        scopes: narrowed(form, &principal.scopes)?,
+        life: life(worker.now(), principal.expires_at)?,
+        ..new_token(principal)
+    };
+    Ok(answer(&issued(worker, principal, new).await?))
+}
+
+async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+    for (name, allowed, needed) in [
+        ("subject_token_type", &[ACCESS_TOKEN, JWT][..], true),
+        ("requested_token_type", &[ACCESS_TOKEN, JWT], false),
+    ] {
+        let said = if needed { Some(form.need(name)?) } else { form.get(name) };
+        if said.is_some_and(|said| !allowed.contains(&said)) {
+            return Err(Fault::invalid_request(format!("{name} has to be {ACCESS_TOKEN}")));
+        }
+    }
+    if form.get("actor_token").is_some() {
+        return Err(Fault::invalid_request("nobody acts for another here: there is no actor_token"));
+    }
+    let text = form.need("subject_token")?;
+    // What is wrong with it is told to nobody who cannot prove to be its subject.
+    let unfit =
+        || Fault::new("invalid_grant", "the subject_token is not one of this home's that can be narrowed");
+    let verified = worker.shared.engine.look_at_token(text, worker.now()).map_err(|_| unfit())?;
+    let claims = &verified.claims;
+    let is_plain = claims.confirmation.is_none() && claims.max_uses.is_none() && claims.bound.is_none();
+    if verified.issuer.is_some() || !is_plain || claims.subject != principal.subject {
+        return Err(unfit());
+    }
+    let new = NewToken {
+        subject: claims.subject.clone(),
+        client: claims.client_id.clone(),
+        scopes: narrowed(form, &claims.scope_names())?,
+        policy: claims.policy.clone().unwrap_or_default(),
+        life: life(worker.now(), Some(claims.expires_at))?,
+        ..new_token(principal)
+    };
+    let mut answer = answer(&issued(worker, principal, new).await?);
+    answer["issued_token_type"] = ACCESS_TOKEN.into();
+    Ok(answer)
+}
+
+fn new_token(principal: &Principal) -> NewToken {
+    NewToken {
+        subject: principal.subject.clone(),
+        client: None,
+        scopes: Vec::new(),
+        audience: Vec::new(),
+        policy: principal.policy.policy.name.clone(),
+        bind_policy: false,
+        life: LIFE,
+        algorithm: None,
+        kid: None,
+        once: false,
+    }
+}
+
+/// Those of `held` that are asked for; all where none is named, but for those of the authorization server itself. Whoever
+/// holds everything may ask for anything.
+fn narrowed(form: &Form, held: &[ScopeName]) -> Result<Vec<ScopeName>, Fault> {
+    let wrong = || Fault::new("invalid_scope", "a scope is asked for that the credential does not have");
+    let scopes: Vec<ScopeName> = match form.get("scope") {
+        None => held.iter().filter(|scope| !scope.as_str().starts_with("oauth:")).cloned().collect(),
+        Some(asked) => {
+            let has = |scope: &ScopeName| held.iter().any(|own| own == scope || own.as_str() == EVERYTHING);
+            let parsed =
+                asked.split(' ').map(|scope| scope.parse::<ScopeName>().ok().filter(has).ok_or_else(wrong));
+            parsed.collect::<Result<_, _>>()?
+        }
+    };
+    if scopes.is_empty() { Err(wrong()) } else { Ok(scopes) }
+}
+
+/// In whole seconds, since a token has no others.
+fn life(now: Timestamp, ends: Option<Timestamp>) -> Result<Duration, Fault> {
+    let left = ends.map_or(LIFE, |ends| LIFE.min(ends.since(now)));
+    match left.as_secs() {
+        0 => Err(Fault::new("invalid_grant", "the credential is about to expire")),
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+async fn issued(worker: &Worker, principal: &Principal, new: NewToken) -> Result<Issued, Fault> {
+    done(worker, principal, move |ctx| issue(ctx, new)).await?.map_err(|error| match error {
+        OpsError::Invalid(why) => Fault::invalid_request(why),
+        error => {
+            tracing::error!(%error, "a token could not be issued");
+            Fault::unavailable()
+        }
+    })
+}
+
+fn answer(issued: &Issued) -> Value {
+    let token = &issued.token;
+    let scopes: Vec<_> = token.scopes.iter().map(ScopeName::as_str).collect();
+    json!({
+        "access_token": issued.text.expose(),
+        "token_type": "Bearer",
+        "expires_in": token.expires_at.since(token.issued_at).as_secs(),
+        "scope": scopes.join(" "),
+    })
+}

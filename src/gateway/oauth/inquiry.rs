@@ -1,0 +1,56 @@
+//! `/oauth/introspect` (RFC 7662) and `/oauth/revoke` (RFC 7009): what is asked about a token by who holds it.
+//!
+//! Nothing is told of a token that is not valid, not even that there is one.
+
+use serde_json::{Value, json};
+
+use super::form::Form;
+use super::{Fault, Worker, done};
+use crate::domain::decision::Principal;
+use crate::domain::token::Claims;
+use crate::ops::OpsError;
+use crate::ops::token::revoke_text;
+use crate::store::{StoreError, one_time};
+
+pub async fn introspect(worker: &Worker, form: &Form) -> Result<Value, Fault> {
+    let text = form.need("token")?;
+    let inactive = json!({ "active": false });
+    let Ok(verified) = worker.shared.engine.look_at_token(text, worker.now()) else { return Ok(inactive) };
+    if verified.claims.max_uses.is_some_and(|uses| uses.get() == 1)
+        && is_used(worker, &verified.claims).await?
+    {
+        return Ok(inactive);
+    }
+    Ok(described(&verified.claims))
+}
+
+async fn is_used(worker: &Worker, claims: &Claims) -> Result<bool, Fault> {
+    let (store, id) = (worker.shared.ctx.store.clone(), claims.id.to_string());
+    let look = move || store.read(|c| one_time::is_used(c, one_time::TOKENS, &id));
+    let looked: Result<Result<bool, StoreError>, _> = tokio::task::spawn_blocking(look).await;
+    looked.ok().and_then(Result::ok).ok_or_else(Fault::unavailable)
+}
+
+fn described(claims: &Claims) -> Value {
+    let mut members = claims.to_json();
+    members["active"] = true.into();
+    members["token_type"] = if claims.confirmation.is_some() { "DPoP" } else { "Bearer" }.into();
+    members["username"] = claims.subject.as_str().into();
+    members
+}
+
+/// Takes back a token of which the caller holds the whole. One that is not valid is none that could be taken back.
+pub async fn revoke(worker: &Worker, principal: &Principal, form: &Form) -> Result<(), Fault> {
+    let text = form.need("token")?.to_owned();
+    if worker.shared.engine.look_at_token(&text, worker.now()).is_err() {
+        return Ok(());
+    }
+    let why = "given up at /oauth/revoke";
+    match done(worker, principal, move |ctx| revoke_text(ctx, &text, why)).await? {
+        Ok(_) | Err(OpsError::Conflict(_)) => Ok(()),
+        Err(error) => {
+            tracing::error!(%error, "a token could not be revoked");
+            Err(Fault::unavailable())
+        }
+    }
+}

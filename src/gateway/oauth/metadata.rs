@@ -1,0 +1,122 @@
+//! What anybody may read: the gateway as a protected resource (RFC 9728), its keys (RFC 7517), and itself as an
+//! authorization server (RFC 8414).
+
+use std::rc::Rc;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::super::call::Call;
+use super::super::origin::{self, Foreign};
+use super::super::place;
+use super::super::proxy::{of_foreign, refuse};
+use super::super::refusal::Refusal;
+use super::super::stream::Reply;
+use super::super::worker::{Shared, Worker};
+use super::{grant, to_bytes};
+use crate::domain::decision::Reason;
+use crate::domain::jose::base64;
+
+/// How long a reader may go by what it has read; a next key has to be published for longer than that before it signs.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// What is public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    Resource,
+    Keys,
+    Server,
+}
+
+impl Page {
+    /// The metadata of the resource is where its path leads (RFC 9728 §3.1), and where clients look that know none.
+    pub fn of(shared: &Shared, path: &str) -> Option<Self> {
+        match path {
+            "/.well-known/jwks.json" => return Some(Self::Keys),
+            "/.well-known/oauth-authorization-server" => return Some(Self::Server),
+            _ => {}
+        }
+        let suffix = path.strip_prefix(place::METADATA)?;
+        let own = [place::path(&shared.settings), shared.settings.upstream.path()];
+        let is_own = suffix.trim_end_matches('/').is_empty() || own.contains(&suffix);
+        is_own.then_some(Self::Resource)
+    }
+}
+
+/// From any page: there is nothing in it that is not for everybody. The `Host` is judged as ever, because the answer may
+/// rest on it.
+pub async fn serve(
+    worker: &Rc<Worker>,
+    call: &mut Call,
+    foreign: Result<(), Foreign>,
+    page: Page,
+    request: &Request<Incoming>,
+) -> Response<Reply> {
+    const ALLOW: &str = "GET, HEAD, OPTIONS";
+    if let Err(foreign @ (Foreign::HostInvalid | Foreign::HostDenied)) = foreign {
+        return refuse(call, &of_foreign(foreign));
+    }
+    let mut response = match *request.method() {
+        Method::OPTIONS => origin::preflight(request.headers()),
+        Method::GET | Method::HEAD => match worker.up_to_date().await {
+            Ok(()) => rendered(&content(worker, call, page), request.headers()),
+            Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
+        },
+        _ => return refuse(call, &Refusal::method_not_allowed(ALLOW)),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}
+
+fn content(worker: &Worker, call: &Call, page: Page) -> Value {
+    let engine = &worker.shared.engine;
+    let origin = call.origin();
+    match page {
+        Page::Resource => {
+            let mut servers = engine.authorization_servers();
+            servers.push(origin);
+            json!({
+                "resource": call.resource(),
+                "authorization_servers": servers,
+                "scopes_supported": engine.wanted_scopes(),
+                "bearer_methods_supported": ["header"],
+                "resource_name": "Portcullis",
+            })
+        }
+        Page::Keys => engine.key_set(worker.now()),
+        Page::Server => json!({
+            "issuer": origin,
+            "token_endpoint": format!("{origin}/oauth/token"),
+            "introspection_endpoint": format!("{origin}/oauth/introspect"),
+            "revocation_endpoint": format!("{origin}/oauth/revoke"),
+            "jwks_uri": format!("{origin}/.well-known/jwks.json"),
+            "grant_types_supported": ["client_credentials", grant::EXCHANGE],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "response_types_supported": [],
+            "scopes_supported": engine.wanted_scopes(),
+        }),
+    }
+}
+
+fn rendered(content: &Value, asked: &HeaderMap) -> Response<Reply> {
+    let bytes = to_bytes(content);
+    let tag = format!("\"{}\"", base64::encode(&Sha256::digest(&bytes)[..16]));
+    let is_known =
+        asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| {
+            tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+        });
+    let mut response = Response::new(if is_known { Reply::default() } else { Reply::from(bytes) });
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, CACHE);
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}

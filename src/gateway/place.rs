@@ -1,0 +1,130 @@
+//! By which URL a client reaches the gateway: what it is told to ask for, and what its proofs have to be for.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+
+use super::config::Settings;
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Where metadata of protected resources is (RFC 9728 §3.1).
+pub const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+/// What a request itself says of that, as far as it is believed; nothing where the operator has named the public URL.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    host: Option<HeaderValue>,
+    scheme: Option<&'static str>,
+    /// Whether it is a proxy that serves the client, and this gateway only decides.
+    is_asked: bool,
+}
+
+impl Place {
+    /// `is_trusted`: the peer is a proxy that may say what its client asked for; nobody else may.
+    pub fn of(settings: &Settings, is_trusted: bool, headers: &HeaderMap) -> Self {
+        if settings.public_url.is_some() {
+            return Self::default();
+        }
+        let forwarded = |name: HeaderName| single(headers, &name).filter(|_| is_trusted);
+        let host = forwarded(FORWARDED_HOST).or_else(|| single(headers, &header::HOST));
+        let scheme = forwarded(FORWARDED_PROTO).and_then(|value| match value.as_bytes() {
+            b"https" => Some("https"),
+            b"http" => Some("http"),
+            _ => None,
+        });
+        Self { host: host.cloned(), scheme, is_asked: false }
+    }
+
+    /// For a proxy that only asks for a decision. Whether the metadata can be had there is known only where the operator has
+    /// named the public URL.
+    pub fn behind(settings: &Settings, headers: &HeaderMap) -> Self {
+        Self { is_asked: settings.public_url.is_none(), ..Self::of(settings, true, headers) }
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self, settings: &Settings) -> String {
+        if let Some(url) = &settings.public_url {
+            return format!("{}://{}", url.scheme(), url.authority());
+        }
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        let host = host.filter(|host| !host.as_str().contains('@'));
+        let host =
+            host.map_or_else(|| settings.listen.to_string(), |host| host.as_str().to_ascii_lowercase());
+        format!("{}://{host}", self.scheme.unwrap_or(settings.scheme()))
+    }
+
+    /// The URL of the MCP endpoint: this gateway as a protected resource.
+    pub fn resource(&self, settings: &Settings) -> String {
+        format!("{}{}", self.origin(settings), path(settings))
+    }
+
+    /// Where that is described; `None` where nobody is known to serve that.
+    pub fn metadata(&self, settings: &Settings) -> Option<String> {
+        let path = path(settings);
+        let path = if path == "/" { "" } else { path };
+        (!self.is_asked).then(|| format!("{}{METADATA}{path}", self.origin(settings)))
+    }
+}
+
+/// The path of the MCP endpoint as clients write it.
+pub fn path(settings: &Settings) -> &str {
+    match settings.public_url.as_ref().map(|url| url.path()) {
+        None | Some("" | "/") => settings.upstream.path(),
+        Some(path) => path,
+    }
+}
+
+/// A field that stands once; of several nobody knows which one counts.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(settings: &Settings, is_trusted: bool, fields: &[(&'static str, &'static str)]) -> Place {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Place::of(settings, is_trusted, &HeaderMap::from_iter(fields))
+    }
+
+    #[test]
+    fn the_public_url_beats_whatever_a_request_says() {
+        let mut settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
+        let says =
+            [("host", "evil.example"), ("x-forwarded-host", "worse.example"), ("x-forwarded-proto", "http")];
+        for (url, resource, metadata) in [
+            (
+                "https://mcp.example",
+                "https://mcp.example/mcp",
+                "https://mcp.example/.well-known/oauth-protected-resource/mcp",
+            ),
+            (
+                "https://MCP.example:8443/a/b",
+                "https://mcp.example:8443/a/b",
+                "https://mcp.example:8443/.well-known/oauth-protected-resource/a/b",
+            ),
+        ] {
+            settings.public_url = Some(url.parse().unwrap());
+            let place = place(&settings, true, &says);
+            assert_eq!(place.resource(&settings), resource);
+            assert_eq!(place.metadata(&settings).as_deref(), Some(metadata));
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_may_say_what_its_client_asked_for() {
+        let settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
+        let says =
+            [("host", "10.0.0.7"), ("x-forwarded-host", "mcp.example"), ("x-forwarded-proto", "https")];
+        assert_eq!(place(&settings, true, &says).resource(&settings), "https://mcp.example/mcp");
+        assert_eq!(place(&settings, false, &says).resource(&settings), "http://10.0.0.7/mcp");
+        let odd = [("host", "localhost:8080"), ("x-forwarded-proto", "gopher")];
+        assert_eq!(place(&settings, true, &odd).origin(&settings), "http://localhost:8080");
+        let cut = [("host", "a\"b"), ("x-forwarded-host", "u@h")];
+        assert_eq!(place(&settings, true, &cut).origin(&settings), "http://127.0.0.1:8080");
+    }
+}

@@ -1,0 +1,408 @@
+//! Tokens at the door: what passes, what each client is told, what ends them, and what anybody may read.
+
+use super::harness::*;
+use http::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Mutex;
+
+use crate::domain::issuer::{Issuer, Mapping};
+use crate::domain::jose::{Algorithm, base64};
+use crate::domain::token::Profile;
+use crate::ops::{self, Ctx, token::Issued};
+use crate::store;
+use crate::vault::{RsaBits, SigningPair};
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+fn ping(token: &str) -> Ask {
+    Ask::modern("ping", json!({})).key(token)
+}
+
+fn challenge(answered: &Answered) -> &str {
+    answered.headers["www-authenticate"].to_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_passes_on_every_verb_and_goes_no_further() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let token = house.token("free", |_| ()).text;
+    let gateway = house.gateway(upstream.address);
+    for ask in Ask::call_in_both_eras("echo")
+        .into_iter()
+        .chain([Ask::new(Method::GET, "/mcp"), Ask::new(Method::GET, "/files")])
+    {
+        let answered = ask.key(token.expose()).with("dpop", "stray").send(gateway.address).await;
+        assert_eq!(answered.status, 200, "{answered:?}");
+    }
+    for received in upstream.received() {
+        assert!(!received.headers.contains_key("authorization") && !received.headers.contains_key("dpop"));
+        assert_eq!(received.headers["x-portcullis-subject"], "alice");
+        assert_eq!(received.headers["x-portcullis-credential"].len(), 22);
+    }
+    let asked = Ask::new(Method::GET, "/verify/files").key(token.expose()).send(gateway.admin).await;
+    assert_eq!((asked.status, &asked.headers["x-portcullis-subject"]), (200, &"alice".parse().unwrap()));
+    let nobody = Ask::new(Method::GET, "/verify/files").send(gateway.admin).await;
+    assert_eq!(challenge(&nobody), "Bearer realm=\"portcullis\"", "nobody is known to serve metadata there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_is_told_what_it_can_act_on() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let (good, revoked) = (house.token("free", |_| ()).text, house.token("free", |_| ()));
+    ops::token::revoke_all(&house.ctx, &[revoked.token.jti], "").unwrap();
+    let (good, revoked) = (good.expose(), revoked.text.expose());
+    let abroad = house.token("free", |new| new.audience = vec!["https://elsewhere.example".into()]).text;
+    let narrow = house.token("free", |new| new.scopes = vec!["tools:list".parse().unwrap()]).text;
+    let gateway = house.gateway(upstream.address);
+    let at = ", resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/mcp\"";
+    let realm = "Bearer realm=\"portcullis\"";
+    let call = || Ask::modern("tools/call", json!({"name": "echo"}));
+    let forged = forged(good);
+    let mut bodies = Vec::new();
+    for (ask, told) in [
+        (call(), format!("{realm}, scope=\"tools:call\"{at}")),
+        (call().key(revoked), format!("{realm}, error=\"invalid_token\"{at}")),
+        (call().key(abroad.expose()), format!("{realm}, error=\"invalid_token\"{at}")),
+        (call().key(&forged), format!("{realm}, error=\"invalid_token\"{at}")),
+        (call().key("eyJh.e30.AA"), format!("{realm}, error=\"invalid_token\"{at}")),
+        (call().key("pcl_live_nothing"), format!("{realm}, error=\"invalid_token\"")),
+        (call().with("x-api-key", good), format!("{realm}, error=\"invalid_token\"")),
+    ] {
+        let answered = ask.send(gateway.address).await;
+        assert_eq!((answered.status, challenge(&answered)), (401, told.as_str()));
+        bodies.push(answered.body);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "all 401 say the same");
+    let few = call().key(narrow.expose()).send(gateway.address).await;
+    assert_eq!(few.status, 403);
+    let told = challenge(&few);
+    assert!(told.starts_with(&format!("{realm}, error=\"insufficient_scope\", scope=\"")), "{told}");
+    assert!(told.contains("tools:call") && told.contains("mcp:*") && told.ends_with(at), "{told}");
+    let twice = call().key(good).with("authorization", &format!("Bearer {good}"));
+    let mut in_query = call();
+    *in_query.request.uri_mut() = format!("/mcp?access_token={good}").parse().unwrap();
+    for ask in
+        [twice, call().key(good).with("x-api-key", "x"), call().with("authorization", "Bearer "), in_query]
+    {
+        let answered = ask.send(gateway.address).await;
+        assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"));
+        assert_eq!(challenge(&answered), format!("{realm}, error=\"invalid_request\""));
+    }
+    assert!(upstream.received().is_empty());
+    for method in [Method::GET, Method::DELETE] {
+        for ask in [Ask::new(method.clone(), "/mcp"), Ask::new(method.clone(), "/mcp").key(revoked)] {
+            assert_eq!(ask.send(gateway.address).await.status, 401, "{method}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_token_whichever_way_it_is_taken_back() {
+    type Way = fn(&Ctx, &Issued);
+    let ways: [Way; 4] = [
+        |ctx, issued| _ = ops::token::revoke_all(ctx, &[issued.token.jti], "").unwrap(),
+        |ctx, issued| _ = ops::token::revoke_subject(ctx, &issued.token.subject, "").unwrap(),
+        |ctx, issued| _ = ops::token::revoke_key(ctx, None, &issued.token.kid, "").unwrap(),
+        |ctx, _| _ = ops::token::revoke_issued_before(ctx, None, ctx.now(), "").unwrap(),
+    ];
+    for (place, revoke) in ways.into_iter().enumerate() {
+        let house = House::new();
+        let issued = house.token("free", |_| ());
+        house.clock.advance(std::time::Duration::from_secs(5));
+        let (sender, response) = events();
+        let response = Mutex::new(Some(response));
+        let upstream = Upstream::answering(move |_| {
+            let response = response.lock().unwrap().take();
+            async move { response.unwrap_or_else(|| whole("application/json", "{}")) }
+        })
+        .await;
+        let gateway = house.gateway(upstream.address);
+        let listen = Ask::modern("subscriptions/listen", json!({})).key(issued.text.expose());
+        let mut body = listen.begin(gateway.address).await.into_body();
+        sender.send("data: 1\n\n").await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+        revoke(&house.ctx, &issued);
+        let end = tokio::time::timeout(std::time::Duration::from_secs(60), next(&mut body)).await;
+        assert!(!matches!(end, Ok(Some(Ok(_))) | Err(_)), "{place}: {end:?}");
+        assert_eq!(ping(issued.text.expose()).send(gateway.address).await.status, 401, "{place}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_uses_of_a_one_time_token_through_two_gateways_one_passes() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let token = house.token("free", |new| new.once = true).text;
+    let gateways = [house.gateway(upstream.address), house.gateway(upstream.address)];
+    let asks = (0..64).map(|place| {
+        let (ask, address) = (ping(token.expose()), gateways[place % 2].address);
+        tokio::spawn(async move { ask.send(address).await.status })
+    });
+    let mut statuses = Vec::new();
+    for ask in asks.collect::<Vec<_>>() {
+        statuses.push(ask.await.unwrap());
+    }
+    assert_eq!(statuses.iter().filter(|&&status| status == 200).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|&&status| status == 401).count(), 63, "{statuses:?}");
+    assert_eq!(upstream.received().len(), 1);
+    assert_eq!(gateways.iter().map(|gateway| gateway.count("replayed")).sum::<u64>(), 63);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_call_uses_no_one_time_token_up() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let token = house.token("free", |new| {
+        new.once = true;
+        new.scopes = vec!["tools:list".parse().unwrap()];
+    });
+    let gateway = house.gateway(upstream.address);
+    let list = || Ask::modern("tools/list", json!({})).key(token.text.expose());
+    let call = Ask::modern("tools/call", json!({"name": "echo"})).key(token.text.expose());
+    assert_eq!(call.send(gateway.address).await.status, 403);
+    assert_eq!(list().send(gateway.address).await.status, 200);
+    assert_eq!(list().send(gateway.address).await.status, 401);
+}
+
+/// Somebody whose tokens are bound to a key, and the holder of that key.
+struct Bound {
+    issuer: SigningPair,
+    holder: SigningPair,
+}
+
+impl Bound {
+    fn new(house: &House) -> Self {
+        let issuer = SigningPair::generate(Algorithm::EdDsa, RsaBits::default()).unwrap();
+        let jwk = issuer.verifying_key().unwrap().with_kid("k").to_jwk().unwrap();
+        let registered = Issuer {
+            name: "corp".parse().unwrap(),
+            profile: Profile::AtJwt,
+            iss: Some("https://idp.example".into()),
+            url: Some("https://idp.example".into()),
+            audience: Some("api".into()),
+            algorithms: vec![Algorithm::EdDsa],
+            mapping: Mapping::default(),
+            policy: "free".parse().unwrap(),
+            keys: json!({ "keys": [jwk] }),
+            created_at: house.ctx.now(),
+            fetched_at: Some(house.ctx.now()),
+            last_error: String::new(),
+        };
+        house.policy("free", json!({}));
+        house.ctx.store.write(move |c| store::issuer::insert(c, &registered, None)).unwrap();
+        Self { issuer, holder: SigningPair::generate(Algorithm::Es256, RsaBits::default()).unwrap() }
+    }
+
+    fn sign(pair: &SigningPair, header: &Value, claims: &Value) -> String {
+        let input = format!("{}.{}", base64::encode(header.to_string()), base64::encode(claims.to_string()));
+        format!("{input}.{}", base64::encode(pair.sign(input.as_bytes()).unwrap()))
+    }
+
+    fn token(&self, house: &House, confirmation: Value) -> String {
+        let now = house.ctx.now().seconds();
+        let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "ana", "jti": "1", "iat": now,
+            "exp": now + 600, "scope": "mcp:*", "cnf": confirmation});
+        Self::sign(&self.issuer, &json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"}), &claims)
+    }
+
+    fn bound_token(&self, house: &House) -> String {
+        let key = self.holder.verifying_key().unwrap();
+        self.token(house, json!({"jkt": key.thumbprint()}))
+    }
+
+    fn proof(&self, house: &House, token: &str, changes: Value) -> String {
+        let mut claims = json!({"jti": "p", "htm": "POST", "htu": "https://mcp.example/mcp",
+            "iat": house.ctx.now().seconds(), "ath": base64::encode(Sha256::digest(token))});
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let jwk = self.holder.verifying_key().unwrap().to_jwk().unwrap();
+        Self::sign(&self.holder, &json!({"alg": "ES256", "typ": "dpop+jwt", "jwk": jwk}), &claims)
+    }
+}
+
+fn with_proof(token: &str, proof: &str) -> Ask {
+    let ask = Ask::modern("ping", json!({})).instead("host", "mcp.example");
+    ask.with("authorization", &format!("DPoP {token}")).with("dpop", proof)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_passes_with_its_proof_and_each_proof_once() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let bound = Bound::new(&house);
+    let public = |settings: &mut crate::gateway::Settings| {
+        settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
+    };
+    let gateways =
+        [house.gateway_with(upstream.address, public), house.gateway_with(upstream.address, public)];
+    let token = bound.bound_token(&house);
+    let proof = bound.proof(&house, &token, json!({}));
+    let status = async |ask: Ask, gateway: &Served| ask.send(gateway.address).await.status;
+    assert_eq!(status(with_proof(&token, &proof), &gateways[0]).await, 200);
+    for gateway in &gateways {
+        assert_eq!(
+            status(with_proof(&token, &proof), gateway).await,
+            401,
+            "each proof once, whoever is asked"
+        );
+    }
+    let fresh = |jti: &str, changes: Value| {
+        let mut all = json!({ "jti": jti });
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        bound.proof(&house, &token, all)
+    };
+    assert_eq!(status(with_proof(&token, &fresh("p2", json!({}))), &gateways[1]).await, 200);
+    for changes in [
+        json!({"htm": "GET"}),
+        json!({"htu": "https://mcp.example/other"}),
+        json!({"htu": "http://mcp.example/mcp"}),
+        json!({"iat": house.ctx.now().seconds() - 301}),
+        json!({"ath": base64::encode(Sha256::digest("x"))}),
+    ] {
+        let answered = with_proof(&token, &fresh("p3", changes.clone())).send(gateways[0].address).await;
+        assert_eq!(answered.status, 401, "{changes}");
+        let told = challenge(&answered);
+        assert!(told.starts_with("DPoP realm=\"portcullis\", error=\"invalid_token\", algs=\""), "{told}");
+    }
+    let plain = Ask::modern("ping", json!({})).instead("host", "mcp.example").key(&token);
+    assert_eq!(status(plain.clone(), &gateways[0]).await, 401, "never as a plain bearer");
+    assert_eq!(
+        status(plain.with("dpop", &fresh("p4", json!({}))), &gateways[0]).await,
+        401,
+        "nor beside a proof"
+    );
+    let certified = bound.token(&house, json!({"x5t#S256": base64::encode([1; 32])}));
+    let ask = Ask::modern("ping", json!({})).instead("host", "mcp.example").key(&certified);
+    assert_eq!(status(ask, &gateways[0]).await, 401);
+    assert_eq!(gateways[0].count("untrusted_certificate"), 1);
+    let unbound = house.token("free", |_| ()).text;
+    let proof = bound.proof(&house, unbound.expose(), json!({"jti": "p5"}));
+    assert_eq!(
+        status(with_proof(unbound.expose(), &proof), &gateways[0]).await,
+        401,
+        "it is bound to no key"
+    );
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_may_read_where_tokens_come_from() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    Bound::new(&house);
+    let gateway = house.gateway(upstream.address);
+    for path in
+        [METADATA, "/.well-known/oauth-protected-resource/mcp", "/.well-known//oauth-protected-resource/"]
+    {
+        let answered = Ask::new(Method::GET, path)
+            .with("origin", "https://stranger.example")
+            .send(gateway.address)
+            .await;
+        assert_eq!(answered.status, 200, "{path}: {answered:?}");
+        assert_eq!(answered.headers["access-control-allow-origin"], "*");
+        let metadata = answered.json();
+        assert_eq!(metadata["resource"], "http://localhost/mcp");
+        assert_eq!(metadata["authorization_servers"], json!(["https://idp.example", "http://localhost"]));
+        assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
+        let scopes = metadata["scopes_supported"].as_array().unwrap();
+        assert!(scopes.contains(&json!("tools:call")));
+        for never in ["offline_access", "mcp:*", "oauth:token"] {
+            assert!(!scopes.contains(&json!(never)), "{never}");
+        }
+    }
+    let preflight = Ask::new(Method::OPTIONS, METADATA)
+        .with("origin", "https://stranger.example")
+        .with("access-control-request-method", "GET")
+        .with("access-control-request-headers", "mcp-protocol-version");
+    let answered = preflight.send(gateway.address).await;
+    assert_eq!(
+        (answered.status, &answered.headers["access-control-allow-origin"]),
+        (204, &"*".parse().unwrap())
+    );
+    assert_eq!(answered.headers["access-control-allow-headers"], "mcp-protocol-version");
+    let rebound = Ask::new(Method::GET, METADATA).instead("host", "evil.example").send(gateway.address).await;
+    assert_eq!(rebound.status, 403, "what it says of itself must not be a stranger's name");
+    assert_eq!(Ask::new(Method::POST, METADATA).send(gateway.address).await.status, 405);
+    let elsewhere =
+        Ask::new(Method::GET, "/.well-known/oauth-protected-resource/other").send(gateway.address).await;
+    assert_eq!(elsewhere.status, 401, "of no other resource");
+    let server =
+        Ask::new(Method::GET, "/.well-known/oauth-authorization-server").send(gateway.address).await.json();
+    assert_eq!(server["issuer"], "http://localhost");
+    assert_eq!(server["token_endpoint"], "http://localhost/oauth/token");
+    assert!(server.get("authorization_endpoint").is_none());
+    assert!(upstream.received().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_everything_has_its_public_name() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let trusting = house.gateway_with(upstream.address, |settings| {
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let wary = house.gateway(upstream.address);
+    let named = house.gateway_with(upstream.address, |settings| {
+        settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
+    });
+    let says = |ask: Ask| ask.with("x-forwarded-host", "public.example").with("x-forwarded-proto", "https");
+    for (gateway, origin) in
+        [(&trusting, "https://public.example"), (&wary, "http://localhost"), (&named, "https://mcp.example")]
+    {
+        let metadata = says(Ask::new(Method::GET, METADATA)).send(gateway.address).await.json();
+        assert_eq!(metadata["resource"], format!("{origin}/mcp"));
+        let refused = says(Ask::modern("ping", json!({}))).send(gateway.address).await;
+        let at = format!("resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\"");
+        assert!(challenge(&refused).ends_with(&at), "{}", challenge(&refused));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_are_published_ahead_of_their_use_and_fit_for_caching() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let gateway = house.gateway(upstream.address);
+    let read = || Ask::new(Method::GET, "/.well-known/jwks.json");
+    assert_eq!(read().send(gateway.address).await.json(), json!({"keys": []}));
+    let first = house.token("free", |_| ()).token.kid;
+    house.token("free", |new| new.algorithm = Some(Algorithm::Hs256));
+    let published = read().send(gateway.address).await;
+    assert_eq!(published.json()["keys"].as_array().unwrap().len(), 1, "a secret is never published");
+    assert_eq!(published.json()["keys"][0]["kid"], first.as_str());
+    assert!(!published.body.contains("\"d\"") && !published.body.contains("\"k\""), "{}", published.body);
+    assert_eq!(published.headers["cache-control"], "public, max-age=300");
+    let tag = published.headers["etag"].to_str().unwrap();
+    let again = read().with("if-none-match", tag).send(gateway.address).await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    let rotation = ops::signing_key::Rotation {
+        publish_ahead: std::time::Duration::from_secs(600),
+        ..Default::default()
+    };
+    ops::signing_key::rotate(&house.ctx, &first, rotation).unwrap();
+    let both = read().with("if-none-match", tag).send(gateway.address).await;
+    assert_eq!(
+        (both.status, both.json()["keys"].as_array().unwrap().len()),
+        (200, 2),
+        "the next one is there"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_goes_on_with_a_fresh_token_of_its_subject() {
+    let upstream = Upstream::answering(|_| async {
+        let mut response = whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        response.headers_mut().insert("mcp-session-id", "s".parse().unwrap());
+        response
+    })
+    .await;
+    let house = House::new();
+    let gateway = house.gateway(upstream.address);
+    let token = |subject: &str| house.token("free", |new| new.subject = subject.parse().unwrap()).text;
+    let hello =
+        Ask::old("initialize", json!({"protocolVersion": "2025-11-25"})).without("mcp-protocol-version");
+    let opened = hello.key(token("alice").expose()).send(gateway.address).await;
+    let session = opened.headers["mcp-session-id"].to_str().unwrap();
+    let ping = |token: &str| Ask::old("ping", json!({})).key(token).with("mcp-session-id", session);
+    assert_eq!(ping(token("alice").expose()).send(gateway.address).await.status, 200);
+    assert_eq!(ping(token("bob").expose()).send(gateway.address).await.status, 403);
+    assert_eq!(
+        ping(&house.key()).send(gateway.address).await.status,
+        403,
+        "a key of alice is not alice's tokens"
+    );
+}
