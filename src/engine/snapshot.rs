@@ -5,6 +5,8 @@
 //! damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
 //! and a scope whose row is damaged covers nothing; all others are judged as ever.
 
+mod access;
+
 use super::{
     lock,
     token::{self, Reach, Tokens},
@@ -13,7 +15,6 @@ use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest},
     clock::Timestamp,
     decision::{Account, CredentialId, Principal, Proof},
-    endpoint::EndpointSet,
     issuer::Issuer,
     name::{PolicyName, ScopeName, Subject},
     policy::CompiledPolicy,
@@ -26,7 +27,9 @@ use crate::store::{
     policy, scope,
 };
 use crate::vault::Vault;
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+pub(super) use access::AccessSlot;
+use access::PolicyAccess;
+use arc_swap::ArcSwap;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -34,24 +37,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-
-/// What a set of scopes may reach under a policy.
-#[derive(Debug)]
-pub(super) struct Access {
-    pub(super) scopes: Arc<[ScopeName]>,
-    pub(super) covered: Arc<EndpointSet>,
-    pub(super) policy: Arc<CompiledPolicy>,
-}
-
-/// Where keys and tokens find their [`Access`]; empty while there is none.
-#[derive(Debug)]
-pub(super) struct AccessSlot(ArcSwapOption<Access>);
-
-impl AccessSlot {
-    pub(super) fn load(&self) -> Guard<Option<Arc<Access>>> {
-        self.0.load()
-    }
-}
 
 /// The secret before the last rotation.
 #[derive(Clone, Debug)]
@@ -174,13 +159,6 @@ pub(super) struct Snapshot {
 struct Applied {
     position: i64,
     policies: HashMap<PolicyName, PolicyAccess>,
-}
-
-/// A policy and the slots of those under it.
-#[derive(Debug, Default)]
-struct PolicyAccess {
-    compiled: Option<Arc<CompiledPolicy>>,
-    slots: HashMap<Box<[ScopeName]>, Arc<AccessSlot>>,
 }
 
 impl Snapshot {
@@ -387,32 +365,6 @@ impl Applied {
         }
         let policy = self.policies.entry(key.policy.clone()).or_default();
         Ok(policy.slot(catalogue, &key.scopes))
-    }
-}
-
-impl PolicyAccess {
-    fn slot(&mut self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Arc<AccessSlot> {
-        if let Some(slot) = self.slots.get(scopes) {
-            return Arc::clone(slot);
-        }
-        self.slots.retain(|_, slot| Arc::strong_count(slot) > 1);
-        let access = self.access(catalogue, scopes);
-        let slot = Arc::new(AccessSlot(ArcSwapOption::new(access)));
-        self.slots.insert(scopes.into(), Arc::clone(&slot));
-        slot
-    }
-
-    fn fill(&self, catalogue: &Catalogue) {
-        for (scopes, slot) in &self.slots {
-            slot.0.store(self.access(catalogue, scopes));
-        }
-    }
-
-    fn access(&self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Option<Arc<Access>> {
-        let policy = self.compiled.clone()?;
-        let scopes: Arc<[ScopeName]> = policy.policy.effective_scopes(scopes).into();
-        let covered = Arc::new(catalogue.compile(&scopes));
-        Some(Arc::new(Access { scopes, covered, policy }))
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Stage {
     pub place: Place,
     _server: Service,
     upstream: String,
-    gateway: Service,
+    pub gateway: Service,
     pub listen: String,
     admin: String,
 }

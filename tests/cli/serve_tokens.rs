@@ -10,7 +10,8 @@ use crate::{
 };
 
 fn issue(stage: &Stage, options: &[&str]) -> Value {
-    stage.place.json(&[&["token", "issue", "--subject", "alice"], options].concat())
+    let subject = if options.contains(&"--subject") { &[][..] } else { &["--subject", "alice"] };
+    stage.place.json(&[&["token", "issue"], subject, options].concat())
 }
 
 fn text<'a>(issued: &'a Value, member: &str) -> &'a str {
@@ -30,16 +31,17 @@ fn post(address: &str, path: &str, fields: &str, form: &str) -> Answer {
 
 #[test]
 fn a_token_passes_until_another_process_takes_it_back_in_any_way() {
-    let stage = Stage::new();
+    let mut stage = Stage::new();
+    let mut refused = Vec::new();
     for way in ["id", "subject", "key", "time"] {
-        let issued = issue(&stage, &["--scope", "tools:call"]);
+        let issued = issue(&stage, &["--subject", way, "--scope", "tools:call"]);
         let token = text(&issued, "token");
         let answer = call(&stage.listen, Some(token), "search_docs");
         assert_eq!(answer.status, 200, "{way}: {}{}", answer.head, answer.body);
         let now = SystemClock.now().to_string();
         let which = match way {
             "id" => vec![text(&issued, "jti")],
-            "subject" => vec!["--subject", "alice"],
+            "subject" => vec!["--subject", way],
             "key" => vec!["--kid", text(&issued, "kid")],
             _ => vec!["--issued-before", &now],
         };
@@ -48,7 +50,22 @@ fn a_token_passes_until_another_process_takes_it_back_in_any_way() {
         assert_eq!(answer.status, 401, "{way}: the very next request is refused");
         assert!(answer.head.contains("error=\"invalid_token\""), "{}", answer.head);
         assert!(!answer.body.contains("revoked"), "no oracle: {}", answer.body);
+        refused.push(text(&issued, "jti").to_owned());
     }
+    assert_eq!(stage.gateway.terminate(), 0);
+    let events = stage.place.json(&["event", "list", "--kind", "revoked"]);
+    let mut named: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| text(event, "credential").to_owned())
+        .collect();
+    named.sort();
+    refused.sort();
+    assert_eq!(named, refused, "each is named in the event: {events}");
+    assert!(events["items"].as_array().unwrap().iter().any(|event| event["subject"] == "key"), "{events}");
+    let totals = stage.place.json(&["usage", "summary"]);
+    assert_eq!((&totals["allowed"], &totals["denied"]), (&json!(4), &json!(4)), "{totals}");
     assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
 }
 

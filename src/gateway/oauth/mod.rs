@@ -163,11 +163,10 @@ async fn act(
     let endpoint =
         Endpoint::mcp(service.endpoint(), None).map_err(|error| Fault::invalid_request(error.to_string()))?;
     call.asks(endpoint, 1);
-    foreign.map_err(of_foreign)?;
-    if parts.method != Method::POST {
-        return Err(Refusal::method_not_allowed("POST").into());
+    if let Err(refusal) = require_form(foreign, parts) {
+        return Err(proxy::discard(worker, &parts.headers, body, refusal).await.into());
     }
-    let form = receive(worker, parts, body).await?;
+    let form = receive(worker, body).await?;
     worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     let credential = caller::credential(call, parts, service, &form)?;
     let principal = call.authenticate(&credential, worker.now())?;
@@ -182,25 +181,29 @@ async fn act(
     }
 }
 
-/// Reads the form, which is the whole body and stands nowhere else.
-async fn receive(worker: &Worker, parts: &Parts, body: Incoming) -> Result<Form, Stopped> {
+/// Whether the head is that of a form, which is the whole body and stands nowhere else.
+fn require_form(foreign: Result<(), Foreign>, parts: &Parts) -> Result<(), Refusal> {
+    let wrong = |message: &'static str| Err(Refusal::bad_request(StatusCode::BAD_REQUEST, message));
+    foreign.map_err(of_foreign)?;
+    if parts.method != Method::POST {
+        return Err(Refusal::method_not_allowed("POST"));
+    }
     if !proxy::is_media(&parts.headers, "application/x-www-form-urlencoded") {
-        let wanted = "the body has to be a form: application/x-www-form-urlencoded";
-        return Err(Fault::invalid_request(wanted).into());
+        return wrong("the body has to be a form: application/x-www-form-urlencoded");
     }
     if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-        return Err(Fault::invalid_request("parameters belong into the body, not into the URL").into());
+        return wrong("parameters belong into the body, not into the URL");
     }
+    Ok(())
+}
+
+async fn receive(worker: &Worker, body: Incoming) -> Result<Form, Stopped> {
     let read = timeout(worker.shared.settings.timeouts.body, Limited::new(body, FORM).collect()).await;
     let bytes = match read {
         Ok(Ok(whole)) => whole.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Refusal::bad_request(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the form is longer than 64 KiB",
-            )
-            .closing()
-            .into());
+            let message = "the form is longer than 64 KiB";
+            return Err(Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, message).closing().into());
         }
         Ok(Err(_)) => return Err(proxy::ended_early().into()),
         Err(_) => return Err(proxy::too_slow().into()),

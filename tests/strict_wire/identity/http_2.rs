@@ -42,7 +42,7 @@ fn no_spelling_of_a_field_that_tells_who_asks_goes_through_http_2() {
                 let arrived = place.recorder.take();
                 assert_eq!(spoofed(&arrived), [""; 0], "{name}");
                 // A second credential is one too many.
-                let expected = if arrived.is_empty() { 401 } else { 200 };
+                let expected = if arrived.is_empty() { 400 } else { 200 };
                 assert_eq!(outcome, Outcome::Status(expected), "{name}");
                 spelled += 1;
             }

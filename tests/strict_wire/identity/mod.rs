@@ -49,7 +49,7 @@ fn prove<'a>(place: &Place, requests: impl Iterator<Item = (&'a str, Vec<u8>)>) 
         let (statuses, arrived) = (heard.statuses(), place.recorder.take());
         assert_eq!(spoofed(&arrived), [""; 0], "{spelling}");
         // A second credential is one too many; everything else is no reason to refuse.
-        let expected: &[u16] = if arrived.is_empty() { &[401] } else { &[200] };
+        let expected: &[u16] = if arrived.is_empty() { &[400] } else { &[200] };
         assert_eq!(statuses, expected, "{spelling}");
         all += arrived.len();
     }
