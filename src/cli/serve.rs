@@ -22,7 +22,10 @@ use super::{
 use crate::{
     domain::clock::parse_life,
     engine::Engine,
-    gateway::{Gateway, GatewayError, Identity, Origin, PublicUrl, Refusals, Running, Settings, Upstream},
+    gateway::{
+        Gateway, GatewayError, Identity, Origin, PublicUrl, Refusals, Running, Settings, Upstream,
+        issuers::{Fetcher, Keeper},
+    },
     ops::{self, Ctx},
 };
 
@@ -122,13 +125,23 @@ async fn serve(ctx: &Ctx, settings: Settings, engine: &Arc<Engine>) -> Result<()
     let listen = gateway.listen.to_string();
     let recorded = ops::gateway::start(ctx, &listen, &upstream);
     if recorded.is_ok() {
+        let keeper = keep_issuers(ctx, engine)?;
         announce(&gateway);
         stop.wait().await;
+        keeper.stop();
         tracing::info!("stopping: no new requests are taken, those in flight may finish");
     }
     gateway.shutdown().map_err(broken)?;
     recorded?;
     Ok(ops::gateway::stop(ctx, &listen, &upstream)?)
+}
+
+/// Has the keys of registered issuers kept fresh.
+fn keep_issuers(ctx: &Ctx, engine: &Engine) -> Result<Keeper, CliError> {
+    let fetcher =
+        Fetcher::new().map_err(|error| CliError::broken(format!("TLS cannot be set up: {error}")))?;
+    Keeper::start(ctx, fetcher, Arc::clone(engine.missed_keys()))
+        .map_err(|error| CliError::broken(format!("threads cannot be started: {error}")))
 }
 
 /// Tells whoever waits for it that the gateway takes calls. It serves on if nobody listens to that.

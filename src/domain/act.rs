@@ -43,6 +43,9 @@ acts! {
     TokenIssue = "token.issue",
     TokenRevoke = "token.revoke",
     TokenPurge = "token.purge",
+    IssuerAdd = "issuer.add",
+    IssuerRefresh = "issuer.refresh",
+    IssuerRemove = "issuer.remove",
     /// What the public URL of the gateway is.
     ResourceSet = "resource.set",
     /// The gateway's digest of one flush of events.
@@ -65,6 +68,8 @@ impl Act {
                 | Self::TokenRevoke
                 | Self::SigningKeyRotate
                 | Self::SigningKeyRetire
+                | Self::IssuerRefresh
+                | Self::IssuerRemove
                 | Self::PolicyApply
                 | Self::PolicyRollback
         )

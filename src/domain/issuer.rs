@@ -1,5 +1,10 @@
 //! Issuers: whose tokens are taken besides our own, and what their claims mean here.
 
+mod keys;
+mod metadata;
+mod source;
+mod standing;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +14,11 @@ use super::clock::Timestamp;
 use super::jose::Algorithm;
 use super::name::{IssuerName, PolicyName, ScopeName};
 use super::token::Profile;
+
+pub use keys::{BadKeys, IssuerKeys};
+pub use metadata::{BadMetadata, Metadata, locations};
+pub use source::Source;
+pub use standing::IssuerState;
 
 /// What an issuer's claims mean here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ mod home;
 mod lessor;
 mod lockout;
 mod meter;
+mod missed;
 mod once;
 mod quota;
 mod snapshot;
@@ -19,6 +20,7 @@ mod tests;
 mod token;
 
 pub use explain::{Explained, explain};
+pub use missed::MissedKeys;
 pub use snapshot::Watch;
 pub use token::PresentedToken;
 
@@ -140,6 +142,7 @@ pub struct Engine {
     checkup: Checkup,
     lessor: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     lessor_inbox: mpsc::Sender<Message>,
+    missed: Arc<MissedKeys>,
 }
 
 impl Engine {
@@ -165,7 +168,13 @@ impl Engine {
             checkup: Checkup::default(),
             lessor: Mutex::new(Some(lessor)),
             lessor_inbox,
+            missed: Arc::default(),
         }))
+    }
+
+    /// Keys that tokens named and their issuers are not known to have, for who fetches the keys of issuers.
+    pub fn missed_keys(&self) -> &Arc<MissedKeys> {
+        &self.missed
     }
 
     /// A view of the change feed for the calling thread.

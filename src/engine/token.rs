@@ -25,7 +25,7 @@ use crate::domain::{
 };
 use crate::store::quota;
 
-pub(super) use memory::Tokens;
+pub(super) use memory::{Known, Tokens};
 
 /// A token as a call came with it.
 #[derive(Clone, Debug)]
@@ -84,6 +84,9 @@ impl Engine {
             }
         }
         let verified = token::authenticate(text, trust, revocations, &expected).map_err(|reason| {
+            if reason == Reason::UnknownCredential {
+                self.miss(text, known, now);
+            }
             let is_signed = matches!(
                 reason,
                 Reason::Expired | Reason::NotYetValid | Reason::WrongAudience | Reason::Revoked
@@ -102,6 +105,15 @@ impl Engine {
         let entry = Arc::new(Entry { verified: Arc::new(verified), reach });
         tokens.verified.keep(digest, Arc::clone(&entry), now);
         Ok(entry)
+    }
+
+    /// Has the keys of an issuer asked for again where the token names one that is not known: it may be new. This call is
+    /// refused all the same.
+    fn miss(&self, text: &str, known: &Known, now: Timestamp) {
+        let Some((issuer, kid)) = token::missed_key(text, &known.beliefs.trust, now) else { return };
+        if known.issuers.get(issuer).is_some_and(|issuer| issuer.url.is_some()) {
+            self.missed.miss(issuer, &kid, now);
+        }
     }
 
     /// Judges a principal again as it stands at `now`.

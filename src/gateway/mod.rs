@@ -19,6 +19,7 @@ mod freshness;
 mod headers;
 mod http_2;
 mod introduction;
+pub mod issuers;
 mod listen;
 mod mcp;
 mod metrics;

@@ -153,6 +153,6 @@ fn config(
 }
 
 /// Named each time, so that nothing depends on a default of the whole process.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -11,6 +11,7 @@ mod context;
 pub mod event;
 pub mod gateway;
 pub mod identity;
+pub mod issuer;
 pub mod policy;
 pub mod rows;
 pub mod scope;

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 use super::{
     Rows, StoreError,
     feed::{self, Change},
+    issuer_source,
     seal::Table,
     to_json, vault_entry,
 };
@@ -81,6 +82,7 @@ pub fn update(c: &Rows<'_>, issuer: &Issuer) -> Result<bool, StoreError> {
 
 /// Removes an issuer and its secret; `false` where there is none.
 pub fn delete(c: &Rows<'_>, name: &IssuerName) -> Result<bool, StoreError> {
+    issuer_source::delete(c, name)?;
     let removed = c.prepare_cached("DELETE FROM issuer WHERE name = ?1")?.execute([name.as_str()])?;
     if removed > 0 {
         vault_entry::delete(c, &issuer_entry(name))?;

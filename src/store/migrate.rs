@@ -28,6 +28,7 @@ pub(super) static PORTCULLIS: Schema = Schema {
     steps: &[
         include_str!("../../assets/migrations/portcullis/0001_first.sql"),
         include_str!("../../assets/migrations/portcullis/0002_tokens.sql"),
+        include_str!("../../assets/migrations/portcullis/0003_issuers.sql"),
     ],
     synchronous: 2,
     is_waited_for: true,

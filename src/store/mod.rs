@@ -15,6 +15,7 @@ pub mod event;
 pub mod feed;
 pub mod home;
 pub mod issuer;
+pub mod issuer_source;
 mod migrate;
 mod modes;
 mod newest;

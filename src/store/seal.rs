@@ -18,13 +18,13 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
-    StoreError, api_key, feed, issuer, one_time, policy, quota, revocation, scope, sealed_setting,
-    signing_key, token,
+    StoreError, api_key, feed, issuer, issuer_source, one_time, policy, quota, revocation, scope,
+    sealed_setting, signing_key, token,
 };
 
 /// Every table whose rows are sealed. (Of the others, `vault_entry` is sealed by the vault itself, the vault proves
 /// what is in `setting`, and `audit` is a chain of its own.)
-pub(super) static TABLES: [&Table; 12] = [
+pub(super) static TABLES: [&Table; 13] = [
     &scope::TABLE,
     &policy::TABLE,
     &policy::REVISIONS,
@@ -34,6 +34,7 @@ pub(super) static TABLES: [&Table; 12] = [
     &revocation::TABLE,
     &one_time::TABLE,
     &issuer::TABLE,
+    &issuer_source::TABLE,
     &sealed_setting::TABLE,
     &quota::TABLE,
     &feed::TABLE,

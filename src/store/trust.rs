@@ -168,6 +168,7 @@ fn believed(
     issuer: Issuer,
     left_out: &mut Vec<StoreError>,
 ) -> Result<TrustedIssuer, StoreError> {
+    let until = issuer.good_until();
     let mut bad = |why: &dyn std::fmt::Display| {
         left_out.push(StoreError::row(issuer::TABLE.name, issuer.name.as_str(), why));
     };
@@ -192,6 +193,6 @@ fn believed(
         audiences: issuer.audience.into_iter().collect(),
         algorithms: issuer.algorithms,
         names: ClaimNames { subject: issuer.mapping.subject, scopes: issuer.mapping.scopes },
-        keys: keys.into_iter().map(|key| TrustedKey { key, until: None }).collect(),
+        keys: keys.into_iter().map(|key| TrustedKey { key, until }).collect(),
     })
 }

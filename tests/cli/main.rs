@@ -10,6 +10,7 @@
 mod demo;
 mod home;
 mod issued;
+mod issuer;
 mod key;
 mod lost_output;
 mod policy;

@@ -294,6 +294,16 @@ fn stand(
     })
 }
 
+/// The registered issuer whose key a token names that is not known, and the key's name; empty where the token names none.
+/// Nothing vouches for the token. `None` where it is refused for another reason.
+pub fn missed_key<'a>(text: &str, trust: &'a Trust, now: Timestamp) -> Option<(&'a IssuerName, String)> {
+    let (token, payload) = read(text).ok()?;
+    let issuer = issuer_of(&payload, trust).ok()?;
+    let is_missed = issuer.key_for(token.header(), now) == Err(Reason::UnknownCredential);
+    let kid = token.header().kid.clone().unwrap_or_default();
+    issuer.name.as_ref().filter(|_| is_missed).map(|name| (name, kid))
+}
+
 fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
     let token = Compact::parse(text)?;
     let payload = json::object(token.payload()).map_err(|_| Fault::Json(Part::Payload))?;

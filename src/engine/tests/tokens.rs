@@ -318,6 +318,34 @@ async fn an_issuer_that_names_another_subject_claim_is_read_anew() {
 }
 
 #[test]
+fn a_key_that_is_not_known_is_missed_where_keys_are_fetched_and_nowhere_else() {
+    let house = House::new();
+    let abroad = Abroad::new(&house, "default");
+    let mut gate = house.gate();
+    let token = abroad.token(&house, json!({}));
+    gate.authenticate(&token).unwrap();
+    let none = json!({ "keys": [] });
+    let without_keys = |url: Option<&str>| {
+        let (keys, url) = (none.clone(), url.map(str::to_owned));
+        abroad.write(&house, move |c, issuer| {
+            store::issuer::update(c, &Issuer { keys: keys.clone(), url: url.clone(), ..issuer.clone() })
+        });
+    };
+    without_keys(None);
+    assert_eq!(gate.authenticate(&token).unwrap_err(), Reason::UnknownCredential);
+    assert!(gate.engine.missed_keys().take().is_empty(), "its keys are pinned");
+    without_keys(Some("https://idp.example"));
+    assert_eq!(gate.authenticate(&token).unwrap_err(), Reason::UnknownCredential);
+    assert_eq!(gate.engine.missed_keys().take(), ["corp".parse().unwrap()].into());
+    assert_eq!(gate.authenticate(&token).unwrap_err(), Reason::UnknownCredential);
+    let own = house.token("default", |_| ());
+    for other in [abroad.token(&house, json!({"iss": "https://other.example"})), forged(text(&own))] {
+        gate.authenticate(&other).unwrap_err();
+    }
+    assert!(gate.engine.missed_keys().take().is_empty(), "asked for already, or nobody's to fetch");
+}
+
+#[test]
 fn what_is_damaged_refuses_tokens_and_leaves_keys_alone() {
     let house = House::new();
     let (_, key) = house.key("default");

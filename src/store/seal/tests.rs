@@ -5,7 +5,7 @@ use crate::{
     domain::{
         api_key::{ApiKey, Pepper},
         clock::Timestamp,
-        issuer::{Issuer, Mapping},
+        issuer::{Issuer, Mapping, Source},
         jose::Algorithm,
         policy::{Policy, Revision},
         revocation::{Revocation, Target},
@@ -27,6 +27,7 @@ impl Books {
         let c = Connection::open_in_memory().unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0001_first.sql")).unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0002_tokens.sql")).unwrap();
+        c.execute_batch(include_str!("../../../assets/migrations/portcullis/0003_issuers.sql")).unwrap();
         let books = Self(c, RowKey::new(&[7; 32]));
         let c = books.rows();
         let scope = Scope {
@@ -117,6 +118,14 @@ fn tokens(c: &Rows<'_>) {
         last_error: "not reached".into(),
     };
     issuer::insert(c, &issuer, None).unwrap();
+    let source = Source {
+        jwks_uri: "https://idp.example.org/keys".into(),
+        allow_private: vec!["idp.example.org".into()],
+        etag: Some("\"1\"".into()),
+        asked_at: NOW,
+        next_at: NOW,
+    };
+    issuer_source::upsert(c, &issuer.name, &source).unwrap();
     sealed_setting::set(c, sealed_setting::RESOURCE, "https://mcp.example.org/mcp").unwrap();
 }
 

@@ -1,0 +1,133 @@
+//! The keys of an issuer, as they are kept: what is fit to verify and pinned, and nothing else of what it published.
+
+use serde_json::{Value, json};
+
+use crate::domain::jose::{Algorithm, Fault, KeySet, PrivatePart, VerifyingKey};
+
+/// What RSA keys are for that name no algorithm, where none is pinned: what most issuers mean.
+const USUAL: [Algorithm; 1] = [Algorithm::Rs256];
+
+/// Keys that verify an issuer's tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerKeys {
+    keys: Vec<VerifyingKey>,
+}
+
+/// Why a document gives no keys. Safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadKeys {
+    #[error("the set of keys cannot be used: {0}")]
+    Set(#[from] Fault),
+    #[error("the set of keys holds none that can be used here: {0}")]
+    NoneFits(String),
+}
+
+impl IssuerKeys {
+    /// The keys of a published set (RFC 7517 §5) that are for one of the algorithms `pinned`; where none is, those that
+    /// verify with a public key. May be empty: an issuer may take back all it has.
+    ///
+    /// # Errors
+    /// Where it is no set that can be understood in one way.
+    pub fn read(text: &str, pinned: &[Algorithm]) -> Result<Self, BadKeys> {
+        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
+        let mut set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
+        set.keys.retain(|key| pinned.is_empty() || pinned.contains(&key.algorithm()));
+        Ok(Self { keys: set.keys })
+    }
+
+    /// The same for who is to be believed from now on.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::read`], and where there is no key.
+    pub fn read_some(text: &str, pinned: &[Algorithm]) -> Result<Self, BadKeys> {
+        let read = Self::read(text, pinned)?;
+        if !read.keys.is_empty() {
+            return Ok(read);
+        }
+        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
+        let set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
+        let left_out = set.skipped.iter().map(|(place, fault)| format!("key {}: {fault}", place + 1));
+        let others =
+            set.keys.iter().map(|key| format!("one is for {}, which is not pinned", key.algorithm()));
+        let told: Vec<_> = left_out.chain(others).take(3).collect();
+        Err(BadKeys::NoneFits(if told.is_empty() { "it is empty".into() } else { told.join("; ") }))
+    }
+
+    /// One key that was given by hand.
+    pub fn one(key: VerifyingKey) -> Self {
+        Self { keys: vec![key] }
+    }
+
+    /// What they verify with, each once.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms: Vec<_> = self.keys.iter().map(VerifyingKey::algorithm).collect();
+        algorithms.sort();
+        algorithms.dedup();
+        algorithms
+    }
+
+    /// Their thumbprints (RFC 7638), in order: two sets with the same ones are the same.
+    pub fn thumbprints(&self) -> Vec<String> {
+        let mut thumbprints: Vec<_> = self.keys.iter().map(|key| key.thumbprint().to_owned()).collect();
+        thumbprints.sort();
+        thumbprints
+    }
+
+    /// The set as it is kept. Each key with its name and its algorithm.
+    pub fn to_json(&self) -> Value {
+        json!({ "keys": self.keys.iter().filter_map(VerifyingKey::to_jwk).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// RFC 7515 A.3.
+    const EC: &str = r#"{"kty":"EC","crv":"P-256","kid":"ec","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
+    fn set(keys: &[&str]) -> String {
+        format!(r#"{{"keys":[{}],"comment":"x"}}"#, keys.join(","))
+    }
+
+    #[test]
+    fn what_is_kept_is_what_verifies_and_is_pinned() {
+        let all = IssuerKeys::read_some(&set(&[ED, EC]), &[]).unwrap();
+        assert_eq!(all.algorithms(), [Algorithm::EdDsa, Algorithm::Es256]);
+        let pinned = IssuerKeys::read_some(&set(&[ED, EC]), &[Algorithm::Es256]).unwrap();
+        assert_eq!(pinned.algorithms(), [Algorithm::Es256]);
+        let kept = pinned.to_json();
+        assert_eq!(kept["keys"].as_array().map(Vec::len), Some(1));
+        assert_eq!((&kept["keys"][0]["kid"], &kept["keys"][0]["alg"]), (&json!("ec"), &json!("ES256")));
+        assert!(kept.get("comment").is_none());
+        assert_eq!(IssuerKeys::read(&kept.to_string(), &[Algorithm::Es256]), Ok(pinned));
+    }
+
+    #[test]
+    fn a_set_without_a_key_that_fits_is_no_beginning_but_may_be_an_end() {
+        for (text, pinned, told) in [
+            (set(&[]), &[][..], "empty"),
+            (set(&[ED]), &[Algorithm::Rs256], "EdDSA, which is not pinned"),
+            (set(&[&ED.replace("Ed25519", "X25519")]), &[], "curve"),
+        ] {
+            let error = IssuerKeys::read_some(&text, pinned).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+            assert_eq!(IssuerKeys::read(&text, pinned).unwrap().algorithms(), []);
+        }
+    }
+
+    #[test]
+    fn a_set_that_can_be_read_in_two_ways_is_refused() {
+        let twice = EC.replace("\"ec\"", "\"ed\"");
+        assert_eq!(IssuerKeys::read(&set(&[ED, &twice]), &[]), Err(BadKeys::Set(Fault::SetDuplicate)));
+        assert!(IssuerKeys::read("[]", &[]).is_err());
+        let secret = r#"{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
+        assert!(IssuerKeys::read(&set(&[ED, secret]), &[]).is_err());
+        assert!(
+            IssuerKeys::read_some(&set(&[secret]), &[Algorithm::Hs256]).is_err(),
+            "a published secret is none"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+mod fetching;
+mod keeping;
+mod server;

@@ -1,0 +1,170 @@
+//! What makes an issuer that can be believed.
+
+use super::*;
+use crate::domain::{
+    issuer::BadKeys,
+    jose::{Fault, VerifyingKey},
+    text::visible,
+};
+use crate::ops::{policy, scope};
+use crate::vault::SealedEntry;
+
+/// The longest `iss`, audience or name of a claim, in characters.
+const LONGEST: usize = 512;
+
+type Made = (Issuer, Option<Source>, Option<SealedEntry>);
+
+/// The issuer as it is kept, where its keys come from, and its secret.
+pub(super) fn made(ctx: &Ctx, new: NewIssuer) -> Result<Made, OpsError> {
+    let now = ctx.now();
+    require_texts(&new)?;
+    if new.iss.is_none() && new.profile != Profile::Legacy {
+        return Err(invalid(
+            "tokens of this profile carry `iss`: say which with --issuer (only tokens of the legacy profile may have none)",
+        ));
+    }
+    let is_symmetric = new.algorithms.iter().any(|algorithm| algorithm.is_symmetric());
+    if is_symmetric && (new.algorithms.len() > 1 || !matches!(new.keys, NewKeys::One(_))) {
+        return Err(invalid(
+            "an algorithm with a shared secret (HS256, HS384, HS512) stands alone and wants its secret in a file: \
+             --alg HS256 --key-file FILE",
+        ));
+    }
+    let mut issuer = Issuer {
+        name: new.name,
+        profile: new.profile,
+        iss: new.iss,
+        url: None,
+        audience: new.audience,
+        algorithms: new.algorithms,
+        mapping: new.mapping,
+        policy: new.policy,
+        keys: json!({ "keys": [] }),
+        created_at: now,
+        fetched_at: None,
+        last_error: String::new(),
+    };
+    let (mut source, mut secret) = (None, None);
+    match new.keys {
+        NewKeys::One(text) if is_symmetric => secret = Some(sealed(ctx, &issuer, &text)?),
+        NewKeys::One(text) => {
+            let keys = IssuerKeys::one(one(&text, &issuer.algorithms)?);
+            set_keys(&mut issuer, &keys);
+        }
+        NewKeys::Set(text) => {
+            let keys = IssuerKeys::read_some(&text, &issuer.algorithms).map_err(bad)?;
+            set_keys(&mut issuer, &keys);
+        }
+        NewKeys::Published { url, jwks_uri, allow_private, published } => {
+            let keys = IssuerKeys::read_some(&published.text, &issuer.algorithms).map_err(bad)?;
+            set_keys(&mut issuer, &keys);
+            (issuer.url, issuer.fetched_at) = (Some(url), Some(now));
+            let mut from = Source { jwks_uri, allow_private, etag: None, asked_at: now, next_at: now };
+            from.had(now, published.fresh_for, published.etag);
+            source = Some(from);
+        }
+    }
+    Ok((issuer, source, secret))
+}
+
+/// What can only be told beside what there is.
+pub(super) fn require_place(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsError> {
+    let conflict = |why: String| Err(OpsError::Conflict(why));
+    if store::issuer::find(deed.c, &issuer.name)?.is_some() {
+        return conflict(format!(
+            "there is an issuer {0} already; look at it with `portcullis issuer show {0}`",
+            issuer.name
+        ));
+    }
+    let own = store::trust::identity(deed.c)?.issuers();
+    if issuer.iss.as_ref().is_some_and(|iss| own.contains(iss)) {
+        return conflict(
+            "this `iss` is this home's own, whose tokens are taken already; nobody else may speak under it"
+                .into(),
+        );
+    }
+    if let Some(other) = store::issuer::list(deed.c)?.iter().find(|other| other.iss == issuer.iss) {
+        return conflict(match issuer.iss {
+            Some(_) => {
+                format!("issuer {} has this `iss` already, and nothing would tell them apart", other.name)
+            }
+            None => format!(
+                "the tokens of issuer {} carry no `iss` either, and nothing would tell them apart",
+                other.name
+            ),
+        });
+    }
+    if store::policy::find(deed.c, &issuer.policy)?.is_none() {
+        return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &issuer.policy)));
+    }
+    let ours: Vec<_> = issuer.mapping.rename.values().cloned().collect();
+    scope::require_known(&scope::catalogue(deed.c, &ours)?, &ours)
+}
+
+fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
+    let claims = [&new.mapping.subject, &new.mapping.scopes].map(|claim| ("name of a claim", claim));
+    let names =
+        new.iss.iter().map(|iss| ("`iss`", iss)).chain(new.audience.iter().map(|aud| ("audience", aud)));
+    let others = new.mapping.rename.keys().map(|scope| ("scope of an issuer", scope));
+    for (what, text) in names.chain(claims).chain(others) {
+        if text.is_empty() || text.chars().count() > LONGEST || visible(text) != text.as_str() {
+            return Err(OpsError::Invalid(format!(
+                "the {what} has between 1 and {LONGEST} characters, all of them visible"
+            )));
+        }
+    }
+    let prefix = &new.mapping.prefix;
+    if prefix.chars().count() > LONGEST || visible(prefix) != prefix.as_str() {
+        return Err(OpsError::Invalid(format!(
+            "the prefix of scopes has at most {LONGEST} characters, all of them visible"
+        )));
+    }
+    Ok(())
+}
+
+fn set_keys(issuer: &mut Issuer, keys: &IssuerKeys) {
+    if issuer.algorithms.is_empty() {
+        issuer.algorithms = keys.algorithms();
+    }
+    issuer.keys = keys.to_json();
+}
+
+/// One public key that was given by hand.
+fn one(text: &str, pinned: &[Algorithm]) -> Result<VerifyingKey, OpsError> {
+    let algorithm = match pinned {
+        [] => None,
+        [one] => Some(*one),
+        _ => return Err(invalid("one key is for one algorithm: give --alg once")),
+    };
+    let key = match text.trim_start().starts_with('{') {
+        true => VerifyingKey::from_jwk(text, algorithm),
+        false => VerifyingKey::from_pem(text, algorithm),
+    };
+    let key = key.map_err(|fault| OpsError::Invalid(format!("the key cannot be used: {fault}")))?;
+    // A JWK may hold a secret and name its algorithm itself.
+    if key.algorithm().is_symmetric() {
+        return Err(invalid("a shared secret is given as it is, and its algorithm with --alg HS256"));
+    }
+    Ok(key)
+}
+
+/// The secret is checked as those who verify with it will.
+fn sealed(ctx: &Ctx, issuer: &Issuer, text: &str) -> Result<SealedEntry, OpsError> {
+    let algorithm = issuer.algorithms.first().copied().unwrap_or(Algorithm::Hs256);
+    VerifyingKey::hmac(text.as_bytes(), algorithm)
+        .map_err(|fault| OpsError::Invalid(format!("the secret cannot be used: {fault}")))?;
+    Ok(ctx.vault(Act::IssuerAdd)?.seal_issuer_secret(&issuer.name, text.as_bytes())?)
+}
+
+pub(super) fn bad(error: BadKeys) -> OpsError {
+    OpsError::Invalid(match error {
+        BadKeys::Set(Fault::KeyJson) => {
+            "this is no JWK set (RFC 7517): not one JSON object with each name once".into()
+        }
+        other => other.to_string(),
+    })
+}
+
+fn invalid(why: &str) -> OpsError {
+    OpsError::Invalid(why.into())
+}

@@ -1,0 +1,223 @@
+//! `portcullis issuer …`: an issuer of another kind is registered, and its tokens are taken until it is removed.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::support::{Place, code, err, fields, out};
+
+const METADATA: &str = "/.well-known/openid-configuration";
+
+/// An authorization server on loopback, with one key.
+struct Server {
+    origin: String,
+    pages: Arc<Mutex<HashMap<String, String>>>,
+    key: Ed25519KeyPair,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let pages = Arc::<Mutex<HashMap<String, String>>>::default();
+        let of_thread = Arc::clone(&pages);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut lines = BufReader::new(&stream).lines();
+                let first = lines.next().unwrap().unwrap();
+                while !lines.next().unwrap().unwrap().is_empty() {}
+                let page = of_thread.lock().unwrap().get(first.split(' ').nth(1).unwrap()).cloned();
+                let (status, body) = page.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
+                let head = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+                write!(stream, "HTTP/1.1 {status}\r\n{head}\r\n\r\n{body}").unwrap();
+            }
+        });
+        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let server = Self { origin, pages, key };
+        let metadata = json!({ "issuer": server.origin, "jwks_uri": format!("{}/keys", server.origin) });
+        server.page(METADATA, &metadata);
+        server.page("/keys", &json!({ "keys": [server.jwk("one")] }));
+        server
+    }
+
+    fn page(&self, path: &str, body: &Value) {
+        self.pages.lock().unwrap().insert(path.into(), body.to_string());
+    }
+
+    fn jwk(&self, kid: &str) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(self.key.public_key());
+        json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": kid, "x": x })
+    }
+
+    /// A token for `audience` under the key `kid`, with scopes as this server calls them.
+    fn token(&self, kid: &str, audience: &str) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let head = part(json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": kid }));
+        let payload = part(json!({
+            "iss": self.origin, "sub": "7", "preferred_username": "alice", "aud": audience, "jti": "1",
+            "client_id": "cli", "iat": now, "exp": now + 600, "scp": ["reader", "email"],
+        }));
+        let text = format!("{head}.{payload}");
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(text.as_bytes()));
+        format!("{text}.{signature}")
+    }
+}
+
+fn verify(place: &Place, token: &str) -> (i32, Value) {
+    let output = place.feed(&["token", "verify", "--json"], token);
+    (code(&output), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn an_issuers_tokens_are_taken_from_when_it_is_added_until_it_is_removed() {
+    let (place, server) = (Place::new(), Server::start());
+    let token = server.token("one", "mcp-gateway");
+    assert_eq!(verify(&place, &token).1["reason"], "wrong_issuer");
+    let added = place.json(&[
+        "issuer",
+        "add",
+        "corp",
+        "--url",
+        &server.origin,
+        "--audience",
+        "mcp-gateway",
+        "--profile",
+        "oidc",
+        "--subject-claim",
+        "preferred_username",
+        "--scope-claim",
+        "scp",
+        "--scope-map",
+        "reader=mcp:read",
+    ]);
+    assert_eq!(
+        fields(&added),
+        [
+            "algorithms",
+            "audience",
+            "created_at",
+            "fetched_at",
+            "good_until",
+            "iss",
+            "keys",
+            "last_error",
+            "mapping",
+            "name",
+            "policy",
+            "profile",
+            "source",
+            "state",
+            "url",
+        ]
+    );
+    assert_eq!((&added["state"], &added["algorithms"]), (&json!("current"), &json!(["EdDSA"])));
+    let (code, answer) = verify(&place, &token);
+    assert_eq!((code, &answer["claims"]["sub"]), (0, &json!("7")), "{answer}");
+    assert_eq!(verify(&place, &server.token("one", "another")).1["reason"], "wrong_audience");
+    let list = place.ok(&["issuer", "list", "--csv"]);
+    assert!(list.starts_with("name,profile,issuer,alg,policy,state,fetched\r\ncorp,oidc,"), "{list}");
+    let shown = place.ok(&["issuer", "show", "corp"]);
+    assert!(shown.contains("reader=mcp:read") && shown.contains("current"), "{shown}");
+
+    server.page("/keys", &json!({ "keys": [server.jwk("two")] }));
+    assert_eq!(verify(&place, &server.token("two", "mcp-gateway")).1["reason"], "unknown_credential");
+    assert_eq!(place.ok(&["issuer", "refresh", "corp"]).trim(), "corp");
+    assert_eq!(verify(&place, &server.token("two", "mcp-gateway")).0, 0);
+    assert_eq!(verify(&place, &token).1["reason"], "unknown_credential", "the issuer took its key back");
+
+    place.ok(&["issuer", "remove", "corp", "--reason", "left"]);
+    assert_eq!(verify(&place, &server.token("two", "mcp-gateway")).1["reason"], "wrong_issuer");
+    place.fails(3, &["issuer", "show", "corp"]);
+    place.fails(3, &["issuer", "remove", "corp"]);
+    let audit = place.ok(&["audit", "export"]);
+    for act in ["issuer.add", "issuer.refresh", "issuer.remove"] {
+        assert!(audit.contains(act), "{act}");
+    }
+    assert_eq!(place.json(&["audit", "verify"])["valid"], true);
+}
+
+#[test]
+fn a_failure_is_said_and_leaves_the_keys_that_there_are() {
+    let (place, server) = (Place::new(), Server::start());
+    place.ok(&["issuer", "add", "corp", "--url", &server.origin]);
+    server.page(
+        METADATA,
+        &json!({ "issuer": "https://other.example.org", "jwks_uri": "https://other.example.org/k" }),
+    );
+    let output = place.run(&["issuer", "refresh", "corp"]);
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(err(&output).contains("letter by letter"), "{}", err(&output));
+    let shown = place.json(&["issuer", "show", "corp"]);
+    assert_eq!((&shown["state"], &shown["keys"]["keys"][0]["kid"]), (&json!("failing"), &json!("one")));
+    assert!(shown["last_error"].as_str().unwrap().contains("other.example.org"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_added_is_refused_with_its_exit_code() {
+    let (place, server) = (Place::new(), Server::start());
+    let add = |expected: i32, arguments: &[&str]| {
+        let told = place.fails(expected, &[&["issuer", "add", "corp"], arguments].concat());
+        assert_eq!(place.json(&["issuer", "list"])["items"], json!([]), "{told}");
+        told
+    };
+    add(2, &[]);
+    add(2, &["--url", &server.origin, "--key-file", "x"]);
+    assert!(add(2, &["--url", "http://idp.example.org"]).contains("https"));
+    assert!(add(2, &["--url", "https://10.0.0.1"]).contains("--allow-private 10.0.0.1"));
+    assert!(add(2, &["--url", "https://169.254.169.254"]).contains("no issuer"));
+    assert!(add(2, &["--url", &format!("{}{METADATA}", server.origin)]).contains("issuer's own"));
+    assert!(add(2, &["--url", &format!("{}/", server.origin)]).contains("--issuer"));
+    assert!(add(5, &["--url", &format!("{}/elsewhere", server.origin)]).contains("404"));
+    assert!(add(2, &["--url", &server.origin, "--scope-map", "reader"]).contains("mcp:read"));
+    assert!(add(2, &["--url", &server.origin, "--policy", "defualt"]).contains("did you mean"));
+    assert!(add(2, &["--url", &server.origin, "--alg", "none"]).contains("EdDSA"));
+    assert!(add(2, &["--url", &server.origin, "--alg", "RS256"]).contains("not pinned"));
+    let file = place.file("set.json", json!({ "keys": [server.jwk("one")] }).to_string());
+    assert!(add(2, &["--jwks", &file]).contains("--issuer"));
+    place.ok(&["issuer", "add", "corp", "--jwks", &file, "--issuer", &server.origin, "--audience", "a"]);
+    place.fails(4, &["issuer", "add", "corp", "--jwks", &file, "--issuer", "https://two.example.org"]);
+    place.fails(4, &["issuer", "add", "two", "--jwks", &file, "--issuer", &server.origin]);
+    assert!(place.fails(4, &["issuer", "refresh", "corp"]).contains("by hand"));
+    assert_eq!(verify(&place, &server.token("one", "a")).0, 0);
+}
+
+#[test]
+fn tokens_of_the_source_document_are_taken_from_a_legacy_issuer_alone() {
+    let place = Place::new();
+    let secret = "the-secret-of-the-old-gateway-2025";
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let text = format!(
+        "{}.{}",
+        part(json!({ "alg": "HS256", "typ": "JWT" })),
+        part(
+            json!({ "user_id": "alice", "scopes": ["mcp:read"], "iat": now - 0.5, "exp": now + 600.25, "jti": "x" })
+        )
+    );
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&key, text.as_bytes())));
+    assert_eq!(verify(&place, &token).1["reason"], "wrong_issuer");
+    let file = place.file("secret.txt", format!("{secret}\n"));
+    let short = place.file("short.txt", "too short");
+    let legacy = ["issuer", "add", "old", "--profile", "legacy", "--alg", "HS256", "--key-file"];
+    assert!(!place.fails(2, &[&legacy[..], &[&short]].concat()).contains("too short"));
+    place.ok(&[&legacy[..], &[&file]].concat());
+    let (code, answer) = verify(&place, &token);
+    assert_eq!((code, &answer["claims"]["user_id"]), (0, &json!("alice")), "{answer}");
+    let shown = place.ok(&["issuer", "show", "old", "--json"]);
+    assert!(!shown.contains(secret), "{shown}");
+    assert_eq!(out(&place.run(&["audit", "export"])).matches(secret).count(), 0);
+    place.ok(&["issuer", "remove", "old"]);
+    assert_eq!(verify(&place, &token).1["reason"], "wrong_issuer");
+}
