@@ -80,11 +80,15 @@ async fn route(
             return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
-    if let Some(place) = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str())) {
-        return oauth::serve(worker, call, foreign, place, request).await;
-    }
-    if foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN) {
+    let place = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str()));
+    let is_public = matches!(place, Some(oauth::Place::Page(_)));
+    let is_preflight =
+        foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN);
+    if is_preflight && !is_public {
         return origin::preflight(request.headers());
+    }
+    if let Some(place) = place {
+        return oauth::serve(worker, call, foreign, place, request).await;
     }
     match path {
         None => mcp::serve(worker, call, foreign, request).await,

@@ -3,6 +3,7 @@
 //! [`authenticate`] stops at the first check that fails, in the way of a request. [`judge`] goes on as far as anything is
 //! left to look at, for people. Both are [`walk`], so that they cannot disagree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -22,15 +23,15 @@ pub const MOST_SKEW: Duration = Duration::from_secs(60);
 /// What is asked of a token beside what it says itself.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    audiences: Vec<String>,
+    audiences: Arc<[String]>,
     skew: Duration,
     now: Timestamp,
 }
 
 impl Expected {
     /// `audiences`: whom a token may be for, one of them; an issuer may have its own. `skew` is at most [`MOST_SKEW`].
-    pub fn new(audiences: Vec<String>, skew: Duration, now: Timestamp) -> Self {
-        Self { audiences, skew: skew.min(MOST_SKEW), now }
+    pub fn new(audiences: impl Into<Arc<[String]>>, skew: Duration, now: Timestamp) -> Self {
+        Self { audiences: audiences.into(), skew: skew.min(MOST_SKEW), now }
     }
 }
 
@@ -278,7 +279,7 @@ fn stand(
         format!("expires at {}; it is {}", claims.expires_at, expected.now)
     })?;
 
-    let wanted = if issuer.audiences.is_empty() { &expected.audiences } else { &issuer.audiences };
+    let wanted = if issuer.audiences.is_empty() { &*expected.audiences } else { issuer.audiences.as_slice() };
     let is_for_us = is_meant(claims, wanted, issuer.profile);
     witness.see("audience", (!is_for_us).then_some(Reason::WrongAudience), || {
         let list = |names: &[String]| names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", ");

@@ -62,8 +62,11 @@ impl Scene {
             issuer(Some("old"), Profile::Legacy, &[], vec![trusted(&legacy)]),
         ])
         .unwrap();
-        let expected =
-            Expected::new(vec![RESOURCE.into()], Duration::from_secs(30), Timestamp::from_millis(NOW * 1000));
+        let expected = Expected::new(
+            vec![RESOURCE.to_owned()],
+            Duration::from_secs(30),
+            Timestamp::from_millis(NOW * 1000),
+        );
         Self { home, idp, legacy, trust, revocations: Revocations::default(), expected }
     }
 

@@ -25,6 +25,8 @@ use crate::vault::Vault;
 #[derive(Debug)]
 pub(in crate::engine) struct Known {
     pub(in crate::engine) beliefs: Beliefs,
+    /// Whom a token may be for: this home, by all its names.
+    audiences: Arc<[String]>,
     /// What the claims of registered issuers mean here.
     pub(in crate::engine) issuers: HashMap<IssuerName, Issuer>,
     /// This home's own keys, for whoever verifies its tokens.
@@ -33,7 +35,7 @@ pub(in crate::engine) struct Known {
 
 impl Known {
     pub(in crate::engine) fn expected(&self, now: Timestamp) -> Expected {
-        Expected::new(self.beliefs.identity.audiences(), self.beliefs.skew, now)
+        Expected::new(Arc::clone(&self.audiences), self.beliefs.skew, now)
     }
 }
 
@@ -69,7 +71,8 @@ impl Tokens {
                 tracing::error!(%error, "tokens that rest on this row are refused");
             }
             let issuers = issuer::sound(c)?.0.into_iter().map(|issuer| (issuer.name.clone(), issuer));
-            Ok(Known { beliefs, issuers: issuers.collect(), keys: signing_key::sound(c)?.0 })
+            let audiences = beliefs.identity.audiences().into();
+            Ok(Known { beliefs, audiences, issuers: issuers.collect(), keys: signing_key::sound(c)?.0 })
         };
         self.known.store(Arc::new(whole(read())?));
         Ok(())

@@ -133,6 +133,14 @@ async fn each_near_miss_of_a_grant_has_its_error() {
         let shown = format!("{:?} {:?}", ask.request.headers(), ask.request.body());
         assert_eq!(refused(ask, &gateway).await, (status, error.to_owned()), "{shown}");
     }
+    let preflight = Ask::new(Method::OPTIONS, "/oauth/token")
+        .with("origin", "http://localhost:6274")
+        .with("access-control-request-method", "POST");
+    let answered = preflight.send(gateway.address).await;
+    assert_eq!(
+        (answered.status, &answered.headers["access-control-allow-origin"]),
+        (204, &"http://localhost:6274".parse().unwrap())
+    );
     let challenged = token(&[]).send(gateway.address).await;
     assert!(challenged.headers["www-authenticate"].to_str().unwrap().starts_with("Basic "));
     let narrowed = granted(token(&[("scope", "tools:call")]).key(&everything), &gateway).await;

@@ -47,8 +47,11 @@ fn time_has_its_bounds() {
     ] {
         assert_eq!(scene.reason(&scene.token(&changes)), reason, "{changes}");
     }
-    let most =
-        Expected::new(vec![RESOURCE.into()], Duration::from_secs(3600), Timestamp::from_millis(NOW * 1000));
+    let most = Expected::new(
+        vec![RESOURCE.to_owned()],
+        Duration::from_secs(3600),
+        Timestamp::from_millis(NOW * 1000),
+    );
     let judged = |exp: i64| {
         judge(&scene.token(&json!({ "exp": exp })), &scene.trust, &scene.revocations, &most).reason
     };
