@@ -3,6 +3,8 @@
 //! Every question carries a ticket. Whoever asked keeps the ticket; an answer whose ticket
 //! nobody holds any more is stale and is dropped.
 
+mod token;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +22,11 @@ use crate::ops::api_key::{IssuedKey, NewKey};
 pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry};
 
+pub use token::{
+    Judged, KeyInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed, TokenDetail,
+    TokenQuery,
+};
+
 /// What a question is about. Of several waiting questions with one topic only the newest is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
@@ -30,6 +37,15 @@ pub enum Topic {
     KeyIds,
     KeyDetail,
     KeyActivity,
+    TokenCounts,
+    TokenWindow,
+    TokenTotal,
+    TokenIds,
+    TokenDetail,
+    TokenChoices,
+    TokenReach,
+    TokenJudge,
+    SigningKeys,
     Choices,
     Policies,
     History,
@@ -91,6 +107,7 @@ pub enum Query {
         ids: Vec<KeyId>,
         now: Timestamp,
     },
+    Token(TokenQuery),
     Choices,
     Policies,
     History(PolicyName),
@@ -113,6 +130,20 @@ pub enum Deed {
     SavePolicy { policy: Box<Policy>, expected: u32, reason: String },
     RollbackPolicy { name: PolicyName, to: u32, reason: String },
     DeletePolicy(PolicyName),
+    Token(TokenDeed),
+}
+
+impl Deed {
+    /// Why it is done, where that is recorded.
+    pub fn give_reason(&mut self, why: &str) {
+        match self {
+            Self::RevokeKeys { reason, .. }
+            | Self::Token(TokenDeed::Revoke { reason, .. } | TokenDeed::RetireKey { reason, .. }) => {
+                why.clone_into(reason);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What came of a question or an act.
@@ -134,6 +165,7 @@ pub enum Answer {
     Changed(u64),
     Saved(Box<Revision>),
     Deleted,
+    Token(TokenAnswer),
 }
 
 /// Why there is no answer.
@@ -227,12 +259,14 @@ pub struct Busy {
     pub totals: Totals,
 }
 
-/// Some rows of the sorted list of keys.
-#[derive(Clone, Debug, Default)]
-pub struct KeyWindow {
+/// Some rows of a sorted list.
+#[derive(Clone, Debug)]
+pub struct Window<T> {
     pub offset: u64,
-    pub rows: Vec<ApiKey>,
+    pub rows: Vec<T>,
 }
+
+pub type KeyWindow = Window<ApiKey>;
 
 /// All about one key.
 #[derive(Clone, Debug)]

@@ -2,7 +2,9 @@
 //! and for acts, and a watcher that tells when another process changed the store. SQLite is
 //! never touched by the thread that draws.
 
-use std::collections::{BTreeMap, HashSet};
+mod token;
+
+use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use crate::domain::{
     clock::Timestamp,
     decision::Reason,
     event::SHADOW_DENIED,
+    token::TokenId,
     usage::{Dimension, Totals},
 };
 use crate::ops;
@@ -65,7 +68,10 @@ impl Runner {
 
     pub fn load(&self, ticket: Ticket, query: Query) {
         // the worker lives as long as this does; where a panic has ended it, the answer never comes
-        let counts = matches!(ticket.topic, Topic::KeyCounts | Topic::KeyTotal);
+        let counts = matches!(
+            ticket.topic,
+            Topic::KeyCounts | Topic::KeyTotal | Topic::TokenCounts | Topic::TokenTotal | Topic::TokenReach
+        );
         let way = if counts { &self.counts } else { &self.questions };
         let _ = way.send((ticket, query));
     }
@@ -209,6 +215,7 @@ fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
             ops::policy::rollback(ctx, &name, to, &reason).map(saved).map_err(fault)
         }
         Deed::DeletePolicy(name) => ops::policy::delete(ctx, &name).map(|()| Answer::Deleted).map_err(fault),
+        Deed::Token(deed) => token::carry_out(ctx, deed),
     }
 }
 
@@ -241,7 +248,7 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
         Query::KeyActivity { ids, now } => {
             let mut calls = 0;
             for id in ids {
-                calls += ops::usage::totals(ctx, of_key(id, now, DAY))?.calls();
+                calls += ops::usage::totals(ctx, of_credential(id.to_string(), now, DAY))?.calls();
             }
             Ok(Answer::KeyActivity(calls))
         }
@@ -250,6 +257,7 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
             let policies = ops::policy::list(ctx)?.into_iter().map(|(row, _)| row.policy.name).collect();
             Ok(Answer::Choices(Choices { catalogue, policies }))
         }
+        Query::Token(query) => token::answer(ctx, query).map(Answer::Token),
         Query::Policies => ops::policy::list(ctx).map(Answer::Policies),
         Query::History(name) => ops::policy::history(ctx, &name).map(Answer::History),
         Query::Usage { range, focus, now } => {
@@ -269,8 +277,8 @@ fn since(now: Timestamp, length: Duration) -> store::usage::Query {
     store::usage::Query { since: from, until: now.plus(Duration::from_millis(1)), ..Default::default() }
 }
 
-fn of_key(id: KeyId, now: Timestamp, length: Duration) -> store::usage::Query {
-    store::usage::Query { credential: Some(id.as_str().to_owned()), ..since(now, length) }
+fn of_credential(id: String, now: Timestamp, length: Duration) -> store::usage::Query {
+    store::usage::Query { credential: Some(id), ..since(now, length) }
 }
 
 fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
@@ -312,7 +320,7 @@ fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Bus
             match ctx.store.read(|connection| store::api_key::find(connection, id))? {
                 Some(key) if key.name.is_empty() => format!("{} {:.8}", key.subject, id.as_str()),
                 Some(key) => format!("{} · {}", key.subject, key.name),
-                None => object.clone(),
+                None => named_token(ctx, &object)?.unwrap_or_else(|| object.clone()),
             }
         }
         _ => object.clone(),
@@ -320,26 +328,23 @@ fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Bus
     Ok(Busy { object, label, totals })
 }
 
+fn named_token(ctx: &Ctx, object: &str) -> Result<Option<String>, OpsError> {
+    let Ok(jti) = object.parse::<TokenId>() else { return Ok(None) };
+    let found = ctx.store.read(|connection| store::token::find(connection, jti))?;
+    Ok(found.map(|token| format!("{} token {object:.8}", token.subject)))
+}
+
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {
     let key = ops::api_key::show(ctx, id)?;
     let (policy, catalogue) = ctx.store.read(|connection| -> Result<_, StoreError> {
         Ok((store::policy::find(connection, &key.policy)?, store::scope::catalogue(connection)?))
     })?;
-    let covers: BTreeMap<String, Vec<String>> = key
-        .scopes
-        .iter()
-        .map(|name| {
-            let patterns = catalogue.get(name).map(|scope| scope.endpoints.as_slice()).unwrap_or_default();
-            let patterns = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-            (name.as_str().to_owned(), patterns)
-        })
-        .collect();
-    let day = of_key(id, now, DAY);
+    let day = of_credential(id.to_string(), now, DAY);
     let events = store::event::Query { credential: Some(id.to_string()), limit: 8, ..Default::default() };
     let audit = store::audit::Query { object: Some(id.to_string()), limit: 20, ..Default::default() };
     Ok(KeyDetail {
         policy,
-        covers,
+        covers: token::covers(&catalogue, &key.scopes),
         series: ops::usage::series(ctx, day.clone(), 30)?,
         day: ops::usage::totals(ctx, day)?,
         events: ops::event::list(ctx, &events)?,

@@ -4,6 +4,8 @@
 mod conversation;
 mod person;
 mod shop;
+mod token_shop;
+mod tokens;
 
 use std::time::Duration;
 
@@ -87,7 +89,24 @@ fn the_selection_is_seen_without_colour() {
 #[test]
 fn ascii_leaves_no_other_character_on_any_screen() {
     let mut person = Person::with(120, 40, 40, None, "neutral", true);
-    for keys in ["1", "2 space", "n", "esc 6", "e", "esc H", "esc 7", "?", "esc ctrl-p", "esc :"] {
+    for keys in [
+        "1",
+        "2 space",
+        "n",
+        "esc 3",
+        "enter",
+        "n",
+        "esc R",
+        "esc i",
+        "esc K",
+        "esc 6",
+        "e",
+        "esc H",
+        "esc 7",
+        "?",
+        "esc ctrl-p",
+        "esc :",
+    ] {
         let screen = person.press(keys).screen();
         assert!(screen.is_ascii(), "{keys}: {screen}");
     }
@@ -106,7 +125,7 @@ fn no_key_does_two_things_and_every_binding_says_what_it_does() {
     let person = Person::new(80, 24);
     let contexts = contexts(&person.app);
     assert_eq!(person.app.keymap.conflicts(&contexts), Vec::<String>::new());
-    for screen in ["1", "2", "6", "7"] {
+    for screen in ["1", "2", "3", "6", "7"] {
         let mut person = Person::new(80, 24);
         person.press(screen);
         for action in person.app.actions() {
@@ -142,7 +161,7 @@ fn a_read_only_console_refuses_every_change_and_says_why() {
     }
     assert!(person.deeds.is_empty());
     // every binding that bears the name of an act is refused, and looking is not
-    for screen in ["1", "2", "6", "7"] {
+    for screen in ["1", "2", "3", "6", "7"] {
         person.press(screen);
         for action in person.app.actions() {
             let is_act = crate::domain::act::Act::ALL.iter().any(|act| act.as_str() == action.name);

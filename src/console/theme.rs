@@ -9,6 +9,8 @@ use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
 use crate::domain::api_key::KeyState;
+use crate::domain::signing_key::SigningKeyState;
+use crate::domain::token::TokenState;
 
 use super::ConsoleError;
 
@@ -125,6 +127,24 @@ impl Theme {
             KeyState::Revoked => self.bad,
         }
     }
+
+    pub fn token_state(&self, state: TokenState) -> Style {
+        match state {
+            TokenState::Live => self.good,
+            TokenState::Expiring => self.warning,
+            TokenState::Expired => self.dim,
+            TokenState::Revoked => self.bad,
+        }
+    }
+
+    pub fn signing_key_state(&self, state: SigningKeyState) -> Style {
+        match state {
+            SigningKeyState::Next => self.accent,
+            SigningKeyState::Active => self.good,
+            SigningKeyState::Verifying => self.warning,
+            SigningKeyState::Retired => self.dim,
+        }
+    }
 }
 
 /// A glyph a state, told apart without colour.
@@ -134,6 +154,24 @@ pub fn state_glyph(state: KeyState) -> &'static str {
         KeyState::Disabled => "○",
         KeyState::Expired => "◌",
         KeyState::Revoked => "✕",
+    }
+}
+
+pub fn token_glyph(state: TokenState) -> &'static str {
+    match state {
+        TokenState::Live => "●",
+        TokenState::Expiring => "○",
+        TokenState::Expired => "◌",
+        TokenState::Revoked => "✕",
+    }
+}
+
+pub fn signing_key_glyph(state: SigningKeyState) -> &'static str {
+    match state {
+        SigningKeyState::Next => "›",
+        SigningKeyState::Active => "●",
+        SigningKeyState::Verifying => "○",
+        SigningKeyState::Retired => "✕",
     }
 }
 

@@ -9,7 +9,7 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::app::App;
-use super::effect::{Answer, Effect, Fault, Reply, Topic};
+use super::effect::{Answer, Effect, Fault, Reply, TokenAnswer, Topic};
 use super::event::{Event, Moved};
 use super::keymap::{self, Found};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
@@ -223,7 +223,10 @@ fn answer(app: &mut App, mut reply: Reply, now: Timestamp, effects: &mut Vec<Eff
 /// An act whose panel was closed while it was under way: what became of it is told, and a secret shown, all the same.
 fn unclaimed(app: &mut App, outcome: Result<Answer, Fault>, wishes: &mut Vec<Wish>, now: Timestamp) {
     match outcome {
-        Ok(Answer::Issued(issued)) => wishes.push(Wish::Push(Box::new(SecretPanel::new(*issued, now)))),
+        Ok(Answer::Issued(issued)) => wishes.push(Wish::Push(Box::new(SecretPanel::of_key(*issued, now)))),
+        Ok(Answer::Token(TokenAnswer::Issued(issued))) => {
+            wishes.push(Wish::Push(Box::new(SecretPanel::of_token(*issued, now))));
+        }
         Ok(_) => app.notices.add(Tone::Done, "what you left under way is done".into(), now),
         Err(fault) => {
             let text = format!("what you left under way was not done: {}", fault.message);
@@ -332,7 +335,8 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                 app.overlays.push(Box::new(palette));
             }
             Wish::CommandLine => {
-                let line = CommandLine::new(app.actions());
+                let screen = SCREENS.get(app.current).map(|screen| screen.name);
+                let line = CommandLine::new(app.actions(), screen.unwrap_or_default());
                 app.overlays.push(Box::new(line));
             }
             Wish::Messages => {

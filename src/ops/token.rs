@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-pub use revoke::{Revoked, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text};
+pub use revoke::{
+    Revoked, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text, would_end,
+};
 pub use verify::verify;
 
 use super::{

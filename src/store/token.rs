@@ -62,8 +62,8 @@ pub struct Query {
 }
 
 impl Query {
-    fn order(&self) -> String {
-        let direction = if self.descending { "DESC" } else { "ASC" };
+    fn order(&self, backwards: bool) -> String {
+        let direction = if self.descending != backwards { "DESC" } else { "ASC" };
         format!("{} {direction}, jti {direction}", self.sort.column())
     }
 }
@@ -132,14 +132,56 @@ pub fn count(c: &Connection, q: &Query) -> Result<u64, StoreError> {
     Ok(count.unsigned_abs())
 }
 
-/// Rows `offset..offset+limit` of the sorted list: what a table shows.
-pub fn window(c: &Rows<'_>, q: &Query, offset: u64, limit: u32) -> Result<Vec<Standing>, StoreError> {
+/// How many of the issued tokens that have not ended by themselves are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub live: u64,
+    pub expiring: u64,
+    pub revoked: u64,
+}
+
+/// Counts the tokens whose end lies ahead, in one pass, which looks at no seal.
+pub fn counts(c: &Connection, now: Timestamp) -> Result<Counts, StoreError> {
+    let mut select = c.prepare_cached(&filter::states())?;
+    let now = now.millis();
+    Ok(select.query_row([now; 4], |row| {
+        let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Counts { live: number(0)?, expiring: number(1)?, revoked: number(2)? })
+    })?)
+}
+
+/// How many tokens that the key signed have not ended by themselves, revoked ones among them.
+pub fn unexpired_of(c: &Connection, kid: &Kid, now: Timestamp) -> Result<u64, StoreError> {
+    let mut select = c.prepare_cached("SELECT count(*) FROM token WHERE kid = ?1 AND expires_at > ?2")?;
+    let count: i64 = select.query_row(params![kid.as_str(), now.millis()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Rows `offset..offset+limit` of the sorted list: what a table shows. Where it is known that there are `total` of them,
+/// rows of the second half are looked for from the end, so that the last are found as soon as the first.
+pub fn window(
+    c: &Rows<'_>,
+    q: &Query,
+    offset: u64,
+    limit: u32,
+    total: Option<u64>,
+) -> Result<Vec<Standing>, StoreError> {
+    let end = offset.saturating_add(limit.into());
+    let backwards = total.filter(|total| (total / 2..*total).contains(&offset));
+    let (skip, take) = match backwards {
+        None => (offset, limit.into()),
+        Some(total) => (total.saturating_sub(end), total.min(end) - offset),
+    };
     let mut filter = filter::compile(&q.filter, q.now)?;
-    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-    filter.values.extend([Value::from(i64::from(limit)), Value::from(offset)]);
-    let sql =
-        format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ? OFFSET ?", filter.sql, q.order());
-    rows(c, &sql, filter.values, q.now)
+    let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    filter.values.extend([number(take), number(skip)]);
+    let order = q.order(backwards.is_some());
+    let sql = format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
+    let mut found = rows(c, &sql, filter.values, q.now)?;
+    if backwards.is_some() {
+        found.reverse();
+    }
+    Ok(found)
 }
 
 /// A page by keyset cursor: what the CLI lists.
@@ -152,7 +194,8 @@ pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<
     }
     // One more than asked for, to know whether there is a next page.
     condition.values.push(Value::from(i64::from(limit) + 1));
-    let sql = format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ?", condition.sql, q.order());
+    let sql =
+        format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ?", condition.sql, q.order(false));
     let mut items = rows(c, &sql, condition.values, q.now)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > wanted;
@@ -168,7 +211,7 @@ pub fn each(c: &Connection, q: &Query, mut each: impl FnMut(IssuedToken)) -> Res
     let mut select = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM token WHERE {} ORDER BY {}",
         filter.sql,
-        q.order()
+        q.order(false)
     ))?;
     let mut rows = select.query(params_from_iter(filter.values))?;
     while let Some(row) = rows.next()? {

@@ -17,6 +17,8 @@ const SHOWN: usize = 6;
 
 pub struct CommandLine {
     actions: Vec<Action>,
+    /// The list that `filter …` is about.
+    list: &'static str,
     input: Input,
 }
 
@@ -31,8 +33,10 @@ enum Said<'a> {
 }
 
 impl CommandLine {
-    pub fn new(actions: Vec<Action>) -> Self {
-        Self { actions, input: Input::default() }
+    /// `screen`: where it is typed. `filter …` filters its list; where it has none, that of the keys.
+    pub fn new(actions: Vec<Action>, screen: &'static str) -> Self {
+        let has_list = actions.iter().any(|action| action.name == "filter");
+        Self { actions, list: if has_list { screen } else { "keys" }, input: Input::default() }
     }
 
     fn fitting(&self) -> Vec<&Action> {
@@ -79,7 +83,7 @@ impl Layer for CommandLine {
                 turn.close();
                 match self.read() {
                     Said::Name(name) => turn.wishes.push(Wish::Perform(name.into())),
-                    Said::Filter(text) => turn.wishes.push(Wish::GoWith("keys", text.to_owned())),
+                    Said::Filter(text) => turn.wishes.push(Wish::GoWith(self.list, text.to_owned())),
                     Said::Nothing => {}
                     Said::Unknown(word) => {
                         turn.refuse(format!("there is no command `{word}`; ? lists what there is"));
@@ -138,7 +142,8 @@ mod tests {
 
     fn said(line: &str) -> Option<&'static str> {
         let action = |name| Action { name, hint: "", about: "", refused: None };
-        let mut command = CommandLine::new(vec![action("go.keys"), action("key.rotate"), action("quit")]);
+        let mut command =
+            CommandLine::new(vec![action("go.keys"), action("key.rotate"), action("quit")], "keys");
         command.input = Input::new(line.to_owned());
         match command.read() {
             Said::Name(name) => Some(name),

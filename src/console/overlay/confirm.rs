@@ -101,8 +101,8 @@ impl Confirm {
             return;
         }
         let mut deed = self.deed.clone();
-        if let (Deed::RevokeKeys { reason, .. }, Some(input)) = (&mut deed, &self.reason) {
-            *reason = input.value().trim().to_owned();
+        if let Some(input) = &self.reason {
+            deed.give_reason(input.value().trim());
         }
         self.fault = None;
         self.sent.wait_for(turn.act(deed));

@@ -10,5 +10,5 @@ pub mod secret;
 
 /// The names that are live together in overlays with bindings of their own.
 pub fn contexts() -> Vec<Vec<&'static str>> {
-    vec![super::screen::policies::history::names()]
+    vec![super::screen::policies::history::names(), super::screen::tokens::signing_keys::names()]
 }

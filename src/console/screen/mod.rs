@@ -1,8 +1,10 @@
 //! The screens, one file each. A new one costs its file and one entry here.
 
 pub mod api_keys;
+pub mod long_list;
 pub mod overview;
 pub mod policies;
+pub mod tokens;
 pub mod usage;
 
 use super::layer::Layer;
@@ -18,7 +20,7 @@ pub struct Screen {
     pub make: fn() -> Box<dyn Layer>,
 }
 
-/// In the order of their keys. 3, 4, 5, 8, 9 and 0 are kept for screens to come.
+/// In the order of their keys. 4, 5, 8, 9 and 0 are kept for screens to come.
 pub const SCREENS: &[Screen] = &[
     Screen {
         key: '1',
@@ -35,6 +37,14 @@ pub const SCREENS: &[Screen] = &[
         title: "Keys",
         about: "Show the API keys: create, rotate, disable, revoke",
         make: || Box::new(api_keys::Keys::default()),
+    },
+    Screen {
+        key: '3',
+        name: "tokens",
+        go: "go.tokens",
+        title: "Tokens",
+        about: "Show the tokens: issue, revoke, inspect; and the keys that sign them",
+        make: || Box::new(tokens::Tokens::default()),
     },
     Screen {
         key: '6',

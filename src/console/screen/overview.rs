@@ -3,20 +3,24 @@
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, Piece, piece};
-use crate::console::effect::{Answer, Busy, Held, KeyCounts, Query, Reply, Topic, Traffic};
+use crate::console::effect::{
+    Answer, Busy, Held, KeyCounts, Query, Reply, TokenAnswer, TokenCounts, TokenQuery, Topic, Traffic,
+};
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::theme::state_glyph;
+use crate::console::theme::{state_glyph, token_glyph};
 use crate::console::widget::chart::sparkline;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, grouped};
 use crate::domain::api_key::KeyState;
+use crate::domain::token::TokenState;
 use crate::domain::usage::Totals;
 
 #[derive(Default)]
 pub struct Overview {
     traffic: Held<Traffic>,
     counts: Held<KeyCounts>,
+    tokens: Held<TokenCounts>,
 }
 
 const BINDINGS: &[Binding<Overview>] = &[
@@ -28,6 +32,12 @@ const BINDINGS: &[Binding<Overview>] = &[
     Binding::new("go.keys", "keys", "Show the API keys: create, rotate, disable, revoke", |_, turn| {
         turn.wishes.push(Wish::Go("keys"))
     }),
+    Binding::new(
+        "go.tokens",
+        "tokens",
+        "Show the tokens: issue, revoke, inspect; and the keys that sign them",
+        |_, turn| turn.wishes.push(Wish::Go("tokens")),
+    ),
     Binding::new(
         "go.policies",
         "policies",
@@ -46,6 +56,8 @@ impl Overview {
     fn ask_counts(&mut self, turn: &mut Turn<'_>) {
         let ticket = turn.load(Topic::KeyCounts, Query::KeyCounts { now: turn.now });
         self.counts.wait_for(ticket);
+        let query = Query::Token(TokenQuery::Counts { now: turn.now });
+        self.tokens.wait_for(turn.load(Topic::TokenCounts, query));
     }
 }
 
@@ -87,18 +99,26 @@ impl Layer for Overview {
             Answer::KeyCounts(counts) => Some(counts),
             _ => None,
         });
+        self.tokens.settle(reply, |answer| match answer {
+            Answer::Token(TokenAnswer::Counts(counts)) => Some(counts),
+            _ => None,
+        });
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        if let Some(fault) = self.traffic.fault.as_ref().or(self.counts.fault.as_ref()) {
+        let faults = [&self.traffic.fault, &self.counts.fault, &self.tokens.fault];
+        if let Some(fault) = faults.into_iter().flatten().next() {
             return draw_fault(canvas, area, &fault.message);
         }
-        let (Some(traffic), Some(counts)) = (&self.traffic.value, &self.counts.value) else {
+        let (Some(traffic), Some(counts), Some(tokens)) =
+            (&self.traffic.value, &self.counts.value, &self.tokens.value)
+        else {
             let dim = canvas.theme().dim;
             canvas.put(area.x, area.y, area.width, "loading…", dim);
             return;
         };
-        if counts.all() == 0 {
+        let has_tokens = *tokens != TokenCounts::default();
+        if counts.all() == 0 && !has_tokens {
             return draw_first_steps(canvas, area);
         }
         let gap = u16::from(area.height >= 20);
@@ -106,17 +126,21 @@ impl Layer for Overview {
         draw_calls(canvas, top, traffic);
         let keys = Rect { y: area.y + 5 + gap, height: 1, ..area };
         draw_counts(canvas, keys, *counts);
+        let last = Rect { y: keys.y + u16::from(has_tokens), ..keys };
+        if has_tokens {
+            draw_token_counts(canvas, last, *tokens);
+        }
 
-        let rest = area.bottom().saturating_sub(keys.y + 1 + gap);
+        let rest = area.bottom().saturating_sub(last.y + 1 + gap);
         // as high as the longer list needs, and never more than half
         let longest = traffic.credentials.len().max(traffic.endpoints.len()).max(3);
         let wanted = u16::try_from(longest + 2).unwrap_or(u16::MAX);
         let tables = wanted.min(rest / 2).max(4).min(rest);
         let left = area.width.saturating_sub(2) / 2;
-        let y = keys.y + 1 + gap;
+        let y = last.y + 1 + gap;
         let credentials = Rect { x: area.x, y, width: left, height: tables };
         let endpoints = Rect { x: area.x + left + 2, y, width: area.width - left - 2, height: tables };
-        draw_busy(canvas, credentials, "Busiest keys, last hour", "key", &traffic.credentials);
+        draw_busy(canvas, credentials, "Busiest credentials, last hour", "credential", &traffic.credentials);
         draw_busy(canvas, endpoints, "Busiest endpoints, last hour", "endpoint", &traffic.endpoints);
 
         let y = y + tables + gap.min(rest.saturating_sub(tables));
@@ -221,7 +245,7 @@ fn draw_calls(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
 
 fn draw_counts(canvas: &mut Canvas<'_>, area: Rect, counts: KeyCounts) {
     let theme = canvas.theme().clone();
-    let mut line = vec![piece(format!("{:<6}", "keys"), theme.title)];
+    let mut line = vec![piece(format!("{:<8}", "keys"), theme.title)];
     for (state, number) in [
         (KeyState::Active, counts.active),
         (KeyState::Disabled, counts.disabled),
@@ -233,6 +257,21 @@ fn draw_counts(canvas: &mut Canvas<'_>, area: Rect, counts: KeyCounts) {
     }
     if counts.ending > 0 {
         line.push(piece(format!("{} end in 24 h", grouped(counts.ending)), theme.warning));
+    }
+    canvas.put_pieces(area.x, area.y, area.width, &line);
+}
+
+/// The tokens that have not ended by themselves.
+fn draw_token_counts(canvas: &mut Canvas<'_>, area: Rect, counts: TokenCounts) {
+    let theme = canvas.theme().clone();
+    let mut line = vec![piece(format!("{:<8}", "tokens"), theme.title)];
+    for (state, number) in [
+        (TokenState::Live, counts.live),
+        (TokenState::Expiring, counts.expiring),
+        (TokenState::Revoked, counts.revoked),
+    ] {
+        line.push(piece(format!("{} ", token_glyph(state)), theme.token_state(state)));
+        line.push(piece(format!("{} {}  ", grouped(number), state.as_str()), theme.text));
     }
     canvas.put_pieces(area.x, area.y, area.width, &line);
 }

@@ -232,7 +232,7 @@ fn clicks_choose_tabs_and_rows() {
 
 fn storm() -> impl Strategy<Value = Event> {
     let keys = prop_oneof![
-        8 => prop::sample::select("jkgGlhq126789nredRDHTKPuxyVsSbtpcm:/?+az ".chars().collect::<Vec<_>>())
+        8 => prop::sample::select("jkgGlhq1236789nreidIRDHTKPuxXyVsSbtpcm:/?+az ".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         2 => any::<char>().prop_map(KeyCode::Char),
         4 => prop::sample::select(vec![

@@ -177,6 +177,7 @@ impl Shop {
                 catalogue: Catalogue::new(Catalogue::built_in()).unwrap(),
                 policies: vec!["default".parse().unwrap(), "readers".parse().unwrap()],
             }),
+            Query::Token(query) => Answer::Token(self.answer_token(query)),
             Query::Policies => {
                 Answer::Policies(vec![(revision("default", 3), 12), (revision("readers", 1), 0)])
             }
@@ -205,6 +206,7 @@ impl Shop {
             }
             Deed::RollbackPolicy { name, .. } => Answer::Saved(Box::new(revision(name.as_str(), 4))),
             Deed::DeletePolicy(_) => Answer::Deleted,
+            Deed::Token(deed) => self.act_token(deed),
         })
     }
 }

@@ -43,6 +43,11 @@ impl Form {
         self
     }
 
+    /// The verb of its button.
+    pub fn submit(&self) -> &'static str {
+        self.submit
+    }
+
     pub fn is_changed(&self) -> bool {
         self.changed
     }

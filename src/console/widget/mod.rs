@@ -4,5 +4,6 @@ pub mod chart;
 pub mod field;
 pub mod form;
 pub mod list;
+pub mod page;
 pub mod table;
 pub mod text;

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::ops::{reason, signing_key::SKEW};
 use crate::store::{
-    self,
+    self, Rows,
     token::{Query, Sort},
 };
 
@@ -63,8 +63,9 @@ pub fn revoke_subject(ctx: &Ctx, subject: &Subject, why: &str) -> Result<Revoked
     let why = ctx.check(Act::TokenRevoke, subject.as_str(), || reason(why))?;
     let subject = subject.clone();
     ctx.perform(Act::TokenRevoke, &subject.to_string(), move |deed| {
-        let ended = live(deed, Some(("subject", subject.as_str())), |token| token.subject == subject)?;
-        record(deed, Target::Subject { subject, cut: deed.now }, None, why, ended)
+        let target = Target::Subject { subject, cut: deed.now };
+        let ended = live(deed.c, &target, deed.now)?;
+        record(deed, target, None, why, ended)
     })
 }
 
@@ -81,14 +82,13 @@ pub fn revoke_key(ctx: &Ctx, issuer: Option<&IssuerName>, kid: &Kid, why: &str) 
                 target.object()
             )));
         }
-        let mut ended = 0;
-        if let Target::Key { issuer: None, kid } = &target {
-            ended = live(deed, Some(("kid", kid.as_str())), |token| token.kid == *kid)?;
-            if !store::signing_key::set_retired(deed.c, kid, deed.now)? {
-                return Err(OpsError::NotFound(format!(
-                    "there is no signing key {kid}; `portcullis signing-key list` shows those there are"
-                )));
-            }
+        let ended = live(deed.c, &target, deed.now)?;
+        if let Target::Key { issuer: None, kid } = &target
+            && !store::signing_key::set_retired(deed.c, kid, deed.now)?
+        {
+            return Err(OpsError::NotFound(format!(
+                "there is no signing key {kid}; `portcullis signing-key list` shows those there are"
+            )));
         }
         record(deed, target, None, why, ended)
     })
@@ -113,14 +113,13 @@ pub fn revoke_issued_before(
     let issuer = issuer.cloned();
     ctx.perform(Act::TokenRevoke, &object, move |deed| {
         require_issuer(deed, issuer.as_ref())?;
-        let is_ours = issuer.is_none();
         let target = Target::IssuedBefore { issuer, moment };
         // Never takes back what was revoked before.
         let earlier = store::revocation::find(deed.c, &target)?.and_then(|known| known.target.cut());
         if let Some(known) = earlier.filter(|known| *known >= moment) {
             return Err(OpsError::Conflict(format!("whatever was issued before {known} is revoked already")));
         }
-        let ended = if is_ours { live(deed, None, |token| token.issued_at < moment)? } else { 0 };
+        let ended = live(deed.c, &target, deed.now)?;
         record(deed, target, None, why, ended)
     })
 }
@@ -161,11 +160,8 @@ fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> R
     if store::revocation::find(deed.c, &target)?.is_some() {
         return Err(OpsError::Conflict(format!("token {id} is revoked already, and for good")));
     }
-    let was_live = match store::token::find(deed.c, id)? {
-        Some(token) => store::token::standing(deed.c, token, deed.now)?.state.is_live(),
-        None => false,
-    };
-    record(deed, target, ends_at, why.to_owned(), u64::from(was_live))
+    let was_live = live(deed.c, &target, deed.now)?;
+    record(deed, target, ends_at, why.to_owned(), was_live)
 }
 
 fn record(
@@ -186,27 +182,44 @@ fn record(
     Ok(Revoked { revocation, ended })
 }
 
-/// How many tokens of this home are live that `is_meant`; `field` narrows down which are looked at.
-fn live(
-    deed: &Deed<'_>,
-    field: Option<(&'static str, &str)>,
-    is_meant: impl Fn(&IssuedToken) -> bool,
-) -> Result<u64, OpsError> {
+/// How many tokens of this home are live now and would be refused if `target` were revoked.
+pub fn would_end(ctx: &Ctx, target: &Target) -> Result<u64, OpsError> {
+    let now = ctx.now();
+    ctx.store.read(|c| live(c, target, now))
+}
+
+/// How many tokens of this home are live that `target` means.
+fn live(c: &Rows<'_>, target: &Target, now: Timestamp) -> Result<u64, OpsError> {
+    let field = match target {
+        Target::Token { id } => {
+            let Some(token) = store::token::find(c, *id)? else { return Ok(0) };
+            return Ok(u64::from(store::token::standing(c, token, now)?.state.is_live()));
+        }
+        Target::Key { issuer: Some(_), .. } | Target::IssuedBefore { issuer: Some(_), .. } => return Ok(0),
+        Target::Subject { subject, .. } => Some(("subject", subject.as_str())),
+        Target::Key { issuer: None, kid } => Some(("kid", kid.as_str())),
+        Target::IssuedBefore { issuer: None, .. } => None,
+    };
     let term =
         |negated, field, value: &str| Term { negated, test: Test::Field { field, value: value.into() } };
     let terms = field
         .map(|(field, value)| term(false, field, value))
         .into_iter()
         .chain([term(true, "state", "revoked"), term(true, "state", "expired")]);
-    let q = Query {
-        filter: Filter { terms: terms.collect() },
-        sort: Sort::Issued,
-        descending: false,
-        now: deed.now,
-    };
+    let q = Query { filter: Filter { terms: terms.collect() }, sort: Sort::Issued, descending: false, now };
     let mut live = 0;
-    store::token::each(deed.c, &q, |token| live += u64::from(is_meant(&token)))?;
+    store::token::each(c, &q, |token| live += u64::from(means(target, &token)))?;
     Ok(live)
+}
+
+/// Whether a revocation of `target` refuses a token of this home.
+fn means(target: &Target, token: &IssuedToken) -> bool {
+    match target {
+        Target::Token { id } => *id == token.jti,
+        Target::Subject { subject, cut } => *subject == token.subject && token.issued_at <= *cut,
+        Target::Key { issuer, kid } => issuer.is_none() && *kid == token.kid,
+        Target::IssuedBefore { issuer, moment } => issuer.is_none() && token.issued_at < *moment,
+    }
 }
 
 fn require_issuer(deed: &Deed<'_>, issuer: Option<&IssuerName>) -> Result<(), OpsError> {

@@ -29,6 +29,15 @@ const STATE: &str = "CASE
     WHEN (expires_at - ?) * 10 < expires_at - issued_at THEN 'expiring'
     ELSE 'live' END";
 
+/// Counts the tokens that end after the moment, which is bound four times: live, expiring, revoked.
+pub(super) fn states() -> String {
+    format!(
+        "SELECT coalesce(sum(state = 'live'), 0), coalesce(sum(state = 'expiring'), 0),
+                coalesce(sum(state = 'revoked'), 0)
+         FROM (SELECT {STATE} AS state FROM token WHERE expires_at > ?)"
+    )
+}
+
 /// All terms must hold.
 pub(super) fn compile(filter: &Filter, now: Timestamp) -> Result<Condition, StoreError> {
     Condition::of(filter, |condition, test| term(condition, test, now))

@@ -119,6 +119,8 @@ fn each_kind_of_revocation_refuses_what_it_means_and_no_other() {
         assert_eq!(books.found("state:revoked", now), revoked, "{target:?}");
         let live: Vec<u8> = (1..5).filter(|number| !revoked.contains(number)).collect();
         assert_eq!(books.found("state:live", now), live, "{target:?}");
+        let counted = Counts { live: live.len() as u64, expiring: 0, revoked: revoked.len() as u64 };
+        assert_eq!(counts(&books.rows(), now), Ok(counted), "{target:?}");
         for number in 1..5 {
             let token = find(&books.rows(), TokenId::from_bytes([number; 16])).unwrap().unwrap();
             let standing = standing(&books.rows(), token, now).unwrap();
@@ -152,6 +154,10 @@ fn the_states_of_the_filter_are_those_of_the_token() {
     let token = books.token(0, "alice", "new");
     for now in [0, 53, 54, 55, 59, 60, 61].map(minutes) {
         let standing = standing(&books.rows(), token.clone(), now).unwrap();
+        let counted = counts(&books.rows(), now).unwrap();
+        let is = |state| u64::from(standing.state == state);
+        let (live, expiring) = (is(TokenState::Live), is(TokenState::Expiring));
+        assert_eq!(counted, Counts { live, expiring, revoked: 0 }, "{now}");
         for state in TokenState::ALL {
             let found = books.found(&format!("state:{}", state.as_str()), now);
             assert_eq!(!found.is_empty(), state == standing.state, "{state:?} at {now}");
@@ -208,7 +214,13 @@ fn pages_follow_one_another_in_every_order() {
                 }
             }
             assert_eq!(seen, all.items, "{sort:?} {descending}");
-            assert_eq!(window(&books.rows(), &q, 2, 3).unwrap(), all.items[2..5]);
+            for total in [None, Some(7)] {
+                for offset in 0..8 {
+                    let seen = window(&books.rows(), &q, offset, 3, total).unwrap();
+                    let there = all.items.iter().skip(offset as usize).take(3).cloned().collect::<Vec<_>>();
+                    assert_eq!(seen, there, "{sort:?} {descending} {offset} {total:?}");
+                }
+            }
         }
     }
     let q = |sort| Query { filter: Filter::default(), sort, descending: false, now: NOW };

@@ -186,7 +186,7 @@ impl Layer for CreateKey {
             (true, Some(issued)) => {
                 turn.done(format!("created a key for {}", issued.key.subject));
                 turn.close();
-                turn.push(SecretPanel::new(*issued, turn.now));
+                turn.push(SecretPanel::of_key(*issued, turn.now));
             }
             _ => {
                 if let Some(form) = &mut self.form {

@@ -81,7 +81,7 @@ impl Layer for RotateKey {
             Some(issued) => {
                 turn.done(format!("rotated {}", self.named));
                 turn.close();
-                turn.push(SecretPanel::new(*issued, turn.now));
+                turn.push(SecretPanel::of_key(*issued, turn.now));
             }
             None => {
                 self.form.busy = false;

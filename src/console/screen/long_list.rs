@@ -1,0 +1,389 @@
+//! A list of the store that may be a million rows long: the cursor, the filter, the order and the marks in it, and the
+//! rows about the view, which alone are held.
+//!
+//! Rows are shown before they are counted: no row waits for a number that looks at every one.
+
+mod draw;
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+use tui_input::Input;
+
+use crate::console::effect::{Answer, Held, Query, Reply, Topic, Window};
+use crate::console::layer::Turn;
+use crate::console::widget::field::{Took, type_into};
+use crate::console::widget::list::{Cursor, Step};
+use crate::console::widget::table;
+use crate::domain::clock::Timestamp;
+use crate::domain::filter::{Fields, Filter};
+
+pub use draw::Words;
+
+/// Bulk acts take at most so many: they are named one by one.
+const MOST_MARKED: u32 = 10_000;
+/// From this body width on the detail stands beside the list.
+const BESIDE: u16 = 114;
+
+/// What such a list is of: a row of it, and how the store is asked.
+pub trait Listed: Sized + 'static {
+    type Id: Copy + Ord;
+    type Sort: Copy + PartialEq + 'static;
+    const FIELDS: Fields;
+    const SORTS: &'static [Self::Sort];
+    /// By when they were made: the newest stand on top.
+    const NEWEST: Self::Sort;
+    /// Several of them, for people.
+    const MANY: &'static str;
+    fn id(&self) -> Self::Id;
+    /// The title of the column that it is sorted by.
+    fn title(sort: Self::Sort) -> &'static str;
+    fn ask(order: Order<Self::Sort>, part: Part) -> (Topic, Query);
+    fn window(answer: Answer) -> Option<Window<Self>>;
+    fn total(answer: Answer) -> Option<u64>;
+    fn ids(answer: Answer) -> Option<Vec<Self::Id>>;
+}
+
+/// Which rows, in which order.
+#[derive(Clone, Debug)]
+pub struct Order<S> {
+    pub filter: Filter,
+    pub sort: S,
+    pub descending: bool,
+    pub now: Timestamp,
+}
+
+/// What of the list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Window { offset: u64, limit: u32, total: Option<u64> },
+    Total,
+    Ids { offset: u64, limit: u32 },
+}
+
+/// What a click met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clicked {
+    Nothing,
+    /// Another row, where the cursor is now.
+    Row,
+    /// The row under the cursor.
+    Again,
+}
+
+pub struct LongList<L: Listed> {
+    pub cursor: Cursor,
+    /// How many rows there are, as far as is known.
+    pub total: u64,
+    /// Whether `total` is of the list as filtered now, and not just as many as were seen of it.
+    counted: bool,
+    count: Held<u64>,
+    window: Held<Window<L>>,
+    /// First row and number of rows asked for last.
+    asked: (u64, u64),
+    filter: Input,
+    /// The last filter that could be read: the rows shown are its rows, and marking all marks them.
+    in_force: String,
+    typing: bool,
+    filter_fault: Option<String>,
+    sort: L::Sort,
+    descending: bool,
+    pub marks: BTreeSet<L::Id>,
+    range_from: Option<u64>,
+    ids: Held<Vec<L::Id>>,
+}
+
+impl<L: Listed> Default for LongList<L> {
+    fn default() -> Self {
+        Self {
+            cursor: Cursor::default(),
+            total: 0,
+            counted: false,
+            count: Held::default(),
+            window: Held::default(),
+            asked: (0, 0),
+            filter: Input::default(),
+            in_force: String::new(),
+            typing: false,
+            filter_fault: None,
+            sort: L::NEWEST,
+            descending: true,
+            marks: BTreeSet::new(),
+            range_from: None,
+            ids: Held::default(),
+        }
+    }
+}
+
+/// List and detail on this body; an empty list area = the detail has it all.
+pub fn areas(body: Rect, open: bool) -> (Rect, Rect) {
+    let nothing = Rect { width: 0, height: 0, ..body };
+    if body.width >= BESIDE {
+        let left = body.width * 3 / 5;
+        let right = Rect { x: body.x + left + 1, width: body.width - left - 1, ..body };
+        return (Rect { width: left, ..body }, right);
+    }
+    if open { (nothing, body) } else { (body, nothing) }
+}
+
+/// The part of the list area that is the table.
+fn table_area(list: Rect) -> Rect {
+    Rect { y: list.y + list.height.min(1), height: list.height.saturating_sub(1), ..list }
+}
+
+impl<L: Listed> LongList<L> {
+    fn height(turn: &Turn<'_>) -> u64 {
+        let (list, _) = areas(turn.body, false);
+        u64::from(table::height(table_area(list))).max(1)
+    }
+
+    /// A row of the list, where it is held.
+    fn row(&self, place: u64) -> Option<&L> {
+        let window = self.window.value.as_ref()?;
+        window.rows.get(usize::try_from(place.checked_sub(window.offset)?).ok()?)
+    }
+
+    pub fn selected(&self) -> Option<&L> {
+        self.row(self.cursor.selected)
+    }
+
+    /// What an act is about: the marked, else the one under the cursor.
+    pub fn targets(&self) -> Vec<L::Id> {
+        if self.marks.is_empty() {
+            self.selected().map(L::id).into_iter().collect()
+        } else {
+            self.marks.iter().copied().collect()
+        }
+    }
+
+    fn order(&mut self, now: Timestamp) -> Order<L::Sort> {
+        self.filter_fault = None;
+        let filter = match Filter::parse(self.filter.value(), L::FIELDS, now) {
+            Ok(filter) => {
+                self.in_force = self.filter.value().to_owned();
+                filter
+            }
+            Err(fault) => {
+                self.filter_fault = Some(fault.to_string());
+                Filter::parse(&self.in_force, L::FIELDS, now).unwrap_or_default()
+            }
+        };
+        Order { filter, sort: self.sort, descending: self.descending, now }
+    }
+
+    /// Asks for the rows around the view.
+    fn ask(&mut self, turn: &mut Turn<'_>) {
+        let order = self.order(turn.now);
+        let height = Self::height(turn);
+        let offset = self.cursor.top.saturating_sub(height);
+        let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
+        self.asked = (offset, u64::from(limit));
+        let total = self.counted.then_some(self.total);
+        let (topic, query) = L::ask(order, Part::Window { offset, limit, total });
+        self.window.wait_for(turn.load(topic, query));
+    }
+
+    /// Asks again for what is shown, and apart from it for how many there are.
+    pub fn reload(&mut self, turn: &mut Turn<'_>) {
+        self.ask(turn);
+        let (topic, query) = L::ask(self.order(turn.now), Part::Total);
+        self.count.wait_for(turn.load(topic, query));
+    }
+
+    /// From the top of another list. A filter that cannot be read leaves the list as it is.
+    fn refilter(&mut self, turn: &mut Turn<'_>) {
+        self.order(turn.now);
+        if self.filter_fault.is_none() {
+            self.start_over(turn);
+        }
+    }
+
+    fn start_over(&mut self, turn: &mut Turn<'_>) {
+        self.cursor = Cursor::default();
+        self.counted = false;
+        self.reload(turn);
+    }
+
+    /// Keeps the cursor in the list, and asks for more rows before the view reaches the end of those held.
+    pub fn settle(&mut self, turn: &mut Turn<'_>) {
+        let height = Self::height(turn);
+        self.cursor.keep_within(self.total, height);
+        let margin = height / 2;
+        let (first, rows) = self.asked;
+        let low = self.cursor.top.saturating_sub(margin);
+        let high = self.cursor.top + height + margin;
+        let high = if self.counted { high.min(self.total) } else { high };
+        if low < first || high > first + rows {
+            self.ask(turn);
+        }
+    }
+
+    pub fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
+        self.cursor.step(step, self.total, Self::height(turn));
+        self.settle(turn);
+    }
+
+    pub fn type_filter(&mut self) {
+        self.typing = true;
+    }
+
+    pub fn set_filter(&mut self, text: &str, turn: &mut Turn<'_>) {
+        self.filter = Input::new(text.to_owned());
+        self.typing = false;
+        self.refilter(turn);
+    }
+
+    /// Sorts by the next column: the newest first, all else from its beginning.
+    pub fn next_sort(&mut self, turn: &mut Turn<'_>) {
+        let here = L::SORTS.iter().position(|sort| *sort == self.sort).unwrap_or(0);
+        if let Some(next) = L::SORTS.iter().cycle().nth(here + 1) {
+            self.sort = *next;
+        }
+        self.descending = self.sort == L::NEWEST;
+        self.start_over(turn);
+    }
+
+    pub fn reverse(&mut self, turn: &mut Turn<'_>) {
+        self.descending = !self.descending;
+        self.reload(turn);
+    }
+
+    pub fn mark(&mut self, turn: &mut Turn<'_>) {
+        if let Some(id) = self.selected().map(L::id)
+            && !self.marks.remove(&id)
+        {
+            self.marks.insert(id);
+        }
+        self.step(Step::Down, turn);
+    }
+
+    pub fn mark_range(&mut self, turn: &mut Turn<'_>) {
+        let Some(from) = self.range_from.take() else {
+            self.range_from = Some(self.cursor.selected);
+            return;
+        };
+        let (first, last) = (from.min(self.cursor.selected), from.max(self.cursor.selected));
+        let rows = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
+        self.ask_ids(first, rows, turn);
+    }
+
+    pub fn mark_all(&mut self, turn: &mut Turn<'_>) {
+        let rows = u32::try_from(self.total).unwrap_or(u32::MAX);
+        self.ask_ids(0, rows, turn);
+    }
+
+    fn ask_ids(&mut self, offset: u64, rows: u32, turn: &mut Turn<'_>) {
+        if rows > MOST_MARKED {
+            turn.refuse(format!("at most {MOST_MARKED} {} can be marked; filter for fewer", L::MANY));
+            return;
+        }
+        let (topic, query) = L::ask(self.order(turn.now), Part::Ids { offset, limit: rows });
+        self.ids.wait_for(turn.load(topic, query));
+    }
+
+    pub fn clear_marks(&mut self) {
+        self.marks.clear();
+        self.range_from = None;
+    }
+
+    /// One step out: of a range, of the marks, of the filter. False where there is nothing to leave.
+    pub fn back(&mut self, turn: &mut Turn<'_>) -> bool {
+        if self.range_from.take().is_some() {
+            return true;
+        }
+        if !self.marks.is_empty() {
+            self.marks.clear();
+            return true;
+        }
+        if !self.filter.value().is_empty() {
+            self.set_filter("", turn);
+            return true;
+        }
+        false
+    }
+
+    /// Keys while a filter is typed. True = taken.
+    pub fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
+        if !self.typing {
+            return false;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c' | 'z' | 'l' | 'p') if control => return false,
+            KeyCode::Esc => {
+                self.typing = false;
+                if !self.filter.value().is_empty() {
+                    self.set_filter("", turn);
+                }
+            }
+            KeyCode::Enter => self.typing = false,
+            KeyCode::Down => self.step(Step::Down, turn),
+            KeyCode::Up => self.step(Step::Up, turn),
+            _ => {
+                if type_into(&mut self.filter, key) == Took::Changed {
+                    self.refilter(turn);
+                }
+            }
+        }
+        true
+    }
+
+    pub fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
+        if self.typing {
+            let line: String = text.trim().chars().filter(|c| !c.is_control()).take(500).collect();
+            self.filter = Input::new(format!("{}{line}", self.filter.value()));
+            self.refilter(turn);
+        }
+    }
+
+    pub fn click(&mut self, at: Position, list: Rect) -> Clicked {
+        let Some(row) = table::row_at(table_area(list), at.x, at.y) else { return Clicked::Nothing };
+        let place = self.cursor.top + row;
+        if place >= self.total {
+            return Clicked::Nothing;
+        }
+        if place == self.cursor.selected {
+            return Clicked::Again;
+        }
+        self.cursor.selected = place;
+        Clicked::Row
+    }
+
+    /// Takes what answers its questions; true where other rows may be in view.
+    pub fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) -> bool {
+        let mut moved = false;
+        if self.window.settle(reply, L::window) {
+            self.took_window();
+            self.settle(turn);
+            moved = true;
+        }
+        if self.count.settle(reply, L::total)
+            && let Some(total) = self.count.value.take()
+        {
+            self.total = total;
+            self.counted = true;
+            self.settle(turn);
+            moved = true;
+        }
+        if self.ids.settle(reply, L::ids)
+            && let Some(ids) = self.ids.value.take()
+        {
+            self.marks.extend(ids);
+        }
+        for fault in [self.count.fault.take(), self.ids.fault.take()].into_iter().flatten() {
+            turn.fail(fault.message);
+        }
+        moved
+    }
+
+    fn took_window(&mut self) {
+        if let Some(window) = &self.window.value {
+            let held = window.rows.len() as u64;
+            let seen = window.offset + held;
+            let is_last = held < self.asked.1;
+            self.total = if self.counted && !is_last { self.total.max(seen) } else { seen };
+            self.counted |= is_last && (held > 0 || window.offset == 0);
+        }
+    }
+}

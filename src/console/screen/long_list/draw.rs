@@ -1,0 +1,110 @@
+//! How a long list looks: its table, and the line above it.
+
+use ratatui::layout::{Position, Rect};
+
+use crate::console::canvas::{Canvas, piece};
+use crate::console::screen::overview::draw_fault;
+use crate::console::widget::table::{self, Column, Row, Table, TableCell, styled};
+use crate::console::widget::text::{grouped, width};
+
+use super::{Listed, LongList, table_area};
+
+/// What a list says where it has no rows, and beside its filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// There are none at all.
+    pub empty: &'static str,
+    /// The filter lets none through.
+    pub none_fit: &'static str,
+    /// Examples of filters.
+    pub examples: &'static str,
+}
+
+impl<L: Listed> LongList<L> {
+    /// The table, with the line above it: the filter, how many there are, how many are marked.
+    pub fn draw<'a>(
+        &'a self,
+        canvas: &mut Canvas<'_>,
+        area: Rect,
+        columns: &[Column],
+        words: Words,
+        cells: impl Fn(&'a L, &Canvas<'_>) -> Vec<TableCell<'a>>,
+    ) {
+        self.draw_status(canvas, Rect { height: 1, ..area }, words.examples);
+        let below = table_area(area);
+        if let Some(fault) = &self.window.fault {
+            return draw_fault(canvas, below, &fault.message);
+        }
+        if self.total == 0 {
+            let dim = canvas.theme().dim;
+            let text = if self.window.value.is_none() {
+                "loading…"
+            } else if self.filter.value().is_empty() {
+                words.empty
+            } else {
+                words.none_fit
+            };
+            canvas.put(below.x, below.y + 1.min(below.height), below.width, text, dim);
+            return;
+        }
+        let last = (self.cursor.top + u64::from(table::height(below))).min(self.total);
+        let dim = canvas.theme().dim;
+        let rows = (self.cursor.top..last)
+            .map(|place| {
+                let row = self.row(place);
+                Row {
+                    cells: row.map_or_else(|| vec![styled("…", dim)], |row| cells(row, canvas)),
+                    marked: self.is_in_range(place) || row.is_some_and(|row| self.marks.contains(&row.id())),
+                    selected: place == self.cursor.selected,
+                }
+            })
+            .collect();
+        let sort = Some((L::title(self.sort), self.descending));
+        Table { columns, rows, sort, top: self.cursor.top, total: self.total }.draw(canvas, below);
+    }
+
+    fn is_in_range(&self, place: u64) -> bool {
+        let here = self.cursor.selected;
+        self.range_from.is_some_and(|from| (from.min(here)..=from.max(here)).contains(&place))
+    }
+
+    fn draw_status(&self, canvas: &mut Canvas<'_>, area: Rect, examples: &str) {
+        let theme = canvas.theme().clone();
+        let mut right = String::new();
+        if self.range_from.is_some() {
+            right.push_str("range… V ends it · ");
+        }
+        if !self.marks.is_empty() {
+            right.push_str(&format!("{} marked · ", self.marks.len()));
+        }
+        let here = if self.total == 0 { 0 } else { self.cursor.selected + 1 };
+        let more = if self.counted { "" } else { "+" };
+        right.push_str(&format!("{}/{}{more}", grouped(here), grouped(self.total)));
+        let style = if self.marks.is_empty() && self.range_from.is_none() { theme.dim } else { theme.marked };
+        let used = canvas.put_right(area.right() - 1, area.y, area.width / 2, &right, style);
+        let room = area.width.saturating_sub(used + 3);
+
+        if !self.typing && self.filter.value().is_empty() {
+            canvas.put(area.x, area.y, room, examples, theme.dim);
+            return;
+        }
+        let sign = canvas.put(area.x, area.y, room, "/ ", theme.accent);
+        let text_style = if self.filter_fault.is_some() { theme.bad } else { theme.text };
+        let used =
+            canvas.put(area.x + sign, area.y, room.saturating_sub(sign), self.filter.value(), text_style);
+        if let Some(fault) = &self.filter_fault {
+            canvas.put_pieces(
+                area.x + sign + used + 2,
+                area.y,
+                room.saturating_sub(sign + used + 2),
+                &[piece(fault.as_str(), theme.bad)],
+            );
+        }
+        if self.typing {
+            let before: String = self.filter.value().chars().take(self.filter.cursor()).collect();
+            let offset = u16::try_from(width(&canvas.shown(&before))).unwrap_or(0);
+            let x = (area.x + sign + offset).min(area.x + room);
+            canvas.cursor = Some(Position::new(x, area.y));
+        }
+    }
+}
