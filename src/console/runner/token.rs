@@ -212,3 +212,6 @@ pub fn covers(catalogue: &Catalogue, scopes: &[ScopeName]) -> BTreeMap<String, V
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

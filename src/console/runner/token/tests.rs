@@ -1,0 +1,166 @@
+//! What the console asks and does about tokens, on a real home.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::console::effect::Answer;
+use crate::domain::clock::ManualClock;
+use crate::domain::name::Subject;
+use crate::domain::secret::Secret;
+use crate::domain::token::TokenState;
+use crate::domain::usage::{Count, Outcome};
+use crate::ops::token::{Issued, NewToken};
+use crate::store::Mode;
+use crate::store::home::Home;
+
+struct Desk {
+    ctx: Ctx,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        let clock = Arc::new(ManualClock::new("2026-07-28T09:30:00Z".parse().unwrap()));
+        Self { ctx: Ctx::open(&home, Mode::ReadWrite, "console", clock).unwrap(), folder }
+    }
+    fn issue(&self, subject: &str) -> Issued {
+        let new = NewToken {
+            subject: subject.parse().unwrap(),
+            client: None,
+            scopes: vec!["mcp:read".parse().unwrap()],
+            audience: Vec::new(),
+            policy: "default".parse().unwrap(),
+            bind_policy: false,
+            life: Duration::from_secs(3_600),
+            algorithm: None,
+            kid: None,
+            once: false,
+        };
+        match carry_out(&self.ctx, TokenDeed::Issue(Box::new(new))) {
+            Ok(Answer::Token(TokenAnswer::Issued(issued))) => *issued,
+            other => panic!("{other:?}"),
+        }
+    }
+    fn reached(&self, reach: &Reach) -> Reached {
+        let query = TokenQuery::Reach { reaches: vec![reach.clone()], now: self.ctx.now() };
+        match answer(&self.ctx, query) {
+            Ok(TokenAnswer::Reached(reached)) => reached[0],
+            other => panic!("{other:?}"),
+        }
+    }
+    fn revoke(&self, reach: Reach) -> Result<Answer, Fault> {
+        carry_out(&self.ctx, TokenDeed::Revoke { reach, reason: "lost".into() })
+    }
+    fn judged(&self, text: &str) -> Option<crate::domain::decision::Reason> {
+        let query = TokenQuery::Judge { text: Secret::new(text.to_owned()), now: self.ctx.now() };
+        match answer(&self.ctx, query) {
+            Ok(TokenAnswer::Judged(judged)) => judged.verdict.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_would_end_is_told_before_and_is_what_ends() {
+    let ana: Subject = "ana".parse().unwrap();
+    for pick in [
+        (|tokens: &[Issued]| Reach::Tokens(vec![tokens[0].token.jti])) as fn(&[Issued]) -> Reach,
+        |tokens| Reach::Tokens(tokens.iter().map(|issued| issued.token.jti).collect()),
+        |tokens| Reach::Subject(tokens[0].token.subject.clone()),
+        |tokens| Reach::Key(tokens[0].token.kid.clone()),
+        |tokens| Reach::IssuedBefore(tokens[0].token.issued_at),
+    ] {
+        let desk = Desk::new();
+        let tokens = [desk.issue("ana"), desk.issue("ana"), desk.issue("bo")];
+        let reach = pick(&tokens);
+        let live = match &reach {
+            Reach::Tokens(ids) => ids.len() as u64,
+            Reach::Subject(subject) => u64::from(*subject == ana) * 2,
+            Reach::Key(_) => 3,
+            Reach::IssuedBefore(_) => 0,
+        };
+        assert_eq!(desk.reached(&reach), Reached { live, calls: 0 }, "{reach:?}");
+        assert!(
+            matches!(desk.revoke(reach.clone()), Ok(Answer::Changed(ended)) if ended == live),
+            "{reach:?}"
+        );
+        assert_eq!(desk.reached(&reach).live, 0, "{reach:?}");
+        let refused = tokens.iter().filter(|issued| desk.judged(issued.text.expose()).is_some()).count();
+        assert_eq!(refused as u64, live, "{reach:?}");
+    }
+}
+
+#[test]
+fn of_several_those_revoked_already_do_not_stop_the_others() {
+    let desk = Desk::new();
+    let ids: Vec<_> = (0..3).map(|_| desk.issue("ana").token.jti).collect();
+    assert!(matches!(desk.revoke(Reach::Tokens(vec![ids[1]])), Ok(Answer::Changed(1))));
+    assert!(matches!(desk.revoke(Reach::Tokens(ids.clone())), Ok(Answer::Changed(2))));
+    let again = desk.revoke(Reach::Tokens(vec![ids[1]])).unwrap_err();
+    assert!(again.conflict && again.message.contains("already"), "{again:?}");
+}
+
+#[test]
+fn calls_of_what_is_meant_are_counted_and_no_others() {
+    let desk = Desk::new();
+    let (ana, bo) = (desk.issue("ana").token, desk.issue("bo").token);
+    let count = |token: &IssuedToken, calls| Count {
+        minute: desk.ctx.now(),
+        credential: token.jti.to_string(),
+        subject: token.subject.to_string(),
+        endpoint: "tools/list".into(),
+        outcome: Outcome::Allowed,
+        calls,
+    };
+    let counts = [count(&ana, 3), count(&bo, 4)];
+    desk.ctx.store.write_usage(move |c| store::usage::add(c, &counts)).unwrap();
+    assert_eq!(desk.reached(&Reach::Tokens(vec![ana.jti])).calls, 3);
+    assert_eq!(desk.reached(&Reach::Subject(bo.subject.clone())).calls, 4);
+    assert_eq!(desk.reached(&Reach::Key(bo.kid.clone())).calls, 7);
+    let query = TokenQuery::Detail { jti: ana.jti, now: desk.ctx.now() };
+    let Ok(TokenAnswer::Detail(detail)) = answer(&desk.ctx, query) else { panic!("no detail") };
+    assert_eq!((detail.day.allowed, detail.standing.state), (3, TokenState::Live));
+    assert!(detail.covers.contains_key("mcp:read") && detail.audit.len() == 1);
+}
+
+#[test]
+fn a_private_key_is_taken_from_a_file_that_can_be_read_and_is_one() {
+    let desk = Desk::new();
+    let import = |name: &str, text: Option<&str>| {
+        let file = desk.folder.path().join(name);
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let new = ops::signing_key::NewSigningKey {
+            algorithm: crate::domain::jose::Algorithm::Hs256,
+            name: String::new(),
+            bits: Default::default(),
+            kid: None,
+        };
+        carry_out(&desk.ctx, TokenDeed::ImportKey { new, file })
+    };
+    assert!(import("absent", None).unwrap_err().message.contains("absent cannot be read"));
+    let long = "x".repeat(LONGEST_KEY as usize + 1);
+    assert!(import("long", Some(&long)).unwrap_err().message.contains("longer than"));
+    assert!(import("short", Some("too short")).is_err());
+    let made = import("secret", Some("0123456789abcdef0123456789abcdef"));
+    assert!(matches!(made, Ok(Answer::Token(TokenAnswer::KeyMade(_)))), "{made:?}");
+    let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
+    let Ok(TokenAnswer::SigningKeys(keys)) = answer(&desk.ctx, query) else { panic!("no keys") };
+    assert_eq!((keys.len(), keys[0].tokens), (1, 0));
+}
+
+#[test]
+fn what_is_no_token_is_judged_as_none() {
+    let desk = Desk::new();
+    let issued = desk.issue("ana");
+    assert_eq!(desk.judged(issued.text.expose()), None);
+    let mut forged = issued.text.expose().to_owned();
+    forged.pop();
+    for text in [forged.as_str(), "hello", ""] {
+        assert!(desk.judged(text).is_some(), "{text}");
+    }
+}
