@@ -138,6 +138,11 @@ impl<L: Listed> LongList<L> {
         u64::from(table::height(table_area(list))).max(1)
     }
 
+    /// The rows that are held.
+    pub fn held(&self) -> &[L] {
+        self.window.value.as_ref().map_or(&[], |window| window.rows.as_slice())
+    }
+
     /// A row of the list, where it is held.
     fn row(&self, place: u64) -> Option<&L> {
         let window = self.window.value.as_ref()?;

@@ -3,14 +3,10 @@
 use crate::console::effect::{Deed, Query, Topic};
 use crate::console::layer::Turn;
 use crate::console::overlay::confirm::Confirm;
-use crate::console::widget::list::Step;
-use crate::domain::api_key::{ApiKey, KeyId};
+use crate::domain::api_key::ApiKey;
 
 use super::list::{Keys, short_id, short_name};
 use super::rotate::RotateKey;
-
-/// Bulk acts take at most so many keys: they are named one by one.
-const MOST_MARKED: u32 = 10_000;
 
 /// What is typed to confirm an act on this key: its name, or the first eight of its id where
 /// the name does not say on a keyboard what it shows on the screen, or is a lot to type.
@@ -22,56 +18,13 @@ fn typable_name(key: &ApiKey) -> String {
 }
 
 impl Keys {
-    /// What an act is about: the marked keys, else the one under the cursor.
-    fn targets(&self) -> Vec<KeyId> {
-        if self.marks.is_empty() {
-            self.selected().map(|key| key.id).into_iter().collect()
-        } else {
-            self.marks.iter().copied().collect()
-        }
-    }
-
     /// How a notice or a question names the targets.
     fn targets_named(&self) -> String {
-        match (self.marks.len(), self.selected()) {
+        match (self.list.marks.len(), self.selected()) {
             (0, Some(key)) => format!("key {} of {}", short_name(key), key.subject),
             (1, _) => "1 marked key".into(),
             (number, _) => format!("{number} marked keys"),
         }
-    }
-
-    pub(super) fn mark(&mut self, turn: &mut Turn<'_>) {
-        if let Some(id) = self.selected().map(|key| key.id)
-            && !self.marks.remove(&id)
-        {
-            self.marks.insert(id);
-        }
-        self.step(Step::Down, turn);
-    }
-
-    pub(super) fn mark_range(&mut self, turn: &mut Turn<'_>) {
-        let Some(from) = self.range_from.take() else {
-            self.range_from = Some(self.cursor.selected);
-            return;
-        };
-        let (first, last) = (from.min(self.cursor.selected), from.max(self.cursor.selected));
-        let rows = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
-        self.ask_ids(first, rows, turn);
-    }
-
-    pub(super) fn mark_all(&mut self, turn: &mut Turn<'_>) {
-        let rows = u32::try_from(self.total).unwrap_or(u32::MAX);
-        self.ask_ids(0, rows, turn);
-    }
-
-    fn ask_ids(&mut self, offset: u64, rows: u32, turn: &mut Turn<'_>) {
-        if rows > MOST_MARKED {
-            turn.refuse(format!("at most {MOST_MARKED} keys can be marked; filter for fewer"));
-            return;
-        }
-        let query = self.query(turn.now);
-        let ticket = turn.load(Topic::KeyIds, Query::KeyIds { query, offset, limit: rows });
-        self.ids.wait_for(ticket);
     }
 
     pub(super) fn copy(&mut self, turn: &mut Turn<'_>) {
@@ -92,17 +45,17 @@ impl Keys {
             format!("Disable {named}?"),
             "Its calls are refused from the next one on. `e` enables it again.".into(),
         ];
-        let deed = Deed::DisableKeys(self.targets());
+        let deed = Deed::DisableKeys(self.list.targets());
         turn.push(Confirm::new("disable", lines, "disable", format!("disabled {named}"), deed));
     }
 
     pub(super) fn enable(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.act(Deed::EnableKeys(self.targets()));
+        let ticket = turn.act(Deed::EnableKeys(self.list.targets()));
         self.deed.wait_for(ticket);
     }
 
     pub(super) fn revoke(&mut self, turn: &mut Turn<'_>) {
-        self.revoking = self.targets();
+        self.revoking = self.list.targets();
         let query = Query::KeyActivity { ids: self.revoking.clone(), now: turn.now };
         let ticket = turn.load(Topic::KeyActivity, query);
         self.activity.wait_for(ticket);
@@ -113,7 +66,7 @@ impl Keys {
         let ids = std::mem::take(&mut self.revoking);
         let single = match ids.as_slice() {
             [] => return,
-            [id] => self.window.value.iter().flat_map(|window| &window.rows).find(|key| key.id == *id),
+            [id] => self.list.held().iter().find(|key| key.id == *id),
             _ => None,
         };
         let (named, word) = match (single, ids.as_slice()) {

@@ -7,6 +7,5 @@ pub mod detail;
 pub mod draw;
 mod list;
 pub mod rotate;
-mod window;
 
 pub use list::Keys;

@@ -11,6 +11,7 @@ use crate::console::screen::api_keys::detail::limits;
 use crate::console::screen::list_bindings;
 use crate::console::screen::overview::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
+use crate::console::widget::page::scrolled;
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{count, relative};
 use crate::domain::policy::{Mode, Revision};
@@ -148,19 +149,6 @@ impl Policies {
         let total = self.rows().len() as u64;
         self.cursor.keep_within(total, Self::height(turn));
     }
-}
-
-/// The first line in view after a step in a text of `rows` lines.
-pub(super) fn scrolled(top: u16, step: Step, height: u16, rows: u16) -> u16 {
-    let moved = match step {
-        Step::Up => top.saturating_sub(1),
-        Step::Down => top.saturating_add(1),
-        Step::PageUp => top.saturating_sub(height / 2),
-        Step::PageDown => top.saturating_add(height / 2),
-        Step::Top => 0,
-        Step::Bottom => u16::MAX,
-    };
-    moved.min(rows.saturating_sub(height))
 }
 
 impl Layer for Policies {
