@@ -10,4 +10,5 @@ mod console;
 mod demo;
 mod peers;
 mod support;
+mod tokens;
 mod wire;
