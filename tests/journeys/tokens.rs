@@ -183,6 +183,7 @@ fn an_auditor_sees_tokens_and_signing_keys_and_changes_none() {
     terminal.type_text(&format!("\u{1b}[200~{token}\u{1b}[201~"));
     terminal.wait_for("✓ valid");
     terminal.press("esc");
+    terminal.wait_until_gone("✓ valid");
     leave(terminal);
     assert_eq!(home.json(&["audit", "verify"])["records"], records, "no record was written");
     assert_eq!(home.json(&["signing-key", "list"])["items"].as_array().map(Vec::len), Some(1));

@@ -154,8 +154,10 @@ impl RevokeTokens {
 }
 
 fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
+    let is_one = matches!(reach, Reach::Tokens(ids) if ids.len() == 1);
     let lives = match reached.live {
-        0 => "No live token of this home is among them.".to_owned(),
+        0 if is_one => "It is live no more.".to_owned(),
+        0 => "No live token of this home is among them.".into(),
         1 => "It ends 1 live token of this home.".into(),
         live => format!("It ends {live} live tokens of this home."),
     };
