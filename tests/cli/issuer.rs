@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::{SystemTime, UNIX_EPOCH},
@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Place, code, err, fields, out};
+use crate::support::{Place, Service, code, err, fields, out};
 
 const METADATA: &str = "/.well-known/openid-configuration";
 
@@ -33,9 +33,23 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let mut lines = BufReader::new(&stream).lines();
-                let first = lines.next().unwrap().unwrap();
-                while !lines.next().unwrap().unwrap().is_empty() {}
+                let mut reader = BufReader::new(&stream);
+                let mut line = || {
+                    let mut line = String::new();
+                    reader.read_line(&mut line).unwrap();
+                    line.trim_end().to_ascii_lowercase()
+                };
+                let (first, mut length) = (line(), 0);
+                loop {
+                    let field = line();
+                    if field.is_empty() {
+                        break;
+                    }
+                    if let Some(value) = field.strip_prefix("content-length: ") {
+                        length = value.parse().unwrap();
+                    }
+                }
+                std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
                 let page = of_thread.lock().unwrap().get(first.split(' ').nth(1).unwrap()).cloned();
                 let (status, body) = page.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
                 let head = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
@@ -145,6 +159,48 @@ fn an_issuers_tokens_are_taken_from_when_it_is_added_until_it_is_removed() {
         assert!(audit.contains(act), "{act}");
     }
     assert_eq!(place.json(&["audit", "verify"])["valid"], true);
+}
+
+/// The status of one call of `tools/list` at the gateway.
+fn call(gateway: &str, token: &str) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let address = gateway.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn the_gateway_takes_an_issuers_tokens_from_one_request_to_the_next() {
+    let (place, server) = (Place::new(), Server::start());
+    server.page("/mcp", &json!({ "jsonrpc": "2.0", "id": 1, "result": { "tools": [] } }));
+    let upstream = format!("{}/mcp", server.origin);
+    let mut gateway = Service::start(
+        &place,
+        &["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+    );
+    let at = gateway.listening();
+    let token = server.token("one", "mcp-gateway");
+    assert_eq!(call(&at, &token), "401");
+    let add =
+        ["--url", &server.origin, "--audience", "mcp-gateway", "--scope-claim", "scp", "--profile", "oidc"];
+    let add = [&["issuer", "add", "corp", "--scope-map", "reader=mcp:*"], &add[..]].concat();
+    place.ok(&add);
+    assert_eq!(call(&at, &token), "200");
+    assert_eq!(call(&at, &server.token("forged", "mcp-gateway")), "401");
+    place.ok(&["issuer", "remove", "corp"]);
+    assert_eq!(call(&at, &token), "401", "removed by another process");
+    place.ok(&add);
+    assert_eq!(call(&at, &token), "200");
+    assert_eq!(gateway.terminate(), 0);
 }
 
 #[test]
