@@ -13,6 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    domain::issuer::{Issuer, IssuerState},
     ops::{self, Ctx},
     store::{Mode, StoreError, audit, ballast, home::Home},
 };
@@ -90,6 +91,9 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
             note("rows", rows(&ctx, &home));
             note("audit", chain(&ctx));
             note("clock", clock(&ctx, session));
+            if let Some(found) = issuers(&ctx, session) {
+                note("issuers", found);
+            }
         }
     }
     note("vault", vault(session));
@@ -191,6 +195,27 @@ fn integrity(ctx: &Ctx) -> Found {
         }
     }
     Ok("both databases are whole".into())
+}
+
+/// Whether the keys of registered issuers could be had; `None` where there are no issuers. Damaged rows are named elsewhere.
+fn issuers(ctx: &Ctx, session: &Session) -> Option<Found> {
+    let issuers = ops::issuer::list(ctx).ok().filter(|issuers| !issuers.is_empty())?;
+    let state = |issuer: &Issuer| issuer.state(session.now());
+    let bad = |issuer: &&Issuer| matches!(state(issuer), IssuerState::Failing | IssuerState::Stale);
+    Some(match issuers.iter().map(|(issuer, _)| issuer).find(bad) {
+        None => Ok(format!("the keys of {} can be had", issuers.len())),
+        Some(issuer) => {
+            let name = &issuer.name;
+            let detail = match state(issuer) {
+                IssuerState::Stale => format!("tokens of {name} are refused: its keys are too old"),
+                _ => format!("the keys of {name} could not be had: {}", issuer.last_error),
+            };
+            Err((
+                detail,
+                format!("a gateway fetches them by itself; to see why not: portcullis issuer refresh {name}"),
+            ))
+        }
+    })
 }
 
 /// No more damaged rows than these are named.

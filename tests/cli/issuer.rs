@@ -217,6 +217,15 @@ fn a_failure_is_said_and_leaves_the_keys_that_there_are() {
     let shown = place.json(&["issuer", "show", "corp"]);
     assert_eq!((&shown["state"], &shown["keys"]["keys"][0]["kid"]), (&json!("failing"), &json!("one")));
     assert!(shown["last_error"].as_str().unwrap().contains("other.example.org"), "{shown}");
+    let doctor = place.run(&["doctor"]);
+    assert!(
+        code(&doctor) == 1 && out(&doctor).contains("portcullis issuer refresh corp"),
+        "{}",
+        out(&doctor)
+    );
+    server.page(METADATA, &json!({ "issuer": server.origin, "jwks_uri": format!("{}/keys", server.origin) }));
+    place.ok(&["issuer", "refresh", "corp"]);
+    assert!(place.ok(&["doctor"]).contains("issuers"));
 }
 
 #[test]

@@ -106,6 +106,11 @@ impl Fault {
         matches!(self, Self::Scheme | Self::User | Self::Private { .. } | Self::Never(_))
     }
 
+    /// Whether it says that what was there is there no more.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Status(404 | 410))
+    }
+
     /// Whether it says that there is no such document: a status of 4xx, or a page for people in its place.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Status(400..=499) | Self::Type(_))

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Answer, FetchError, Fetcher};
+use super::{Answer, Fault, FetchError, Fetcher, LookUpError, discover, issuer_url};
 use crate::domain::clock::Timestamp;
 use crate::domain::issuer::{Issuer, Source};
 use crate::domain::name::IssuerName;
@@ -103,13 +103,15 @@ async fn one(ctx: &Ctx, fetcher: &Fetcher, name: &IssuerName, missed: bool) -> O
             return None;
         }
     };
-    let outcome = match get(fetcher, &source).await {
-        Ok(Answer::Document(published)) => ops::keep(ctx, name, &published).map(|kept| {
-            if kept.is_changed {
-                tracing::info!(issuer = %name, "the issuer has other keys now, and these are taken");
-            }
-        }),
-        Ok(Answer::Unchanged { fresh_for }) => ops::unchanged(ctx, name, fresh_for),
+    let outcome = match get(fetcher, &issuer, &source).await {
+        Ok((jwks_uri, Answer::Document(published))) => {
+            ops::keep(ctx, name, &jwks_uri, &published).map(|kept| {
+                if kept.is_changed {
+                    tracing::info!(issuer = %name, "the issuer has other keys now, and these are taken");
+                }
+            })
+        }
+        Ok((_, Answer::Unchanged { fresh_for })) => ops::unchanged(ctx, name, fresh_for),
         Err(error) => {
             ops::failed(ctx, name, &error.to_string()).and_then(|_| Err(OpsError::Invalid(error.to_string())))
         }
@@ -120,10 +122,23 @@ async fn one(ctx: &Ctx, fetcher: &Fetcher, name: &IssuerName, missed: bool) -> O
     Some(issuer.name)
 }
 
-async fn get(fetcher: &Fetcher, source: &Source) -> Result<Answer, FetchError> {
-    let url = Url::parse(&source.jwks_uri)
-        .map_err(|_| FetchError { url: source.jwks_uri.clone(), fault: super::Fault::Scheme })?;
-    fetcher.get(&url, &source.allow_private, source.etag.as_deref()).await
+/// The keys, and where they are. Where they are gone, the issuer's metadata says where they are now.
+async fn get(fetcher: &Fetcher, issuer: &Issuer, source: &Source) -> Result<(String, Answer), LookUpError> {
+    let parsed =
+        |text: &str| Url::parse(text).map_err(|_| FetchError { url: text.to_owned(), fault: Fault::Scheme });
+    let allowed = &source.allow_private;
+    let gone = match fetcher.get(&parsed(&source.jwks_uri)?, allowed, source.etag.as_deref()).await {
+        Ok(answer) => return Ok((source.jwks_uri.clone(), answer)),
+        Err(error) if error.fault.is_gone() => error,
+        Err(error) => return Err(error.into()),
+    };
+    let (Some(url), Some(iss)) = (&issuer.url, &issuer.iss) else { return Err(gone.into()) };
+    let jwks_uri = discover(fetcher, &issuer_url(url)?, iss, allowed).await?;
+    if jwks_uri.as_str() == source.jwks_uri {
+        return Err(gone.into());
+    }
+    let answer = fetcher.get(&jwks_uri, allowed, None).await?;
+    Ok((jwks_uri.into(), answer))
 }
 
 fn complain(issuer: &Issuer, error: &OpsError, now: Timestamp) {

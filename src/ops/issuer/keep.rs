@@ -44,8 +44,8 @@ pub fn ask(ctx: &Ctx, name: &IssuerName, missed: bool) -> Result<Option<(Issuer,
     })
 }
 
-/// Takes the keys that were asked for. What was published and cannot be used is noted as a failure, and is the error.
-pub fn keep(ctx: &Ctx, name: &IssuerName, published: &Published) -> Result<Kept, OpsError> {
+/// Takes the keys that were asked for, at `jwks_uri`. What was published and cannot be used is noted as a failure, and is the error.
+pub fn keep(ctx: &Ctx, name: &IssuerName, jwks_uri: &str, published: &Published) -> Result<Kept, OpsError> {
     let (issuer, _) = show(ctx, name)?;
     let keys = match IssuerKeys::read(&published.text, &issuer.algorithms) {
         Ok(keys) => keys,
@@ -54,9 +54,10 @@ pub fn keep(ctx: &Ctx, name: &IssuerName, published: &Published) -> Result<Kept,
             return Err(check::bad(error));
         }
     };
-    let (name, published) = (name.clone(), published.clone());
+    let (name, jwks_uri, published) = (name.clone(), jwks_uri.to_owned(), published.clone());
     ctx.perform(Act::IssuerRefresh, &name.to_string(), move |deed| {
-        let (issuer, source) = fetched(deed.c, &name)?;
+        let (issuer, mut source) = fetched(deed.c, &name)?;
+        source.jwks_uri = jwks_uri;
         put(deed, issuer, source, &keys, &published, false)
     })
 }

@@ -5,6 +5,7 @@ use crate::ops::{
     identity, token,
 };
 
+const KEYS: &str = "https://idp.example.org/keys";
 const SECRET: &str = "the-secret-of-the-old-gateway-2025";
 /// Written by the source document's `generate_token`, with PyJWT's bytes: HS256, `user_id`, a list of scopes, times with
 /// a fraction, no `iss`, no `aud`; issued a minute before the bench's clock, for an hour.
@@ -46,7 +47,7 @@ fn fetched_one(keys: &[&str]) -> NewIssuer {
     let iss = "https://idp.example.org";
     let keys = NewKeys::Published {
         url: iss.into(),
-        jwks_uri: "https://idp.example.org/keys".into(),
+        jwks_uri: KEYS.into(),
         allow_private: Vec::new(),
         published: published(keys),
     };
@@ -171,10 +172,11 @@ fn keys_that_are_fetched_again_take_the_place_of_those_before() {
     assert_eq!(source.etag.as_deref(), Some("\"1\""));
     assert!(ask(&bench.ctx, name, true).unwrap().is_none(), "somebody is asking already");
     unchanged(&bench.ctx, name, None).unwrap();
-    assert!(!keep(&bench.ctx, name, &published(&[ED])).unwrap().is_changed);
+    assert!(!keep(&bench.ctx, name, KEYS, &published(&[ED])).unwrap().is_changed);
     assert_eq!(bench.records(records), [], "what has not changed is no act");
     assert_eq!(show(&bench.ctx, name).unwrap().0.fetched_at, Some(bench.now()));
-    let kept = bench.one_record(Act::IssuerRefresh, "corp", |ctx| keep(ctx, name, &published(&[])).unwrap());
+    let kept =
+        bench.one_record(Act::IssuerRefresh, "corp", |ctx| keep(ctx, name, KEYS, &published(&[])).unwrap());
     assert!(kept.is_changed, "an issuer may take back all it has");
     bench.one_record(Act::IssuerRefresh, "corp", |ctx| {
         refresh(ctx, name, "https://idp.example.org/new", &published(&[ED])).unwrap()
@@ -188,7 +190,7 @@ fn the_last_good_keys_are_taken_for_a_day_and_no_longer() {
     let name = add(&bench.ctx, fetched_one(&[ED])).unwrap().name;
     let bad = format!(r#"{{"keys":[{ED},{ED}]}}"#);
     let bad = Published { text: bad, etag: None, fresh_for: None };
-    assert!(matches!(keep(&bench.ctx, &name, &bad), Err(OpsError::Invalid(_))));
+    assert!(matches!(keep(&bench.ctx, &name, KEYS, &bad), Err(OpsError::Invalid(_))));
     let issuer = show(&bench.ctx, &name).unwrap().0;
     assert!(issuer.last_error.contains("same `kid`"), "{}", issuer.last_error);
     let keys = || {
@@ -203,7 +205,7 @@ fn the_last_good_keys_are_taken_for_a_day_and_no_longer() {
     assert_eq!((keys(), issuer.state(bench.now())), (1, IssuerState::Failing));
     bench.clock.advance(Duration::from_millis(1));
     assert_eq!((keys(), issuer.state(bench.now())), (0, IssuerState::Stale));
-    keep(&bench.ctx, &name, &published(&[ED])).unwrap();
+    keep(&bench.ctx, &name, KEYS, &published(&[ED])).unwrap();
     let issuer = show(&bench.ctx, &name).unwrap().0;
     assert_eq!(
         (keys(), issuer.state(bench.now()), issuer.last_error.as_str()),

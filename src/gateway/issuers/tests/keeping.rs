@@ -173,6 +173,25 @@ fn an_issuer_that_cannot_be_had_is_tried_again_and_its_keys_end_after_a_day() {
 }
 
 #[test]
+fn keys_that_have_moved_are_found_by_the_metadata_again() {
+    let place = Place::new(&[jwk("one")]);
+    place.server.page("/keys", "404 Not Found", "X: y", "");
+    place.wait(3600);
+    place.round(&[]);
+    assert_eq!(place.server.asked(), ["/keys", SERVER]);
+    assert!(place.issuer().0.last_error.contains("404"), "they have not moved, they are gone");
+    let moved = format!("{}/new", place.server.origin);
+    let metadata = serde_json::json!({ "issuer": place.server.origin, "jwks_uri": moved });
+    place.server.json(SERVER, &metadata.to_string());
+    place.server.json("/new", &key_set(&[jwk("two")]));
+    place.wait(300);
+    place.round(&[]);
+    let (issuer, source) = place.issuer();
+    assert_eq!((source.jwks_uri, issuer.last_error.as_str()), (moved, ""));
+    assert_eq!(place.kids(), ["two"]);
+}
+
+#[test]
 fn a_set_in_which_a_name_stands_twice_changes_nothing() {
     let place = Place::new(&[jwk("one")]);
     place.publish(&[jwk("two"), jwk("two")]);
