@@ -293,7 +293,7 @@ fn of_its_own<T>(done: Result<T, StoreError>) -> Result<Result<T, StoreError>, S
 fn lease(c: &Rows<'_>, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
     let account = want.account.to_string();
     if matches!(want.account, Account::Foreign(_)) {
-        quota::open_shared(c, &account)?;
+        quota::open_foreign(c, &account, now)?;
     }
     let (standings, charge) = quota::peek(c, &account, &want.limits, now)?;
     if let Charge::Refused { window, limit, retry_after } = charge {

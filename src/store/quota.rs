@@ -13,7 +13,7 @@ use crate::domain::{
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
-use rusqlite::{OptionalExtension, params_from_iter};
+use rusqlite::{OptionalExtension, params, params_from_iter};
 
 pub(super) static TABLE: Table = Table { name: "quota", columns: "account, charged", width: 2, key: 1 };
 
@@ -36,6 +36,11 @@ const TOKENS: &str = "tokens:";
 /// How many cells of a window are kept, the newest. Eleven count at most; cells are never dropped for their age alone, so
 /// that a clock which is set ahead and back again forgets nothing.
 const KEPT: usize = 16;
+
+/// How long an account of a foreign subject is kept that is not charged: no window is as long.
+const IDLE: Duration = Duration::from_secs(2 * 86_400);
+/// How many of them are looked at when another is opened.
+const LOOKED_AT: u32 = 8;
 
 /// The bytes of a cell in the store: the window's number, its start in milliseconds, what was charged; little-endian.
 const CELL: usize = 1 + 8 + 4;
@@ -80,6 +85,29 @@ pub fn open(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
 /// The same for an account that credentials share: it may be there already.
 pub fn open_shared(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
     if is_open(c, account)? { Ok(()) } else { open(c, account) }
+}
+
+/// The same for a subject of a registered issuer, of whom nobody says when they are gone. Some of those that were not
+/// charged for long go in its place, so that there are never many more than there are callers.
+pub fn open_foreign(c: &Rows<'_>, account: &str, now: Timestamp) -> Result<(), StoreError> {
+    if is_open(c, account)? {
+        return Ok(());
+    }
+    open(c, account)?;
+    let mut select = c.prepare_cached(
+        "SELECT account, charged, mac FROM quota WHERE account > ?1 AND account < 'issuer;' ORDER BY account LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![account, LOOKED_AT])?;
+    let mut idle = Vec::new();
+    while let Some(row) = rows.next()? {
+        // One that is damaged stays, and is refused.
+        let cells = TABLE.check(c, row, 0).ok().and_then(|()| decode(row.get_ref(1).ok()?.as_blob().ok()?));
+        let long_ago = now.minus(IDLE);
+        if cells.is_some_and(|cells| cells.iter().all(|cell| cell.starts < long_ago)) {
+            idle.push(row.get::<_, String>(0)?);
+        }
+    }
+    idle.iter().try_for_each(|account| close(c, account))
 }
 
 /// Whether an account is there.

@@ -20,7 +20,9 @@ pub fn credential(call: &Call, parts: &Parts, service: Service, form: &Form) -> 
     let basic =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| of_scheme(value.to_str().ok()?, "basic"));
     if let Some(encoded) = basic {
-        if secret.is_some() || parts.headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
+        let keys = ["x-api-key", "x-api-key-id", "x-api-key-secret"];
+        let is_twice = parts.headers.get_all(header::AUTHORIZATION).iter().count() > 1;
+        if secret.is_some() || is_twice || keys.iter().any(|name| parts.headers.contains_key(*name)) {
             return Err(Fault::invalid_request(SEVERAL));
         }
         return Ok(key(from_basic(encoded, id)));

@@ -110,6 +110,7 @@ async fn each_near_miss_of_a_grant_has_its_error() {
         (token(&[("client_secret", "x"), ("client_id", "y")]), 401, "invalid_client"),
         (token(&[("client_secret", "x"), ("client_id", "y")]).key(&key), 400, "invalid_request"),
         (token(&[("client_secret", "x")]), 400, "invalid_request"),
+        (token(&[]).with("authorization", &wrong).with("x-api-key", &key), 400, "invalid_request"),
         (token(&[]).key(&without), 400, "unauthorized_client"),
         (token(&[]).key(own.expose()), 400, "unauthorized_client"),
         (token(&[("scope", "tools:call")]).key(&key), 400, "invalid_scope"),

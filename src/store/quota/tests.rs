@@ -221,3 +221,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn accounts_of_foreign_subjects_go_when_they_were_not_charged_for_long() {
+    let books = Books::new();
+    let c = books.rows();
+    let limits = limits(Some(10), None, None, Algorithm::Fixed);
+    let account = |number: u32| format!("issuer:corp:default:subject-{number:03}");
+    for number in 1..=20 {
+        open_foreign(&c, &account(number), at(0)).unwrap();
+        lease(&c, &account(number), &limits, 1, at(0)).unwrap();
+    }
+    let there = |c: &Rows<'_>| (1..=20).filter(|number| is_open(c, &account(*number)).unwrap()).count();
+    let two_days = 2 * 86_400;
+    open_foreign(&c, &account(0), at(two_days)).unwrap();
+    assert_eq!(there(&c), 20, "a window may still count them");
+    lease(&c, &account(3), &limits, 1, at(two_days + 60)).unwrap();
+    for number in 100..110 {
+        open_foreign(&c, &format!("issuer:corp:default:a-{number}"), at(two_days + 61)).unwrap();
+    }
+    assert_eq!(there(&c), 1);
+    assert!(is_open(&c, &account(3)).unwrap(), "the one that was charged meanwhile");
+    assert!(
+        is_open(&c, "a").unwrap() && is_open(&c, "b").unwrap(),
+        "those of keys and of our own tokens stay"
+    );
+    open_foreign(&c, &account(1), at(two_days + 62)).unwrap();
+    assert!(is_open(&c, &account(1)).unwrap());
+}
