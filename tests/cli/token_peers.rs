@@ -11,6 +11,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use portcullis::domain::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::{Place, code, err};
@@ -69,9 +70,12 @@ impl Library {
         }
     }
 
-    /// A key of its own for each algorithm, and what it signed with each.
-    fn sign(self, header: &Value, claims: &Value) -> Vec<(&'static str, Value)> {
-        let command = |alg: &&str| json!({"do": "sign", "alg": alg, "header": header, "claims": claims});
+    /// A key of its own for each algorithm, whose `kid` is the algorithm's name, and what it signed with each.
+    fn sign(self, claims: &Value) -> Vec<(&'static str, Value)> {
+        let command = |alg: &&str| {
+            let header = json!({"typ": "at+jwt", "kid": alg});
+            json!({"do": "sign", "alg": alg, "header": header, "claims": claims})
+        };
         let answers = self.ask(&self.algorithms().iter().map(command).collect::<Vec<_>>());
         self.algorithms().iter().copied().zip(answers).collect()
     }
@@ -106,6 +110,14 @@ fn libraries_are_here() -> bool {
 fn claims_of(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// The public key as an issuer publishes it.
+fn named(signed: &Value, algorithm: &str) -> Value {
+    let mut key = signed["public"].clone();
+    key["kid"] = json!(algorithm);
+    key["alg"] = json!(algorithm);
+    key
 }
 
 /// The same token for somebody else, with the signature of the one that there is.
@@ -182,9 +194,8 @@ fn tokens_of_each_library_are_judged_with_its_keys() {
     let place = Place::new();
     let claims = json!({"iss": "https://as.example.org", "sub": "alice", "n": 1, "text": "é\u{2028}\"\\/"});
     for library in Library::ALL {
-        let header = json!({"typ": "at+jwt", "kid": "their-key"});
-        let others = library.sign(&header, &claims);
-        for ((algorithm, signed), (_, other)) in library.sign(&header, &claims).into_iter().zip(others) {
+        let others = library.sign(&claims);
+        for ((algorithm, signed), (_, other)) in library.sign(&claims).into_iter().zip(others) {
             let token = text(&signed, "token");
             let verify = |token: &str, arguments: &[&str]| {
                 let shape = ["token", "verify", "--signature-only", "--json"];
@@ -221,9 +232,7 @@ fn tokens_of_each_library_are_judged_with_its_keys() {
                     continue;
                 }
                 judge(of, "--jwk", "their.jwk", &of["public"].to_string());
-                let mut key = of["public"].clone();
-                key["kid"] = json!("their-key");
-                judge(of, "--jwk", "their.jwks", &json!({ "keys": [key] }).to_string());
+                judge(of, "--jwk", "their.jwks", &json!({ "keys": [named(of, algorithm)] }).to_string());
                 if let Some(pem) = of["public_pem"].as_str() {
                     judge(of, "--key-file", "their.pem", pem);
                 }
@@ -240,7 +249,7 @@ fn keys_of_each_library_sign_here_and_it_believes_what_they_signed() {
     }
     for library in Library::ALL {
         let mut questions = Vec::new();
-        for (algorithm, made) in library.sign(&json!({}), &json!({"sub": "nobody"})) {
+        for (algorithm, made) in library.sign(&json!({"sub": "nobody"})) {
             let forms = if algorithm == "HS256" { &["secret"][..] } else { &["private", "private_pem"] };
             for form in forms.iter().filter(|form| !made[**form].is_null()) {
                 let place = Place::new();
@@ -259,4 +268,85 @@ fn keys_of_each_library_sign_here_and_it_believes_what_they_signed() {
         }
         library.expect(&questions);
     }
+}
+
+/// What `token verify` says of a token.
+fn verdict(place: &Place, token: &str) -> (i32, Value) {
+    let output = place.feed(&["token", "verify", "--json"], token);
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", err(&output)));
+    (code(&output), told)
+}
+
+#[track_caller]
+fn assert_refused(place: &Place, token: &str, reason: &str) {
+    let (exit, told) = verdict(place, token);
+    assert_eq!((exit, &told["reason"]), (1, &json!(reason)), "{told}");
+}
+
+#[test]
+fn an_issuer_that_signs_with_a_library_is_believed_once_it_is_registered_and_no_longer() {
+    if !libraries_are_here() {
+        return;
+    }
+    let place = Place::new();
+    let now = SystemClock.now().seconds();
+    for library in Library::ALL {
+        let name = format!("{library:?}").to_ascii_lowercase();
+        let iss = format!("https://{name}.example.org");
+        let claims = |audience: &str| {
+            json!({
+                "iss": iss, "sub": "alice", "aud": audience, "iat": now, "exp": now + 600, "jti": "one",
+                "client_id": "laptop", "scope": "mcp:read",
+            })
+        };
+        let public = |signed: &[(&str, Value)]| -> Vec<(String, Value)> {
+            let public = signed.iter().filter(|(algorithm, _)| *algorithm != "HS256");
+            let token = |made: &Value| text(made, "token").to_owned();
+            public.map(|(algorithm, made)| (token(made), named(made, algorithm))).collect()
+        };
+        let signed = public(&library.sign(&claims(AUDIENCE)));
+        let others = public(&library.sign(&claims(AUDIENCE)));
+        let keys: Vec<&Value> = signed.iter().map(|(_, key)| key).collect();
+        let file = place.file("their.jwks", json!({ "keys": keys }).to_string());
+        assert_refused(&place, &signed[0].0, "wrong_issuer");
+        let add = ["issuer", "add", &name, "--jwks", &file, "--issuer", &iss, "--audience", AUDIENCE];
+        place.ok(&add);
+        for (token, _) in &signed {
+            let (exit, told) = verdict(&place, token);
+            assert_eq!((exit, &told["claims"]), (0, &claims_of(token)), "{library:?}: {told}");
+            assert_refused(&place, &forged(token), "bad_signature");
+        }
+        for (token, _) in &others {
+            assert_refused(&place, token, "bad_signature");
+        }
+        place.ok(&["issuer", "remove", &name]);
+        let elsewhere = ["--issuer", &iss, "--audience", "https://elsewhere.example.org"];
+        place.ok(&[&["issuer", "add", &name, "--jwks", &file], &elsewhere[..]].concat());
+        assert_refused(&place, &signed[0].0, "wrong_audience");
+        place.ok(&["issuer", "remove", &name]);
+        assert_refused(&place, &signed[0].0, "wrong_issuer");
+    }
+}
+
+#[test]
+fn tokens_as_the_document_makes_them_are_believed_of_a_legacy_issuer_alone() {
+    if !libraries_are_here() {
+        return;
+    }
+    let now = SystemClock.now().seconds() as f64;
+    // `jwt.encode` of the document: no issuer, no audience, times with fractions.
+    let claims = json!({
+        "user_id": "alice", "scopes": ["mcp:read"], "iat": now - 0.25, "exp": now + 600.5, "jti": "one",
+    });
+    let command = json!({"do": "sign", "alg": "HS256", "header": {}, "claims": claims});
+    let signed = Library::PyJwt.ask(&[command.clone(), command]);
+    let place = Place::new();
+    let secret = place.file("their.secret", text(&signed[0], "secret"));
+    let token = text(&signed[0], "token");
+    assert_refused(&place, token, "wrong_issuer");
+    place.ok(&["issuer", "add", "old", "--profile", "legacy", "--alg", "HS256", "--key-file", &secret]);
+    let (exit, told) = verdict(&place, token);
+    assert_eq!((exit, &told["claims"]["user_id"]), (0, &json!("alice")), "{told}");
+    assert_refused(&place, &forged(token), "bad_signature");
+    assert_refused(&place, text(&signed[1], "token"), "bad_signature");
 }

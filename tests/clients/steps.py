@@ -26,7 +26,8 @@ class Wire:
 
     async def response(self, response: Any) -> None:
         headers = {name: response.headers[name] for name in HEADERS_OF_INTEREST if name in response.headers}
-        self._responses.append({"method": response.request.method, "status": response.status_code, **headers})
+        request = {"method": response.request.method, "url": str(response.request.url)}
+        self._responses.append({**request, "status": response.status_code, **headers})
 
     def drain(self) -> list[dict[str, Any]]:
         seen, self._responses = self._responses, []

@@ -8,6 +8,7 @@
 mod clients;
 mod console;
 mod demo;
+mod oauth;
 mod peers;
 mod support;
 mod tokens;

@@ -22,7 +22,14 @@ impl Client {
         Self::run(generation.command(generation.client()), url, key)
     }
 
-    /// The same with any program that takes these commands.
+    /// Connects without a key, and logs in where the server asks for it.
+    pub fn log_in(generation: Generation, url: &str) -> (Self, Answer) {
+        let mut command = generation.command(generation.client());
+        command.env("PORTCULLIS_LOGIN", "1");
+        Self::run(command, url, None)
+    }
+
+    /// Starts any program that takes these commands.
     pub fn run(mut command: Command, url: &str, key: Option<&str>) -> (Self, Answer) {
         command.arg(url);
         if let Some(key) = key {
@@ -81,6 +88,12 @@ impl Answer {
     /// The JSON-RPC error that the SDK gave to its caller.
     pub fn error(&self) -> &Value {
         self.fields.get("error").unwrap_or_else(|| panic!("no error in {self:?}"))
+    }
+
+    /// The URLs that were asked since the answer before, in their order.
+    pub fn asked(&self) -> Vec<&str> {
+        let responses = self.fields["http"].as_array().map(Vec::as_slice).unwrap_or_default();
+        responses.iter().filter_map(|response| response["url"].as_str()).collect()
     }
 
     /// The last HTTP response to a POST that led to this answer.

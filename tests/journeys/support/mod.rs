@@ -1,5 +1,6 @@
 //! How the journeys start, drive and watch real processes.
 
+pub mod auth_server;
 pub mod client;
 pub mod gateway;
 pub mod home;
