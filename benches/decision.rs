@@ -22,7 +22,7 @@ use portcullis::{
     ops::Ctx,
 };
 use std::{hint::black_box, sync::Arc, time::Instant};
-use support::{add_keys, median, open, save_open_policy};
+use support::{add_keys, median, open, promise, resident, save_open_policy};
 
 const FEW: usize = 1_000;
 const MANY: usize = 1_000_000;
@@ -137,17 +137,4 @@ fn main() {
     promise("a decision costs at most 3 x its HMAC, few keys", few_ratio, 3.0);
     promise("a decision costs at most 3 x its HMAC, many keys", many_ratio, 3.0);
     promise("flat: among many keys a client costs at most 1.3 x what it costs among few", flatness, 1.3);
-}
-
-fn promise(what: &str, found: f64, most: f64) {
-    let verdict = if found <= most { "PASS" } else { "FAIL" };
-    println!("{verdict}  {what}: {found:.2} (at most {most})");
-}
-
-/// Bytes of this process in memory; 0 where the system does not tell.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) * 1024.0
 }

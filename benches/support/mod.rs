@@ -1,5 +1,7 @@
 //! Homes of many keys, made fast: straight into the store, without the audit record that each would have.
 
+#![allow(dead_code, reason = "each bench needs a part of it")]
+
 use portcullis::{
     domain::{
         api_key::{ApiKey, KeyId, KeySecret, PresentedKey},
@@ -71,4 +73,18 @@ fn key(ctx: &Ctx, number: usize, now: Timestamp) -> (ApiKey, PresentedKey) {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Bytes of this process in memory; 0 where the system does not tell.
+pub fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kilobytes.unwrap_or(0.0) * 1024.0
+}
+
+/// Says whether `found` keeps to `most`.
+pub fn promise(what: &str, found: f64, most: f64) {
+    let verdict = if found <= most { "PASS" } else { "FAIL" };
+    println!("{verdict}  {what}: {found:.2} (at most {most})");
 }
