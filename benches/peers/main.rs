@@ -28,7 +28,6 @@ mod load;
 mod peer;
 mod process;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "shared with the benches that need homes of a million keys")]
 mod support;
 mod table;
 
