@@ -12,10 +12,12 @@ use crate::{
         name::{PolicyName, ScopeName},
         policy::Policy,
         scope::Scope,
+        secret::Secret,
     },
     ops::{
         self, Ctx,
         api_key::{IssuedKey, NewKey},
+        token::NewToken,
     },
     store::{Mode, home::Home},
 };
@@ -33,10 +35,11 @@ enum Past {
     Revoked,
 }
 
-/// A subject with its key, and the client that calls with it.
+/// A subject with its key or token, and the client that calls with it.
 #[derive(Debug)]
 struct Part {
     subject: &'static str,
+    /// Of its key; tokens have none.
     name: &'static str,
     scopes: &'static [&'static str],
     policy: &'static str,
@@ -136,45 +139,98 @@ const PARTS: [Part; 7] = [
     },
 ];
 
-/// Makes store, scopes, policies and keys; returns an operator's context on them, and the clients.
+/// One whose token was just issued, and one who has a token that was found in a log and taken back.
+const BEARERS: [Part; 2] = [
+    Part {
+        subject: "oncall-agent",
+        name: "",
+        scopes: &["mcp:read", "tools:call"],
+        policy: "agents",
+        days: 1,
+        past: Past::None,
+        era: Era::Stateless,
+        steps: &[Step::Search("call"), Step::ReadResource("file:///handbook/oncall.md"), Step::ListTools],
+        rest: 350,
+    },
+    Part {
+        subject: "leaked-session",
+        name: "",
+        scopes: &["tools:call"],
+        policy: "agents",
+        days: 1,
+        past: Past::Revoked,
+        era: Era::Stateless,
+        steps: &[Step::Search("refund")],
+        rest: 1500,
+    },
+];
+
+/// Makes store, scopes, policies, keys and tokens; returns an operator's context on them, and the clients.
 pub fn furnish(home: &Home) -> Result<(Ctx, Vec<Client>), DemoError> {
     let past = Arc::new(ManualClock::new(SystemClock.now().minus(2 * DAY)));
     let mut ctx = Ctx::open(home, Mode::ReadWrite, "demo", Arc::clone(&past) as Arc<dyn Clock>)?;
     furnish_rules(&ctx)?;
     let mut clients = Vec::with_capacity(PARTS.len());
     for part in PARTS.iter().filter(|part| part.past == Past::Expired) {
-        clients.push(part.client(issue(&ctx, part)?));
+        clients.push(part.client(issue(&ctx, part)?.text));
     }
     for part in PARTS.iter().filter(|part| part.past == Past::Revoked) {
         let issued = issue(&ctx, part)?;
         past.advance(DAY + DAY / 2);
         ops::api_key::revoke(&ctx, issued.key.id, "contract ended")?;
-        clients.push(part.client(issued));
+        clients.push(part.client(issued.text));
     }
     ctx.clock = Arc::new(SystemClock);
     for part in PARTS.iter().filter(|part| part.past == Past::None) {
-        clients.push(part.client(issue(&ctx, part)?));
+        clients.push(part.client(issue(&ctx, part)?.text));
+    }
+    for part in &BEARERS {
+        let issued = issue_token(&ctx, part)?;
+        if part.past == Past::Revoked {
+            ops::token::revoke_all(&ctx, &[issued.token.jti], "found in a log")?;
+        }
+        clients.push(part.client(issued.text));
     }
     Ok((ctx, clients))
 }
 
 impl Part {
-    fn client(&self, issued: IssuedKey) -> Client {
+    fn client(&self, credential: Secret) -> Client {
         let rest = Duration::from_millis(self.rest);
-        Client { key: issued.text, era: self.era, steps: self.steps, rest }
+        Client { credential, era: self.era, steps: self.steps, rest }
+    }
+
+    fn scopes(&self) -> Result<Vec<ScopeName>, DemoError> {
+        Ok(self.scopes.iter().map(|scope| scope.parse()).collect::<Result<_, _>>()?)
     }
 }
 
 fn issue(ctx: &Ctx, part: &Part) -> Result<IssuedKey, DemoError> {
     let new = NewKey {
         subject: part.subject.parse()?,
-        scopes: part.scopes.iter().map(|scope| scope.parse::<ScopeName>()).collect::<Result<_, _>>()?,
+        scopes: part.scopes()?,
         policy: part.policy.parse::<PolicyName>()?,
         name: part.name.into(),
         environment: "demo".parse().map_err(|_| DemoError::Own("environment"))?,
         life: Some(DAY * part.days),
     };
     Ok(ops::api_key::create(ctx, new)?)
+}
+
+fn issue_token(ctx: &Ctx, part: &Part) -> Result<ops::token::Issued, DemoError> {
+    let new = NewToken {
+        subject: part.subject.parse()?,
+        client: None,
+        scopes: part.scopes()?,
+        audience: Vec::new(),
+        policy: part.policy.parse::<PolicyName>()?,
+        bind_policy: false,
+        life: DAY * part.days,
+        algorithm: None,
+        kid: None,
+        once: false,
+    };
+    Ok(ops::token::issue(ctx, new)?)
 }
 
 fn furnish_rules(ctx: &Ctx) -> Result<(), DemoError> {
@@ -232,7 +288,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(folder.path().join("home"))).unwrap();
         let (ctx, clients) = furnish(&home).unwrap();
-        assert_eq!(clients.len(), PARTS.len());
+        assert_eq!(clients.len(), PARTS.len() + BEARERS.len());
+        let counts = ctx.store.read(|c| crate::store::token::counts(c, ctx.now())).unwrap();
+        assert_eq!((counts.live, counts.revoked), (1, 1));
         let mut states = Vec::new();
         ctx.store
             .read(|c| {

@@ -40,7 +40,8 @@ pub enum Step {
 /// A client: what it does in turn, and how long it rests between two steps.
 #[derive(Debug)]
 pub struct Client {
-    pub key: Secret,
+    /// Its key or token.
+    pub credential: Secret,
     pub era: Era,
     pub steps: &'static [Step],
     pub rest: Duration,
@@ -70,8 +71,8 @@ impl Client {
     }
 
     async fn connect(&self, url: &str) -> Option<Connection> {
-        let settings =
-            StreamableHttpClientTransportConfig::with_uri(url.to_owned()).auth_header(self.key.expose());
+        let settings = StreamableHttpClientTransportConfig::with_uri(url.to_owned())
+            .auth_header(self.credential.expose());
         let transport = StreamableHttpClientTransport::from_config(settings);
         match self.era {
             Era::Sessions => ().serve(transport).await.ok(),
