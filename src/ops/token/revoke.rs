@@ -1,5 +1,7 @@
 //! Taking tokens back: one, those of a subject, those that a key signed, those that were issued before a moment.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, without_repeats};
@@ -94,7 +96,7 @@ pub fn revoke_key(ctx: &Ctx, issuer: Option<&IssuerName>, kid: &Kid, why: &str) 
     })
 }
 
-/// Refuses whatever an issuer (`None`: this home) issued before `moment`, which must not lie ahead.
+/// Refuses whatever an issuer (`None`: this home) issued before `moment`, which must not lie more than a second ahead.
 pub fn revoke_issued_before(
     ctx: &Ctx,
     issuer: Option<&IssuerName>,
@@ -103,7 +105,8 @@ pub fn revoke_issued_before(
 ) -> Result<Revoked, OpsError> {
     let object = format!("issued before {moment}");
     let why = ctx.check(Act::TokenRevoke, &object, || {
-        if moment > ctx.now() {
+        // Tokens are dated in whole seconds, and after a cut one is dated up to a second ahead: its own moment is no future.
+        if moment > ctx.now().plus(Duration::from_secs(1)) {
             return Err(OpsError::Invalid(
                 "only what was issued can be revoked: the moment given lies in the future".into(),
             ));
