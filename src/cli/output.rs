@@ -14,7 +14,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::CliError;
-use crate::domain::text::visible;
+use crate::domain::{decision::Check, text::visible};
 
 /// Writes one line to standard output.
 pub fn line(text: &str) -> Result<(), CliError> {
@@ -148,6 +148,16 @@ pub fn fields(fields: &[(&str, String)]) -> Result<(), CliError> {
     let text =
         fields.iter().map(|(name, value)| format!("{name:width$}  {}\n", visible(value))).collect::<String>();
     raw(text.as_bytes())
+}
+
+/// Writes what was judged, and how: a check a line.
+pub fn checks<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Result<(), CliError> {
+    let mut table = Table::new(&["check", "passed", "detail"]);
+    for check in checks {
+        let passed = if check.passed { "yes" } else { "NO" };
+        table.row(vec![check.check.into(), passed.into(), check.detail.clone()]);
+    }
+    raw(table.render().as_bytes())
 }
 
 /// How many columns the terminal on standard output has; `None` where it is no terminal, because

@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
-    input,
-    output::{self, Table},
+    input, output,
     session::Session,
 };
 use crate::{
@@ -126,15 +125,7 @@ fn show(verdict: &Verdict<'_>) -> Result<(), CliError> {
         None => output::line("allowed")?,
         Some(reason) => output::line(&format!("denied: {reason}: {}", reason.explanation()))?,
     }
-    let mut table = Table::new(&["check", "passed", "detail"]);
-    for check in &verdict.checks {
-        table.row(vec![
-            check.check.into(),
-            if check.passed { "yes" } else { "NO" }.into(),
-            check.detail.clone(),
-        ]);
-    }
-    output::raw(table.render().as_bytes())?;
+    output::checks(verdict.checks.iter().copied())?;
     if let Some(who) = &verdict.principal {
         output::fields(&[
             ("subject", who.subject.to_string()),

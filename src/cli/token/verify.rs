@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 use super::signature;
 use crate::cli::{
     error::{CliError, Code},
-    input,
-    output::{self, Table},
+    input, output,
     session::Session,
 };
 use crate::{
@@ -70,15 +69,7 @@ fn show(verdict: &Verdict) -> Result<(), CliError> {
         None => output::line("valid")?,
         Some(reason) => output::line(&format!("NOT valid: {reason}: {}", reason.explanation()))?,
     }
-    let mut table = Table::new(&["check", "passed", "detail"]);
-    for check in &verdict.checks {
-        table.row(vec![
-            check.check.into(),
-            if check.passed { "yes" } else { "NO" }.into(),
-            check.detail.clone(),
-        ]);
-    }
-    output::raw(table.render().as_bytes())?;
+    output::checks(&verdict.checks)?;
     if let (true, Some(claims)) = (verdict.is_valid(), &verdict.claims) {
         output::fields(&[
             ("subject", claims.subject.to_string()),
