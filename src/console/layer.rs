@@ -4,7 +4,7 @@
 //! A layer's constant table of [`Binding`]s *is* its key handler: footer, help, palette and the
 //! refusal of what a read-only console may not do are read from the same table.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 
 use crate::domain::{clock::Timestamp, secret::Secret};
@@ -12,6 +12,11 @@ use crate::domain::{clock::Timestamp, secret::Secret};
 use super::canvas::Canvas;
 use super::effect::{Deed, Effect, Query, Reply, Ticket, Topic};
 use super::event::Moved;
+
+/// Whether a key is for the console as a whole, whatever is typed into: leave, suspend, draw anew, the mouse.
+pub fn is_for_all(key: KeyEvent) -> bool {
+    key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o'))
+}
 
 /// What every layer may know about the console it is in.
 #[derive(Clone, Debug)]

@@ -1,13 +1,13 @@
 //! Asks before something is destroyed: names it, has Cancel focused, and where that is wanted
 //! lets nothing happen before the name is typed.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
 use crate::console::effect::{Answer, Deed, Held, Reply};
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::type_into;
 use crate::console::widget::text::{width, wrap};
 
@@ -111,9 +111,8 @@ impl Confirm {
 
 impl Layer for Confirm {
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'z' | 'l' | 'o') if control => return false,
+            _ if is_for_all(key) => return false,
             KeyCode::Esc => turn.close(),
             KeyCode::Tab | KeyCode::Down => self.go(true),
             KeyCode::BackTab | KeyCode::Up => self.go(false),

@@ -19,6 +19,9 @@ pub struct Form {
     /// An attempt is under way: no second one is made.
     pub busy: bool,
     changed: bool,
+    /// What is said to the first wish to leave it once it was changed; only the second in a row leaves.
+    unsaved: Option<&'static str>,
+    sure: bool,
 }
 
 /// What a key meant for the form as a whole.
@@ -34,7 +37,23 @@ pub enum Said {
 impl Form {
     pub fn new(submit: &'static str, fields: Vec<Field>) -> Self {
         let focus = fields.iter().position(|field| !field.hidden).unwrap_or(0);
-        Self { fields, focus, submit, has_buttons: true, fault: None, busy: false, changed: false }
+        Self {
+            fields,
+            focus,
+            submit,
+            has_buttons: true,
+            fault: None,
+            busy: false,
+            changed: false,
+            unsaved: None,
+            sure: false,
+        }
+    }
+
+    /// A form that is not left with what was typed before `unsaved` has been said.
+    pub fn holding(mut self, unsaved: &'static str) -> Self {
+        self.unsaved = Some(unsaved);
+        self
     }
 
     /// A form that is judged as it is typed and has nothing to submit.
@@ -46,10 +65,6 @@ impl Form {
     /// The verb of its button.
     pub fn submit(&self) -> &'static str {
         self.submit
-    }
-
-    pub fn is_changed(&self) -> bool {
-        self.changed
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {
@@ -109,6 +124,21 @@ impl Form {
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Said {
+        match (self.take(key), self.unsaved) {
+            (Said::Cancel, Some(unsaved)) if self.changed && !self.sure => {
+                self.sure = true;
+                self.fault = Some(unsaved.into());
+                Said::Taken
+            }
+            (said @ (Said::Submit | Said::Cancel), _) => said,
+            (said, _) => {
+                self.sure = false;
+                said
+            }
+        }
+    }
+
+    fn take(&mut self, key: KeyEvent) -> Said {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Char('s') if control && self.has_buttons => return Said::Submit,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
 use crate::console::event::Moved;
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::secret::SecretPanel;
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::{Form, Said};
@@ -23,12 +23,11 @@ pub struct CreateKey {
     choices: Held<Choices>,
     form: Option<Form>,
     sent: Held<Box<IssuedKey>>,
-    sure: bool,
 }
 
 impl CreateKey {
     pub fn new() -> Self {
-        Self { choices: Held::default(), form: None, sent: Held::default(), sure: false }
+        Self { choices: Held::default(), form: None, sent: Held::default() }
     }
 
     fn took_choices(&mut self) {
@@ -60,7 +59,8 @@ impl CreateKey {
                 Field::choice("life", "life", "how long it is taken", lives, "24h"),
                 Field::text("custom", "how long", "such as 12h, 45d or 1y", ""),
             ],
-        );
+        )
+        .holding("not created yet: esc again throws this away");
         check(&mut form);
         self.form = Some(form);
     }
@@ -136,8 +136,7 @@ impl Layer for CreateKey {
     }
     fn moved(&mut self, _what: Moved, _turn: &mut Turn<'_>) {}
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         let Some(form) = &mut self.form else {
@@ -148,16 +147,9 @@ impl Layer for CreateKey {
         };
         match form.key(key) {
             Said::Submit => self.submit(turn),
-            Said::Cancel if form.is_changed() && !self.sure => {
-                self.sure = true;
-                form.fault = Some("not created yet: esc again throws this away".into());
-            }
             Said::Cancel => turn.close(),
-            Said::Changed => {
-                self.sure = false;
-                check(form);
-            }
-            Said::Taken | Said::Nothing => self.sure = false,
+            Said::Changed => check(form),
+            Said::Taken | Said::Nothing => {}
         }
         true
     }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
 use crate::console::effect::{Answer, Deed, Held, Reply};
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::secret::SecretPanel;
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::{Form, Said};
@@ -58,8 +58,7 @@ impl Layer for RotateKey {
         vec!["rotate".into()]
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         match self.form.key(key) {

@@ -7,7 +7,7 @@ use tui_input::Input;
 
 use crate::console::canvas::{Canvas, Piece, centred, piece};
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::screen::overview::draw_fault;
 use crate::console::widget::field::type_into;
 use crate::console::widget::form::{Form, Said};
@@ -25,7 +25,6 @@ pub struct Editor {
     review: Option<Review>,
     newest: Held<Vec<Revision>>,
     sent: Held<Box<Revision>>,
-    sure: bool,
 }
 
 /// The step before the save.
@@ -51,7 +50,6 @@ impl Editor {
             review: None,
             newest: Held::default(),
             sent: Held::default(),
-            sure: false,
         }
     }
 
@@ -65,7 +63,8 @@ impl Editor {
             Some(base) => base.policy.clone(),
             None => Policy::new(PolicyName::default()),
         };
-        let mut form = fields::form(&policy, &choices.catalogue, self.base.is_some());
+        let mut form = fields::form(&policy, &choices.catalogue, self.base.is_some())
+            .holding("not saved: esc again throws the changes away");
         if self.base.is_none()
             && let Some(name) = form.field_mut("name")
         {
@@ -164,8 +163,7 @@ impl Layer for Editor {
         self.choices.wait_for(ticket);
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         if self.review.is_some() {
@@ -180,16 +178,9 @@ impl Layer for Editor {
         };
         match form.key(key) {
             Said::Submit => self.show_review(),
-            Said::Cancel if form.is_changed() && !self.sure => {
-                self.sure = true;
-                form.fault = Some("not saved: esc again throws the changes away".into());
-            }
             Said::Cancel => turn.close(),
-            Said::Changed => {
-                self.sure = false;
-                fields::check(form);
-            }
-            Said::Taken | Said::Nothing => self.sure = false,
+            Said::Changed => fields::check(form),
+            Said::Taken | Said::Nothing => {}
         }
         true
     }

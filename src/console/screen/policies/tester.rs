@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, piece};
 use crate::console::effect::{Answer, Choices, Held, Query, Reply, Topic};
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::{Form, Said};
 use crate::domain::clock::Timestamp;
@@ -122,8 +122,7 @@ impl Layer for Tester {
         self.choices.wait_for(ticket);
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         match self.form.key(key) {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
 use crate::console::effect::{
     Answer, Deed, Held, Query, Reply, TokenAnswer, TokenChoices, TokenDeed, TokenQuery, Topic,
 };
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::secret::SecretPanel;
 use crate::console::screen::overview::draw_fault;
 use crate::console::widget::field::{Choice, Field};
@@ -30,12 +30,11 @@ pub struct IssueToken {
     choices: Held<Box<TokenChoices>>,
     form: Option<Form>,
     sent: Held<Box<crate::ops::token::Issued>>,
-    sure: bool,
 }
 
 impl IssueToken {
     pub fn new() -> Self {
-        Self { choices: Held::default(), form: None, sent: Held::default(), sure: false }
+        Self { choices: Held::default(), form: None, sent: Held::default() }
     }
 
     fn took_choices(&mut self) {
@@ -94,7 +93,8 @@ impl IssueToken {
                 ),
                 Field::text("client", "client", "to whom it is given", "").empty_means("the subject"),
             ],
-        );
+        )
+        .holding("not issued yet: esc again throws this away");
         check(&mut form);
         self.form = Some(form);
     }
@@ -207,8 +207,7 @@ impl Layer for IssueToken {
         self.choices.wait_for(ticket);
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         let Some(form) = &mut self.form else {
@@ -219,16 +218,9 @@ impl Layer for IssueToken {
         };
         match form.key(key) {
             Said::Submit => self.submit(turn),
-            Said::Cancel if form.is_changed() && !self.sure => {
-                self.sure = true;
-                form.fault = Some("not issued yet: esc again throws this away".into());
-            }
             Said::Cancel => turn.close(),
-            Said::Changed => {
-                self.sure = false;
-                check(form);
-            }
-            Said::Taken | Said::Nothing => self.sure = false,
+            Said::Changed => check(form),
+            Said::Taken | Said::Nothing => {}
         }
         true
     }

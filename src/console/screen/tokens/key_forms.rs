@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
 use crate::console::effect::{Answer, Deed, Held, Reply, TokenAnswer, TokenDeed};
-use crate::console::layer::{Layer, Tone, Turn, Wish};
+use crate::console::layer::{Layer, Tone, Turn, Wish, is_for_all};
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::{Form, Said};
 use crate::console::widget::text::{moment, wrap};
@@ -214,8 +214,7 @@ impl Layer for KeyForm {
         vec![self.form.submit().into()]
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         match self.form.key(key) {

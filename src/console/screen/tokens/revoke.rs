@@ -1,7 +1,7 @@
 //! Which tokens are to be revoked: the one under the cursor, all of its subject, all of its key, all from before a moment.
 //! Each says how many live ones it would end; then it is asked for good.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
@@ -9,7 +9,7 @@ use crate::console::effect::{
     Answer, Deed, Held, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
 };
 use crate::console::event::Moved;
-use crate::console::layer::{Layer, Turn};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::long_list::LongList;
 use crate::console::widget::field::{Choice, Field, Kind};
@@ -211,8 +211,7 @@ impl Layer for RevokeTokens {
         }
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        if control && matches!(key.code, KeyCode::Char('c' | 'z' | 'l' | 'o')) {
+        if is_for_all(key) {
             return false;
         }
         let before = self.form.value("before").to_owned();
