@@ -341,6 +341,13 @@ impl Snapshot {
         &self.tokens
     }
 
+    /// Takes, as who applies a revocation takes them and in that order, what he needs to himself.
+    #[cfg(test)]
+    pub(super) fn take_for_a_change(&self) {
+        let _applied = lock(&self.applied);
+        self.tokens.take_for_a_change();
+    }
+
     /// Calls `look` with the key's entry, or with `None`.
     pub(super) fn with<T>(&self, id: KeyId, look: impl FnOnce(Option<&KeyEntry>) -> T) -> T {
         look(self.keys.pin().get(&id))

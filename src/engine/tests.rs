@@ -2,6 +2,7 @@
 
 mod following;
 pub(super) mod house;
+mod issuers;
 mod judging;
 mod limits;
 mod recording;

@@ -39,7 +39,10 @@ pub struct PresentedToken {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) verified: Arc<Verified>,
-    pub(super) reach: Reach,
+    reach: Reach,
+    /// The [`Known`] by which its reach was found. An issuer may put its tokens under another policy, or map their scopes
+    /// in another way.
+    generation: u64,
 }
 
 /// What a token may reach, and whose quota it uses.
@@ -68,17 +71,36 @@ impl Engine {
     pub(super) fn believe(&self, text: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Entry>, Denied> {
         let tokens = self.snapshot.tokens();
         let beliefs = tokens.beliefs();
+        let Some(known) = beliefs.as_ref() else { return Err(Reason::Unavailable.into()) };
+        let (verified, entry) = self.verified(text, &digest, known, now)?;
+        if let Some(entry) = entry.filter(|entry| entry.generation == known.generation) {
+            return Ok(entry);
+        }
+        let reach = self.reach(&verified, known).ok_or_else(|| Denied::of(&verified, Reason::Unavailable))?;
+        let entry = Arc::new(Entry { verified, reach, generation: known.generation });
+        tokens.verified.keep(digest, Arc::clone(&entry), now);
+        Ok(entry)
+    }
+
+    /// A token that is to be believed, with what is remembered of it. The revocations are let go of before this returns:
+    /// who applies changes waits for them while he holds what [`Snapshot::slot`] waits for.
+    fn verified(
+        &self,
+        text: &str,
+        digest: &[u8; 32],
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<(Arc<Verified>, Option<Arc<Entry>>), Denied> {
+        let tokens = self.snapshot.tokens();
         let revocations = tokens.revocations();
-        let (Some(known), Some(revocations)) = (beliefs.as_ref(), revocations.as_ref()) else {
-            return Err(Reason::Unavailable.into());
-        };
+        let Some(revocations) = revocations.as_ref() else { return Err(Reason::Unavailable.into()) };
         let (trust, expected) = (&known.beliefs.trust, known.expected(now));
-        if let Some(entry) = tokens.verified.find(&digest) {
+        if let Some(entry) = tokens.verified.find(digest) {
             match entry.verified.still_holds(trust, revocations, &expected) {
-                Ok(()) => return Ok(entry),
+                Ok(()) => return Ok((Arc::clone(&entry.verified), Some(entry))),
                 // Its issuer or its key is not what it was: only the token itself can tell what that means.
                 Err(Reason::WrongIssuer | Reason::UnknownCredential | Reason::BadSignature) => {
-                    tokens.verified.forget(&digest);
+                    tokens.verified.forget(digest);
                 }
                 Err(reason) => return Err(Denied::of(&entry.verified, reason)),
             }
@@ -99,12 +121,13 @@ impl Engine {
                 subject: claims.map(|claims| claims.subject),
             }
         })?;
+        Ok((Arc::new(verified), None))
+    }
+
+    /// What a token may reach by what is known of its issuer.
+    fn reach(&self, verified: &Verified, known: &Known) -> Option<Reach> {
         let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
-        let reach = reach(&self.snapshot, &verified, issuer)
-            .ok_or_else(|| Denied::of(&verified, Reason::Unavailable))?;
-        let entry = Arc::new(Entry { verified: Arc::new(verified), reach });
-        tokens.verified.keep(digest, Arc::clone(&entry), now);
-        Ok(entry)
+        reach(&self.snapshot, verified, issuer)
     }
 
     /// Has the keys of an issuer asked for again where the token names one that is not known: it may be new. This call is
@@ -127,10 +150,9 @@ impl Engine {
             verified.still_holds(&known.beliefs.trust, revocations.as_ref()?, &known.expected(now))
         };
         holds.ok()?;
-        let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
         let reach = match tokens.verified.find(&proof.digest) {
-            Some(entry) => entry.reach.clone(),
-            None => reach(&self.snapshot, verified, issuer)?,
+            Some(entry) if entry.generation == known.generation => entry.reach.clone(),
+            _ => self.reach(verified, known)?,
         };
         principal(verified, &reach, proof.digest, proof.possession.clone())
     }

@@ -1,10 +1,19 @@
 //! Changes by other processes count from the very next request.
 
-use super::house::{Gate, House, request};
+use super::house::{Gate, House, presented, request};
 use crate::domain::{decision::Reason, scope::Scope};
 use crate::ops;
 use crate::store::{Rows, StoreError};
 use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 #[test]
 fn a_revocation_by_another_process_counts_at_once() {
@@ -179,4 +188,37 @@ fn rename(house: &House, from: &'static str, to: &'static str) {
         Ok(c.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))?)
     };
     house.ctx.store.write(job).unwrap();
+}
+
+/// Who judges a token that is new and who applies a revocation need the same two things, and must not each hold one.
+#[test]
+fn judging_new_tokens_and_applying_changes_do_not_wait_for_each_other() {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let house = House::new();
+    let tokens: Vec<_> = (0..64).map(|_| house.token("default", |_| ())).collect();
+    let mut gate = house.gate();
+    gate.authenticate(tokens[0].text.expose()).unwrap();
+    let engine = Arc::clone(&gate.engine);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (changing, over) = (Arc::clone(&engine), Arc::clone(&is_over));
+    let (done, ended) = mpsc::channel();
+    let changed = done.clone();
+    thread::spawn(move || {
+        while !over.load(Ordering::Relaxed) {
+            changing.snapshot.take_for_a_change();
+            thread::yield_now();
+        }
+        changed.send("changes").unwrap();
+    });
+    let now = house.now();
+    thread::spawn(move || {
+        for issued in &tokens {
+            engine.authenticate(&presented(issued.text.expose()), None, now).unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        done.send("tokens").unwrap();
+    });
+    for _ in 0..2 {
+        ended.recv_timeout(LONGEST).expect("who judges and who applies changes wait for each other");
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -24,6 +27,8 @@ use crate::vault::Vault;
 /// What tokens are judged by.
 #[derive(Debug)]
 pub(in crate::engine) struct Known {
+    /// Tells it from those before it.
+    pub(in crate::engine) generation: u64,
     pub(in crate::engine) beliefs: Beliefs,
     /// Whom a token may be for: this home, by all its names.
     audiences: Arc<[String]>,
@@ -44,6 +49,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Tokens {
     known: ArcSwap<Option<Known>>,
+    generations: AtomicU64,
     revocations: RwLock<Option<Revocations>>,
     pub(in crate::engine) verified: Cache,
 }
@@ -72,7 +78,9 @@ impl Tokens {
             }
             let issuers = issuer::sound(c)?.0.into_iter().map(|issuer| (issuer.name.clone(), issuer));
             let audiences = beliefs.identity.audiences().into();
-            Ok(Known { beliefs, audiences, issuers: issuers.collect(), keys: signing_key::sound(c)?.0 })
+            let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+            let (issuers, keys) = (issuers.collect(), signing_key::sound(c)?.0);
+            Ok(Known { generation, beliefs, audiences, issuers, keys })
         };
         self.known.store(Arc::new(whole(read())?));
         Ok(())
@@ -103,6 +111,11 @@ impl Tokens {
             _ => *revocations = None,
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(in crate::engine) fn take_for_a_change(&self) {
+        drop(self.revocations.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn set_revocations(&self, revocations: Option<Revocations>) {
