@@ -19,7 +19,7 @@ pub use claims::{BadClaims, ClaimNames, Claims, Confirmation};
 pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};
-pub use judge::{Expected, MOST_SKEW, Verdict, Verified, authenticate, judge, missed_key};
+pub use judge::{Expected, MOST_SKEW, Refused, Verdict, Verified, authenticate, judge, missed_key};
 pub use possession::{Possession, Shown, require_possession};
 pub use revocation::{Revocation, Revocations, Revoked, Whose};
 pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};

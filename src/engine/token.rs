@@ -21,7 +21,7 @@ use crate::domain::{
     issuer::Issuer,
     name::{PolicyName, ScopeName},
     secret::Secret,
-    token::{self, Possession, Verified, judge, require_possession},
+    token::{self, Possession, Refused, Verified, require_possession},
 };
 use crate::store::quota;
 
@@ -105,16 +105,11 @@ impl Engine {
                 Err(reason) => return Err(Denied::of(&entry.verified, reason)),
             }
         }
-        let verified = token::authenticate(text, trust, revocations, &expected).map_err(|reason| {
+        let verified = token::authenticate(text, trust, revocations, &expected).map_err(|refused| {
+            let Refused { reason, claims } = refused;
             if reason == Reason::UnknownCredential {
                 self.miss(text, known, now);
             }
-            let is_signed = matches!(
-                reason,
-                Reason::Expired | Reason::NotYetValid | Reason::WrongAudience | Reason::Revoked
-            );
-            // Whoever is refused for what was looked at after the signature is the one that the token names.
-            let claims = is_signed.then(|| judge(text, trust, revocations, &expected).claims).flatten();
             Denied {
                 reason,
                 credential: claims.as_ref().map(|claims| CredentialId::Token(claims.id)),

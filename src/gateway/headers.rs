@@ -12,8 +12,8 @@ use super::request_id::RequestId;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside), compared like those below.
 const HOP_BY_HOP: [&str; 9] = [

@@ -3,9 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
 use super::config::Settings;
-
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+use super::headers::{FORWARDED_HOST, FORWARDED_PROTO};
 
 /// Where metadata of protected resources is (RFC 9728 §3.1).
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -25,9 +23,9 @@ impl Place {
         if settings.public_url.is_some() {
             return Self::default();
         }
-        let forwarded = |name: HeaderName| single(headers, &name).filter(|_| is_trusted);
-        let host = forwarded(FORWARDED_HOST).or_else(|| single(headers, &header::HOST));
-        let scheme = forwarded(FORWARDED_PROTO).and_then(|value| match value.as_bytes() {
+        let forwarded = |name: &HeaderName| is_trusted.then(|| single(headers, name)).flatten();
+        let host = forwarded(&FORWARDED_HOST).or_else(|| single(headers, &header::HOST));
+        let scheme = forwarded(&FORWARDED_PROTO).and_then(|value| match value.as_bytes() {
             b"https" => Some("https"),
             b"http" => Some("http"),
             _ => None,

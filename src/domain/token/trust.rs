@@ -88,28 +88,19 @@ impl Trust {
         };
         self.issuers.iter().find(is_it).ok_or(Reason::WrongIssuer)
     }
-
-    /// The key that a token is to be verified with: `iss`, which nothing vouches for yet, picks the issuer, and the header
-    /// picks among the keys of that issuer alone.
-    ///
-    /// # Errors
-    /// [`Reason::WrongIssuer`], or as [`TrustedIssuer::key_for`].
-    pub fn key_for(
-        &self,
-        header: &Header,
-        iss: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(&TrustedIssuer, &VerifyingKey), Reason> {
-        let issuer = self.issuer(iss)?;
-        Ok((issuer, issuer.key_for(header, now)?))
-    }
 }
 
 impl TrustedIssuer {
     /// The key of this name that is not over.
     pub fn live_key(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        let mut live = self.keys.iter().filter(|trusted| trusted.until.is_none_or(|end| now < end));
-        live.find(|trusted| trusted.key.kid() == kid).map(|trusted| &trusted.key)
+        self.live(now).find(|key| key.kid() == kid)
+    }
+
+    fn live(&self, now: Timestamp) -> impl Iterator<Item = &VerifyingKey> {
+        self.keys
+            .iter()
+            .filter(move |trusted| trusted.until.is_none_or(|end| now < end))
+            .map(|trusted| &trusted.key)
     }
 
     /// The key that a header names, else the only one that its algorithm can mean.
@@ -121,12 +112,7 @@ impl TrustedIssuer {
         if !self.algorithms.contains(&header.alg) {
             return Err(Reason::BadSignature);
         }
-        let live = self
-            .keys
-            .iter()
-            .filter(|trusted| trusted.until.is_none_or(|end| now < end))
-            .map(|trusted| &trusted.key);
-        let mut meant = live.filter(|key| match &header.kid {
+        let mut meant = self.live(now).filter(|key| match &header.kid {
             Some(kid) => key.kid() == kid,
             None => key.algorithm() == header.alg,
         });

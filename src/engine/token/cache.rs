@@ -14,7 +14,7 @@ const SHARDS: usize = 16;
 /// 16 × 512 = 8 192 tokens.
 const SHARD_CAPACITY: usize = 512;
 
-type Shard = Mutex<HashMap<[u8; 32], Arc<Entry>>>;
+type Shard = Mutex<HashMap<[u8; 32], Arc<Entry>, foldhash::fast::RandomState>>;
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Cache([Shard; SHARDS]);
