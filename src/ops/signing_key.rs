@@ -12,13 +12,10 @@ use crate::domain::{
     name::Kid,
     signing_key::{SigningKey, SigningKeyState, key_set},
     text::visible,
-    token::TokenId,
+    token::{MOST_SKEW, TokenId},
 };
 use crate::store::{self, Rows, StoreError};
 use crate::vault::{BadSigningKey, Imported, RsaBits, SealedEntry, SigningPair};
-
-/// How far clocks may differ between who signs and who verifies.
-pub(super) const SKEW: Duration = Duration::from_secs(60);
 
 /// The longest time for which a key is published ahead, and for which it verifies once it was rotated: 400 days.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
@@ -100,7 +97,7 @@ pub fn rotate(ctx: &Ctx, kid: &Kid, rotation: Rotation) -> Result<Rotated, OpsEr
         }
         let overlap = match rotation.overlap {
             Some(overlap) => overlap,
-            None => store::token::longest_life(deed.c, &kid)?.max(super::token::DEFAULT_LIFE) + SKEW,
+            None => store::token::longest_life(deed.c, &kid)?.max(super::token::DEFAULT_LIFE) + MOST_SKEW,
         };
         let until = new.signs_from;
         store::signing_key::insert(deed.c, &new, &private, deed.now)?;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde_json::json;
 
 pub use revoke::{
-    Revoked, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text, would_end,
+    Revoked, means, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text,
+    would_end,
 };
 pub use verify::verify;
 
@@ -21,7 +22,7 @@ use super::{
 use crate::domain::{
     act::Act,
     clock::Timestamp,
-    jose::{Algorithm, base64},
+    jose::{Algorithm, Header, LONGEST, join, signing_input},
     name::{Kid, PolicyName, ScopeName, Subject},
     revocation::Target,
     secret::Secret,
@@ -258,16 +259,16 @@ fn sign(ctx: &Ctx, new: NewToken, key: &SigningKey) -> Result<(IssuedToken, Stri
         confirmation: None,
         max_uses: token.max_uses.and_then(NonZeroU32::new),
     };
-    let header = json!({ "typ": ACCESS_TOKEN, "alg": token.algorithm, "kid": token.kid });
-    let mut text = base64::encode(header.to_string()) + "." + &base64::encode(claims.to_json().to_string());
-    let signature = signing_key::pair(ctx, act, &key.kid)?.sign(text.as_bytes())?;
-    text = text + "." + &base64::encode(signature);
-    if text.len() > crate::domain::jose::LONGEST {
+    let header =
+        Header { alg: token.algorithm, typ: Some(ACCESS_TOKEN.into()), kid: Some(token.kid.to_string()) };
+    let input = signing_input(&header, &claims.to_json());
+    let text = join(&input, &signing_key::pair(ctx, act, &key.kid)?.sign(input.as_bytes())?);
+    if text.len() > LONGEST {
         return Err(OpsError::Invalid(format!(
             "the token would have {} bytes, and none of more than {} is taken; give it fewer scopes, or do not bind \
              the policy",
             text.len(),
-            crate::domain::jose::LONGEST
+            LONGEST
         )));
     }
     Ok((token, identity.issuer(), Secret::new(text)))

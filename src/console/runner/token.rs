@@ -125,7 +125,8 @@ fn revoke(ctx: &Ctx, reach: Reach, why: &str) -> Result<u64, OpsError> {
 /// The text of a private key, wiped when it was read.
 fn private_key(file: &Path) -> Result<Zeroizing<String>, OpsError> {
     let bad = |why: String| OpsError::Invalid(format!("{} cannot be read: {why}", file.display()));
-    let mut text = Zeroizing::new(String::new());
+    // With room for all from the start: a text that grows leaves copies of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST_KEY as usize + 1));
     let opened = File::open(file).map_err(|error| bad(error.to_string()))?;
     opened.take(LONGEST_KEY + 1).read_to_string(&mut text).map_err(|error| bad(error.to_string()))?;
     if text.len() as u64 > LONGEST_KEY {
@@ -167,18 +168,9 @@ fn reached(
     now: Timestamp,
 ) -> Result<Reached, OpsError> {
     let targets = reach.targets(now);
-    let mut live = 0;
-    for target in &targets {
-        live += ops::token::would_end(ctx, target)?;
-    }
-    let is_meant = |token: &IssuedToken| match reach {
-        Reach::Tokens(ids) => ids.contains(&token.jti),
-        Reach::Subject(subject) => *subject == token.subject,
-        Reach::Key(kid) => *kid == token.kid,
-        Reach::IssuedBefore(moment) => token.issued_at < *moment,
-    };
+    let is_meant = |token: &IssuedToken| targets.iter().any(|target| ops::token::means(target, token));
     let calls = busy.iter().filter(|(token, _)| is_meant(token)).map(|(_, calls)| calls).sum();
-    Ok(Reached { live, calls })
+    Ok(Reached { live: ops::token::would_end(ctx, &targets)?, calls })
 }
 
 fn detail(ctx: &Ctx, jti: TokenId, now: Timestamp) -> Result<TokenDetail, OpsError> {

@@ -65,13 +65,13 @@ fn a_rotated_key_verifies_as_long_as_its_longest_token_may_live() {
     assert_eq!(new.state(bench.now()), SigningKeyState::Next);
     assert_eq!(published(&bench.ctx).unwrap()["keys"].as_array().unwrap().len(), 2, "ahead of its use");
     assert_eq!((old.signs_until, new.signs_from), (Some(bench.now().plus(HOUR)), bench.now().plus(HOUR)));
-    assert_eq!(old.verifies_until, Some(bench.now().plus(4 * HOUR + SKEW)));
+    assert_eq!(old.verifies_until, Some(bench.now().plus(4 * HOUR + MOST_SKEW)));
     assert_eq!(token::issue(&bench.ctx, token()).unwrap().token.kid, old.kid, "until the new one signs");
     bench.clock.advance(HOUR);
     assert_eq!(token::issue(&bench.ctx, token()).unwrap().token.kid, new.kid);
     let state = |at: &Bench| show(&at.ctx, &old.kid).unwrap().state(at.now());
     assert_eq!(state(&bench), SigningKeyState::Verifying);
-    bench.clock.advance(3 * HOUR + SKEW);
+    bench.clock.advance(3 * HOUR + MOST_SKEW);
     assert_eq!(state(&bench), SigningKeyState::Retired);
     bench.assert_valid();
 }

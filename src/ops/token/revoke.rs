@@ -12,9 +12,9 @@ use crate::domain::{
     json,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
-    token::IssuedToken,
+    token::{IssuedToken, MOST_SKEW},
 };
-use crate::ops::{reason, signing_key::SKEW};
+use crate::ops::reason;
 use crate::store::{
     self, Rows,
     token::{Query, Sort},
@@ -44,7 +44,7 @@ pub fn revoke_all(ctx: &Ctx, ids: &[TokenId], why: &str) -> Result<Vec<Revoked>,
         ids.into_iter()
             .map(|id| {
                 let token = store::token::find(deed.c, id)?.ok_or_else(|| missing(id))?;
-                one(deed, id, Some(token.expires_at.plus(SKEW)), &why)
+                one(deed, id, Some(token.expires_at.plus(MOST_SKEW)), &why)
             })
             .collect()
     })
@@ -55,7 +55,7 @@ pub fn revoke_text(ctx: &Ctx, text: &str, why: &str) -> Result<Revoked, OpsError
     let (id, why) = ctx.check(Act::TokenRevoke, "", || Ok((named(ctx, text)?, reason(why)?)))?;
     ctx.perform(Act::TokenRevoke, &id.to_string(), move |deed| {
         // What the text says of its end is not believed: nobody has looked at its signature.
-        let ends_at = store::token::find(deed.c, id)?.map(|token| token.expires_at.plus(SKEW));
+        let ends_at = store::token::find(deed.c, id)?.map(|token| token.expires_at.plus(MOST_SKEW));
         one(deed, id, ends_at, &why)
     })
 }
@@ -185,10 +185,11 @@ fn record(
     Ok(Revoked { revocation, ended })
 }
 
-/// How many tokens of this home are live now and would be refused if `target` were revoked.
-pub fn would_end(ctx: &Ctx, target: &Target) -> Result<u64, OpsError> {
+/// How many tokens of this home are live now and would be refused if each of `targets` were revoked, in one state of the
+/// store. What two of them mean is counted twice.
+pub fn would_end(ctx: &Ctx, targets: &[Target]) -> Result<u64, OpsError> {
     let now = ctx.now();
-    ctx.store.read(|c| live(c, target, now))
+    ctx.store.read(|c| targets.iter().try_fold(0, |ended, target| Ok(ended + live(c, target, now)?)))
 }
 
 /// How many tokens of this home are live that `target` means.
@@ -216,7 +217,7 @@ fn live(c: &Rows<'_>, target: &Target, now: Timestamp) -> Result<u64, OpsError> 
 }
 
 /// Whether a revocation of `target` refuses a token of this home.
-fn means(target: &Target, token: &IssuedToken) -> bool {
+pub fn means(target: &Target, token: &IssuedToken) -> bool {
     match target {
         Target::Token { id } => *id == token.jti,
         Target::Subject { subject, cut } => *subject == token.subject && token.issued_at <= *cut,

@@ -1,8 +1,8 @@
 use super::*;
 use crate::domain::{
-    jose::{Compact, VerifyingKey},
+    jose::{Compact, VerifyingKey, base64},
     revocation::Revocation,
-    token::{ClaimNames, Profile, TokenState},
+    token::{ClaimNames, MOST_SKEW, Profile, TokenState},
 };
 use crate::ops::bench::{Bench, DAY, HOUR};
 use crate::ops::identity;
@@ -112,7 +112,7 @@ fn a_token_is_revoked_once_and_for_good() {
     let Revocation { reason, ends_at, .. } = &revoked[0].revocation;
     assert_eq!(
         (reason.as_str(), *ends_at, revoked[0].ended),
-        ("lost", Some(token.expires_at.plus(signing_key::SKEW)), 1)
+        ("lost", Some(token.expires_at.plus(MOST_SKEW)), 1)
     );
     assert_eq!(state(&bench, &token), TokenState::Revoked);
     let refused = bench.refused(&object, |ctx| revoke_all(ctx, &[token.jti], ""));
@@ -206,7 +206,7 @@ fn what_expired_long_ago_is_forgotten_with_its_revocation() {
     revoke_all(&bench.ctx, &[token.jti], "").unwrap();
     let refused = bench.refused("", |ctx| purge(ctx, ctx.now()));
     assert!(matches!(refused, OpsError::Invalid(_)), "{refused}");
-    bench.clock.advance(HOUR + DAY + signing_key::SKEW);
+    bench.clock.advance(HOUR + DAY + MOST_SKEW);
     assert_eq!(purge(&bench.ctx, token.expires_at).unwrap(), 0, "not at that very moment");
     bench.clock.advance(Duration::from_secs(1));
     let purged = bench.one_record(Act::TokenPurge, "", |ctx| purge(ctx, ctx.now().minus(DAY)).unwrap());
