@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         clock::Timestamp,
-        jose::{Algorithm, VerifyingKey},
+        jose::Algorithm,
         name::Kid,
         signing_key::{SigningKey, SigningKeyState},
     },
@@ -220,9 +220,7 @@ fn export(session: &Session, kid: &Kid, format: Form) -> Result<Code, CliError> 
         Form::Jwk => output::json(public)?,
         Form::Pem => {
             let broken = || CliError::broken(format!("the public part of signing key {kid} cannot be read"));
-            let verifying =
-                VerifyingKey::from_jwk(&public.to_string(), Some(key.algorithm)).map_err(|_| broken())?;
-            output::raw(verifying.to_pem().ok_or_else(broken)?.as_bytes())?;
+            output::raw(key.public_pem().ok_or_else(broken)?.as_bytes())?;
         }
     }
     Ok(Code::Done)

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::clock::Timestamp;
-use super::jose::Algorithm;
+use super::jose::{Algorithm, VerifyingKey};
 use super::name::Kid;
 
 /// A signing key as the store keeps it: everything but its private part.
@@ -73,6 +73,11 @@ impl SigningKey {
             return SigningKeyState::Verifying;
         }
         if now < self.signs_from { SigningKeyState::Next } else { SigningKeyState::Active }
+    }
+
+    /// Its public part in PEM; `None` for HS256, which has none, and for one that cannot be read.
+    pub fn public_pem(&self) -> Option<String> {
+        VerifyingKey::from_jwk(&self.public.as_ref()?.to_string(), Some(self.algorithm)).ok()?.to_pem()
     }
 
     /// Whether it is the one to sign with at `now`.

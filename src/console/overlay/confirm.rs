@@ -57,8 +57,12 @@ impl Confirm {
             fault: None,
         }
     }
-    pub fn must_type(mut self, text: Option<String>) -> Self {
-        self.must_type = text;
+    /// Says how many calls it made in the last 24 hours. What is in use wants `name` typed.
+    pub fn in_use(mut self, calls: u64, name: String) -> Self {
+        if calls > 0 {
+            self.lines.push(format!("{calls} calls in the last 24 hours: in use."));
+            self.must_type = Some(name);
+        }
         self
     }
     pub fn asks_reason(mut self) -> Self {

@@ -81,9 +81,6 @@ impl Keys {
         if let Some(key) = single {
             lines.push(format!("id {}", key.id));
         }
-        if calls > 0 {
-            lines.push(format!("{calls} calls in the last 24 hours: in use."));
-        }
         let confirm = Confirm::new(
             "revoke",
             lines,
@@ -91,7 +88,7 @@ impl Keys {
             format!("revoked {named}"),
             Deed::RevokeKeys { ids, reason: String::new() },
         )
-        .must_type((calls > 0).then_some(word))
+        .in_use(calls, word)
         .asks_reason();
         turn.push(confirm);
     }

@@ -14,7 +14,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::jose::LONGEST;
 use crate::domain::secret::Secret;
 
-use super::explain;
+use super::{INSET, explain};
 
 pub struct Inspect {
     text: Zeroizing<String>,
@@ -65,15 +65,6 @@ impl Inspect {
         *self = Self::default();
     }
 
-    fn inside(body: Rect) -> Rect {
-        Rect {
-            x: body.x + 2,
-            y: body.y + 1,
-            width: body.width.saturating_sub(4),
-            height: body.height.saturating_sub(2),
-        }
-    }
-
     fn lines(&self, now: Timestamp) -> Vec<Line> {
         match (&self.judged.value, &self.judged.fault) {
             (_, Some(fault)) => vec![Line::Text(format!("✕ {}", fault.message), Ink::Bad)],
@@ -83,7 +74,7 @@ impl Inspect {
     }
 
     fn scroll(&mut self, step: Step, turn: &Turn<'_>) {
-        let inside = Self::inside(turn.body);
+        let inside = turn.body.inner(INSET);
         let rows = page::height(&self.lines(turn.now), inside.width);
         self.top = page::scrolled(self.top, step, inside.height.saturating_sub(ABOVE), rows);
     }
@@ -138,7 +129,7 @@ impl Layer for Inspect {
         canvas.blank(area);
         let theme = canvas.theme().clone();
         canvas.frame(area, "inspect a token", theme.accent);
-        let inside = Self::inside(area);
+        let inside = area.inner(INSET);
         if self.text.is_empty() {
             let lines = [
                 Line::Text("Paste a token here: any JWT, of this home or of somebody else.".into(), Ink::Text),

@@ -12,8 +12,13 @@ pub mod signing_keys;
 
 pub use list::Tokens;
 
+use ratatui::layout::Margin;
+
 use crate::domain::name::Kid;
 use crate::domain::token::TokenId;
+
+/// What stays free round the panels that lie over the whole screen.
+const INSET: Margin = Margin::new(2, 1);
 
 /// What names a token to people: the first eight of its id.
 pub fn short_id(id: TokenId) -> String {

@@ -173,9 +173,6 @@ fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
         Reach::Key(kid) => lines.push(format!("The key {kid} is retired with it, and its private part destroyed.")),
         Reach::IssuedBefore(_) => lines.push("Tokens of other issuers are not meant.".into()),
     }
-    if reached.calls > 0 {
-        lines.push(format!("{} calls in the last 24 hours: in use.", reached.calls));
-    }
     let word = match reach {
         Reach::Tokens(ids) if ids.len() > 1 => format!("{} tokens", ids.len()),
         Reach::Tokens(ids) => ids.first().map(|id| short_id(*id)).unwrap_or_default(),
@@ -185,7 +182,7 @@ fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
     };
     let deed = Deed::Token(TokenDeed::Revoke { reach: reach.clone(), reason: String::new() });
     Confirm::new("revoke tokens", lines, "revoke", format!("revoked {named}"), deed)
-        .must_type((reached.calls > 0).then_some(word))
+        .in_use(reached.calls, word)
         .asks_reason()
 }
 

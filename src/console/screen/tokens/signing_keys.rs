@@ -17,12 +17,11 @@ use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{count, grouped, relative};
 use crate::domain::clock::Timestamp;
-use crate::domain::jose::VerifyingKey;
 use crate::domain::signing_key::{SigningKey, SigningKeyState};
 
 use super::explain::time;
 use super::key_forms::KeyForm;
-use super::short_kid;
+use super::{INSET, short_kid};
 
 #[derive(Default)]
 pub struct SigningKeys {
@@ -143,7 +142,7 @@ impl SigningKeys {
         self.keys.wait_for(turn.load(Topic::SigningKeys, query));
     }
     fn height(turn: &Turn<'_>) -> u64 {
-        u64::from(table::height(areas(inside(turn.body), usize::MAX).0)).max(1)
+        u64::from(table::height(areas(turn.body.inner(INSET), usize::MAX).0)).max(1)
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         let total = self.rows().len() as u64;
@@ -151,9 +150,7 @@ impl SigningKeys {
     }
     fn copy_pem(&mut self, turn: &mut Turn<'_>) {
         let Some(key) = self.selected().map(|row| &row.key) else { return };
-        let jwk = key.public.as_ref().map(ToString::to_string).unwrap_or_default();
-        let pem = VerifyingKey::from_jwk(&jwk, Some(key.algorithm)).ok().and_then(|key| key.to_pem());
-        match pem {
+        match key.public_pem() {
             Some(pem) => turn.copy(&pem, "the public key in PEM"),
             None => turn.fail(format!("the public part of signing key {} cannot be read", key.kid)),
         }
@@ -172,30 +169,18 @@ impl SigningKeys {
             1 => "It ends the one live token that it signed.".into(),
             live => format!("It ends {} live tokens that it signed.", grouped(live)),
         };
-        let mut lines = vec![
+        let lines = vec![
             format!("Retire the {} key {}?", key.algorithm, short_kid(&key.kid)),
             format!("{lives} This is for good: its private part is destroyed."),
             "To replace it without ending anything, rotate it instead.".into(),
         ];
-        if reached.calls > 0 {
-            lines.push(format!("{} calls in the last 24 hours: in use.", reached.calls));
-        }
         let word: String = key.kid.as_str().chars().take(8).collect();
         let done = format!("retired signing key {}", short_kid(&key.kid));
         let deed = Deed::Token(TokenDeed::RetireKey { kid: key.kid, reason: String::new() });
         let confirm = Confirm::new("retire signing key", lines, "retire", done, deed)
-            .must_type((reached.calls > 0).then_some(word))
+            .in_use(reached.calls, word)
             .asks_reason();
         turn.push(confirm);
-    }
-}
-
-fn inside(area: Rect) -> Rect {
-    Rect {
-        x: area.x + 2,
-        y: area.y + 1,
-        width: area.width.saturating_sub(4),
-        height: area.height.saturating_sub(2),
     }
 }
 
@@ -261,7 +246,7 @@ impl Layer for SigningKeys {
         canvas.blank(area);
         let (accent, dim) = (canvas.theme().accent, canvas.theme().dim);
         canvas.frame(area, "signing keys", accent);
-        let inside = inside(area);
+        let inside = area.inner(INSET);
         if let Some(fault) = &self.keys.fault {
             return draw_fault(canvas, inside, &fault.message);
         }
