@@ -205,19 +205,24 @@ pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<
     Ok(Page { items, next })
 }
 
-/// Calls `each` with every token of `q`, in its order; seals are not checked, as in all lists.
-pub fn each(c: &Connection, q: &Query, mut each: impl FnMut(IssuedToken)) -> Result<(), StoreError> {
-    let filter = filter::compile(&q.filter, q.now)?;
-    let mut select = c.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM token WHERE {} ORDER BY {}",
-        filter.sql,
-        q.order(false)
-    ))?;
-    let mut rows = select.query(params_from_iter(filter.values))?;
-    while let Some(row) = rows.next()? {
-        each(read(row)?);
-    }
-    Ok(())
+/// How many tokens are live at `now` that a revocation of `target` would refuse; of many no seal is looked at.
+pub fn live_of(c: &Rows<'_>, target: &Target, now: Timestamp) -> Result<u64, StoreError> {
+    let (condition, mut values): (_, Vec<Value>) = match target {
+        Target::Token { id } => {
+            let Some(token) = find(c, *id)? else { return Ok(0) };
+            return Ok(u64::from(standing(c, token, now)?.state.is_live()));
+        }
+        Target::Subject { subject, cut } => {
+            ("subject = ? AND issued_at <= ?", vec![subject.to_string().into(), cut.millis().into()])
+        }
+        Target::Key { issuer: None, kid } => ("kid = ?", vec![kid.to_string().into()]),
+        Target::IssuedBefore { issuer: None, moment } => ("issued_at < ?", vec![moment.millis().into()]),
+        Target::Key { issuer: Some(_), .. } | Target::IssuedBefore { issuer: Some(_), .. } => return Ok(0),
+    };
+    values.extend([now.millis().into(), now.millis().into(), now.millis().into()]);
+    let mut select = c.prepare_cached(&filter::live(condition))?;
+    let count: i64 = select.query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// Adds a token, and the quota that it shares with all tokens of its subject under its policy.

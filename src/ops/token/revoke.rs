@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, without_repeats};
 use crate::domain::{
     clock::Timestamp,
-    filter::{Filter, Term, Test},
     jose::Compact,
     json,
     name::{IssuerName, Kid},
@@ -15,10 +14,7 @@ use crate::domain::{
     token::{IssuedToken, MOST_SKEW},
 };
 use crate::ops::reason;
-use crate::store::{
-    self, Rows,
-    token::{Query, Sort},
-};
+use crate::store;
 
 /// Removed in one transaction, with one record.
 const PURGED_AT_ONCE: u32 = 1000;
@@ -66,7 +62,7 @@ pub fn revoke_subject(ctx: &Ctx, subject: &Subject, why: &str) -> Result<Revoked
     let subject = subject.clone();
     ctx.perform(Act::TokenRevoke, &subject.to_string(), move |deed| {
         let target = Target::Subject { subject, cut: deed.now };
-        let ended = live(deed.c, &target, deed.now)?;
+        let ended = store::token::live_of(deed.c, &target, deed.now)?;
         record(deed, target, None, why, ended)
     })
 }
@@ -84,7 +80,7 @@ pub fn revoke_key(ctx: &Ctx, issuer: Option<&IssuerName>, kid: &Kid, why: &str) 
                 target.object()
             )));
         }
-        let ended = live(deed.c, &target, deed.now)?;
+        let ended = store::token::live_of(deed.c, &target, deed.now)?;
         if let Target::Key { issuer: None, kid } = &target
             && !store::signing_key::set_retired(deed.c, kid, deed.now)?
         {
@@ -122,7 +118,7 @@ pub fn revoke_issued_before(
         if let Some(known) = earlier.filter(|known| *known >= moment) {
             return Err(OpsError::Conflict(format!("whatever was issued before {known} is revoked already")));
         }
-        let ended = live(deed.c, &target, deed.now)?;
+        let ended = store::token::live_of(deed.c, &target, deed.now)?;
         record(deed, target, None, why, ended)
     })
 }
@@ -163,7 +159,7 @@ fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> R
     if store::revocation::find(deed.c, &target)?.is_some() {
         return Err(OpsError::Conflict(format!("token {id} is revoked already, and for good")));
     }
-    let was_live = live(deed.c, &target, deed.now)?;
+    let was_live = store::token::live_of(deed.c, &target, deed.now)?;
     record(deed, target, ends_at, why.to_owned(), was_live)
 }
 
@@ -189,31 +185,9 @@ fn record(
 /// store. What two of them mean is counted twice.
 pub fn would_end(ctx: &Ctx, targets: &[Target]) -> Result<u64, OpsError> {
     let now = ctx.now();
-    ctx.store.read(|c| targets.iter().try_fold(0, |ended, target| Ok(ended + live(c, target, now)?)))
-}
-
-/// How many tokens of this home are live that `target` means.
-fn live(c: &Rows<'_>, target: &Target, now: Timestamp) -> Result<u64, OpsError> {
-    let field = match target {
-        Target::Token { id } => {
-            let Some(token) = store::token::find(c, *id)? else { return Ok(0) };
-            return Ok(u64::from(store::token::standing(c, token, now)?.state.is_live()));
-        }
-        Target::Key { issuer: Some(_), .. } | Target::IssuedBefore { issuer: Some(_), .. } => return Ok(0),
-        Target::Subject { subject, .. } => Some(("subject", subject.as_str())),
-        Target::Key { issuer: None, kid } => Some(("kid", kid.as_str())),
-        Target::IssuedBefore { issuer: None, .. } => None,
-    };
-    let term =
-        |negated, field, value: &str| Term { negated, test: Test::Field { field, value: value.into() } };
-    let terms = field
-        .map(|(field, value)| term(false, field, value))
-        .into_iter()
-        .chain([term(true, "state", "revoked"), term(true, "state", "expired")]);
-    let q = Query { filter: Filter { terms: terms.collect() }, sort: Sort::Issued, descending: false, now };
-    let mut live = 0;
-    store::token::each(c, &q, |token| live += u64::from(means(target, &token)))?;
-    Ok(live)
+    ctx.store.read(|c| {
+        targets.iter().try_fold(0, |ended, target| Ok(ended + store::token::live_of(c, target, now)?))
+    })
 }
 
 /// Whether a revocation of `target` refuses a token of this home.

@@ -40,6 +40,12 @@ pub(super) fn states() -> String {
     )
 }
 
+/// Counts those that `condition` holds for and that are neither revoked nor expired at the moment, which is bound three
+/// times after the values of the condition.
+pub(super) fn live(condition: &str) -> String {
+    format!("SELECT count(*) FROM token WHERE {condition} AND ({STATE}) IN ('live', 'expiring')")
+}
+
 /// All terms must hold.
 pub(super) fn compile(filter: &Filter, now: Timestamp) -> Result<Condition, StoreError> {
     Condition::of(filter, |condition, test| term(condition, test, now))

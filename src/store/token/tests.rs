@@ -114,8 +114,10 @@ fn each_kind_of_revocation_refuses_what_it_means_and_no_other() {
         {
             books.token(number, subject, kid);
         }
-        books.revoke(target.clone());
         let now = minutes(5);
+        assert_eq!(live_of(&books.rows(), &target, now), Ok(revoked.len() as u64), "{target:?}");
+        books.revoke(target.clone());
+        assert_eq!(live_of(&books.rows(), &target, now), Ok(0), "{target:?}");
         assert_eq!(books.found("state:revoked", now), revoked, "{target:?}");
         let live: Vec<u8> = (1..5).filter(|number| !revoked.contains(number)).collect();
         assert_eq!(books.found("state:live", now), live, "{target:?}");
