@@ -99,7 +99,9 @@ impl Verifier {
             Ok(principal) => {
                 call.answered();
                 let mut response = Response::default();
-                self.introductions.introduce(&principal, response.headers_mut());
+                let fields = response.headers_mut();
+                self.introductions
+                    .introduce(&principal, |name, value| _ = fields.insert(name, value.clone()));
                 let no_store = HeaderValue::from_static("no-store");
                 response.headers_mut().insert(header::CACHE_CONTROL, no_store);
                 response

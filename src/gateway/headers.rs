@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::request_id::RequestId;
+use super::upstream::RequestHead;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -143,24 +144,18 @@ fn ends_here(name: &HeaderName) -> bool {
     }
 }
 
-/// Whether a field of a response goes no further.
-fn is_withheld(name: &HeaderName) -> bool {
+/// Whether a field of an answer goes no further.
+pub fn is_withheld(name: &HeaderName) -> bool {
     OF_RESPONSES.has(name) && {
         let name = &*spelled(name);
         HOP_BY_HOP.contains(&name) || name == "server" || name.starts_with("x-portcullis")
     }
 }
 
-/// Whether `Connection` names the field as one of this connection.
-fn is_named_by_connection(name: &HeaderName, connection: &[HeaderValue]) -> bool {
-    connection
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
-}
-
-fn connection_options(headers: &HeaderMap) -> Vec<HeaderValue> {
-    headers.get_all(header::CONNECTION).iter().cloned().collect()
+/// What `Connection` says: names of fields of this connection, beside `close` and `keep-alive`.
+pub fn options(connection: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
+    let options = connection.iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    options.map(<[u8]>::trim_ascii)
 }
 
 /// What the upstream is told about a request beside what the client sent, and who asks.
@@ -172,38 +167,31 @@ pub struct Told<'a> {
     pub upstream: &'a HeaderValue,
 }
 
-/// Makes of a client's fields what the upstream receives.
-pub fn to_upstream(fields: &mut HeaderMap, told: &Told<'_>) {
-    let connection = connection_options(fields);
-    // `Host` is replaced in its place.
-    let ending = |name: &HeaderName| {
-        *name != header::HOST && (ends_here(name) || is_named_by_connection(name, &connection))
+/// Makes of a client's fields what the upstream receives, but for those that end here in this request, too.
+pub fn to_upstream(
+    head: &mut RequestHead,
+    client: &HeaderMap,
+    told: &Told<'_>,
+    also_ends: impl Fn(&HeaderName) -> bool,
+) {
+    head.add(&header::HOST, told.upstream);
+    let connection: Vec<_> = client.get_all(header::CONNECTION).iter().cloned().collect();
+    let is_named = |name: &HeaderName| {
+        options(&connection).any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
-    remove_all(fields, ending);
-    fields.reserve(8);
-    let host = fields.insert(header::HOST, told.upstream.clone());
-    fields.insert(REQUEST_ID, told.request_id.field().clone());
-    // An address is visible ASCII.
-    if let Some(Ok(address)) = told.address.map(|address| HeaderValue::try_from(address.to_string())) {
-        fields.insert(FORWARDED_FOR, address);
+    for (name, value) in client {
+        if !ends_here(name) && !is_named(name) && !also_ends(name) {
+            head.add(name, value);
+        }
     }
-    fields.insert(FORWARDED_PROTO, HeaderValue::from_static(told.scheme));
-    if let Some(host) = host {
-        fields.insert(FORWARDED_HOST, host);
+    head.add(&REQUEST_ID, told.request_id.field());
+    if let Some(address) = told.address {
+        head.add_shown(&FORWARDED_FOR, address);
     }
-}
-
-fn remove_all(fields: &mut HeaderMap, ending: impl Fn(&HeaderName) -> bool) {
-    let names: Vec<HeaderName> = fields.keys().filter(|name| ending(name)).cloned().collect();
-    for name in names {
-        fields.remove(name);
+    head.add(&FORWARDED_PROTO, &HeaderValue::from_static(told.scheme));
+    if let Some(host) = client.get(header::HOST) {
+        head.add(&FORWARDED_HOST, host);
     }
-}
-
-/// Takes from a response what must not pass to the client.
-pub fn to_client(headers: &mut HeaderMap) {
-    let connection = connection_options(headers);
-    remove_all(headers, |name| is_withheld(name) || is_named_by_connection(name, &connection));
 }
 
 #[cfg(test)]

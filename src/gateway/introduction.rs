@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::domain::decision::{CredentialId, Principal};
@@ -52,10 +52,8 @@ impl Introduction {
         Arc::ptr_eq(&self.scopes, &principal.scopes) && self.subject == principal.subject
     }
 
-    fn add_to(&self, fields: &mut HeaderMap) {
-        for (name, value) in &self.fields {
-            fields.insert(name, value.clone());
-        }
+    fn each(&self, mut tell: impl FnMut(&HeaderName, &HeaderValue)) {
+        self.fields.iter().for_each(|(name, value)| tell(name, value));
     }
 }
 
@@ -64,14 +62,14 @@ impl Introduction {
 pub struct Introductions(RefCell<HashMap<CredentialId, Introduction, foldhash::fast::RandomState>>);
 
 impl Introductions {
-    /// Adds to `fields` who asks.
-    pub fn introduce(&self, principal: &Principal, fields: &mut HeaderMap) {
+    /// Tells who asks, field by field.
+    pub fn introduce(&self, principal: &Principal, tell: impl FnMut(&HeaderName, &HeaderValue)) {
         let mut kept = self.0.borrow_mut();
         match kept.get(&principal.credential).filter(|kept| kept.is_of(principal)) {
-            Some(introduction) => introduction.add_to(fields),
+            Some(introduction) => introduction.each(tell),
             None => {
                 let introduction = Introduction::new(principal);
-                introduction.add_to(fields);
+                introduction.each(tell);
                 if kept.len() >= KEPT {
                     kept.clear();
                 }
@@ -86,10 +84,11 @@ mod tests {
     use super::*;
     use crate::domain::api_key::KeyId;
     use crate::gateway::testing;
+    use http::HeaderMap;
 
     fn introduced(introductions: &Introductions, principal: &Principal) -> HeaderMap {
         let mut fields = HeaderMap::new();
-        introductions.introduce(principal, &mut fields);
+        introductions.introduce(principal, |name, value| _ = fields.insert(name, value.clone()));
         fields
     }
 

@@ -26,7 +26,6 @@ mod metrics;
 mod oauth;
 mod origin;
 mod place;
-mod pool;
 mod proxy;
 mod refusal;
 mod request_id;
@@ -36,6 +35,7 @@ mod stream;
 mod tap;
 mod timely;
 mod tls;
+mod upstream;
 mod watch;
 mod worker;
 

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts,
+};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -23,10 +25,10 @@ use super::mcp;
 use super::oauth;
 use super::origin::{self, Foreign};
 use super::place::Place;
-use super::pool::{Answer, BrokenBody, Capped, Outgoing};
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
 use super::stream::{Passed, Reply};
+use super::upstream::{Answer, BrokenBody, Outgoing, RequestHead};
 use super::worker::Worker;
 
 /// A longer body is 413.
@@ -184,7 +186,7 @@ async fn plain(
     path: Endpoint,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let began = Instant::now();
     let principal = match judge(worker, call, foreign, &path, &parts).await {
         Ok(principal) => principal,
@@ -193,7 +195,7 @@ async fn plain(
         }
     };
     worker.metrics.overhead(began.elapsed());
-    match forward(worker, call, principal, &path, &mut parts, body).await {
+    match forward(worker, call, principal, &path, &parts, body).await {
         Ok(response) => response,
         Err(refusal) => refuse(call, &refusal),
     }
@@ -228,22 +230,22 @@ async fn forward(
     call: &mut Call,
     principal: Rc<Principal>,
     path: &Endpoint,
-    parts: &mut Parts,
+    parts: &Parts,
     body: Incoming,
 ) -> Result<Response<Reply>, Refusal> {
     let target = target(&parts.uri, path.as_str())?;
+    let limit = worker.shared.settings.timeouts.body;
     let body = match body.is_end_stream() {
-        true => Outgoing::whole(Bytes::new()),
-        false => Outgoing::Streamed(Capped::new(body, BODY as u64, worker.shared.settings.timeouts.body)),
+        true => Outgoing::Whole(Bytes::new()),
+        false => Outgoing::streamed(body, BODY as u64, limit),
     };
-    let fields = fields_for(worker, call, &principal, &mut parts.headers);
-    let response = send(worker, parts, target, fields, body).await?;
+    let head = head_for(worker, call, &principal, parts, &target, |_| false);
+    let (status, fields, body) = send(worker, head, body).await?;
     call.answered();
-    let (head, body) = response.into_parts();
-    let is_stream = is_event_stream(&head.headers);
+    let is_stream = is_event_stream(&fields);
     let passed = Passed::new(body, worker.clone(), principal);
     let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
-    Ok(answer(head.status, head.headers, Reply::Passed(Box::new(passed))))
+    Ok(answer(status, fields, Reply::Passed(Box::new(passed))))
 }
 
 pub fn is_served(method: &Method) -> bool {
@@ -251,8 +253,15 @@ pub fn is_served(method: &Method) -> bool {
         .contains(method)
 }
 
-/// Takes the fields of a request, as the upstream is to receive them.
-pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &mut HeaderMap) -> HeaderMap {
+/// The head of a request as the upstream is to receive it. Fields that `also_ends` names stay here.
+pub fn head_for(
+    worker: &Worker,
+    call: &Call,
+    principal: &Principal,
+    parts: &Parts,
+    target: &PathAndQuery,
+    also_ends: impl Fn(&HeaderName) -> bool,
+) -> RequestHead {
     let settings = &worker.shared.settings;
     let told = Told {
         request_id: &call.request_id,
@@ -260,10 +269,10 @@ pub fn fields_for(worker: &Worker, call: &Call, principal: &Principal, client: &
         scheme: settings.scheme(),
         upstream: settings.upstream.authority(),
     };
-    let mut fields = std::mem::take(client);
-    headers::to_upstream(&mut fields, &told);
-    worker.introductions.introduce(principal, &mut fields);
-    fields
+    let mut head = RequestHead::new(&parts.method, target);
+    headers::to_upstream(&mut head, &parts.headers, &told, also_ends);
+    worker.introductions.introduce(principal, |name, value| head.add(name, value));
+    head
 }
 
 /// The path as it was judged, with the client's query.
@@ -281,20 +290,11 @@ pub fn target(asked: &Uri, path: &str) -> Result<PathAndQuery, Refusal> {
 /// Sends a request to the upstream and waits for the head of its answer.
 pub async fn send(
     worker: &Worker,
-    parts: &Parts,
-    target: PathAndQuery,
-    fields: HeaderMap,
+    head: RequestHead,
     body: Outgoing,
-) -> Result<Response<Answer>, Refusal> {
+) -> Result<(StatusCode, HeaderMap, Answer), Refusal> {
     let broken = body.broken();
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = Uri::from(target);
-    *request.headers_mut() = fields;
-    let sent = worker.pool.send(request).await.and_then(|response| {
-        // Nobody asked to switch protocols.
-        if response.status().is_informational() { Err(UpstreamFault::Garbled) } else { Ok(response) }
-    });
+    let sent = worker.pool.send(head, body).await;
     sent.map_err(|fault| match broken.and_then(|broken| broken.get()) {
         // The upstream is not to be blamed for what the client did.
         Some(BrokenBody::TooLong) => too_long().closing(),
@@ -312,7 +312,6 @@ pub fn upstream_refusal(worker: &Worker, fault: UpstreamFault) -> Refusal {
 
 /// An answer of the upstream as the client is to receive it.
 pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Response<Reply> {
-    headers::to_client(&mut fields);
     if is_event_stream(&fields) {
         fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }

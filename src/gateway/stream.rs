@@ -20,7 +20,7 @@ use crate::domain::decision::{Principal, Request};
 use super::mcp::Listing;
 use super::mcp::list;
 use super::metrics::Held;
-use super::pool::Answer;
+use super::upstream::{Answer, BrokenAnswer};
 use super::worker::Worker;
 
 /// The body of a response to a client.
@@ -45,7 +45,7 @@ impl From<Bytes> for Reply {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokenOff {
     #[error("the upstream broke off")]
-    Upstream(#[source] hyper::Error),
+    Upstream(#[source] BrokenAnswer),
     #[error("the credential no longer holds")]
     Cut,
     #[error(transparent)]

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use http::{Method, uri::PathAndQuery};
+
+use super::upstream::RequestHead;
 use crate::domain::decision::{Account, CredentialId, Principal};
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Policy};
@@ -25,4 +28,9 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
         expires_at: None,
         proof: None,
     }
+}
+
+/// The beginning of a request to the upstream.
+pub fn request_head() -> RequestHead {
+    RequestHead::new(&Method::GET, &PathAndQuery::from_static("/"))
 }

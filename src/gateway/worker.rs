@@ -32,7 +32,6 @@ use super::introduction::Introductions;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::origin::LastHost;
-use super::pool::Pool;
 use super::proxy;
 use super::request_id::RequestIds;
 use super::route::McpPath;
@@ -40,6 +39,7 @@ use super::sources::Sources;
 use super::tap::Tapped;
 use super::timely::{Opening, Taken};
 use super::tls::{self, Tls};
+use super::upstream::Pool;
 use super::watch::{self, Heard, Rest, Slot, Unread};
 
 /// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.

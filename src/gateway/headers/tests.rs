@@ -10,17 +10,16 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
         client.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
     }
     let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
-    to_upstream(
-        &mut client,
-        &Told {
-            request_id: &RequestId::from(uuid::Uuid::nil()),
-            address: Some("198.51.100.7".parse().unwrap()),
-            scheme: "https",
-            upstream: &HeaderValue::from_static("inner:3000"),
-        },
-    );
-    Introductions::default().introduce(&principal, &mut client);
-    client
+    let told = Told {
+        request_id: &RequestId::from(uuid::Uuid::nil()),
+        address: Some("198.51.100.7".parse().unwrap()),
+        scheme: "https",
+        upstream: &HeaderValue::from_static("inner:3000"),
+    };
+    let mut head = testing::request_head();
+    to_upstream(&mut head, &client, &told, |name| name == "x-ends-here-as-well");
+    Introductions::default().introduce(&principal, |name, value| head.add(name, value));
+    head.fields()
 }
 
 #[test]
@@ -99,6 +98,7 @@ fn what_is_not_ours_passes_untouched() {
             ("x-http-methods", "1"),
             ("x-client-version", "1"),
             ("x-hosts", "1"),
+            ("x-ends-here-as-well", "1"),
         ],
         "alice",
     );
@@ -110,6 +110,7 @@ fn what_is_not_ours_passes_untouched() {
     assert_eq!(fields["x-http-methods"], "1");
     assert_eq!(fields["x-client-version"], "1");
     assert_eq!(fields["x-hosts"], "1");
+    assert!(!fields.contains_key("x-ends-here-as-well"));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn the_upstream_learns_who_asks() {
 }
 
 #[test]
-fn fields_of_one_connection_stay_on_it_both_ways() {
+fn fields_of_one_connection_stay_on_it() {
     let sent = [
         ("connection", "close, X-Secret-Hop"),
         ("connection", "x-other-hop"),
@@ -142,18 +143,10 @@ fn fields_of_one_connection_stay_on_it_both_ways() {
         ("x-kept", "1"),
     ];
     let forwarded = forwarded(&sent, "alice");
-    let mut answered = HeaderMap::new();
-    for (name, value) in sent {
-        answered.append(name, value.parse().unwrap());
-    }
-    answered.insert("server", "secret/1.0".parse().unwrap());
-    answered.insert("x_portcullis_subject", "x".parse().unwrap());
-    to_client(&mut answered);
     for (name, _) in &sent[..10] {
         assert!(!forwarded.contains_key(*name), "{name}");
-        assert!(!answered.contains_key(*name), "{name}");
     }
-    assert!(forwarded.contains_key("x-kept") && answered.len() == 1);
+    assert!(forwarded.contains_key("x-kept"));
 }
 
 #[test]

@@ -34,10 +34,10 @@ use super::call::Call;
 use super::config::Refusals;
 use super::credential::Credential;
 use super::origin::Foreign;
-use super::pool::{Answer, Outgoing};
 use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply};
+use super::upstream::{Answer, Outgoing};
 use super::worker::Worker;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -62,10 +62,10 @@ pub async fn serve(
     foreign: Result<(), Foreign>,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     match parts.method {
-        Method::POST => post(worker, call, foreign, &mut parts, body).await,
-        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &mut parts).await {
+        Method::POST => post(worker, call, foreign, &parts, body).await,
+        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &parts).await {
             Ok(response) => response,
             Err(refusal) => refuse(call, &refusal),
         },
@@ -98,7 +98,7 @@ async fn post(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    parts: &mut Parts,
+    parts: &Parts,
     body: Incoming,
 ) -> Response<Reply> {
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
@@ -291,7 +291,7 @@ async fn get_or_delete(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    parts: &mut Parts,
+    parts: &Parts,
 ) -> Result<Response<Reply>, Refusal> {
     let is_stream = parts.method == Method::GET;
     let method = if is_stream { "stream" } else { "session/end" };
@@ -318,59 +318,57 @@ async fn get_or_delete(
 async fn forward(
     worker: &Rc<Worker>,
     call: &Call,
-    parts: &mut Parts,
+    parts: &Parts,
     admitted: Admitted,
     bytes: Bytes,
 ) -> Result<Response<Reply>, Refusal> {
     let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
-    let mut fields = proxy::fields_for(worker, call, &admitted.principal, &mut parts.headers);
-    fields.remove(SESSION_ID);
-    if let Some(session) = &admitted.session {
-        fields.insert(SESSION_ID, session.clone());
-    }
-    if !admitted.has_sessions {
-        fields.remove(LAST_EVENT_ID);
-    }
-    if admitted.lists_tools {
-        fields.remove(header::ACCEPT_ENCODING);
-    }
     let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
-    let response = proxy::send(worker, parts, target, fields, Outgoing::whole(bytes)).await?;
-    let (mut head, body) = response.into_parts();
-    if !is_passable(head.status) {
+    // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
+    // readable.
+    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
+        *name == SESSION_ID
+            || (*name == LAST_EVENT_ID && !admitted.has_sessions)
+            || (*name == header::ACCEPT_ENCODING && admitted.lists_tools)
+    });
+    if let Some(session) = &admitted.session {
+        head.add(&SESSION_ID, session);
+    }
+    let (status, mut fields, body) = proxy::send(worker, head, Outgoing::Whole(bytes)).await?;
+    if !is_passable(status) {
         return Err(garbled());
     }
-    let session = head.headers.get_all(SESSION_ID).iter().next_back().cloned();
-    head.headers.remove(SESSION_ID);
+    let session = fields.get_all(SESSION_ID).iter().next_back().cloned();
+    fields.remove(SESSION_ID);
     if let (Some(session), true) = (session, admitted.has_sessions) {
         let bound = worker.shared.binder.bind(&admitted.principal.account, &session).ok_or_else(garbled)?;
-        head.headers.insert(SESSION_ID, bound);
+        fields.insert(SESSION_ID, bound);
     }
-    let is_stream = is_event_stream(&head.headers);
-    let is_json = is_media(&head.headers, "application/json");
-    if admitted.awaits_answer && head.status == StatusCode::OK && !is_stream && !is_json {
+    let is_stream = is_event_stream(&fields);
+    let is_json = is_media(&fields, "application/json");
+    if admitted.awaits_answer && status == StatusCode::OK && !is_stream && !is_json {
         return Err(garbled());
     }
-    if admitted.lists_tools && (is_stream || is_json) && head.headers.contains_key(header::CONTENT_ENCODING) {
+    if admitted.lists_tools && (is_stream || is_json) && fields.contains_key(header::CONTENT_ENCODING) {
         return Err(garbled());
     }
     let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
     let body = match listing {
-        Some(listing) if is_json && head.status.is_success() => {
+        Some(listing) if is_json && status.is_success() => {
             for field in [header::CONTENT_LENGTH, header::ETAG] {
-                head.headers.remove(field);
+                fields.remove(field);
             }
             edited(worker, body, &listing).await?
         }
         listing => {
             let passed = Passed::new(body, worker.clone(), admitted.principal);
             if is_stream {
-                head.headers.remove(header::CONTENT_LENGTH);
+                fields.remove(header::CONTENT_LENGTH);
             }
             Reply::Passed(Box::new(if is_stream { passed.events(call.asked(), listing) } else { passed }))
         }
     };
-    Ok(answer(head.status, head.headers, body))
+    Ok(answer(status, fields, body))
 }
 
 /// Redirects lead past the gateway, and a demand for credentials is for the gateway, not for its client.

@@ -1,0 +1,212 @@
+//! Heads: of a request as the upstream receives it, and of its answer.
+
+use std::fmt;
+use std::io::Write as _;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use httparse::{ParserConfig, Status};
+
+use super::content::{Chunk, Content, Garbled};
+use crate::gateway::headers;
+
+/// What nearly every head has room in.
+const USUAL: usize = 1024;
+/// So many fields may an answer have.
+const MOST_FIELDS: usize = 100;
+/// So long may the head of an answer be.
+const LONGEST: usize = 128 * 1024;
+
+/// The head of a request, as it is written, but for what frames its body. No value of these types holds the end of a line.
+pub struct RequestHead {
+    bytes: Vec<u8>,
+    method: Method,
+}
+
+impl RequestHead {
+    pub fn new(method: &Method, target: &PathAndQuery) -> Self {
+        let mut head = Self { bytes: Vec::with_capacity(USUAL), method: method.clone() };
+        head.write([method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"].map(str::as_bytes));
+        head
+    }
+
+    pub fn add(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.line(name, value.as_bytes());
+    }
+
+    /// Adds what has no line ends, by its type.
+    pub fn add_shown(&mut self, name: &HeaderName, value: impl Line) {
+        self.write([name.as_str().as_bytes(), b": "]);
+        // A vector takes all that is written to it.
+        _ = write!(self.bytes, "{value}\r\n");
+    }
+
+    fn line(&mut self, name: &HeaderName, value: &[u8]) {
+        self.write([name.as_str().as_bytes(), b": ", value, b"\r\n"]);
+    }
+
+    fn write<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
+    }
+
+    /// Ends the head: with the length of the body, or with its coding where no length is known.
+    pub fn framed(mut self, length: Option<u64>) -> (Vec<u8>, Method) {
+        match length {
+            // Where a method says nothing of a body, none is said to be empty (RFC 9110 §8.6).
+            Some(0) if ![Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {}
+            Some(length) => self.add_shown(&header::CONTENT_LENGTH, length),
+            None => self.line(&header::TRANSFER_ENCODING, b"chunked"),
+        }
+        self.bytes.extend_from_slice(b"\r\n");
+        (self.bytes, self.method)
+    }
+
+    #[cfg(test)]
+    pub fn fields(self) -> HeaderMap {
+        let (bytes, _) = self.framed(Some(0));
+        let mut fields = [httparse::EMPTY_HEADER; 200];
+        let mut request = httparse::Request::new(&mut fields);
+        request.parse(&bytes).unwrap();
+        let read = request.headers.iter();
+        read.map(|field| {
+            (field.name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(field.value).unwrap())
+        })
+        .collect()
+    }
+}
+
+/// What is shown in one line of visible ASCII.
+pub trait Line: fmt::Display {}
+impl Line for u64 {}
+impl Line for std::net::IpAddr {}
+
+/// The head of an answer: what of it is for the client, and how its body is framed.
+#[derive(Debug)]
+pub struct AnswerHead {
+    pub status: StatusCode,
+    /// Without what stays on the upstream's connection.
+    pub fields: HeaderMap,
+    pub content: Content,
+    /// Whether the connection takes another request when the body is over.
+    pub is_kept: bool,
+}
+
+impl AnswerHead {
+    /// Takes a head out of what was read, `None` where it is not whole. Interim answers (RFC 9110 §15.2) are passed over;
+    /// nobody asked to switch protocols.
+    pub fn take(read: &mut BytesMut, method: &Method) -> Result<Option<Self>, Garbled> {
+        loop {
+            let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+            let mut answer = httparse::Response::new(&mut []);
+            let parsed =
+                ParserConfig::default().parse_response_with_uninit_headers(&mut answer, read, &mut fields);
+            let Status::Complete(length) = parsed.map_err(|_| Garbled)? else {
+                return if read.len() > LONGEST { Err(Garbled) } else { Ok(None) };
+            };
+            let status = StatusCode::from_u16(answer.code.unwrap_or(0)).map_err(|_| Garbled)?;
+            let is_first = answer.version == Some(0);
+            let places = Places::of(read, answer.headers);
+            let head = read.split_to(length).freeze();
+            if status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(Garbled);
+            }
+            if !status.is_informational() {
+                return Self::of(&head, &places, status, is_first, method).map(Some);
+            }
+        }
+    }
+
+    /// `is_first`: the answer is in HTTP/1.0.
+    fn of(
+        head: &Bytes,
+        places: &Places,
+        status: StatusCode,
+        is_first: bool,
+        method: &Method,
+    ) -> Result<Self, Garbled> {
+        let mut fields = HeaderMap::with_capacity(places.0.len() + 2);
+        let (mut lengths, mut codings) = (Stated::None, Vec::new());
+        let mut options = Vec::new();
+        for (name, value) in &places.0 {
+            let name = HeaderName::from_bytes(&head[name.clone()]).map_err(|_| Garbled)?;
+            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Garbled)?;
+            match name {
+                header::CONTENT_LENGTH => {
+                    lengths = lengths.and(&value)?;
+                    // Said twice it would be said twice to the client.
+                    _ = fields.insert(name, value);
+                }
+                header::TRANSFER_ENCODING => codings.push(value),
+                header::CONNECTION => options.push(value),
+                _ if headers::is_withheld(&name) => {}
+                _ => _ = fields.append(name, value),
+            }
+        }
+        let has = |option: &[u8]| headers::options(&options).any(|found| found.eq_ignore_ascii_case(option));
+        let is_kept = if is_first { has(b"keep-alive") } else { !has(b"close") };
+        headers::options(&options).filter_map(|name| HeaderName::from_bytes(name).ok()).for_each(|name| {
+            fields.remove(name);
+        });
+        let has_no_body =
+            *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let content = match (has_no_body, codings.last(), lengths) {
+            (true, ..) => Content::Length(0),
+            (false, Some(_), _) if is_first => return Err(Garbled),
+            (false, Some(last), _) => {
+                fields.remove(header::CONTENT_LENGTH);
+                match is_chunked(last) {
+                    true => Content::Chunked(Chunk::Size),
+                    false => Content::UntilClose,
+                }
+            }
+            (false, None, Stated::Length(length)) => Content::Length(length),
+            (false, None, Stated::None) => Content::UntilClose,
+        };
+        // Two framings at once: who is at the other end of the connection is not to be trusted with a second answer.
+        let is_kept = is_kept && (codings.is_empty() || lengths == Stated::None);
+        Ok(Self { status, fields, content, is_kept })
+    }
+}
+
+/// Whether the last coding of a field is `chunked`.
+fn is_chunked(codings: &HeaderValue) -> bool {
+    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
+/// What `Content-Length` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stated {
+    None,
+    Length(u64),
+}
+
+impl Stated {
+    /// The same number said again, in one field or in several, is that number (RFC 9112 §6.3).
+    fn and(self, value: &HeaderValue) -> Result<Self, Garbled> {
+        value.as_bytes().split(|&byte| byte == b',').try_fold(self, |stated, text| {
+            let digits = text.trim_ascii();
+            let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            let text = std::str::from_utf8(digits).ok().filter(|_| is_number).ok_or(Garbled)?;
+            let length = Self::Length(text.parse().map_err(|_| Garbled)?);
+            if stated == Self::None || stated == length { Ok(length) } else { Err(Garbled) }
+        })
+    }
+}
+
+/// Where the fields of a head stand in it: name and value.
+struct Places(Vec<(Range<usize>, Range<usize>)>);
+
+impl Places {
+    fn of(head: &[u8], fields: &[httparse::Header<'_>]) -> Self {
+        let start = head.as_ptr().addr();
+        let place = |part: &[u8]| {
+            let at = part.as_ptr().addr().saturating_sub(start);
+            at..at + part.len()
+        };
+        Self(fields.iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect())
+    }
+}

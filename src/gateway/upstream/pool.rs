@@ -1,0 +1,144 @@
+//! Connections to the upstream: one thread's own, kept for the next request.
+//!
+//! A kept connection that the upstream has closed meanwhile is passed over before anything is sent on it. What may have
+//! reached the upstream is never repeated.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::answer::Answer;
+use super::connection::Connection;
+use super::head::RequestHead;
+use super::outgoing::Outgoing;
+use crate::gateway::config::{Timeouts, Upstream};
+use crate::gateway::refusal::UpstreamFault;
+
+/// Kept connections a thread.
+const KEPT: usize = 256;
+/// Shorter than the five seconds after which common servers (uvicorn, Node) close an idle connection, so that a request
+/// seldom meets one that is just being closed.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Idle {
+    fn is_over(&self) -> bool {
+        self.since.elapsed() > KEPT_FOR
+    }
+}
+
+/// One thread's connections to the upstream.
+pub struct Pool {
+    upstream: Upstream,
+    timeouts: Timeouts,
+    idle: RefCell<VecDeque<Idle>>,
+    /// Whether somebody is about to close what was kept for too long.
+    is_swept: Cell<bool>,
+    /// Whether the last attempt to connect succeeded: a change is logged, not every failure.
+    reachable: Cell<bool>,
+}
+
+impl Pool {
+    pub fn new(upstream: Upstream, timeouts: Timeouts) -> Self {
+        Self {
+            upstream,
+            timeouts,
+            idle: RefCell::default(),
+            is_swept: Cell::new(false),
+            reachable: Cell::new(true),
+        }
+    }
+
+    /// Takes back a connection whose answer is over.
+    pub fn keep(self: &Rc<Self>, connection: Connection) {
+        if !connection.is_free() {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() >= KEPT {
+            idle.pop_front();
+        }
+        idle.push_back(Idle { connection, since: Instant::now() });
+        if !self.is_swept.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
+    }
+
+    /// The connection that was used last: it is the least likely to be closed.
+    fn kept(&self) -> Option<Connection> {
+        loop {
+            let newest = self.idle.borrow_mut().pop_back()?;
+            if newest.is_over() {
+                continue;
+            }
+            if newest.connection.is_free() {
+                return Some(newest.connection);
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, UpstreamFault> {
+        let connecting = async {
+            let stream = TcpStream::connect((self.upstream.host(), self.upstream.port())).await?;
+            stream.set_nodelay(true)?;
+            io::Result::Ok(stream)
+        };
+        let connected = timeout(self.timeouts.connect, connecting).await;
+        let reachable = matches!(connected, Ok(Ok(_)));
+        if self.reachable.replace(reachable) != reachable {
+            tracing::warn!(upstream = %self.upstream, reachable, "whether the upstream takes connections has changed");
+        }
+        let stream = match connected {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the upstream takes no connection");
+                return Err(UpstreamFault::Down);
+            }
+            Err(_) => return Err(UpstreamFault::Slow),
+        };
+        Ok(Connection::new(stream, self.timeouts.response))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub async fn send(
+        self: &Rc<Self>,
+        head: RequestHead,
+        body: Outgoing,
+    ) -> Result<(StatusCode, HeaderMap, Answer), UpstreamFault> {
+        let mut connection = match self.kept() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let sent = connection.exchange(head, body, self.timeouts.response).await;
+        let head =
+            sent.inspect_err(|fault| tracing::debug!(fault = fault.as_str(), "the upstream did not answer"))?;
+        let answer = Answer::new(&head, connection, self.clone());
+        Ok((head.status, head.fields, answer))
+    }
+}
+
+/// Closes what was kept for too long, until there is nothing more. What the upstream has closed meanwhile goes with it.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        sleep(KEPT_FOR).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.idle.borrow_mut();
+        while idle.front().is_some_and(Idle::is_over) {
+            idle.pop_front();
+        }
+        if idle.is_empty() {
+            pool.is_swept.set(false);
+            return;
+        }
+    }
+}
