@@ -14,6 +14,8 @@ use crate::domain::decision::Reason;
 use crate::domain::token::Possession;
 use crate::engine::{Presented, PresentedToken};
 
+use super::headers::{Several, single};
+
 const KEY: HeaderName = HeaderName::from_static("x-api-key");
 const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");
 const KEY_SECRET: HeaderName = HeaderName::from_static("x-api-key-secret");
@@ -54,6 +56,12 @@ const IN_QUERY: Wrong =
 const SEVERAL: Wrong = Wrong::Improper("the request carries more than one credential, or the same one twice");
 const HALF: Wrong = Wrong::Improper("X-API-Key-Id and X-API-Key-Secret belong together");
 const EMPTY: Wrong = Wrong::Improper("Authorization names no credential");
+
+impl From<Several> for Wrong {
+    fn from(Several: Several) -> Self {
+        SEVERAL
+    }
+}
 
 /// Reads what a request came with. `possession` judges a proof, given the token and the proof.
 pub fn read(
@@ -128,12 +136,6 @@ fn authorized(
         }
         _ => Err(Wrong::Proof(Reason::Malformed)),
     }
-}
-
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Wrong> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() { Err(SEVERAL) } else { Ok(first) }
 }
 
 /// What is no text is no key; which characters a key may have its own reader knows.

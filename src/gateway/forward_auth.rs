@@ -27,12 +27,13 @@ use crate::domain::endpoint::Endpoint;
 use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
 use super::freshness::Freshness;
+use super::headers::{self, Several};
 use super::introduction::Introductions;
 use super::place::Place;
 use super::refusal::Refusal;
 use super::request_id::RequestIds;
 use super::worker::Shared;
-use super::{headers, mcp, origin, proxy, route};
+use super::{mcp, origin, proxy, route};
 
 const PATH: &str = "/verify";
 
@@ -195,14 +196,10 @@ fn asked<B>(request: &Request<B>) -> Result<Asked<'_>, Refusal> {
 
 /// The text of a field that may stand once: a second one could be the client's.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => {
-            value.to_str().map(Some).map_err(|_| bad_request(format!("{name} is not visible ASCII")))
-        }
-        (Some(_), Some(_)) => Err(bad_request(format!("{name} stands more than once"))),
-    }
+    let value = headers::single(headers, name)
+        .map_err(|Several| bad_request(format!("{name} stands more than once")))?;
+    let text = value.map(HeaderValue::to_str).transpose();
+    text.map_err(|_| bad_request(format!("{name} is not visible ASCII")))
 }
 
 /// A refusal as nginx can take it.

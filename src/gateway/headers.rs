@@ -152,6 +152,17 @@ pub fn is_withheld(name: &HeaderName) -> bool {
     }
 }
 
+/// A field stands more than once, and nobody knows which one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several;
+
+/// A field that may stand once.
+pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() { Err(Several) } else { Ok(first) }
+}
+
 /// What `Connection` says: names of fields of this connection, beside `close` and `keep-alive`.
 pub fn options(connection: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
     let options = connection.iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));

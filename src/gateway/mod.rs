@@ -14,9 +14,9 @@ mod client_address;
 mod config;
 mod credential;
 mod forward_auth;
-mod framing;
 mod freshness;
 mod headers;
+mod http_1;
 mod http_2;
 mod introduction;
 pub mod issuers;
@@ -27,6 +27,7 @@ mod oauth;
 mod origin;
 mod place;
 mod proxy;
+mod received;
 mod refusal;
 mod request_id;
 mod route;
@@ -37,6 +38,7 @@ mod timely;
 mod tls;
 mod upstream;
 mod watch;
+mod wire;
 mod worker;
 
 #[cfg(test)]

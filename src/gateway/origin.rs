@@ -6,11 +6,10 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority,
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
 
 use super::config::Settings;
+use super::headers::single;
 
 /// Why a request's `Host` or `Origin` is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +93,6 @@ pub fn is_host_acceptable(headers: &HeaderMap, listen: IpAddr) -> bool {
     }
     let host = single(headers, &header::HOST).ok().flatten().and_then(|value| value.to_str().ok());
     host.and_then(|text| text.parse::<Authority>().ok()).is_some_and(|authority| is_loopback(&authority))
-}
-
-struct Several;
-
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() { Err(Several) } else { Ok(first) }
 }
 
 fn is_loopback(authority: &Authority) -> bool {

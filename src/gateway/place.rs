@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
 
 use super::config::Settings;
-use super::headers::{FORWARDED_HOST, FORWARDED_PROTO};
+use super::headers::{FORWARDED_HOST, FORWARDED_PROTO, single};
 
 /// Where metadata of protected resources is (RFC 9728 §3.1).
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -23,8 +23,9 @@ impl Place {
         if settings.public_url.is_some() {
             return Self::default();
         }
-        let forwarded = |name: &HeaderName| is_trusted.then(|| single(headers, name)).flatten();
-        let host = forwarded(&FORWARDED_HOST).or_else(|| single(headers, &header::HOST));
+        let forwarded =
+            |name: &HeaderName| is_trusted.then(|| single(headers, name).ok().flatten()).flatten();
+        let host = forwarded(&FORWARDED_HOST).or_else(|| single(headers, &header::HOST).ok().flatten());
         let scheme = forwarded(&FORWARDED_PROTO).and_then(|value| match value.as_bytes() {
             b"https" => Some("https"),
             b"http" => Some("http"),
@@ -70,12 +71,6 @@ pub fn path(settings: &Settings) -> &str {
         None | Some("" | "/") => settings.upstream.path(),
         Some(path) => path,
     }
-}
-
-/// A field that stands once; of several nobody knows which one counts.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
 }
 
 #[cfg(test)]

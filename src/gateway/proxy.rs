@@ -12,7 +12,6 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::domain::decision::{Principal, Reason};
@@ -25,6 +24,7 @@ use super::mcp;
 use super::oauth;
 use super::origin::{self, Foreign};
 use super::place::Place;
+use super::received::Received;
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
 use super::stream::{Passed, Reply};
@@ -46,7 +46,7 @@ const MOST_FIELDS: usize = 100;
 pub async fn serve(
     worker: Rc<Worker>,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Result<Response<Reply>, Infallible> {
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
@@ -68,7 +68,7 @@ async fn route(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Response<Reply> {
     let mcp_path = &worker.shared.mcp_path;
     let place = within_limits(&request).and_then(|()| match mcp_path.is(request.uri().path()) {
@@ -103,7 +103,7 @@ async fn route(
 ///
 /// Answers the refusal, which ends the connection where the request was not read to its end.
 #[must_use]
-pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Incoming, refusal: Refusal) -> Refusal {
+pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Received, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.
     if headers.contains_key(header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
         return refusal.closing();
@@ -137,7 +137,7 @@ pub fn of_foreign(foreign: Foreign) -> Refusal {
     }
 }
 
-fn within_limits(request: &Request<Incoming>) -> Result<(), Refusal> {
+fn within_limits(request: &Request<Received>) -> Result<(), Refusal> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET {
         return Err(Refusal::bad_request(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB"));
@@ -184,7 +184,7 @@ async fn plain(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     path: Endpoint,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Response<Reply> {
     let (parts, body) = request.into_parts();
     let began = Instant::now();
@@ -231,7 +231,7 @@ async fn forward(
     principal: Rc<Principal>,
     path: &Endpoint,
     parts: &Parts,
-    body: Incoming,
+    body: Received,
 ) -> Result<Response<Reply>, Refusal> {
     let target = target(&parts.uri, path.as_str())?;
     let limit = worker.shared.settings.timeouts.body;

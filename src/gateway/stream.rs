@@ -86,7 +86,8 @@ impl Passage {
         self.is_unread.set(true);
     }
 
-    fn check(&self) -> Duration {
+    /// How often it is looked at while the client takes nothing.
+    pub fn check(&self) -> Duration {
         self.worker.shared.settings.timeouts.stream_check
     }
 }

@@ -1,5 +1,5 @@
-//! How long a connection may do nothing: before its first request, between two, in the middle of a head, and with an
-//! answer that its client does not take.
+//! How long a connection of HTTP/2 may do nothing: before its first request, between two, and with an answer that its
+//! client does not take.
 //!
 //! hyper asks a body for more only where there is room, so that a body cannot end itself while nobody reads it. And a
 //! request pays for no timer here: what a connection does is written down as it happens, and one alarm looks at it when
@@ -8,7 +8,6 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -18,13 +17,11 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Timeouts;
 use super::stream::{BrokenOff, Passage, Reply};
-use super::tap::Tap;
 
 /// So many more requests may a connection forsake before their answer than it lets be answered (CVE-2023-44487).
 const MOST_FORSAKEN: usize = 100;
@@ -33,39 +30,28 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// What a connection does between its answers.
 pub struct Rest {
-    head: Duration,
     idle: Duration,
     answers: Cell<usize>,
     forsaken: Cell<usize>,
     /// When it has rested for too long, if it does not begin an answer before.
     until: Cell<Instant>,
-    in_head: Cell<bool>,
 }
 
 impl Rest {
     /// Of a connection that was opened now.
     pub fn new(timeouts: Timeouts) -> Rc<Self> {
         Rc::new(Self {
-            head: timeouts.head,
             idle: timeouts.idle,
             answers: Cell::new(0),
             forsaken: Cell::new(0),
             until: Cell::new(Instant::now() + timeouts.head),
-            in_head: Cell::new(false),
         })
     }
 
     /// Begins an answer, which will be looked for in `slot`.
     pub fn begin(self: &Rc<Self>, slot: Rc<Slot>) -> Busy {
         self.answers.set(self.answers.get() + 1);
-        self.in_head.set(false);
         Busy { rest: self.clone(), slot, has_answer: false }
-    }
-
-    fn heard(&self) {
-        if self.answers.get() == 0 && !self.in_head.replace(true) {
-            self.until.set(self.until.get().min(Instant::now() + self.head));
-        }
     }
 
     fn poll_over(&self, alarm: &mut Option<Pin<Box<Sleep>>>, context: &mut Context<'_>) -> Poll<Leave> {
@@ -86,25 +72,6 @@ impl Rest {
                 None => alarm.as_mut().reset(Instant::now() + self.idle),
             }
         }
-    }
-}
-
-/// Tells [`Rest`] that something was read.
-pub struct Heard(pub Rc<Rest>);
-
-impl Tap for Heard {
-    fn read<S: AsyncRead + Unpin>(
-        &mut self,
-        stream: &mut S,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.0.heard();
-        }
-        polled
     }
 }
 
@@ -222,24 +189,15 @@ enum Leave {
     AtOnce,
 }
 
-/// Serves a connection until it ends, rests for too long, does not read what it may no longer have, or the gateway
-/// stops.
+/// Serves a connection until it ends, rests for too long, or the gateway stops.
 pub async fn serve<C: GracefulConnection>(
     connection: C,
     rest: &Rest,
-    mut unread: Option<Unread>,
     stop: &CancellationToken,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     let mut alarm = None;
-    let watching = poll_fn(|context| {
-        if let Some(unread) = &mut unread
-            && unread.poll(context).is_ready()
-        {
-            return Poll::Ready(Leave::AtOnce);
-        }
-        rest.poll_over(&mut alarm, context)
-    });
+    let watching = poll_fn(|context| rest.poll_over(&mut alarm, context));
     tokio::select! {
         // First, because the others judge what it has done.
         biased;

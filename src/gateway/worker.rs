@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,14 +24,15 @@ use crate::engine::Engine;
 use crate::ops::Ctx;
 
 use super::config::Settings;
-use super::framing::Unambiguous;
 use super::freshness::{Freshness, Unavailable};
+use super::http_1;
 use super::http_2::{self, Frames, Streams};
 use super::introduction::Introductions;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::origin::LastHost;
 use super::proxy;
+use super::received::Received;
 use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::sources::Sources;
@@ -40,10 +40,8 @@ use super::tap::Tapped;
 use super::timely::{Opening, Taken};
 use super::tls::{self, Tls};
 use super::upstream::Pool;
-use super::watch::{self, Heard, Rest, Slot, Unread};
+use super::watch::{self, Rest};
 
-/// Bounds what a request's head may take: more than the gateway's own limits, so that it can answer 414 and 431 itself.
-const BUFFER: u16 = u16::MAX;
 /// After an accept that failed for want of descriptors, so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
 
@@ -71,6 +69,7 @@ pub struct Worker {
     pub introductions: Introductions,
     pub last_host: LastHost,
     freshness: Freshness,
+    terms: http_1::Terms,
 }
 
 impl Worker {
@@ -105,7 +104,9 @@ pub fn run(
     let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
     let drain = shared.settings.timeouts.drain;
     let (ids, introductions, last_host) = (RequestIds::new()?, Introductions::default(), LastHost::default());
-    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, last_host, freshness });
+    let (timeouts, stop) = (shared.settings.timeouts, shared.stop.clone());
+    let terms = http_1::Terms { timeouts, stop, clock: shared.engine.clock().clone() };
+    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, last_host, freshness, terms });
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         let open = TaskTracker::new();
@@ -162,7 +163,9 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     let ended = match &worker.shared.tls {
         None => serve_http_1(worker.clone(), stream, peer).await,
         Some(tls) => match tls.accept(stream).await {
-            Ok(stream) if tls::is_http_2(&stream) => serve_http_2(worker.clone(), stream, peer).await,
+            Ok(stream) if tls::is_http_2(&stream) => {
+                serve_http_2(worker.clone(), stream, peer).await.map_err(io::Error::other)
+            }
             Ok(stream) => serve_http_1(worker.clone(), stream, peer).await,
             Err(error) => {
                 tracing::debug!(%error, "a TLS handshake failed");
@@ -175,31 +178,11 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     }
 }
 
-/// What two readers could frame differently is refused: bare LF, lengths and codings said twice or in disguise by
-/// [`Unambiguous`], bare CR, folded lines, space before a colon by hyper. Requests to the upstream are framed anew.
-async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
+async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (stop, timeouts) = (worker.shared.stop.clone(), worker.shared.settings.timeouts);
-    let (rest, slot) = (Rest::new(timeouts), Rc::<Slot>::default());
-    let unread = Unread::new(slot.clone(), timeouts);
-    let stream = Tapped::new(Tapped::new(stream, Heard(rest.clone())), Unambiguous::default());
-    let begins = rest.clone();
-    // In a box, because hyper moves it about, and it is large.
-    let service = service_fn(move |request| {
-        let busy = begins.begin(slot.clone());
-        Box::pin(busy.answering(proxy::serve(worker.clone(), peer, request)))
-    });
-    let connection = http1::Builder::new()
-        // Heads and bodies are small: one piece costs the system less than two. How many fields a head may have is left
-        // to hyper, whose limit is ours, because room for a number that is asked for is made at each request.
-        .writev(false)
-        // Nor does it run a timer for each request, as hyper would.
-        .header_read_timeout(None)
-        .max_buf_size(BUFFER.into())
-        .serve_connection(TokioIo::new(stream), service);
-    watch::serve(connection, &rest, Some(unread), &stop).await
+    http_1::serve(stream, &worker.terms, |request| proxy::serve(worker.clone(), peer, request)).await
 }
 
 /// Who says nothing after the handshake is let go as one who sends no head.
@@ -214,8 +197,8 @@ where
     let (begins, slots) = (rest.clone(), streams.clone());
     let service = service_fn(move |request| {
         let busy = begins.begin(slots.slot());
-        busy.answering(proxy::serve(worker.clone(), peer, http_2::as_http_1(request)))
+        busy.answering(proxy::serve(worker.clone(), peer, http_2::as_http_1(request).map(Received::Http2)))
     });
     let connection = http_2::builder(streams).serve_connection(TokioIo::new(stream), service);
-    watch::serve(connection, &rest, None, &stop).await
+    watch::serve(connection, &rest, &stop).await
 }

@@ -9,27 +9,28 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use crate::gateway::proxy;
+use crate::gateway::received::{EndedEarly, Received};
 use crate::gateway::refusal::Refusal;
 
 /// A body on its way from the client.
 pub struct Arriving {
     /// What is still to come.
-    pub rest: Incoming,
+    pub rest: Received,
     /// What has come, while that is a single piece, as most bodies are: it is not copied.
     first: Bytes,
     /// All that has come, from the second piece on.
     all: BytesMut,
-    /// When all of it has to be there.
-    until: Instant,
+    /// In which time all of it has to be there, and until when that is: nearly always it is there already.
+    limit: Duration,
+    until: Option<Instant>,
 }
 
 impl Arriving {
-    pub fn new(rest: Incoming, limit: Duration) -> Self {
-        Self { rest, first: Bytes::new(), all: BytesMut::new(), until: Instant::now() + limit }
+    pub fn new(rest: Received, limit: Duration) -> Self {
+        Self { rest, first: Bytes::new(), all: BytesMut::new(), limit, until: None }
     }
 
     /// What was read.
@@ -66,23 +67,14 @@ impl Arriving {
         Ok(false)
     }
 
-    /// The next piece, in time. What has come is there when it is asked for a second time, as a rule, because the first
-    /// time has it read: only then a timer is set.
-    async fn frame(&mut self) -> Result<Option<hyper::Result<Frame<Bytes>>>, Refusal> {
-        let mut is_asked = false;
-        let first = poll_fn(|context| match Pin::new(&mut self.rest).poll_frame(context) {
-            Poll::Ready(frame) => Poll::Ready(Some(frame)),
-            Poll::Pending if is_asked => Poll::Ready(None),
-            Poll::Pending => {
-                is_asked = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-        });
-        match first.await {
-            Some(frame) => Ok(frame),
-            None => timeout_at(self.until, self.rest.frame()).await.map_err(|_| proxy::too_slow()),
+    /// The next piece, in time.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, EndedEarly>>, Refusal> {
+        let there = poll_fn(|context| Poll::Ready(Pin::new(&mut self.rest).poll_frame(context)));
+        if let Poll::Ready(frame) = there.await {
+            return Ok(frame);
         }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + self.limit);
+        timeout_at(until, self.rest.frame()).await.map_err(|_| proxy::too_slow())
     }
 }
 

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::domain::endpoint::Endpoint;
 
 use super::body::{Kind, Message, Version};
+use crate::gateway::headers::{self, Several};
 
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -51,12 +52,8 @@ pub enum Mismatch {
 
 /// The one value of a field that may stand once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Mismatch> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    match values.next() {
-        None => Ok(first),
-        Some(_) => Err(Mismatch::Header(format!("{name} stands more than once").into())),
-    }
+    let several = |Several| Mismatch::Header(format!("{name} stands more than once").into());
+    headers::single(headers, name).map_err(several)
 }
 
 /// The era by `MCP-Protocol-Version`.

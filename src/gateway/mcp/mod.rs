@@ -18,7 +18,6 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
 };
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::domain::clock::Timestamp;
@@ -35,6 +34,7 @@ use super::config::Refusals;
 use super::credential::Credential;
 use super::origin::Foreign;
 use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
+use super::received::Received;
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply};
 use super::upstream::{Answer, Outgoing};
@@ -60,7 +60,7 @@ pub async fn serve(
     worker: &Rc<Worker>,
     call: &mut Call,
     foreign: Result<(), Foreign>,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Response<Reply> {
     let (parts, body) = request.into_parts();
     match parts.method {
@@ -99,7 +99,7 @@ async fn post(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     parts: &Parts,
-    body: Incoming,
+    body: Received,
 ) -> Response<Reply> {
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
     let bytes = match receive(worker, call, foreign, parts, &credential, body).await {
@@ -146,7 +146,7 @@ async fn receive(
     foreign: Result<(), Foreign>,
     parts: &Parts,
     credential: &Credential,
-    body: Incoming,
+    body: Received,
 ) -> Result<Bytes, Refusal> {
     let mut body = Arriving::new(body, worker.shared.settings.timeouts.body);
     let mut read = body.read_within(UNPROVED).await;

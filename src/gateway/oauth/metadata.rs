@@ -4,7 +4,6 @@
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,6 +11,7 @@ use super::super::call::Call;
 use super::super::origin::{self, Foreign};
 use super::super::place;
 use super::super::proxy::{of_foreign, refuse};
+use super::super::received::Received;
 use super::super::refusal::Refusal;
 use super::super::stream::Reply;
 use super::super::worker::{Shared, Worker};
@@ -52,7 +52,7 @@ pub async fn serve(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     page: Page,
-    request: &Request<Incoming>,
+    request: &Request<Received>,
 ) -> Response<Reply> {
     const ALLOW: &str = "GET, HEAD, OPTIONS";
     if let Err(foreign @ (Foreign::HostInvalid | Foreign::HostDenied)) = foreign {

@@ -17,7 +17,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -30,6 +29,7 @@ use self::form::Form;
 use super::call::Call;
 use super::origin::Foreign;
 use super::proxy::{self, of_foreign};
+use super::received::Received;
 use super::refusal::Refusal;
 use super::stream::Reply;
 use super::worker::{Shared, Worker};
@@ -125,7 +125,7 @@ pub async fn serve(
     call: &mut Call,
     foreign: Result<(), Foreign>,
     place: Place,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Response<Reply> {
     match place {
         Place::Page(page) => metadata::serve(worker, call, foreign, page, &request).await,
@@ -158,7 +158,7 @@ async fn act(
     foreign: Result<(), Foreign>,
     service: Service,
     parts: &Parts,
-    body: Incoming,
+    body: Received,
 ) -> Result<Option<Value>, Stopped> {
     let endpoint =
         Endpoint::mcp(service.endpoint(), None).map_err(|error| Fault::invalid_request(error.to_string()))?;
@@ -197,7 +197,7 @@ fn require_form(foreign: Result<(), Foreign>, parts: &Parts) -> Result<(), Refus
     Ok(())
 }
 
-async fn receive(worker: &Worker, body: Incoming) -> Result<Form, Stopped> {
+async fn receive(worker: &Worker, body: Received) -> Result<Form, Stopped> {
     let read = timeout(worker.shared.settings.timeouts.body, Limited::new(body, FORM).collect()).await;
     let bytes = match read {
         Ok(Ok(whole)) => whole.to_bytes(),

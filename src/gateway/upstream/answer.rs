@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::connection::Connection;
-use super::content::{Content, Garbled, Next};
 use super::head::AnswerHead;
 use super::pool::Pool;
+use crate::gateway::wire::{Content, Garbled, Next};
 
 /// The body of an answer. Read to its end, the connection is kept for the next request; dropped earlier, it is closed.
 pub struct Answer {

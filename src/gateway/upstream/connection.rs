@@ -6,20 +6,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 use http::Method;
-use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
-use super::content::Garbled;
 use super::head::{AnswerHead, RequestHead};
 use super::outgoing::{BrokenBody, Capped, Outgoing};
 use crate::gateway::refusal::UpstreamFault;
+use crate::gateway::wire::{Garbled, Outbox};
 
-/// A body no longer than this leaves with its head: one piece costs the system less than two.
-const WITH_HEAD: usize = 16 * 1024;
 /// So much is read at once.
 const READ: usize = 8 * 1024;
 
@@ -31,6 +28,8 @@ pub struct Connection {
     /// What was read and not yet taken.
     pub read: BytesMut,
     sending: Option<Sending>,
+    /// When its last exchange began. After a long one it looks older than it is, and is closed the earlier.
+    since: Instant,
     /// Goes off no later than an answer is due. Set anew only when it goes off, since most answers come long before.
     alarm: Pin<Box<Sleep>>,
 }
@@ -38,7 +37,13 @@ pub struct Connection {
 impl Connection {
     /// `within`: how long an answer may take.
     pub fn new(stream: TcpStream, within: Duration) -> Self {
-        Self { stream, read: BytesMut::new(), sending: None, alarm: Box::pin(sleep(within)) }
+        Self {
+            stream,
+            read: BytesMut::new(),
+            sending: None,
+            since: Instant::now(),
+            alarm: Box::pin(sleep(within)),
+        }
     }
 
     /// Whether it takes another request: not where the upstream has closed it or said what nobody asked, nor while the body
@@ -51,14 +56,21 @@ impl Connection {
         self.sending.is_none() && self.read.is_empty() && is_silent()
     }
 
-    /// Sends a request and waits for the head of its answer, which has to come `within` a time.
+    /// When it was last used.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`.
     pub async fn exchange(
         &mut self,
         head: RequestHead,
         body: Outgoing,
+        now: Instant,
         within: Duration,
     ) -> Result<AnswerHead, UpstreamFault> {
-        let due = Instant::now() + within;
+        let due = now + within;
+        self.since = now;
         let (sending, method) = Sending::new(head, body);
         self.sending = Some(sending);
         poll_fn(|context| {
@@ -116,10 +128,7 @@ impl Connection {
 
 /// A request on its way out.
 struct Sending {
-    /// What comes first: a head, a chunk.
-    first: Bytes,
-    /// What comes then: a piece of a body whose length was said.
-    then: Bytes,
+    out: Outbox,
     /// What is still to come from the client.
     body: Option<Capped>,
     is_chunked: bool,
@@ -130,55 +139,35 @@ struct Sending {
 impl Sending {
     fn new(head: RequestHead, body: Outgoing) -> (Self, Method) {
         let length = body.length();
-        let (mut first, method) = head.framed(length);
-        let (then, body) = match body {
-            Outgoing::Whole(bytes) if bytes.len() <= WITH_HEAD => {
-                first.extend_from_slice(&bytes);
-                (Bytes::new(), None)
+        let (head, method) = head.framed(length);
+        let (mut out, is_chunked) = (Outbox::new(head), length.is_none());
+        let body = match body {
+            Outgoing::Whole(bytes) => {
+                out.add_piece(bytes, is_chunked);
+                None
             }
-            Outgoing::Whole(bytes) => (bytes, None),
-            Outgoing::Streamed(capped) => (Bytes::new(), Some(capped)),
+            Outgoing::Streamed(capped) => Some(capped),
         };
-        let is_chunked = length.is_none();
-        (Self { first: first.into(), then, body, is_chunked, is_refused: false }, method)
+        (Self { out, body, is_chunked, is_refused: false }, method)
     }
 
     /// Ready when all was sent, or when the client has broken off its body.
     fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<Result<(), BrokenBody>> {
         loop {
-            if self.is_refused || ready!(self.poll_write(stream, context)).is_err() {
+            if self.is_refused || ready!(self.out.poll_write(stream, context)).is_err() {
                 self.is_refused = true;
                 return Poll::Pending;
             }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
             match ready!(body.poll_piece(context))? {
-                Some(piece) if self.is_chunked => self.first = chunk(&piece),
-                Some(piece) => self.then = piece,
+                Some(piece) => self.out.add_piece(piece, self.is_chunked),
                 None => {
                     self.body = None;
-                    self.first = Bytes::from_static(if self.is_chunked { b"0\r\n\r\n" } else { b"" });
+                    if self.is_chunked {
+                        self.out.end_chunks();
+                    }
                 }
             }
         }
     }
-
-    fn poll_write(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        for part in [&mut self.first, &mut self.then] {
-            while !part.is_empty() {
-                match ready!(Pin::new(&mut *stream).poll_write(context, part))? {
-                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    length => part.advance(length),
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// A chunk (RFC 9112 §7.1). One without data would end the body: it is none.
-fn chunk(data: &Bytes) -> Bytes {
-    if data.is_empty() {
-        return Bytes::new();
-    }
-    [format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat().into()
 }

@@ -3,20 +3,17 @@
 use std::fmt;
 use std::io::Write as _;
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 
-use super::content::{Chunk, Content, Garbled};
 use crate::gateway::headers;
+use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places, is_chunked};
 
 /// What nearly every head has room in.
 const USUAL: usize = 1024;
-/// So many fields may an answer have.
-const MOST_FIELDS: usize = 100;
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
 
@@ -127,12 +124,11 @@ impl AnswerHead {
         is_first: bool,
         method: &Method,
     ) -> Result<Self, Garbled> {
-        let mut fields = HeaderMap::with_capacity(places.0.len() + 2);
+        let mut fields = HeaderMap::with_capacity(places.len() + 2);
         let (mut lengths, mut codings) = (Stated::None, Vec::new());
         let mut options = Vec::new();
-        for (name, value) in &places.0 {
-            let name = HeaderName::from_bytes(&head[name.clone()]).map_err(|_| Garbled)?;
-            let value = HeaderValue::from_maybe_shared(head.slice(value.clone())).map_err(|_| Garbled)?;
+        for field in places.fields(head) {
+            let (name, value) = field?;
             match name {
                 header::CONTENT_LENGTH => {
                     lengths = lengths.and(&value)?;
@@ -171,12 +167,6 @@ impl AnswerHead {
     }
 }
 
-/// Whether the last coding of a field is `chunked`.
-fn is_chunked(codings: &HeaderValue) -> bool {
-    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
-    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
-}
-
 /// What `Content-Length` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stated {
@@ -194,19 +184,5 @@ impl Stated {
             let length = Self::Length(text.parse().map_err(|_| Garbled)?);
             if stated == Self::None || stated == length { Ok(length) } else { Err(Garbled) }
         })
-    }
-}
-
-/// Where the fields of a head stand in it: name and value.
-struct Places(Vec<(Range<usize>, Range<usize>)>);
-
-impl Places {
-    fn of(head: &[u8], fields: &[httparse::Header<'_>]) -> Self {
-        let start = head.as_ptr().addr();
-        let place = |part: &[u8]| {
-            let at = part.as_ptr().addr().saturating_sub(start);
-            at..at + part.len()
-        };
-        Self(fields.iter().map(|field| (place(field.name.as_bytes()), place(field.value))).collect())
     }
 }

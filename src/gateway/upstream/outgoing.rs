@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
+
+use crate::gateway::received::Received;
 
 /// The body of a request to the upstream.
 pub enum Outgoing {
@@ -19,7 +20,7 @@ pub enum Outgoing {
 
 impl Outgoing {
     /// A client's body, passed on as it comes, up to `most` bytes and with no longer a pause than `most_idle`.
-    pub fn streamed(body: Incoming, most: u64, most_idle: Duration) -> Self {
+    pub fn streamed(body: Received, most: u64, most_idle: Duration) -> Self {
         Self::Streamed(Capped { body, left: most, most_idle, idle: None, broken: Broken::default() })
     }
 
@@ -53,7 +54,7 @@ pub enum BrokenBody {
 /// A client's body passed on as it comes, up to a length and no slower than a time between two pieces. Trailers end here:
 /// nobody judged them.
 pub struct Capped {
-    body: Incoming,
+    body: Received,
     left: u64,
     most_idle: Duration,
     /// Runs while the client has sent nothing more.

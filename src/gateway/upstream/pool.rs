@@ -26,22 +26,11 @@ const KEPT: usize = 256;
 /// seldom meets one that is just being closed.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-struct Idle {
-    connection: Connection,
-    since: Instant,
-}
-
-impl Idle {
-    fn is_over(&self) -> bool {
-        self.since.elapsed() > KEPT_FOR
-    }
-}
-
 /// One thread's connections to the upstream.
 pub struct Pool {
     upstream: Upstream,
     timeouts: Timeouts,
-    idle: RefCell<VecDeque<Idle>>,
+    idle: RefCell<VecDeque<Connection>>,
     /// Whether somebody is about to close what was kept for too long.
     is_swept: Cell<bool>,
     /// Whether the last attempt to connect succeeded: a change is logged, not every failure.
@@ -68,21 +57,18 @@ impl Pool {
         if idle.len() >= KEPT {
             idle.pop_front();
         }
-        idle.push_back(Idle { connection, since: Instant::now() });
+        idle.push_back(connection);
         if !self.is_swept.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
     }
 
     /// The connection that was used last: it is the least likely to be closed.
-    fn kept(&self) -> Option<Connection> {
+    fn kept(&self, now: Instant) -> Option<Connection> {
         loop {
             let newest = self.idle.borrow_mut().pop_back()?;
-            if newest.is_over() {
-                continue;
-            }
-            if newest.connection.is_free() {
-                return Some(newest.connection);
+            if !is_over(&newest, now) && newest.is_free() {
+                return Some(newest);
             }
         }
     }
@@ -115,16 +101,22 @@ impl Pool {
         head: RequestHead,
         body: Outgoing,
     ) -> Result<(StatusCode, HeaderMap, Answer), UpstreamFault> {
-        let mut connection = match self.kept() {
-            Some(connection) => connection,
-            None => self.connect().await?,
+        let (now, within) = (Instant::now(), self.timeouts.response);
+        let (mut connection, now) = match self.kept(now) {
+            Some(connection) => (connection, now),
+            None => (self.connect().await?, Instant::now()),
         };
-        let sent = connection.exchange(head, body, self.timeouts.response).await;
+        let sent = connection.exchange(head, body, now, within).await;
         let head =
             sent.inspect_err(|fault| tracing::debug!(fault = fault.as_str(), "the upstream did not answer"))?;
         let answer = Answer::new(&head, connection, self.clone());
         Ok((head.status, head.fields, answer))
     }
+}
+
+/// Whether a connection was kept for too long.
+fn is_over(connection: &Connection, now: Instant) -> bool {
+    now.saturating_duration_since(connection.since()) > KEPT_FOR
 }
 
 /// Closes what was kept for too long, until there is nothing more. What the upstream has closed meanwhile goes with it.
@@ -133,7 +125,8 @@ async fn sweep(pool: Weak<Pool>) {
         sleep(KEPT_FOR).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut idle = pool.idle.borrow_mut();
-        while idle.front().is_some_and(Idle::is_over) {
+        let now = Instant::now();
+        while idle.front().is_some_and(|connection| is_over(connection, now)) {
             idle.pop_front();
         }
         if idle.is_empty() {

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::content::{Chunk, Content, Garbled};
 use super::head::{AnswerHead, RequestHead};
 use super::{BrokenAnswer, Outgoing, Pool};
 use crate::gateway::config::Settings;
 use crate::gateway::refusal::UpstreamFault;
+use crate::gateway::wire::{Chunk, Content, Garbled};
 
 type Answered = Result<(StatusCode, HeaderMap, Result<Bytes, BrokenAnswer>), UpstreamFault>;
 

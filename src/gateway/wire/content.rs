@@ -1,9 +1,10 @@
-//! Where the body of an answer ends (RFC 9112 §6.3).
+//! Where a body ends (RFC 9112 §6.3, §7.1).
 
 use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
+use memchr::memchr_iter;
 
-/// The answer is not what HTTP says it must be.
+/// It is not what HTTP says it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garbled;
 
@@ -105,7 +106,7 @@ impl Chunk {
                 Some(_) => return Err(Garbled),
                 None => return unread(read),
             },
-            // Nobody passes them on: they belong to the upstream's connection.
+            // Nobody passes them on: they belong to the connection, and nobody has judged them.
             Self::Trailers => {
                 let mut fields = [httparse::EMPTY_HEADER; MOST_TRAILERS];
                 match httparse::parse_headers(read, &mut fields).map_err(|_| Garbled)? {
@@ -115,9 +116,18 @@ impl Chunk {
             }
             Self::Data(_) | Self::Over => (0, self),
         };
+        if !are_whole_lines(&read[..length]) {
+            return Err(Garbled);
+        }
         read.advance(length);
         Ok(Some(next))
     }
+}
+
+/// Whether each line ends in CRLF. httparse takes a bare LF for an end as well, as RFC 9112 §2.2 lets it; but who reads a
+/// line otherwise takes another part of the connection for the next request.
+pub fn are_whole_lines(lines: &[u8]) -> bool {
+    memchr_iter(b'\n', lines).all(|at| at > 0 && lines[at - 1] == b'\r')
 }
 
 fn unread(read: &BytesMut) -> Result<Option<Chunk>, Garbled> {
@@ -183,6 +193,9 @@ mod tests {
             b"-5\r\nhello\r\n0\r\n\r\n",
             b"0x5\r\nhello\r\n0\r\n\r\n",
             b"5\nhello\n0\n\n",
+            b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+            b"0\r\n\n",
+            b"0\r\nx: y\n\r\n",
             b"5\r\nhelloworld\r\n0\r\n\r\n",
             b"10000000000000000\r\n",
             b"0\r\nno field\r\n\r\n",

@@ -1,0 +1,54 @@
+//! The body of a request, whichever version of HTTP it comes by.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::http_1::Arriving;
+
+/// The body of a client's request.
+pub enum Received {
+    Http1(Arriving),
+    Http2(Incoming),
+}
+
+/// The client has broken its body off, or framed it in a way that HTTP does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body ended early")]
+pub struct EndedEarly;
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = EndedEarly;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EndedEarly>>> {
+        match self.get_mut() {
+            Self::Http1(arriving) => {
+                arriving.poll_piece().map(|piece| piece.transpose().map(|it| it.map(Frame::data)))
+            }
+            Self::Http2(body) => {
+                Pin::new(body).poll_frame(context).map(|frame| frame.map(|it| it.map_err(|_| EndedEarly)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(arriving) => arriving.is_over(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(arriving) => arriving.length().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is to be written to a connection.
+
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+
+/// A longer piece is written from where it lies; a shorter one is copied to what stands before it, since one write costs
+/// the system less than two.
+const COPIED: usize = 16 * 1024;
+
+/// Bytes that wait to be written.
+#[derive(Default)]
+pub struct Outbox {
+    bytes: Vec<u8>,
+    written: usize,
+    /// Comes after the bytes.
+    piece: Bytes,
+}
+
+impl Outbox {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
+    /// Adds a head or a part of it.
+    pub fn add<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
+    }
+
+    /// Adds a piece of a body, as a chunk (RFC 9112 §7.1) or as it is. Nothing may be added behind one until it is
+    /// written where [`Self::is_full`] says so.
+    pub fn add_piece(&mut self, piece: Bytes, as_chunk: bool) {
+        match as_chunk {
+            // It would end the body.
+            true if piece.is_empty() => {}
+            true => {
+                // A vector takes all that is written to it.
+                _ = write!(self.bytes, "{:x}\r\n", piece.len());
+                self.add([&piece, b"\r\n"]);
+            }
+            false if piece.len() <= COPIED => self.add([&piece]),
+            false => self.piece = piece,
+        }
+    }
+
+    /// Ends a body that went out in chunks.
+    pub fn end_chunks(&mut self) {
+        self.add([b"0\r\n\r\n"]);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.piece.is_empty()
+    }
+
+    /// Whether it should be written before more is added.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= COPIED || !self.piece.is_empty()
+    }
+
+    /// Writes all of it.
+    pub fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.bytes.len() {
+            self.written += ready!(poll_some(stream, context, &self.bytes[self.written..]))?;
+        }
+        self.bytes.clear();
+        self.written = 0;
+        while !self.piece.is_empty() {
+            let length = ready!(poll_some(stream, context, &self.piece))?;
+            self.piece.advance(length);
+        }
+        self.bytes.shrink_to(2 * COPIED);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_some<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match ready!(Pin::new(stream).poll_write(context, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        length => Poll::Ready(Ok(length)),
+    }
+}
