@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
@@ -30,8 +29,8 @@ struct Asked {
 }
 
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
-pub struct Call {
-    shared: Arc<Shared>,
+pub struct Call<'a> {
+    shared: &'a Shared,
     place: Place,
     manner: Manner,
     pub request_id: RequestId,
@@ -47,11 +46,11 @@ pub struct Call {
     recorded: bool,
 }
 
-impl Call {
-    pub fn new(shared: &Arc<Shared>, ids: &RequestIds, address: Option<IpAddr>, place: Place) -> Self {
+impl<'a> Call<'a> {
+    pub fn new(shared: &'a Shared, ids: &RequestIds, address: Option<IpAddr>, place: Place) -> Self {
         let at = shared.engine.clock().now();
         Self {
-            shared: shared.clone(),
+            shared,
             place,
             manner: Manner::Nothing,
             request_id: ids.next(at),
@@ -247,7 +246,7 @@ impl Call {
     }
 }
 
-impl Drop for Call {
+impl Drop for Call<'_> {
     fn drop(&mut self) {
         // The client went away before the answer began: what was admitted is counted, the rest was never judged.
         if self.is_admitted {

@@ -120,7 +120,7 @@ impl Verifier {
     async fn judge<B>(
         &self,
         freshness: &Freshness,
-        call: &mut Call,
+        call: &mut Call<'_>,
         request: &Request<B>,
     ) -> Result<Rc<Principal>, Refusal> {
         let headers = request.headers();
@@ -146,7 +146,7 @@ impl Verifier {
         Ok(principal)
     }
 
-    fn ask(&self, call: &mut Call, asked: &Asked<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn ask(&self, call: &mut Call<'_>, asked: &Asked<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
         if self.shared.mcp_path.matches(asked.path.as_str()) {
             return match asked.method {
                 Method::POST => mcp::ask_by_headers(call, headers),

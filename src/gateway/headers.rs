@@ -163,7 +163,7 @@ pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'
     if values.next().is_some() { Err(Several) } else { Ok(first) }
 }
 
-/// What `Connection` says: names of fields of this connection, beside `close` and `keep-alive`.
+/// The words of a list; of `Connection`: names of fields of this connection, beside `close` and `keep-alive`.
 pub fn options(connection: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
     let options = connection.iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
     options.map(<[u8]>::trim_ascii)

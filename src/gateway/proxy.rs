@@ -66,7 +66,7 @@ pub async fn serve(
 
 async fn route(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     request: Request<Received>,
 ) -> Response<Reply> {
@@ -123,7 +123,7 @@ pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Received, r
 }
 
 /// Records a refusal and renders it for a request that has no JSON-RPC id.
-pub fn refuse(call: &mut Call, refusal: &Refusal) -> Response<Reply> {
+pub fn refuse(call: &mut Call<'_>, refusal: &Refusal) -> Response<Reply> {
     call.refused(refusal);
     refusal.render(None, false)
 }
@@ -181,7 +181,7 @@ fn normalised(uri: &Uri) -> Result<Endpoint, Refusal> {
 /// A request to any other path than the MCP endpoint.
 async fn plain(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     path: Endpoint,
     request: Request<Received>,
@@ -203,7 +203,7 @@ async fn plain(
 
 async fn judge(
     worker: &Worker,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     path: &Endpoint,
     parts: &Parts,
@@ -227,7 +227,7 @@ async fn judge(
 
 async fn forward(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     principal: Rc<Principal>,
     path: &Endpoint,
     parts: &Parts,
@@ -256,7 +256,7 @@ pub fn is_served(method: &Method) -> bool {
 /// The head of a request as the upstream is to receive it. Fields that `also_ends` names stay here.
 pub fn head_for(
     worker: &Worker,
-    call: &Call,
+    call: &Call<'_>,
     principal: &Principal,
     parts: &Parts,
     target: &PathAndQuery,

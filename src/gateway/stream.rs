@@ -53,7 +53,7 @@ pub enum BrokenOff {
 }
 
 /// Whose a body is that is passed on, and how far it has come. It is looked at by the body, and while nobody asks the
-/// body for more by [`watch`](super::watch).
+/// body for more by who sends it: [`watch`](super::watch) for HTTP/2, [`http_1`](super::http_1).
 pub struct Passage {
     worker: Rc<Worker>,
     principal: Rc<Principal>,
@@ -222,12 +222,13 @@ impl Passed {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| self.editor.is_none() && body.is_end_stream())
+        self.body.as_ref().is_none_or(|body| self.events.is_none() && body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
-            Some(body) if self.editor.is_none() => body.size_hint(),
+            // Events may be cut, and end then as if there were no more.
+            Some(body) if self.events.is_none() => body.size_hint(),
             Some(_) => SizeHint::default(),
             None => SizeHint::with_exact(0),
         }

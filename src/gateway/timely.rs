@@ -1,8 +1,8 @@
 //! Ends a connection whose client does nothing: one that never begins, and one that never takes what is written to it.
 //!
-//! hyper asks a body for more only where there is room, so that a client which does not read would hold its stream, and
-//! the upstream's connection behind it, for as long as it likes. Nor does hyper bound how long an HTTP/2 client may keep
-//! its preface to itself.
+//! A body is asked for more only where there is room, so that a client which does not read would hold its stream, and the
+//! upstream's connection behind it, for as long as it likes. And hyper does not bound how long an HTTP/2 client may keep its
+//! preface to itself.
 
 use std::io;
 use std::pin::Pin;

@@ -104,7 +104,8 @@ pub fn run(
     let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
     let drain = shared.settings.timeouts.drain;
     let (ids, introductions, last_host) = (RequestIds::new()?, Introductions::default(), LastHost::default());
-    let (timeouts, stop) = (shared.settings.timeouts, shared.stop.clone());
+    // A token of this thread's own: to look at one takes a lock, and nobody should wait for another thread's looks.
+    let (timeouts, stop) = (shared.settings.timeouts, shared.stop.child_token());
     let terms = http_1::Terms { timeouts, stop, clock: shared.engine.clock().clone() };
     let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, last_host, freshness, terms });
     runtime.block_on(async move {

@@ -7,11 +7,12 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use httparse::Status;
 use memchr::memchr;
 
+use crate::gateway::headers;
 use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places, are_whole_lines};
 
 /// More than the gateway's own limits, so that it can answer 414 and 431 itself where it knows whom.
@@ -41,6 +42,10 @@ impl Head {
     /// Takes a head out of what was read, `None` where it is not whole; an error is the status to answer before the
     /// connection is closed.
     pub fn take(read: &mut BytesMut) -> Result<Option<Self>, StatusCode> {
+        // Empty lines before a request are passed over (RFC 9112 §2.2).
+        while read.starts_with(b"\r\n") {
+            read.advance(2);
+        }
         let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Request::new(&mut []);
         let length = match parsed.parse_with_uninit_headers(read, &mut fields) {
@@ -123,5 +128,5 @@ fn digits(value: &HeaderValue) -> Result<u64, Garbled> {
 
 /// Whether an option is among those of a list.
 fn says(value: &HeaderValue, option: &[u8]) -> bool {
-    value.as_bytes().split(|&byte| byte == b',').any(|found| found.trim_ascii().eq_ignore_ascii_case(option))
+    headers::options(std::slice::from_ref(value)).any(|found| found.eq_ignore_ascii_case(option))
 }

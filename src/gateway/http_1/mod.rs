@@ -60,9 +60,10 @@ where
     A: Future<Output = Result<Response<Reply>, Infallible>>,
 {
     let mut connection = Connection::new(stream, terms);
+    let mut stopped = pin!(terms.stop.cancelled());
     let mut within = terms.timeouts.head;
     let is_read = loop {
-        match connection.next_head(within).await? {
+        match connection.next_head(within, stopped.as_mut()).await? {
             None => return connection.stream.shutdown().await,
             Some(Ok(head)) => match connection.answer(head, &service).await? {
                 Next::Request => within = terms.timeouts.idle,
@@ -106,19 +107,22 @@ where
     }
 
     /// Waits for the head of a request; for a first byte of it so long. `None` where none comes.
-    async fn next_head(&mut self, within: Duration) -> io::Result<Option<Result<Head, StatusCode>>> {
+    async fn next_head(
+        &mut self,
+        within: Duration,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> io::Result<Option<Result<Head, StatusCode>>> {
         let mut until = Instant::now() + within;
-        let mut stopped = pin!(self.terms.stop.cancelled());
         let (mut is_begun, mut is_new) = (false, true);
         poll_fn(|context| {
             loop {
-                let length = self.intake.read.borrow().len();
-                if length > 0 && is_new {
+                if std::mem::take(&mut is_new) {
                     let head = Head::take(&mut self.intake.read.borrow_mut()).transpose();
                     if head.is_some() {
                         return Poll::Ready(Ok(head));
                     }
                 }
+                let length = self.intake.read.borrow().len();
                 if length > 0 && !is_begun {
                     is_begun = true;
                     until = until.min(Instant::now() + self.terms.timeouts.head);
@@ -195,13 +199,12 @@ where
     fn poll_feed(&mut self, context: &mut Context<'_>, is_expectant: &mut bool) -> Poll<io::Result<()>> {
         let waiting = self.intake.read.borrow().len();
         if self.intake.is_wanted() {
-            if *is_expectant && waiting == 0 {
-                if self.out.is_empty() {
-                    self.out.add([b"HTTP/1.1 100 Continue\r\n\r\n"]);
-                }
+            if std::mem::take(is_expectant) && waiting == 0 {
+                self.out.add([b"HTTP/1.1 100 Continue\r\n\r\n"]);
+            }
+            if !self.out.is_empty() {
                 ready!(self.poll_out(context))?;
             }
-            *is_expectant = false;
             if ready!(self.poll_read(context)?) == 0 {
                 self.intake.break_off();
             }

@@ -28,6 +28,8 @@ pub struct Manner {
 pub struct Sending {
     /// `None` where all of it was taken.
     body: Option<Reply>,
+    /// How many bytes are still to come, where that was said.
+    left: Option<u64>,
     is_chunked: bool,
     /// Whether another request may follow it.
     pub is_kept: bool,
@@ -71,7 +73,7 @@ impl Sending {
         }
         let is_chunked = length.is_none() && !is_first && !has_no_body;
         match length {
-            Some(length) if !is_said && !(has_no_body && length == 0) => {
+            Some(length) if !(is_said || has_no_body && length == 0) => {
                 out.add([b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
             }
             None if is_chunked => out.add([b"transfer-encoding: chunked\r\n"]),
@@ -89,7 +91,7 @@ impl Sending {
             Reply::Whole(_) => None,
         };
         let body = (!has_no_body && length != Some(0)).then_some(body);
-        Self { body, is_chunked, is_kept, passage }
+        Self { body, left: length, is_chunked, is_kept, passage }
     }
 
     pub fn is_over(&self) -> bool {
@@ -102,15 +104,21 @@ impl Sending {
         match ready!(Pin::new(&mut *body).poll_frame(context)) {
             Some(Ok(frame)) => {
                 // Trailers of an answer are not passed on.
-                if let Ok(piece) = frame.into_data() {
-                    out.add_piece(piece, self.is_chunked);
+                let piece = frame.into_data().unwrap_or_default();
+                if let Some(left) = &mut self.left {
+                    let more = || io::Error::other("an answer is longer than it said");
+                    *left = left.checked_sub(piece.len() as u64).ok_or_else(more)?;
                 }
-                if !self.is_chunked && body.is_end_stream() {
+                out.add_piece(piece, self.is_chunked);
+                if self.left == Some(0) {
                     self.body = None;
                 }
             }
             // Nobody may take a part for the whole: there is no end to it.
             Some(Err(broken)) => return Poll::Ready(Err(io::Error::other(broken))),
+            None if self.left.is_some() => {
+                return Poll::Ready(Err(io::Error::other("an answer is shorter than it said")));
+            }
             None => {
                 self.body = None;
                 if self.is_chunked {

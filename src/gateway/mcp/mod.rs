@@ -58,7 +58,7 @@ fn allowed() -> Response<Reply> {
 /// Answers a request to the MCP endpoint.
 pub async fn serve(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     request: Request<Received>,
 ) -> Response<Reply> {
@@ -82,7 +82,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    fn new(call: &Call, principal: &Rc<Principal>) -> Self {
+    fn new(call: &Call<'_>, principal: &Rc<Principal>) -> Self {
         Self { principal: principal.clone(), address: call.address, at: call.at }
     }
 
@@ -96,7 +96,7 @@ impl Listing {
 
 async fn post(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     parts: &Parts,
     body: Received,
@@ -142,7 +142,7 @@ async fn post(
 /// judged as a whole, credential and all, when its last byte is there.
 async fn receive(
     worker: &Worker,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     parts: &Parts,
     credential: &Credential,
@@ -167,7 +167,7 @@ async fn receive(
 /// Finds out who asks, by the state as it is now.
 async fn identify(
     worker: &Worker,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     credential: &Credential,
 ) -> Result<Rc<Principal>, Refusal> {
@@ -191,7 +191,7 @@ struct Admitted {
 
 async fn judge(
     worker: &Worker,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     parts: &Parts,
     credential: &Credential,
@@ -226,7 +226,7 @@ fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 }
 
 /// Makes calls of messages: of all, or of none where one asks for what cannot be.
-fn ask(call: &mut Call, messages: &[Message<'_>]) -> Result<(), Refusal> {
+fn ask(call: &mut Call<'_>, messages: &[Message<'_>]) -> Result<(), Refusal> {
     if let [message] = messages {
         let (endpoint, cost) = endpoint(message)?;
         call.asks(endpoint, cost);
@@ -250,7 +250,7 @@ fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
 }
 
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
-pub fn ask_by_headers(call: &mut Call, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn ask_by_headers(call: &mut Call<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
     let endpoint =
         Endpoint::mcp(method, target.as_deref()).map_err(|fault| bad_request(fault.to_string()))?;
@@ -289,7 +289,7 @@ fn session_of(
 /// The stream and the end of a session, both of the old era.
 async fn get_or_delete(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     parts: &Parts,
 ) -> Result<Response<Reply>, Refusal> {
@@ -317,7 +317,7 @@ async fn get_or_delete(
 /// Sends an admitted request to the upstream and makes its answer the client's.
 async fn forward(
     worker: &Rc<Worker>,
-    call: &Call,
+    call: &Call<'_>,
     parts: &Parts,
     admitted: Admitted,
     bytes: Bytes,

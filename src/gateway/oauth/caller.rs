@@ -15,7 +15,12 @@ use crate::engine::{Presented, PresentedToken};
 
 const SEVERAL: &str = "the client authenticates in more than one way";
 
-pub fn credential(call: &Call, parts: &Parts, service: Service, form: &Form) -> Result<Credential, Fault> {
+pub fn credential(
+    call: &Call<'_>,
+    parts: &Parts,
+    service: Service,
+    form: &Form,
+) -> Result<Credential, Fault> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     let basic =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| of_scheme(value.to_str().ok()?, "basic"));

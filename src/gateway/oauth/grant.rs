@@ -25,7 +25,12 @@ pub fn is_exchange(form: &Form) -> bool {
     form.get("grant_type") == Some(EXCHANGE)
 }
 
-pub async fn serve(worker: &Worker, call: &Call, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+pub async fn serve(
+    worker: &Worker,
+    call: &Call<'_>,
+    principal: &Principal,
+    form: &Form,
+) -> Result<Value, Fault> {
     require_target(worker, call, form)?;
     match form.need("grant_type")? {
         CLIENT_CREDENTIALS => for_key(worker, principal, form).await,
@@ -38,7 +43,7 @@ pub async fn serve(worker: &Worker, call: &Call, principal: &Principal, form: &F
 }
 
 /// Tokens are for this gateway and nothing else (RFC 8707 §2).
-fn require_target(worker: &Worker, call: &Call, form: &Form) -> Result<(), Fault> {
+fn require_target(worker: &Worker, call: &Call<'_>, form: &Form) -> Result<(), Fault> {
     let own = [call.resource()];
     let audiences = worker.shared.engine.audiences();
     for name in ["resource", "audience"] {

@@ -49,7 +49,7 @@ impl Page {
 /// rest on it.
 pub async fn serve(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     page: Page,
     request: &Request<Received>,
@@ -71,7 +71,7 @@ pub async fn serve(
     response
 }
 
-fn content(worker: &Worker, call: &Call, page: Page) -> Value {
+fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Value {
     let engine = &worker.shared.engine;
     let origin = call.origin();
     match page {

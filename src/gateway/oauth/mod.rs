@@ -122,7 +122,7 @@ impl From<Fault> for Stopped {
 /// Answers a request to `place`.
 pub async fn serve(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     place: Place,
     request: Request<Received>,
@@ -154,7 +154,7 @@ pub async fn serve(
 
 async fn act(
     worker: &Rc<Worker>,
-    call: &mut Call,
+    call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     service: Service,
     parts: &Parts,

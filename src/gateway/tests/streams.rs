@@ -5,6 +5,8 @@ use http::Method;
 use serde_json::json;
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::ops;
@@ -67,6 +69,29 @@ async fn a_stream_ends_with_its_credential() {
         assert!(in_time(next(&mut body), way).await.is_none(), "{way}");
         in_time(sender.closed(), way).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_said_its_length_ends_as_a_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let house = House::new();
+    house.policy("free", json!({}));
+    let (id, key) = house.key_of("alice", "free", &["mcp:*"]);
+    let gateway = house.gateway(listener.local_addr().unwrap());
+    let opening = tokio::spawn({
+        let address = gateway.address;
+        async move { Ask::new(Method::GET, "/mcp").key(&key).begin(address).await }
+    });
+    let mut upstream = in_time(listener.accept(), "a request").await.unwrap().0;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\ndata: 1\n\n";
+    upstream.write_all(head.as_bytes()).await.unwrap();
+    let response = in_time(opening, "an answer").await.unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    let mut body = response.into_body();
+    assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+    house.revoke(id);
+    assert!(in_time(next(&mut body), "the end").await.is_none(), "an end, and no broken body");
 }
 
 #[tokio::test(flavor = "multi_thread")]

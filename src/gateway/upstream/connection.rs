@@ -153,21 +153,28 @@ impl Sending {
 
     /// Ready when all was sent, or when the client has broken off its body.
     fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<Result<(), BrokenBody>> {
-        loop {
-            if self.is_refused || ready!(self.out.poll_write(stream, context)).is_err() {
-                self.is_refused = true;
-                return Poll::Pending;
-            }
-            let Some(body) = &mut self.body else { return Poll::Ready(Ok(())) };
-            match ready!(body.poll_piece(context))? {
-                Some(piece) => self.out.add_piece(piece, self.is_chunked),
-                None => {
-                    self.body = None;
-                    if self.is_chunked {
-                        self.out.end_chunks();
+        while !self.is_refused {
+            let mut is_waiting = false;
+            // What is there leaves in one write.
+            while let (false, false, Some(body)) = (is_waiting, self.out.is_full(), &mut self.body) {
+                match body.poll_piece(context)? {
+                    Poll::Pending => is_waiting = true,
+                    Poll::Ready(Some(piece)) => self.out.add_piece(piece, self.is_chunked),
+                    Poll::Ready(None) => {
+                        self.body = None;
+                        if self.is_chunked {
+                            self.out.end_chunks();
+                        }
                     }
                 }
             }
+            self.is_refused = ready!(self.out.poll_write(stream, context)).is_err();
+            match &self.body {
+                None if !self.is_refused => return Poll::Ready(Ok(())),
+                Some(_) if is_waiting => return Poll::Pending,
+                _ => {}
+            }
         }
+        Poll::Pending
     }
 }

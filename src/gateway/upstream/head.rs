@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places, is_chunked};
+use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places};
 
 /// What nearly every head has room in.
 const USUAL: usize = 1024;
@@ -130,16 +130,15 @@ impl AnswerHead {
         for field in places.fields(head) {
             let (name, value) = field?;
             match name {
-                header::CONTENT_LENGTH => {
-                    lengths = lengths.and(&value)?;
-                    // Said twice it would be said twice to the client.
-                    _ = fields.insert(name, value);
-                }
+                header::CONTENT_LENGTH => lengths = lengths.and(&value)?,
                 header::TRANSFER_ENCODING => codings.push(value),
                 header::CONNECTION => options.push(value),
                 _ if headers::is_withheld(&name) => {}
                 _ => _ = fields.append(name, value),
             }
+        }
+        if let Stated::Length(length) = lengths {
+            fields.insert(header::CONTENT_LENGTH, length.into());
         }
         let has = |option: &[u8]| headers::options(&options).any(|found| found.eq_ignore_ascii_case(option));
         let is_kept = if is_first { has(b"keep-alive") } else { !has(b"close") };
@@ -165,6 +164,12 @@ impl AnswerHead {
         let is_kept = is_kept && (codings.is_empty() || lengths == Stated::None);
         Ok(Self { status, fields, content, is_kept })
     }
+}
+
+/// Whether the last coding of a `Transfer-Encoding` is `chunked`.
+fn is_chunked(codings: &HeaderValue) -> bool {
+    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 /// What `Content-Length` says.

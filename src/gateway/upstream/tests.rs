@@ -208,7 +208,7 @@ fn a_connection_is_kept_where_both_sides_know_where_the_answer_ends() {
     ] {
         assert_eq!(head(text, &Method::GET).unwrap().is_kept, is_kept, "{text}");
     }
-    let of_head = head("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", &Method::HEAD).unwrap();
+    let of_head = head("HTTP/1.1 200 OK\r\nContent-Length: 9, 9\r\n\r\n", &Method::HEAD).unwrap();
     assert_eq!(
         (of_head.content, &of_head.fields["content-length"]),
         (Content::Length(0), &"9".parse().unwrap())

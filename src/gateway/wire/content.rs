@@ -96,6 +96,8 @@ impl Chunk {
     /// What comes after the lines that come now; `None` where more of them has to be read.
     fn after_line(self, read: &mut BytesMut) -> Result<Option<Self>, Garbled> {
         let (length, next) = match self {
+            // httparse takes none at all for zero.
+            Self::Size if read.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) => return Err(Garbled),
             Self::Size => match httparse::parse_chunk_size(read).map_err(|_| Garbled)? {
                 Status::Complete((length, 0)) => (length, Self::Trailers),
                 Status::Complete((length, size)) => (length, Self::Data(size)),
@@ -114,7 +116,7 @@ impl Chunk {
                     Status::Partial => return unread(read),
                 }
             }
-            Self::Data(_) | Self::Over => (0, self),
+            Self::Data(_) | Self::Over => return Ok(None),
         };
         if !are_whole_lines(&read[..length]) {
             return Err(Garbled);
@@ -193,6 +195,9 @@ mod tests {
             b"-5\r\nhello\r\n0\r\n\r\n",
             b"0x5\r\nhello\r\n0\r\n\r\n",
             b"5\nhello\n0\n\n",
+            b"\r\n\r\n",
+            b";x\r\n\r\n",
+            b" \r\n\r\n",
             b"5;a\nb\r\nhello\r\n0\r\n\r\n",
             b"0\r\n\n",
             b"0\r\nx: y\n\r\n",

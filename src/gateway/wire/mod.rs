@@ -6,4 +6,4 @@ mod places;
 
 pub use content::{Chunk, Content, Garbled, Next, are_whole_lines};
 pub use outbox::Outbox;
-pub use places::{MOST_FIELDS, Places, is_chunked};
+pub use places::{MOST_FIELDS, Places};

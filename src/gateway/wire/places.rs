@@ -46,9 +46,3 @@ impl Places {
         })
     }
 }
-
-/// Whether the last coding of a `Transfer-Encoding` is `chunked`.
-pub fn is_chunked(codings: &HeaderValue) -> bool {
-    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
-    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
-}
