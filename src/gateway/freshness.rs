@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use crate::domain::clock::Timestamp;
 use crate::engine::{Engine, Watch};
 use crate::store::StoreError;
 
@@ -20,17 +21,28 @@ pub struct Freshness {
     watch: RefCell<Watch>,
     arrived: Cell<u64>,
     looked: Cell<u64>,
-    outcome: Cell<Result<(), Unavailable>>,
+    /// When the last look began.
+    outcome: Cell<Result<Timestamp, Unavailable>>,
+    /// A failure is logged once, not at every request.
+    has_failed: Cell<bool>,
 }
 
 impl Freshness {
     pub fn new(engine: Arc<Engine>) -> Result<Self, StoreError> {
         let watch = RefCell::new(engine.watch()?);
-        Ok(Self { engine, watch, arrived: Cell::new(0), looked: Cell::new(0), outcome: Cell::new(Ok(())) })
+        Ok(Self {
+            engine,
+            watch,
+            arrived: Cell::new(0),
+            looked: Cell::new(0),
+            outcome: Cell::new(Err(Unavailable)),
+            has_failed: Cell::new(false),
+        })
     }
 
-    /// Returns when the engine knows all that was committed before the call.
-    pub async fn up_to_date(&self) -> Result<(), Unavailable> {
+    /// Returns when the engine knows all that was committed before the call, and as of when it knows it: by that moment
+    /// requests are judged.
+    pub async fn up_to_date(&self) -> Result<Timestamp, Unavailable> {
         let ticket = self.arrived.get() + 1;
         self.arrived.set(ticket);
         tokio::task::yield_now().await;
@@ -43,14 +55,18 @@ impl Freshness {
     /// The same at once, for what cannot wait: the checks of open streams.
     pub fn look(&self) {
         self.looked.set(self.arrived.get());
+        let now = self.engine.clock().now();
         let outcome = self.engine.refresh(&mut self.watch.borrow_mut());
-        if let (Ok(()), Err(error)) = (self.outcome.get(), &outcome) {
+        if let Err(error) = &outcome
+            && !self.has_failed.replace(true)
+        {
             tracing::error!(%error, "the store cannot be read; requests are refused");
         }
-        self.outcome.set(outcome.map_err(|_| Unavailable));
+        self.has_failed.set(outcome.is_err());
+        self.outcome.set(outcome.map(|()| now).map_err(|_| Unavailable));
     }
 
-    pub fn outcome(&self) -> Result<(), Unavailable> {
+    pub fn outcome(&self) -> Result<Timestamp, Unavailable> {
         self.outcome.get()
     }
 }

@@ -4,7 +4,6 @@
 //! credential goes further, and what is meant for one connection stays on it (RFC 9110 §7.6.1).
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -172,7 +171,8 @@ pub fn options(connection: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
 /// What the upstream is told about a request beside what the client sent, and who asks.
 pub struct Told<'a> {
     pub request_id: &'a RequestId,
-    pub address: Option<IpAddr>,
+    /// As it is written; unknown where a trusted proxy named none.
+    pub address: Option<HeaderValue>,
     /// `http` or `https`: how the client reached the gateway.
     pub scheme: &'static str,
     pub upstream: &'a HeaderValue,
@@ -196,8 +196,8 @@ pub fn to_upstream(
         }
     }
     head.add(&REQUEST_ID, told.request_id.field());
-    if let Some(address) = told.address {
-        head.add_shown(&FORWARDED_FOR, address);
+    if let Some(address) = &told.address {
+        head.add(&FORWARDED_FOR, address);
     }
     head.add(&FORWARDED_PROTO, &HeaderValue::from_static(told.scheme));
     if let Some(host) = client.get(header::HOST) {

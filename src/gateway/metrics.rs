@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -15,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
 use crate::engine::Engine;
 
@@ -109,8 +109,11 @@ impl WorkerMetrics {
     pub fn stream(&self) -> Held {
         Held::new(&self.streams)
     }
-    pub fn overhead(&self, spent: Duration) {
-        self.overhead.observe(spent.as_secs_f64());
+    /// A request that began then is handed over to the upstream now.
+    pub fn handed_over(&self, began: Instant) -> Instant {
+        let now = Instant::now();
+        self.overhead.observe(now.saturating_duration_since(began).as_secs_f64());
+        now
     }
     pub fn connection_refused(&self) {
         self.closed.inc();

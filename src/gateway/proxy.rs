@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -12,7 +11,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
@@ -194,8 +193,8 @@ async fn plain(
             return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
-    worker.metrics.overhead(began.elapsed());
-    match forward(worker, call, principal, &path, &parts, body).await {
+    let now = worker.metrics.handed_over(began);
+    match forward(worker, call, principal, &path, &parts, body, now).await {
         Ok(response) => response,
         Err(refusal) => refuse(call, &refusal),
     }
@@ -210,10 +209,10 @@ async fn judge(
 ) -> Result<Rc<Principal>, Refusal> {
     const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     call.asks(path.clone(), 1);
-    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
-    let principal = call.authenticate(&credential, worker.now())?;
+    let principal = call.authenticate(&credential, now)?;
     if !is_served(&parts.method) {
         return Err(Refusal::method_not_allowed(ALLOW));
     }
@@ -232,6 +231,7 @@ async fn forward(
     path: &Endpoint,
     parts: &Parts,
     body: Received,
+    now: Instant,
 ) -> Result<Response<Reply>, Refusal> {
     let target = target(&parts.uri, path.as_str())?;
     let limit = worker.shared.settings.timeouts.body;
@@ -240,7 +240,7 @@ async fn forward(
         false => Outgoing::streamed(body, BODY as u64, limit),
     };
     let head = head_for(worker, call, &principal, parts, &target, |_| false);
-    let (status, fields, body) = send(worker, head, body).await?;
+    let (status, fields, body) = send(worker, head, body, now).await?;
     call.answered();
     let is_stream = is_event_stream(&fields);
     let passed = Passed::new(body, worker.clone(), principal);
@@ -265,11 +265,11 @@ pub fn head_for(
     let settings = &worker.shared.settings;
     let told = Told {
         request_id: &call.request_id,
-        address: call.address,
+        address: call.address.and_then(|address| worker.last_address.written(address)),
         scheme: settings.scheme(),
         upstream: settings.upstream.authority(),
     };
-    let mut head = RequestHead::new(&parts.method, target);
+    let mut head = worker.pool.head(&parts.method, target);
     headers::to_upstream(&mut head, &parts.headers, &told, also_ends);
     worker.introductions.introduce(principal, |name, value| head.add(name, value));
     head
@@ -292,9 +292,10 @@ pub async fn send(
     worker: &Worker,
     head: RequestHead,
     body: Outgoing,
+    now: Instant,
 ) -> Result<(StatusCode, HeaderMap, Answer), Refusal> {
     let broken = body.broken();
-    let sent = worker.pool.send(head, body).await;
+    let sent = worker.pool.send(head, body, now).await;
     sent.map_err(|fault| match broken.and_then(|broken| broken.get()) {
         // The upstream is not to be blamed for what the client did.
         Some(BrokenBody::TooLong) => too_long().closing(),

@@ -32,5 +32,5 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
 
 /// The beginning of a request to the upstream.
 pub fn request_head() -> RequestHead {
-    RequestHead::new(&Method::GET, &PathAndQuery::from_static("/"))
+    RequestHead::new(Vec::new(), &Method::GET, &PathAndQuery::from_static("/"))
 }

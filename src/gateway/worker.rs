@@ -23,6 +23,7 @@ use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
 use crate::ops::Ctx;
 
+use super::client_address::LastAddress;
 use super::config::Settings;
 use super::freshness::{Freshness, Unavailable};
 use super::http_1;
@@ -68,6 +69,7 @@ pub struct Worker {
     pub ids: RequestIds,
     pub introductions: Introductions,
     pub last_host: LastHost,
+    pub last_address: LastAddress,
     freshness: Freshness,
     terms: http_1::Terms,
 }
@@ -77,8 +79,8 @@ impl Worker {
         self.shared.engine.clock().now()
     }
 
-    /// Returns when the engine knows all that was committed before the call.
-    pub async fn up_to_date(&self) -> Result<(), Unavailable> {
+    /// Returns when the engine knows all that was committed before the call, and as of when it knows it.
+    pub async fn up_to_date(&self) -> Result<Timestamp, Unavailable> {
         self.freshness.up_to_date().await
     }
 
@@ -103,11 +105,22 @@ pub fn run(
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let pool = Rc::new(Pool::new(shared.settings.upstream.clone(), shared.settings.timeouts));
     let drain = shared.settings.timeouts.drain;
-    let (ids, introductions, last_host) = (RequestIds::new()?, Introductions::default(), LastHost::default());
+    let (ids, introductions) = (RequestIds::new()?, Introductions::default());
     // A token of this thread's own: to look at one takes a lock, and nobody should wait for another thread's looks.
     let (timeouts, stop) = (shared.settings.timeouts, shared.stop.child_token());
     let terms = http_1::Terms { timeouts, stop, clock: shared.engine.clock().clone() };
-    let worker = Rc::new(Worker { shared, metrics, pool, ids, introductions, last_host, freshness, terms });
+    let (last_host, last_address) = (LastHost::default(), LastAddress::default());
+    let worker = Rc::new(Worker {
+        shared,
+        metrics,
+        pool,
+        ids,
+        introductions,
+        last_host,
+        last_address,
+        freshness,
+        terms,
+    });
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
         let open = TaskTracker::new();

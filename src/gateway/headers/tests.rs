@@ -12,7 +12,7 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
     let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
     let told = Told {
         request_id: &RequestId::from(uuid::Uuid::nil()),
-        address: Some("198.51.100.7".parse().unwrap()),
+        address: Some(HeaderValue::from_static("198.51.100.7")),
         scheme: "https",
         upstream: &HeaderValue::from_static("inner:3000"),
     };

@@ -80,7 +80,7 @@ impl Head {
         target: Uri,
         is_first: bool,
     ) -> Result<Self, Garbled> {
-        let mut fields = HeaderMap::with_capacity(places.len() + 2);
+        let mut fields = HeaderMap::with_capacity(places.len());
         let mut content = None;
         let (mut is_closed, mut is_asked_for, mut is_expectant) = (false, false, false);
         for field in places.fields(head) {

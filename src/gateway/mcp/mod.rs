@@ -11,14 +11,13 @@ pub mod session;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
 };
 use http_body_util::{BodyExt, Limited};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{self, Principal, Reason};
@@ -125,8 +124,8 @@ async fn post(
             return refusal.render(id, in_session);
         }
     };
-    worker.metrics.overhead(began.elapsed());
-    match forward(worker, call, parts, admitted, bytes.clone()).await {
+    let now = worker.metrics.handed_over(began);
+    match forward(worker, call, parts, admitted, bytes.clone(), now).await {
         Ok(response) => {
             call.answered();
             response
@@ -171,9 +170,9 @@ async fn identify(
     foreign: Result<(), Foreign>,
     credential: &Credential,
 ) -> Result<Rc<Principal>, Refusal> {
-    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
-    call.authenticate(credential, worker.now())
+    call.authenticate(credential, now)
 }
 
 /// What the way to the upstream needs to know of a request that may go there.
@@ -305,11 +304,11 @@ async fn get_or_delete(
     }
     let session = session_of(worker, &principal, era, &parts.headers)?;
     call.decide(&principal).await?;
-    worker.metrics.overhead(began.elapsed());
+    let now = worker.metrics.handed_over(began);
     // A resumed stream repeats what was missed, the answer to tools/list as well.
     let lists_tools = is_stream && parts.headers.contains_key(LAST_EVENT_ID);
     let admitted = Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools };
-    let response = forward(worker, call, parts, admitted, Bytes::new()).await?;
+    let response = forward(worker, call, parts, admitted, Bytes::new(), now).await?;
     call.answered();
     Ok(response)
 }
@@ -321,6 +320,7 @@ async fn forward(
     parts: &Parts,
     admitted: Admitted,
     bytes: Bytes,
+    now: Instant,
 ) -> Result<Response<Reply>, Refusal> {
     let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
     let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
@@ -334,7 +334,7 @@ async fn forward(
     if let Some(session) = &admitted.session {
         head.add(&SESSION_ID, session);
     }
-    let (status, mut fields, body) = proxy::send(worker, head, Outgoing::Whole(bytes)).await?;
+    let (status, mut fields, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
     if !is_passable(status) {
         return Err(garbled());
     }

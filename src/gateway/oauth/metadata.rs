@@ -61,7 +61,7 @@ pub async fn serve(
     let mut response = match *request.method() {
         Method::OPTIONS => origin::preflight(request.headers()),
         Method::GET | Method::HEAD => match worker.up_to_date().await {
-            Ok(()) => rendered(&content(worker, call, page), request.headers()),
+            Ok(_) => rendered(&content(worker, call, page), request.headers()),
             Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
         },
         _ => return refuse(call, &Refusal::method_not_allowed(ALLOW)),

@@ -167,9 +167,9 @@ async fn act(
         return Err(proxy::discard(worker, &parts.headers, body, refusal).await.into());
     }
     let form = receive(worker, body).await?;
-    worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
+    let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     let credential = caller::credential(call, parts, service, &form)?;
-    let principal = call.authenticate(&credential, worker.now())?;
+    let principal = call.authenticate(&credential, now)?;
     call.decide(&principal).await?;
     match service {
         Service::Token => Ok(Some(grant::serve(worker, call, &principal, &form).await?)),

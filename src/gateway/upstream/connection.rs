@@ -28,6 +28,8 @@ pub struct Connection {
     /// What was read and not yet taken.
     pub read: BytesMut,
     sending: Option<Sending>,
+    /// What the last request was written in.
+    spare: Vec<u8>,
     /// When its last exchange began. After a long one it looks older than it is, and is closed the earlier.
     since: Instant,
     /// Goes off no later than an answer is due. Set anew only when it goes off, since most answers come long before.
@@ -41,6 +43,7 @@ impl Connection {
             stream,
             read: BytesMut::new(),
             sending: None,
+            spare: Vec::new(),
             since: Instant::now(),
             alarm: Box::pin(sleep(within)),
         }
@@ -59,6 +62,11 @@ impl Connection {
     /// When it was last used.
     pub fn since(&self) -> Instant {
         self.since
+    }
+
+    /// The room that the last request was written in, for another one.
+    pub fn take_spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
     }
 
     /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`.
@@ -120,7 +128,7 @@ impl Connection {
         let Some(sending) = &mut self.sending else { return Ok(()) };
         if let Poll::Ready(sent) = sending.poll(&mut self.stream, context) {
             sent?;
-            self.sending = None;
+            self.spare = self.sending.take().map(|sending| sending.out.into_room()).unwrap_or_default();
         }
         Ok(())
     }

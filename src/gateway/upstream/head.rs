@@ -1,7 +1,5 @@
 //! Heads: of a request as the upstream receives it, and of its answer.
 
-use std::fmt;
-use std::io::Write as _;
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
@@ -17,28 +15,24 @@ const USUAL: usize = 1024;
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
 
-/// The head of a request, as it is written, but for what frames its body. No value of these types holds the end of a line.
+/// The head of a request, as it is written, but for what frames its body. No name, value or target holds the end of a line, by its type.
 pub struct RequestHead {
     bytes: Vec<u8>,
     method: Method,
 }
 
 impl RequestHead {
-    pub fn new(method: &Method, target: &PathAndQuery) -> Self {
-        let mut head = Self { bytes: Vec::with_capacity(USUAL), method: method.clone() };
+    /// `room`: empty, for it to be written in.
+    pub fn new(room: Vec<u8>, method: &Method, target: &PathAndQuery) -> Self {
+        let mut head = Self { bytes: room, method: method.clone() };
+        head.bytes.clear();
+        head.bytes.reserve(USUAL);
         head.write([method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"].map(str::as_bytes));
         head
     }
 
     pub fn add(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.line(name, value.as_bytes());
-    }
-
-    /// Adds what has no line ends, by its type.
-    pub fn add_shown(&mut self, name: &HeaderName, value: impl Line) {
-        self.write([name.as_str().as_bytes(), b": "]);
-        // A vector takes all that is written to it.
-        _ = write!(self.bytes, "{value}\r\n");
     }
 
     fn line(&mut self, name: &HeaderName, value: &[u8]) {
@@ -54,7 +48,7 @@ impl RequestHead {
         match length {
             // Where a method says nothing of a body, none is said to be empty (RFC 9110 §8.6).
             Some(0) if ![Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {}
-            Some(length) => self.add_shown(&header::CONTENT_LENGTH, length),
+            Some(length) => self.line(&header::CONTENT_LENGTH, length.to_string().as_bytes()),
             None => self.line(&header::TRANSFER_ENCODING, b"chunked"),
         }
         self.bytes.extend_from_slice(b"\r\n");
@@ -74,11 +68,6 @@ impl RequestHead {
         .collect()
     }
 }
-
-/// What is shown in one line of visible ASCII.
-pub trait Line: fmt::Display {}
-impl Line for u64 {}
-impl Line for std::net::IpAddr {}
 
 /// The head of an answer: what of it is for the client, and how its body is framed.
 #[derive(Debug)]
@@ -124,7 +113,7 @@ impl AnswerHead {
         is_first: bool,
         method: &Method,
     ) -> Result<Self, Garbled> {
-        let mut fields = HeaderMap::with_capacity(places.len() + 2);
+        let mut fields = HeaderMap::with_capacity(places.len() + 1);
         let (mut lengths, mut codings) = (Stated::None, Vec::new());
         let mut options = Vec::new();
         for field in places.fields(head) {

@@ -9,7 +9,8 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -31,6 +32,8 @@ pub struct Pool {
     upstream: Upstream,
     timeouts: Timeouts,
     idle: RefCell<VecDeque<Connection>>,
+    /// Room for the next request's head, so that not every one needs new room.
+    spare: Cell<Vec<u8>>,
     /// Whether somebody is about to close what was kept for too long.
     is_swept: Cell<bool>,
     /// Whether the last attempt to connect succeeded: a change is logged, not every failure.
@@ -43,6 +46,7 @@ impl Pool {
             upstream,
             timeouts,
             idle: RefCell::default(),
+            spare: Cell::default(),
             is_swept: Cell::new(false),
             reachable: Cell::new(true),
         }
@@ -95,13 +99,19 @@ impl Pool {
         Ok(Connection::new(stream, self.timeouts.response))
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// The beginning of a request.
+    pub fn head(&self, method: &Method, target: &PathAndQuery) -> RequestHead {
+        RequestHead::new(self.spare.take(), method, target)
+    }
+
+    /// Sends a request, which it is time for `now`, and waits for the head of its answer.
     pub async fn send(
         self: &Rc<Self>,
         head: RequestHead,
         body: Outgoing,
+        now: Instant,
     ) -> Result<(StatusCode, HeaderMap, Answer), UpstreamFault> {
-        let (now, within) = (Instant::now(), self.timeouts.response);
+        let within = self.timeouts.response;
         let (mut connection, now) = match self.kept(now) {
             Some(connection) => (connection, now),
             None => (self.connect().await?, Instant::now()),
@@ -109,6 +119,7 @@ impl Pool {
         let sent = connection.exchange(head, body, now, within).await;
         let head =
             sent.inspect_err(|fault| tracing::debug!(fault = fault.as_str(), "the upstream did not answer"))?;
+        self.spare.replace(connection.take_spare());
         let answer = Answer::new(&head, connection, self.clone());
         Ok((head.status, head.fields, answer))
     }

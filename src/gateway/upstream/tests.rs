@@ -8,8 +8,9 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
-use super::head::{AnswerHead, RequestHead};
+use super::head::AnswerHead;
 use super::{BrokenAnswer, Outgoing, Pool};
 use crate::gateway::config::Settings;
 use crate::gateway::refusal::UpstreamFault;
@@ -33,8 +34,9 @@ impl Play {
     }
 
     async fn ask(&self, method: Method, body: &'static str) -> Answered {
-        let head = RequestHead::new(&method, &"/mcp?x=1".parse().unwrap());
-        let (status, fields, body) = self.pool.send(head, Outgoing::Whole(body.into())).await?;
+        let head = self.pool.head(&method, &"/mcp?x=1".parse().unwrap());
+        let (status, fields, body) =
+            self.pool.send(head, Outgoing::Whole(body.into()), Instant::now()).await?;
         Ok((status, fields, body.collect().await.map(|whole| whole.to_bytes())))
     }
 

@@ -25,6 +25,11 @@ impl Outbox {
         Self { bytes, ..Self::default() }
     }
 
+    /// The room of what was written.
+    pub fn into_room(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Adds a head or a part of it.
     pub fn add<const N: usize>(&mut self, parts: [&[u8]; N]) {
         parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
