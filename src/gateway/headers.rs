@@ -190,8 +190,11 @@ pub fn to_upstream(
     let is_named = |name: &HeaderName| {
         options(&connection).any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
+    let mut host = None;
     for (name, value) in client {
-        if !ends_here(name) && !is_named(name) && !also_ends(name) {
+        if *name == header::HOST {
+            host = Some(value);
+        } else if !ends_here(name) && !is_named(name) && !also_ends(name) {
             head.add(name, value);
         }
     }
@@ -200,7 +203,7 @@ pub fn to_upstream(
         head.add(&FORWARDED_FOR, address);
     }
     head.add(&FORWARDED_PROTO, &HeaderValue::from_static(told.scheme));
-    if let Some(host) = client.get(header::HOST) {
+    if let Some(host) = host {
         head.add(&FORWARDED_HOST, host);
     }
 }

@@ -242,7 +242,7 @@ async fn forward(
     let head = head_for(worker, call, &principal, parts, &target, |_| false);
     let (status, fields, body) = send(worker, head, body, now).await?;
     call.answered();
-    let is_stream = is_event_stream(&fields);
+    let [is_stream] = are_media(&fields, ["text/event-stream"]);
     let passed = Passed::new(body, worker.clone(), principal);
     let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
     Ok(answer(status, fields, Reply::Passed(Box::new(passed))))
@@ -313,7 +313,7 @@ pub fn upstream_refusal(worker: &Worker, fault: UpstreamFault) -> Refusal {
 
 /// An answer of the upstream as the client is to receive it.
 pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Response<Reply> {
-    if is_event_stream(&fields) {
+    if matches!(&body, Reply::Passed(passed) if passed.is_stream()) {
         fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     let mut response = Response::new(body);
@@ -322,14 +322,9 @@ pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Respons
     response
 }
 
-/// Whether the media type is this one, whatever its parameters.
-pub fn is_media(headers: &HeaderMap, media_type: &str) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        let essence = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-        essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
-    })
-}
-
-pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    is_media(headers, "text/event-stream")
+/// Whether the media type is one of these, and which, whatever its parameters.
+pub fn are_media<const N: usize>(headers: &HeaderMap, media_types: [&str; N]) -> [bool; N] {
+    let value = headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    media_types.map(|media_type| essence.eq_ignore_ascii_case(media_type.as_bytes()))
 }

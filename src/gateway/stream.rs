@@ -136,6 +136,11 @@ impl Passed {
         self
     }
 
+    /// Whether it is a stream of events.
+    pub fn is_stream(&self) -> bool {
+        self.passage.is_stream
+    }
+
     pub fn passage(&self) -> Rc<Passage> {
         self.passage.clone()
     }

@@ -32,7 +32,7 @@ use super::call::Call;
 use super::config::Refusals;
 use super::credential::Credential;
 use super::origin::Foreign;
-use super::proxy::{self, answer, is_event_stream, is_media, of_foreign, refuse, upstream_refusal};
+use super::proxy::{self, answer, are_media, of_foreign, refuse, upstream_refusal};
 use super::received::Received;
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply};
@@ -338,14 +338,15 @@ async fn forward(
     if !is_passable(status) {
         return Err(garbled());
     }
-    let session = fields.get_all(SESSION_ID).iter().next_back().cloned();
-    fields.remove(SESSION_ID);
-    if let (Some(session), true) = (session, admitted.has_sessions) {
-        let bound = worker.shared.binder.bind(&admitted.principal.account, &session).ok_or_else(garbled)?;
-        fields.insert(SESSION_ID, bound);
+    if let Some(session) = fields.get_all(SESSION_ID).iter().next_back().cloned() {
+        fields.remove(SESSION_ID);
+        if admitted.has_sessions {
+            let bound =
+                worker.shared.binder.bind(&admitted.principal.account, &session).ok_or_else(garbled)?;
+            fields.insert(SESSION_ID, bound);
+        }
     }
-    let is_stream = is_event_stream(&fields);
-    let is_json = is_media(&fields, "application/json");
+    let [is_stream, is_json] = are_media(&fields, ["text/event-stream", "application/json"]);
     if admitted.awaits_answer && status == StatusCode::OK && !is_stream && !is_json {
         return Err(garbled());
     }

@@ -188,7 +188,8 @@ fn require_form(foreign: Result<(), Foreign>, parts: &Parts) -> Result<(), Refus
     if parts.method != Method::POST {
         return Err(Refusal::method_not_allowed("POST"));
     }
-    if !proxy::is_media(&parts.headers, "application/x-www-form-urlencoded") {
+    let [is_form] = proxy::are_media(&parts.headers, ["application/x-www-form-urlencoded"]);
+    if !is_form {
         return wrong("the body has to be a form: application/x-www-form-urlencoded");
     }
     if parts.uri.query().is_some_and(|query| !query.is_empty()) {
