@@ -155,13 +155,11 @@ where
         }
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Result<Poll<usize>, io::Error> {
+    /// Reads what there is: how many bytes, none at the end of the connection.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut read = self.intake.read.borrow_mut();
         read.reserve(READ);
-        match poll_read_buf(Pin::new(&mut self.stream), context, &mut *read) {
-            Poll::Ready(length) => Ok(Poll::Ready(length?)),
-            Poll::Pending => Ok(Poll::Pending),
-        }
+        poll_read_buf(Pin::new(&mut self.stream), context, &mut *read)
     }
 
     /// Answers a request.
@@ -169,9 +167,12 @@ where
     where
         A: Future<Output = Result<Response<Reply>, Infallible>>,
     {
-        let (is_first, mut is_kept) = (head.is_first(), head.is_kept);
         let mut is_expectant = head.is_expectant;
-        let is_head = head.request.method() == Method::HEAD;
+        let manner = Manner {
+            is_head: head.request.method() == Method::HEAD,
+            is_first: head.is_first(),
+            is_kept: head.is_kept,
+        };
         let body = Received::Http1(self.intake.begin(head.content));
         let response = {
             let mut serving = pin!(service(head.request.map(|()| body)));
@@ -187,9 +188,9 @@ where
         };
         // Of a body that is still on its way nobody knows where it ends until it has: no other request is looked for.
         let is_read = self.intake.is_over_or_rest_there();
-        is_kept &= is_read && !self.terms.stop.is_cancelled();
-        let sending = self.begin(response, Manner { is_head, is_first, is_kept });
-        is_kept = sending.is_kept;
+        let is_kept = manner.is_kept && is_read && !self.terms.stop.is_cancelled();
+        let sending = self.begin(response, Manner { is_kept, ..manner });
+        let is_kept = sending.is_kept;
         self.send(sending).await?;
         Ok(if is_kept { Next::Request } else { Next::End { is_read } })
     }
@@ -205,7 +206,7 @@ where
             if !self.out.is_empty() {
                 ready!(self.poll_out(context))?;
             }
-            if ready!(self.poll_read(context)?) == 0 {
+            if ready!(self.poll_read(context))? == 0 {
                 self.intake.break_off();
             }
             self.intake.has_read();
@@ -222,7 +223,7 @@ where
             self.intake.read.borrow_mut().extend_from_slice(buffer.filled());
         }
         while self.intake.read.borrow().len() < READ {
-            if ready!(self.poll_read(context)?) == 0 {
+            if ready!(self.poll_read(context))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }
@@ -288,8 +289,8 @@ where
             loop {
                 self.intake.read.borrow_mut().clear();
                 match self.poll_read(context) {
-                    Ok(Poll::Pending) => return Poll::Pending,
-                    Ok(Poll::Ready(1..)) => {}
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(1..)) => {}
                     _ => return Poll::Ready(()),
                 }
             }
