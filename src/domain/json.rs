@@ -26,7 +26,7 @@ const FEW: usize = 8;
 pub struct Keys<'a> {
     /// Filled from the left. Most objects have no more, and then nothing is allocated.
     few: [Option<Cow<'a, str>>; FEW],
-    many: HashSet<Cow<'a, str>>,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Keys<'a> {
@@ -43,7 +43,7 @@ impl<'a> Keys<'a> {
                 Some(_) => {}
             }
         }
-        if self.many.insert(key) { Ok(()) } else { twice() }
+        if self.many.get_or_insert_default().insert(key) { Ok(()) } else { twice() }
     }
 }
 
