@@ -28,6 +28,7 @@ use super::refusal::{Refusal, UpstreamFault};
 use super::route;
 use super::stream::{Passed, Reply};
 use super::upstream::{Answer, BrokenBody, Outgoing, RequestHead};
+use super::wire::MOST_FIELDS;
 use super::worker::Worker;
 
 /// A longer body is 413.
@@ -38,8 +39,6 @@ const LINGER: usize = 4 * BODY;
 const TARGET: usize = 8 * 1024;
 /// More fields, counted as they were sent, are 431.
 const FIELDS: usize = 32 * 1024;
-/// So are more than so many of them. RFC 9110 §5.4 leaves the number to the server.
-const MOST_FIELDS: usize = 100;
 
 /// Answers one request.
 pub async fn serve(

@@ -6,11 +6,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::tap::Tap;
 
@@ -74,6 +74,31 @@ impl Tap for Opening {
             return opening.until.as_mut().poll(context).map(|()| Err(late("the client does not begin")));
         }
         polled
+    }
+}
+
+/// Goes off at a moment that is asked for anew each time. The timer below it is set again only when it goes off, or would
+/// too late: most of what is waited for comes long before.
+pub struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    /// `first`: in which time it is likely to be asked for at first.
+    pub fn new(first: Duration) -> Self {
+        Self(Box::pin(sleep(first)))
+    }
+
+    /// Ready when it is so late.
+    pub fn poll(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
+        if until < self.0.deadline() {
+            self.0.as_mut().reset(until);
+        }
+        loop {
+            ready!(self.0.as_mut().poll(context));
+            if until <= self.0.deadline() {
+                return Poll::Ready(());
+            }
+            self.0.as_mut().reset(until);
+        }
     }
 }
 

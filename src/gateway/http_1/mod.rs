@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,7 @@ use self::reply::{Manner, Sending};
 use super::config::Timeouts;
 use super::received::Received;
 use super::stream::Reply;
+use super::timely::Alarm;
 use super::wire::Outbox;
 use crate::domain::clock::Clock;
 
@@ -93,8 +94,7 @@ struct Connection<'a, S> {
     terms: &'a Terms,
     intake: Rc<Intake>,
     out: Outbox,
-    /// Goes off no later than it is time to look. Set anew only when it goes off, since most requests come before.
-    alarm: Pin<Box<Sleep>>,
+    alarm: Alarm,
 }
 
 impl<'a, S> Connection<'a, S>
@@ -102,7 +102,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     fn new(stream: S, terms: &'a Terms) -> Self {
-        let alarm = Box::pin(sleep(terms.timeouts.head));
+        let alarm = Alarm::new(terms.timeouts.head);
         Self { stream, terms, intake: Intake::new(), out: Outbox::default(), alarm }
     }
 
@@ -134,25 +134,11 @@ where
                     Poll::Ready(0) => return Poll::Ready(Ok(None)),
                     // Without an end of a line in it nothing has changed.
                     Poll::Ready(_) => is_new = Head::may_be_whole(&self.intake.read.borrow(), length),
-                    Poll::Pending => return self.poll_alarm(context, until).map(|()| Ok(None)),
+                    Poll::Pending => return self.alarm.poll(context, until).map(|()| Ok(None)),
                 }
             }
         })
         .await
-    }
-
-    /// Ready when it is so late.
-    fn poll_alarm(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
-        if until < self.alarm.deadline() {
-            self.alarm.as_mut().reset(until);
-        }
-        loop {
-            ready!(self.alarm.as_mut().poll(context));
-            if until <= self.alarm.deadline() {
-                return Poll::Ready(());
-            }
-            self.alarm.as_mut().reset(until);
-        }
     }
 
     /// Reads what there is: how many bytes, none at the end of the connection.

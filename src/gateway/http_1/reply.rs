@@ -66,7 +66,7 @@ impl Sending {
                 header::DATE => is_dated = true,
                 _ => {}
             }
-            out.add([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+            out.add_field(name, value);
         }
         if !is_dated {
             out.add([b"date: ", date(now()).as_bytes(), b"\r\n"]);

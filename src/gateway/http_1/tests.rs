@@ -5,6 +5,7 @@ use http::HeaderValue;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::sleep;
 
 use super::*;
 use crate::domain::clock::{ManualClock, Timestamp};

@@ -9,12 +9,13 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::Method;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::head::{AnswerHead, RequestHead};
 use super::outgoing::{BrokenBody, Capped, Outgoing};
 use crate::gateway::refusal::UpstreamFault;
+use crate::gateway::timely::Alarm;
 use crate::gateway::wire::{Garbled, Outbox};
 
 /// So much is read at once.
@@ -29,11 +30,10 @@ pub struct Connection {
     pub read: BytesMut,
     sending: Option<Sending>,
     /// What the last request was written in.
-    spare: Vec<u8>,
+    spare: Outbox,
     /// When its last exchange began. After a long one it looks older than it is, and is closed the earlier.
     since: Instant,
-    /// Goes off no later than an answer is due. Set anew only when it goes off, since most answers come long before.
-    alarm: Pin<Box<Sleep>>,
+    alarm: Alarm,
 }
 
 impl Connection {
@@ -43,9 +43,9 @@ impl Connection {
             stream,
             read: BytesMut::new(),
             sending: None,
-            spare: Vec::new(),
+            spare: Outbox::default(),
             since: Instant::now(),
-            alarm: Box::pin(sleep(within)),
+            alarm: Alarm::new(within),
         }
     }
 
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// The room that the last request was written in, for another one.
-    pub fn take_spare(&mut self) -> Vec<u8> {
+    pub fn take_spare(&mut self) -> Outbox {
         std::mem::take(&mut self.spare)
     }
 
@@ -85,13 +85,7 @@ impl Connection {
             if let Poll::Ready(answered) = self.poll_answer(&method, context) {
                 return Poll::Ready(answered);
             }
-            while self.alarm.as_mut().poll(context).is_ready() {
-                if self.alarm.deadline() >= due {
-                    return Poll::Ready(Err(UpstreamFault::Slow));
-                }
-                self.alarm.as_mut().reset(due);
-            }
-            Poll::Pending
+            self.alarm.poll(context, due).map(|()| Err(UpstreamFault::Slow))
         })
         .await
     }
@@ -105,8 +99,11 @@ impl Connection {
             return Poll::Ready(Err(UpstreamFault::Down));
         }
         loop {
+            let before = self.read.len();
             match ready!(self.poll_read(context)) {
-                Ok(length) if length > 0 => {}
+                // Without an end of a line in it nothing has changed.
+                Ok(1..) if !AnswerHead::may_be_whole(&self.read, before) => continue,
+                Ok(1..) => {}
                 _ => return Poll::Ready(Err(UpstreamFault::Down)),
             }
             match AnswerHead::take(&mut self.read, method) {
@@ -128,7 +125,7 @@ impl Connection {
         let Some(sending) = &mut self.sending else { return Ok(()) };
         if let Poll::Ready(sent) = sending.poll(&mut self.stream, context) {
             sent?;
-            self.spare = self.sending.take().map(|sending| sending.out.into_room()).unwrap_or_default();
+            self.spare = self.sending.take().map(|sending| sending.out).unwrap_or_default();
         }
         Ok(())
     }
@@ -147,8 +144,8 @@ struct Sending {
 impl Sending {
     fn new(head: RequestHead, body: Outgoing) -> (Self, Method) {
         let length = body.length();
-        let (head, method) = head.framed(length);
-        let (mut out, is_chunked) = (Outbox::new(head), length.is_none());
+        let (mut out, method) = head.framed(length);
+        let is_chunked = length.is_none();
         let body = match body {
             Outgoing::Whole(bytes) => {
                 out.add_piece(bytes, is_chunked);

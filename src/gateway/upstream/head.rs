@@ -6,61 +6,49 @@ use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
+use memchr::memchr;
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places};
+use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Outbox, Places};
 
-/// What nearly every head has room in.
-const USUAL: usize = 1024;
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
 
-/// The head of a request, as it is written, but for what frames its body. No name, value or target holds the end of a line, by its type.
+/// The head of a request, as it is written, but for what frames its body. No target holds the end of a line, by its type.
 pub struct RequestHead {
-    bytes: Vec<u8>,
+    out: Outbox,
     method: Method,
 }
 
 impl RequestHead {
-    /// `room`: empty, for it to be written in.
-    pub fn new(room: Vec<u8>, method: &Method, target: &PathAndQuery) -> Self {
-        let mut head = Self { bytes: room, method: method.clone() };
-        head.bytes.clear();
-        head.bytes.reserve(USUAL);
-        head.write([method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"].map(str::as_bytes));
-        head
+    /// `out`: an empty one, for it to be written in.
+    pub fn new(mut out: Outbox, method: &Method, target: &PathAndQuery) -> Self {
+        out.add([method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"].map(str::as_bytes));
+        Self { out, method: method.clone() }
     }
 
     pub fn add(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.line(name, value.as_bytes());
-    }
-
-    fn line(&mut self, name: &HeaderName, value: &[u8]) {
-        self.write([name.as_str().as_bytes(), b": ", value, b"\r\n"]);
-    }
-
-    fn write<const N: usize>(&mut self, parts: [&[u8]; N]) {
-        parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.out.add_field(name, value);
     }
 
     /// Ends the head: with the length of the body, or with its coding where no length is known.
-    pub fn framed(mut self, length: Option<u64>) -> (Vec<u8>, Method) {
+    pub fn framed(mut self, length: Option<u64>) -> (Outbox, Method) {
         match length {
             // Where a method says nothing of a body, none is said to be empty (RFC 9110 §8.6).
             Some(0) if ![Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {}
-            Some(length) => self.line(&header::CONTENT_LENGTH, length.to_string().as_bytes()),
-            None => self.line(&header::TRANSFER_ENCODING, b"chunked"),
+            Some(length) => self.add(&header::CONTENT_LENGTH, &length.into()),
+            None => self.add(&header::TRANSFER_ENCODING, &HeaderValue::from_static("chunked")),
         }
-        self.bytes.extend_from_slice(b"\r\n");
-        (self.bytes, self.method)
+        self.out.add([b"\r\n"]);
+        (self.out, self.method)
     }
 
     #[cfg(test)]
     pub fn fields(self) -> HeaderMap {
-        let (bytes, _) = self.framed(Some(0));
+        let (out, _) = self.framed(Some(0));
         let mut fields = [httparse::EMPTY_HEADER; 200];
         let mut request = httparse::Request::new(&mut fields);
-        request.parse(&bytes).unwrap();
+        request.parse(out.bytes()).unwrap();
         let read = request.headers.iter();
         read.map(|field| {
             (field.name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(field.value).unwrap())
@@ -81,6 +69,11 @@ pub struct AnswerHead {
 }
 
 impl AnswerHead {
+    /// Whether it is worth another look at what was read, after what came `from` there on.
+    pub fn may_be_whole(read: &[u8], from: usize) -> bool {
+        read.len() > LONGEST || memchr(b'\n', &read[from..]).is_some()
+    }
+
     /// Takes a head out of what was read, `None` where it is not whole. Interim answers (RFC 9110 §15.2) are passed over;
     /// nobody asked to switch protocols.
     pub fn take(read: &mut BytesMut, method: &Method) -> Result<Option<Self>, Garbled> {

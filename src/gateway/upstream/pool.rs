@@ -20,6 +20,7 @@ use super::head::RequestHead;
 use super::outgoing::Outgoing;
 use crate::gateway::config::{Timeouts, Upstream};
 use crate::gateway::refusal::UpstreamFault;
+use crate::gateway::wire::Outbox;
 
 /// Kept connections a thread.
 const KEPT: usize = 256;
@@ -33,7 +34,7 @@ pub struct Pool {
     timeouts: Timeouts,
     idle: RefCell<VecDeque<Connection>>,
     /// Room for the next request's head, so that not every one needs new room.
-    spare: Cell<Vec<u8>>,
+    spare: Cell<Outbox>,
     /// Whether somebody is about to close what was kept for too long.
     is_swept: Cell<bool>,
     /// Whether the last attempt to connect succeeded: a change is logged, not every failure.

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use http::{HeaderName, HeaderValue};
 use tokio::io::AsyncWrite;
 
 /// A longer piece is written from where it lies; a shorter one is copied to what stands before it, since one write costs
 /// the system less than two.
 const COPIED: usize = 16 * 1024;
 
-/// Bytes that wait to be written.
+/// Bytes that wait to be written. Once written, it is empty and keeps its room.
 #[derive(Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
@@ -21,13 +22,9 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, ..Self::default() }
-    }
-
-    /// The room of what was written.
-    pub fn into_room(self) -> Vec<u8> {
-        self.bytes
+    /// Adds a field of a head. Neither name nor value holds the end of a line, by its type.
+    pub fn add_field(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.add([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
 
     /// Adds a head or a part of it.
@@ -54,6 +51,11 @@ impl Outbox {
     /// Ends a body that went out in chunks.
     pub fn end_chunks(&mut self) {
         self.add([b"0\r\n\r\n"]);
+    }
+
+    #[cfg(test)]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
