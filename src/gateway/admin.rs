@@ -24,6 +24,7 @@ use super::forward_auth::{self, Verifier};
 use super::freshness::Freshness;
 use super::metrics::Metrics;
 use super::origin;
+use super::received::Parts;
 use super::worker::Shared;
 
 /// The head of a proxy's question holds all fields of its client's request.
@@ -73,7 +74,11 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
             let head = admin.shared.settings.timeouts.head;
             let service = service_fn(move |request| {
                 let admin = admin.clone();
-                async move { Ok::<_, Infallible>(answer(&admin, peer, &request).await) }
+                async move {
+                    // A body that nobody reads is left to the connection until the answer is there.
+                    let (parts, _body) = Request::<Incoming>::into_parts(request);
+                    Ok::<_, Infallible>(answer(&admin, peer, &parts.into()).await)
+                }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -88,18 +93,18 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
     }
 }
 
-async fn answer(admin: &Admin, peer: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if forward_auth::is_question(request.uri().path()) {
-        return admin.verifier.answer(&admin.freshness, peer, request).await;
+async fn answer(admin: &Admin, peer: IpAddr, parts: &Parts) -> Response<Full<Bytes>> {
+    if forward_auth::is_question(parts.uri.path()) {
+        return admin.verifier.answer(&admin.freshness, peer, parts).await;
     }
-    if !origin::is_host_acceptable(request.headers(), admin.shared.settings.admin_listen.ip()) {
+    if !origin::is_host_acceptable(&parts.headers, admin.shared.settings.admin_listen.ip()) {
         return text(StatusCode::FORBIDDEN, "this Host is not served here\n");
     }
-    let path = request.uri().path();
+    let path = parts.uri.path();
     if !matches!(path, "/health" | "/ready" | "/metrics") {
         return text(StatusCode::NOT_FOUND, "only /health, /ready, /metrics and /verify are served here\n");
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Outcome, Principal, Reason, Request};
@@ -18,6 +18,7 @@ use super::credential::{self, Credential, Manner, Wrong};
 use super::place::Place;
 use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
+use super::wire::Fields;
 use super::worker::Shared;
 
 /// One call of a request.
@@ -31,7 +32,7 @@ struct Asked {
 /// One request: one or, in a batch, several calls. Whatever happens to it, each call is recorded once.
 pub struct Call<'a> {
     shared: &'a Shared,
-    place: Place,
+    place: Place<'a>,
     manner: Manner,
     pub request_id: RequestId,
     pub address: Option<IpAddr>,
@@ -47,7 +48,7 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(shared: &'a Shared, ids: &RequestIds, address: Option<IpAddr>, place: Place) -> Self {
+    pub fn new(shared: &'a Shared, ids: &RequestIds, address: Option<IpAddr>, place: Place<'a>) -> Self {
         let at = shared.engine.clock().now();
         Self {
             shared,
@@ -79,7 +80,7 @@ impl<'a> Call<'a> {
         &self,
         method: &Method,
         path: &str,
-        headers: &HeaderMap,
+        headers: &Fields,
         query: Option<&str>,
     ) -> Credential {
         credential::read(headers, query, |token, proof| {

@@ -6,15 +6,20 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+
+use super::headers::FORWARDED_FOR;
+use super::wire::{Fields, text};
+
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
 /// One element of `X-Forwarded-For`: an address, with a port or without.
-fn element(text: &str) -> Option<IpAddr> {
+fn address_in(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
     let address = match text.parse::<IpAddr>() {
         Ok(address) => address,
@@ -28,15 +33,15 @@ fn element(text: &str) -> Option<IpAddr> {
 
 /// The address of the client: the peer, or the rightmost untrusted one of `X-Forwarded-For` where the peer is a trusted
 /// proxy. `None` = unknown, because that field was malformed where it had to be read.
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+pub fn client_address(peer: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if !is_trusted(peer, trusted) {
         return Some(peer);
     }
     let mut client = peer;
-    for value in headers.get_all("x-forwarded-for").iter().rev() {
-        for text in value.to_str().ok()?.rsplit(',') {
-            client = element(text)?;
+    for value in headers.all(&FORWARDED_FOR).rev() {
+        for element in text(value)?.rsplit(',') {
+            client = address_in(element)?;
             if !is_trusted(client, trusted) {
                 return Some(client);
             }
@@ -48,15 +53,11 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> O
 /// The address of the client of a trusted proxy that only asks for a decision. The peer never is that client: where the
 /// proxy says nothing, the address is unknown. `X-Real-IP` counts only where there is no `X-Forwarded-For`, because
 /// proxies that write the latter pass the former on as the client sent it.
-pub fn client_behind(proxy: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
-    if headers.contains_key("x-forwarded-for") {
+pub fn client_behind(proxy: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
+    if headers.has(&FORWARDED_FOR) {
         return client_address(proxy, headers, trusted);
     }
-    let mut values = headers.get_all("x-real-ip").iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => element(value.to_str().ok()?),
-        _ => None,
-    }
+    address_in(text(headers.single(&REAL_IP).ok()??)?)
 }
 
 /// The address that one thread has written last. Nearly all requests of a connection come from the same one.
@@ -80,6 +81,7 @@ impl LastAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn address(peer: &str, fields: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
@@ -87,7 +89,8 @@ mod tests {
             headers.append("x-forwarded-for", field.parse().unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        client_address(peer.parse().unwrap(), &headers, &trusted).map(|found| found.to_string())
+        client_address(peer.parse().unwrap(), &Fields::from(&headers), &trusted)
+            .map(|found| found.to_string())
     }
 
     #[test]
@@ -122,7 +125,8 @@ mod tests {
                 headers.append(*name, value.parse().unwrap());
             }
             let trusted = ["10.0.0.0/8".parse().unwrap()];
-            client_behind("10.0.0.5".parse().unwrap(), &headers, &trusted).map(|found| found.to_string())
+            client_behind("10.0.0.5".parse().unwrap(), &Fields::from(&headers), &trusted)
+                .map(|found| found.to_string())
         };
         assert_eq!(behind(&[]), None);
         assert_eq!(behind(&[("x-forwarded-for", "1.2.3.4, 198.51.100.7")]).unwrap(), "198.51.100.7");

@@ -6,7 +6,7 @@
 //! way (RFC 9700 §4.3.2): it ends up in logs. The mark of our keys tells them from tokens; neither is ever tried as the
 //! other.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
 
 use crate::domain::api_key::{BadKey, PresentedKey};
@@ -14,11 +14,11 @@ use crate::domain::decision::Reason;
 use crate::domain::token::Possession;
 use crate::engine::{Presented, PresentedToken};
 
-use super::headers::{Several, single};
+use super::wire::{self, Fields, Several};
 
-const KEY: HeaderName = HeaderName::from_static("x-api-key");
-const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");
-const KEY_SECRET: HeaderName = HeaderName::from_static("x-api-key-secret");
+pub const KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");
+pub const KEY_SECRET: HeaderName = HeaderName::from_static("x-api-key-secret");
 const PROOF: HeaderName = HeaderName::from_static("dpop");
 
 /// What every API key begins with.
@@ -65,7 +65,7 @@ impl From<Several> for Wrong {
 
 /// Reads what a request came with. `possession` judges a proof, given the token and the proof.
 pub fn read(
-    headers: &HeaderMap,
+    headers: &Fields,
     query: Option<&str>,
     possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
 ) -> Credential {
@@ -78,13 +78,13 @@ pub fn read(
 }
 
 fn find(
-    headers: &HeaderMap,
+    headers: &Fields,
     manner: &mut Manner,
     possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
 ) -> Result<Presented, Wrong> {
-    let authorization = single(headers, &header::AUTHORIZATION)?;
-    let key = single(headers, &KEY)?;
-    let (id, secret) = (single(headers, &KEY_ID)?, single(headers, &KEY_SECRET)?);
+    let authorization = headers.single(&header::AUTHORIZATION)?;
+    let key = headers.single(&KEY)?;
+    let (id, secret) = (headers.single(&KEY_ID)?, headers.single(&KEY_SECRET)?);
     let parsed = match (authorization, key, id, secret) {
         (None, None, None, None) => return Ok(Presented::Nothing),
         (Some(value), None, None, None) => return authorized(value, headers, manner, possession),
@@ -101,8 +101,8 @@ fn find(
 
 /// What stands in `Authorization`.
 fn authorized(
-    value: &HeaderValue,
-    headers: &HeaderMap,
+    value: &[u8],
+    headers: &Fields,
     manner: &mut Manner,
     possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
 ) -> Result<Presented, Wrong> {
@@ -128,7 +128,7 @@ fn authorized(
         return malformed;
     }
     *manner = Manner::Bound;
-    let proof = single(headers, &PROOF)?.and_then(|proof| proof.to_str().ok());
+    let proof = headers.single(&PROOF)?.and_then(wire::text);
     match (Presented::of_text(credential), proof) {
         (Presented::Token(token), Some(proof)) => {
             let possession = possession(credential, proof).map_err(Wrong::Proof)?;
@@ -139,8 +139,8 @@ fn authorized(
 }
 
 /// What is no text is no key; which characters a key may have its own reader knows.
-fn text(value: &HeaderValue) -> Result<&str, BadKey> {
-    std::str::from_utf8(value.as_bytes()).map_err(|_| BadKey::Shape)
+fn text(value: &[u8]) -> Result<&str, BadKey> {
+    std::str::from_utf8(value).map_err(|_| BadKey::Shape)
 }
 
 /// Whether a query string carries what looks like a credential: by a parameter's name, or by a value with the mark of

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use ipnet::IpNet;
 
@@ -27,11 +27,13 @@ use crate::domain::endpoint::Endpoint;
 use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
 use super::freshness::Freshness;
-use super::headers::{self, Several};
+use super::headers;
 use super::introduction::Introductions;
 use super::place::Place;
+use super::received::Parts;
 use super::refusal::Refusal;
 use super::request_id::RequestIds;
+use super::wire::{Fields, Several, text};
 use super::worker::Shared;
 use super::{mcp, origin, proxy, route};
 
@@ -78,14 +80,9 @@ impl Verifier {
     }
 
     /// Decides, charges and records a request that the proxy holds back, as the data path does.
-    pub async fn answer<B>(
-        &self,
-        freshness: &Freshness,
-        peer: IpAddr,
-        request: &Request<B>,
-    ) -> Response<Full<Bytes>> {
+    pub async fn answer(&self, freshness: &Freshness, peer: IpAddr, parts: &Parts) -> Response<Full<Bytes>> {
         let peer = peer.to_canonical();
-        let headers = request.headers();
+        let headers = &parts.headers;
         if !is_trusted(peer, &self.trusted)
             || !origin::is_host_of_proxy_acceptable(headers, &self.shared.settings)
         {
@@ -96,7 +93,7 @@ impl Verifier {
         let address = client_behind(peer, headers, &self.trusted);
         let place = Place::behind(&self.shared.settings, headers);
         let mut call = Call::new(&self.shared, &self.ids, address, place);
-        let mut response = match self.judge(freshness, &mut call, request).await {
+        let mut response = match self.judge(freshness, &mut call, parts).await {
             Ok(principal) => {
                 call.answered();
                 let mut response = Response::default();
@@ -110,21 +107,21 @@ impl Verifier {
             Err(refusal) => {
                 call.refused(&refusal);
                 let response = refusal.render::<Bytes>(None, false);
-                if headers.contains_key(ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
+                if headers.has(&ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
             }
         };
         response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
         response
     }
 
-    async fn judge<B>(
+    async fn judge(
         &self,
         freshness: &Freshness,
         call: &mut Call<'_>,
-        request: &Request<B>,
+        parts: &Parts,
     ) -> Result<Rc<Principal>, Refusal> {
-        let headers = request.headers();
-        let asked = asked(request).and_then(|asked| match self.ask(call, &asked, headers) {
+        let headers = &parts.headers;
+        let asked = asked(parts).and_then(|asked| match self.ask(call, &asked, headers) {
             Ok(()) => Ok(asked),
             Err(refusal) => {
                 // What was meant is not known; where it went to is.
@@ -137,7 +134,7 @@ impl Verifier {
         // What was asked for in no way that can be read is nothing that a proof could be for.
         let (method, path, query) = match &asked {
             Ok(asked) => (&asked.method, asked.path.as_str(), asked.query),
-            Err(_) => (request.method(), "", None),
+            Err(_) => (&parts.method, "", None),
         };
         let credential = call.credential(method, path, headers, query);
         let principal = call.authenticate(&credential, self.shared.engine.clock().now())?;
@@ -146,7 +143,7 @@ impl Verifier {
         Ok(principal)
     }
 
-    fn ask(&self, call: &mut Call<'_>, asked: &Asked<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn ask(&self, call: &mut Call<'_>, asked: &Asked<'_>, headers: &Fields) -> Result<(), Refusal> {
         if self.shared.mcp_path.matches(asked.path.as_str()) {
             return match asked.method {
                 Method::POST => mcp::ask_by_headers(call, headers),
@@ -169,16 +166,16 @@ fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
 }
 
 /// What the proxy says was asked.
-fn asked<B>(request: &Request<B>) -> Result<Asked<'_>, Refusal> {
+fn asked(parts: &Parts) -> Result<Asked<'_>, Refusal> {
     const WAYS: &str = "the proxy must say what was asked in one way: X-Original-URI and -Method, or X-Forwarded-Uri \
                         and -Method, or in the path after /verify";
-    let headers = request.headers();
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let headers = &parts.headers;
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let target = target.strip_prefix(PATH).filter(|rest| rest.starts_with('/'));
     let (method, target) = match (single(headers, &ORIGINAL_URI)?, single(headers, &FORWARDED_URI)?, target) {
         (Some(uri), None, None) => (single(headers, &ORIGINAL_METHOD)?, uri),
         (None, Some(uri), None) => (single(headers, &FORWARDED_METHOD)?, uri),
-        (None, None, Some(target)) => (Some(request.method().as_str()), target),
+        (None, None, Some(target)) => (Some(parts.method.as_str()), target),
         _ => return Err(bad_request(WAYS)),
     };
     let method = method.and_then(|method| method.parse().ok()).ok_or_else(|| bad_request(WAYS))?;
@@ -195,11 +192,11 @@ fn asked<B>(request: &Request<B>) -> Result<Asked<'_>, Refusal> {
 }
 
 /// The text of a field that may stand once: a second one could be the client's.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let value = headers::single(headers, name)
-        .map_err(|Several| bad_request(format!("{name} stands more than once")))?;
-    let text = value.map(HeaderValue::to_str).transpose();
-    text.map_err(|_| bad_request(format!("{name} is not visible ASCII")))
+fn single<'a>(headers: &'a Fields, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let value =
+        headers.single(name).map_err(|Several| bad_request(format!("{name} stands more than once")))?;
+    let visible = |value| text(value).ok_or_else(|| bad_request(format!("{name} is not visible ASCII")));
+    value.map(visible).transpose()
 }
 
 /// A refusal as nginx can take it.

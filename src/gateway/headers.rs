@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 
 use super::request_id::RequestId;
 use super::upstream::RequestHead;
+use super::wire::Fields;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -109,10 +110,9 @@ impl Suspects {
         Self(suspects)
     }
 
-    fn has(&self, name: &HeaderName) -> bool {
-        let text = name.as_str().as_bytes();
-        let lengths = text.first().map_or(0, |&first| self.0[usize::from(first)]);
-        lengths & (1 << text.len().min(63)) != 0
+    fn has(&self, name: &[u8]) -> bool {
+        let lengths = name.first().map_or(0, |&first| self.0[usize::from(first)]);
+        lengths & (1 << name.len().min(63)) != 0
     }
 }
 
@@ -120,52 +120,43 @@ static OF_REQUESTS: Suspects = Suspects::new(&[&HOP_BY_HOP, &ENDS_HERE], &ENDS_H
 static OF_RESPONSES: Suspects = Suspects::new(&[&HOP_BY_HOP, &["server"]], &["x-portcullis"]);
 
 /// A name, which is in lower case, with every mark between its words made a `-`.
-fn spelled(name: &HeaderName) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if name.as_str().bytes().all(is_plain) {
-        return Cow::Borrowed(name.as_str());
+fn spelled(name: &[u8]) -> Cow<'_, [u8]> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    if name.iter().all(is_plain) {
+        return Cow::Borrowed(name);
     }
-    let plain = |byte: u8| if is_plain(byte) { char::from(byte) } else { '-' };
-    Cow::Owned(name.as_str().bytes().map(plain).collect())
+    Cow::Owned(name.iter().map(|byte| if is_plain(byte) { *byte } else { b'-' }).collect())
+}
+
+fn is_among(name: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|known| known.as_bytes() == name)
 }
 
 /// Whether a field of a request goes no further.
-fn ends_here(name: &HeaderName) -> bool {
+fn ends_here(name: &[u8]) -> bool {
     // What nearly every request has.
-    if matches!(*name, header::AUTHORIZATION | header::CONTENT_LENGTH) {
+    if matches!(name, b"authorization" | b"content-length") {
         return true;
     }
     OF_REQUESTS.has(name) && {
         let name = &*spelled(name);
-        HOP_BY_HOP.contains(&name)
-            || ENDS_HERE.contains(&name)
-            || ENDS_HERE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        is_among(name, &HOP_BY_HOP)
+            || is_among(name, &ENDS_HERE)
+            || ENDS_HERE_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
     }
 }
 
 /// Whether a field of an answer goes no further.
-pub fn is_withheld(name: &HeaderName) -> bool {
+pub fn is_withheld(name: &[u8]) -> bool {
     OF_RESPONSES.has(name) && {
         let name = &*spelled(name);
-        HOP_BY_HOP.contains(&name) || name == "server" || name.starts_with("x-portcullis")
+        is_among(name, &HOP_BY_HOP) || name == b"server" || name.starts_with(b"x-portcullis")
     }
 }
 
-/// A field stands more than once, and nobody knows which one counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Several;
-
-/// A field that may stand once.
-pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Several> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() { Err(Several) } else { Ok(first) }
-}
-
 /// The words of a list; of `Connection`: names of fields of this connection, beside `close` and `keep-alive`.
-pub fn options(connection: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
-    let options = connection.iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
-    options.map(<[u8]>::trim_ascii)
+pub fn options(connection: &[u8]) -> impl Iterator<Item = &[u8]> {
+    connection.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// What the upstream is told about a request beside what the client sent, and who asks.
@@ -181,21 +172,22 @@ pub struct Told<'a> {
 /// Makes of a client's fields what the upstream receives, but for those that end here in this request, too.
 pub fn to_upstream(
     head: &mut RequestHead,
-    client: &HeaderMap,
+    client: &Fields,
     told: &Told<'_>,
-    also_ends: impl Fn(&HeaderName) -> bool,
+    also_ends: impl Fn(&[u8]) -> bool,
 ) {
     head.add(&header::HOST, told.upstream);
-    let connection: Vec<_> = client.get_all(header::CONNECTION).iter().cloned().collect();
-    let is_named = |name: &HeaderName| {
-        options(&connection).any(|option| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    let connection: Vec<_> = client.all(&header::CONNECTION).collect();
+    let is_named = |name: &[u8]| {
+        connection.iter().copied().flat_map(options).any(|option| option.eq_ignore_ascii_case(name))
     };
     let mut host = None;
-    for (name, value) in client {
-        if *name == header::HOST {
-            host = Some(value);
+    for field in client.iter() {
+        let name = field.name();
+        if name == b"host" {
+            host = Some(field);
         } else if !ends_here(name) && !is_named(name) && !also_ends(name) {
-            head.add(name, value);
+            head.pass(field);
         }
     }
     head.add(&REQUEST_ID, told.request_id.field());
@@ -204,7 +196,7 @@ pub fn to_upstream(
     }
     head.add(&FORWARDED_PROTO, &HeaderValue::from_static(told.scheme));
     if let Some(host) = host {
-        head.add(&FORWARDED_HOST, host);
+        head.pass(host.named(&FORWARDED_HOST));
     }
 }
 

@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
+use http::{HeaderValue, Method, Response, StatusCode, header, uri::Authority};
 
 use super::config::Settings;
-use super::headers::single;
+use super::received::Parts;
+use super::stream::Reply;
+use super::wire::{Fields, text};
 
 /// Why a request's `Host` or `Origin` is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,41 +24,39 @@ pub enum Foreign {
 
 /// The `Host` that one thread has found good last. Nearly all requests name the same one.
 #[derive(Debug, Default)]
-pub struct LastHost(RefCell<Option<HeaderValue>>);
+pub struct LastHost(RefCell<Option<Box<[u8]>>>);
 
 impl LastHost {
-    fn is(&self, host: &HeaderValue) -> bool {
-        self.0.borrow().as_ref() == Some(host)
+    fn is(&self, host: &[u8]) -> bool {
+        self.0.borrow().as_deref() == Some(host)
     }
 
-    fn remember(&self, host: &HeaderValue) {
-        *self.0.borrow_mut() = Some(host.clone());
+    fn remember(&self, host: &[u8]) {
+        *self.0.borrow_mut() = Some(host.into());
     }
 }
 
 /// Judges `Host` and `Origin`; the answer is the page's origin, where a page asks.
-pub fn check<'a, B>(
-    request: &'a Request<B>,
+pub fn check<'a>(
+    parts: &'a Parts,
     settings: &Settings,
     last: &LastHost,
-) -> Result<Option<&'a HeaderValue>, Foreign> {
-    let host = single(request.headers(), &header::HOST).map_err(|_| Foreign::HostInvalid)?;
+) -> Result<Option<&'a [u8]>, Foreign> {
+    let host = parts.headers.single(&header::HOST).map_err(|_| Foreign::HostInvalid)?;
     let host = host.ok_or(Foreign::HostInvalid)?;
     // A target that names a host as well is compared with it each time.
-    if request.uri().authority().is_some() || !last.is(host) {
-        check_host(request, host, settings)?;
+    if parts.uri.authority().is_some() || !last.is(host) {
+        check_host(parts, host, settings)?;
         last.remember(host);
     }
-    page(request.headers(), settings)
+    page(&parts.headers, settings)
 }
 
-fn check_host<B>(request: &Request<B>, host: &HeaderValue, settings: &Settings) -> Result<(), Foreign> {
-    let host = host.to_str().map_err(|_| Foreign::HostInvalid)?;
+fn check_host(parts: &Parts, host: &[u8], settings: &Settings) -> Result<(), Foreign> {
+    let host = text(host).ok_or(Foreign::HostInvalid)?;
     let authority: Authority = host.parse().map_err(|_| Foreign::HostInvalid)?;
     let has_odd_port = authority.as_str().len() > authority.host().len() && authority.port_u16().is_none();
-    if host.contains('@')
-        || has_odd_port
-        || request.uri().authority().is_some_and(|target| *target != authority)
+    if host.contains('@') || has_odd_port || parts.uri.authority().is_some_and(|target| *target != authority)
     {
         return Err(Foreign::HostInvalid);
     }
@@ -67,8 +67,8 @@ fn check_host<B>(request: &Request<B>, host: &HeaderValue, settings: &Settings) 
 }
 
 /// The origin of the page that asks, where a page asks.
-pub fn page<'a>(headers: &'a HeaderMap, settings: &Settings) -> Result<Option<&'a HeaderValue>, Foreign> {
-    match single(headers, &header::ORIGIN) {
+pub fn page<'a>(headers: &'a Fields, settings: &Settings) -> Result<Option<&'a [u8]>, Foreign> {
+    match headers.single(&header::ORIGIN) {
         Ok(None) => Ok(None),
         Ok(Some(value)) if is_own_origin(value, settings) => Ok(Some(value)),
         _ => Err(Foreign::OriginDenied),
@@ -77,8 +77,8 @@ pub fn page<'a>(headers: &'a HeaderMap, settings: &Settings) -> Result<Option<&'
 
 /// Whether the `Host` of a question of a proxy is taken: as on the rest of the admin listener, or the name by which
 /// clients reach the proxy, which some proxies leave in place.
-pub fn is_host_of_proxy_acceptable(headers: &HeaderMap, settings: &Settings) -> bool {
-    let host = || single(headers, &header::HOST).ok().flatten()?.to_str().ok();
+pub fn is_host_of_proxy_acceptable(headers: &Fields, settings: &Settings) -> bool {
+    let host = || text(headers.single(&header::HOST).ok()??);
     is_host_acceptable(headers, settings.admin_listen.ip())
         || settings
             .public_url
@@ -87,11 +87,11 @@ pub fn is_host_of_proxy_acceptable(headers: &HeaderMap, settings: &Settings) -> 
 }
 
 /// The same check for a listener that has no public name and no pages: loopback names only, where it listens there.
-pub fn is_host_acceptable(headers: &HeaderMap, listen: IpAddr) -> bool {
+pub fn is_host_acceptable(headers: &Fields, listen: IpAddr) -> bool {
     if !listen.to_canonical().is_loopback() {
         return true;
     }
-    let host = single(headers, &header::HOST).ok().flatten().and_then(|value| value.to_str().ok());
+    let host = headers.single(&header::HOST).ok().flatten().and_then(text);
     host.and_then(|text| text.parse::<Authority>().ok()).is_some_and(|authority| is_loopback(&authority))
 }
 
@@ -109,8 +109,8 @@ fn is_own_host(authority: &Authority, settings: &Settings) -> bool {
             .is_some_and(|url| authority.as_str().eq_ignore_ascii_case(url.authority()))
 }
 
-fn is_own_origin(value: &HeaderValue, settings: &Settings) -> bool {
-    let Ok(text) = value.to_str() else { return false };
+fn is_own_origin(value: &[u8], settings: &Settings) -> bool {
+    let Some(text) = text(value) else { return false };
     if settings.allowed_origins.iter().any(|origin| origin.as_str().eq_ignore_ascii_case(text)) {
         return true;
     }
@@ -129,30 +129,35 @@ fn is_loopback_origin(origin: &str) -> bool {
 }
 
 /// Whether it is a browser's question before the real request.
-pub fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+pub fn is_preflight(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS && parts.headers.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to a preflight: the origin was found good, whatever fields it asks for may be sent. No credential is
 /// asked for, because browsers send none here, and nothing is forwarded.
-pub fn preflight<B: Default>(asked: &HeaderMap) -> Response<B> {
-    let mut response = Response::new(B::default());
+pub fn preflight(asked: &Fields) -> Response<Reply> {
+    let mut response = Response::new(Reply::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
-    if let Some(fields) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields.clone());
+    let fields = asked.get(&header::ACCESS_CONTROL_REQUEST_HEADERS);
+    if let Some(fields) = fields.and_then(|fields| HeaderValue::from_bytes(fields).ok()) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
     }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
 
 /// Lets the page that asked read the answer (Fetch §3.2), and the fields of it that MCP clients need.
-pub fn share(headers: &mut HeaderMap, origin: HeaderValue) {
+pub fn share(response: &mut Response<Reply>, origin: &[u8]) {
+    let Ok(origin) = HeaderValue::from_bytes(origin) else { return };
+    for name in [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
+        response.body_mut().fields.remove(&name);
+    }
+    let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -166,6 +171,8 @@ pub fn share(headers: &mut HeaderMap, origin: HeaderValue) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Request;
+    use http::request::Builder;
 
     fn settings(listen: &str) -> Settings {
         let mut settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
@@ -175,13 +182,17 @@ mod tests {
         settings
     }
 
+    fn parts(request: Builder) -> Parts {
+        request.body(()).unwrap().into_parts().0.into()
+    }
+
     fn judge(listen: &str, fields: &[(&str, &str)]) -> Result<bool, Foreign> {
         let mut request = Request::builder().uri("/mcp");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let (request, last) = (request.body(()).unwrap(), LastHost::default());
-        let judge = || check(&request, &settings(listen), &last).map(|origin| origin.is_some());
+        let (parts, last) = (parts(request), LastHost::default());
+        let judge = || check(&parts, &settings(listen), &last).map(|origin| origin.is_some());
         let judged = judge();
         assert_eq!(judged, judge(), "the same again");
         judged
@@ -214,11 +225,10 @@ mod tests {
         ] {
             assert_eq!(judge("127.0.0.1:8080", fields), Err(Foreign::HostInvalid), "{fields:?}");
         }
-        let request =
-            Request::builder().uri("http://evil.example/mcp").header("host", "localhost").body(()).unwrap();
+        let parts = parts(Request::builder().uri("http://evil.example/mcp").header("host", "localhost"));
         let last = LastHost::default();
-        last.remember(request.headers().get("host").unwrap());
-        assert_eq!(check(&request, &settings("127.0.0.1:8080"), &last), Err(Foreign::HostInvalid));
+        last.remember(b"localhost");
+        assert_eq!(check(&parts, &settings("127.0.0.1:8080"), &last), Err(Foreign::HostInvalid));
     }
 
     #[test]

@@ -1,42 +1,43 @@
 //! By which URL a client reaches the gateway: what it is told to ask for, and what its proofs have to be for.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header, uri::Authority};
+use http::{HeaderName, header, uri::Authority};
 
 use super::config::Settings;
-use super::headers::{FORWARDED_HOST, FORWARDED_PROTO, single};
+use super::headers::{FORWARDED_HOST, FORWARDED_PROTO};
+use super::wire::{Fields, text};
 
 /// Where metadata of protected resources is (RFC 9728 §3.1).
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// What a request itself says of that, as far as it is believed; nothing where the operator has named the public URL.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
-    host: Option<HeaderValue>,
+pub struct Place<'a> {
+    host: Option<&'a [u8]>,
     scheme: Option<&'static str>,
     /// Whether it is a proxy that serves the client, and this gateway only decides.
     is_asked: bool,
 }
 
-impl Place {
+impl<'a> Place<'a> {
     /// `is_trusted`: the peer is a proxy that may say what its client asked for; nobody else may.
-    pub fn of(settings: &Settings, is_trusted: bool, headers: &HeaderMap) -> Self {
+    pub fn of(settings: &Settings, is_trusted: bool, headers: &'a Fields) -> Self {
         if settings.public_url.is_some() {
             return Self::default();
         }
-        let forwarded =
-            |name: &HeaderName| is_trusted.then(|| single(headers, name).ok().flatten()).flatten();
-        let host = forwarded(&FORWARDED_HOST).or_else(|| single(headers, &header::HOST).ok().flatten());
-        let scheme = forwarded(&FORWARDED_PROTO).and_then(|value| match value.as_bytes() {
+        let single = |name: &HeaderName| headers.single(name).ok().flatten();
+        let forwarded = |name: &HeaderName| is_trusted.then(|| single(name)).flatten();
+        let host = forwarded(&FORWARDED_HOST).or_else(|| single(&header::HOST));
+        let scheme = forwarded(&FORWARDED_PROTO).and_then(|value| match value {
             b"https" => Some("https"),
             b"http" => Some("http"),
             _ => None,
         });
-        Self { host: host.cloned(), scheme, is_asked: false }
+        Self { host, scheme, is_asked: false }
     }
 
     /// For a proxy that only asks for a decision. Whether the metadata can be had there is known only where the operator has
     /// named the public URL.
-    pub fn behind(settings: &Settings, headers: &HeaderMap) -> Self {
+    pub fn behind(settings: &Settings, headers: &'a Fields) -> Self {
         Self { is_asked: settings.public_url.is_none(), ..Self::of(settings, true, headers) }
     }
 
@@ -45,7 +46,7 @@ impl Place {
         if let Some(url) = &settings.public_url {
             return format!("{}://{}", url.scheme(), url.authority());
         }
-        let host = self.host.as_ref().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        let host = self.host.and_then(|host| text(host)?.parse::<Authority>().ok());
         let host = host.filter(|host| !host.as_str().contains('@'));
         let host =
             host.map_or_else(|| settings.listen.to_string(), |host| host.as_str().to_ascii_lowercase());
@@ -76,12 +77,13 @@ pub fn path(settings: &Settings) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderValue};
 
-    fn place(settings: &Settings, is_trusted: bool, fields: &[(&'static str, &'static str)]) -> Place {
+    fn fields(fields: &[(&'static str, &'static str)]) -> Fields {
         let fields = fields
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Place::of(settings, is_trusted, &HeaderMap::from_iter(fields))
+        Fields::from(&HeaderMap::from_iter(fields))
     }
 
     #[test]
@@ -102,7 +104,8 @@ mod tests {
             ),
         ] {
             settings.public_url = Some(url.parse().unwrap());
-            let place = place(&settings, true, &says);
+            let fields = fields(&says);
+            let place = Place::of(&settings, true, &fields);
             assert_eq!(place.resource(&settings), resource);
             assert_eq!(place.metadata(&settings).as_deref(), Some(metadata));
         }
@@ -113,11 +116,12 @@ mod tests {
         let settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
         let says =
             [("host", "10.0.0.7"), ("x-forwarded-host", "mcp.example"), ("x-forwarded-proto", "https")];
-        assert_eq!(place(&settings, true, &says).resource(&settings), "https://mcp.example/mcp");
-        assert_eq!(place(&settings, false, &says).resource(&settings), "http://10.0.0.7/mcp");
+        let says = fields(&says);
+        assert_eq!(Place::of(&settings, true, &says).resource(&settings), "https://mcp.example/mcp");
+        assert_eq!(Place::of(&settings, false, &says).resource(&settings), "http://10.0.0.7/mcp");
         let odd = [("host", "localhost:8080"), ("x-forwarded-proto", "gopher")];
-        assert_eq!(place(&settings, true, &odd).origin(&settings), "http://localhost:8080");
+        assert_eq!(Place::of(&settings, true, &fields(&odd)).origin(&settings), "http://localhost:8080");
         let cut = [("host", "a\"b"), ("x-forwarded-host", "u@h")];
-        assert_eq!(place(&settings, true, &cut).origin(&settings), "http://127.0.0.1:8080");
+        assert_eq!(Place::of(&settings, true, &fields(&cut)).origin(&settings), "http://127.0.0.1:8080");
     }
 }

@@ -6,9 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts,
-};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
@@ -23,13 +21,16 @@ use super::mcp;
 use super::oauth;
 use super::origin::{self, Foreign};
 use super::place::Place;
-use super::received::Received;
+use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
 use super::route;
-use super::stream::{Passed, Reply};
-use super::upstream::{Answer, BrokenBody, Outgoing, RequestHead};
-use super::wire::MOST_FIELDS;
+use super::stream::{Passed, Reply, ReplyBody};
+use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead};
+use super::wire::{Fields, MOST_FIELDS};
 use super::worker::Worker;
+
+/// Keeps a proxy in front from holding back the events of a stream.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// A longer body is 413.
 pub const BODY: usize = 4 * 1024 * 1024;
@@ -44,20 +45,20 @@ const FIELDS: usize = 32 * 1024;
 pub async fn serve(
     worker: Rc<Worker>,
     peer: IpAddr,
-    request: Request<Received>,
+    parts: Parts,
+    body: Received,
 ) -> Result<Response<Reply>, Infallible> {
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
-    let address = client_address(peer, request.headers(), &settings.trusted_proxies);
+    let address = client_address(peer, &parts.headers, &settings.trusted_proxies);
     let is_trusted = is_trusted(peer.to_canonical(), &settings.trusted_proxies);
-    let place = Place::of(settings, is_trusted, request.headers());
+    let place = Place::of(settings, is_trusted, &parts.headers);
     let mut call = Call::new(&worker.shared, &worker.ids, address, place);
-    let origin = origin::check(&request, settings, &worker.last_host).map(|origin| origin.cloned());
-    let mut response =
-        route(&worker, &mut call, origin.as_ref().map(|_| ()).map_err(|foreign| *foreign), request).await;
+    let origin = origin::check(&parts, settings, &worker.last_host);
+    let mut response = route(&worker, &mut call, origin.map(drop), &parts, body).await;
     response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
     if let Ok(Some(origin)) = origin {
-        origin::share(response.headers_mut(), origin);
+        origin::share(&mut response, origin);
     }
     Ok(response)
 }
@@ -66,33 +67,30 @@ async fn route(
     worker: &Rc<Worker>,
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
-    request: Request<Received>,
+    parts: &Parts,
+    body: Received,
 ) -> Response<Reply> {
     let mcp_path = &worker.shared.mcp_path;
-    let place = within_limits(&request).and_then(|()| match mcp_path.is(request.uri().path()) {
+    let place = within_limits(parts, &body).and_then(|()| match mcp_path.is(parts.uri.path()) {
         true => Ok(None),
-        false => normalised(request.uri()).map(Some),
+        false => normalised(&parts.uri).map(Some),
     });
     let path = match place {
         Ok(path) => path.filter(|path| !mcp_path.matches(path.as_str())),
-        Err(refusal) => {
-            let (parts, body) = request.into_parts();
-            return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
-        }
+        Err(refusal) => return refuse(call, &discard(worker, &parts.headers, body, refusal).await),
     };
     let place = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str()));
     let is_public = matches!(place, Some(oauth::Place::Page(_)));
-    let is_preflight =
-        foreign.is_ok() && origin::is_preflight(&request) && request.headers().contains_key(header::ORIGIN);
+    let is_preflight = foreign.is_ok() && origin::is_preflight(parts) && parts.headers.has(&header::ORIGIN);
     if is_preflight && !is_public {
-        return origin::preflight(request.headers());
+        return origin::preflight(&parts.headers);
     }
     if let Some(place) = place {
-        return oauth::serve(worker, call, foreign, place, request).await;
+        return oauth::serve(worker, call, foreign, place, parts, body).await;
     }
     match path {
-        None => mcp::serve(worker, call, foreign, request).await,
-        Some(path) => plain(worker, call, foreign, path, request).await,
+        None => mcp::serve(worker, call, foreign, parts, body).await,
+        Some(path) => plain(worker, call, foreign, path, parts, body).await,
     }
 }
 
@@ -101,9 +99,9 @@ async fn route(
 ///
 /// Answers the refusal, which ends the connection where the request was not read to its end.
 #[must_use]
-pub async fn discard(worker: &Worker, headers: &HeaderMap, mut body: Received, refusal: Refusal) -> Refusal {
+pub async fn discard(worker: &Worker, headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.
-    if headers.contains_key(header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
+    if headers.has(&header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
         return refusal.closing();
     }
     let reading = async {
@@ -135,21 +133,20 @@ pub fn of_foreign(foreign: Foreign) -> Refusal {
     }
 }
 
-fn within_limits(request: &Request<Received>) -> Result<(), Refusal> {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+fn within_limits(parts: &Parts, body: &Received) -> Result<(), Refusal> {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET {
         return Err(Refusal::bad_request(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB"));
     }
-    let fields: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if fields > FIELDS || request.headers().len() > MOST_FIELDS {
+    let fields: usize = parts.headers.iter().map(|field| field.name().len() + field.value().len() + 4).sum();
+    if fields > FIELDS || parts.headers.len() > MOST_FIELDS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Refusal::bad_request(
             status,
             "the header fields are longer than 32 KiB, or more than 100",
         ));
     }
-    if request.body().size_hint().lower() > BODY as u64 {
+    if body.size_hint().lower() > BODY as u64 {
         return Err(too_long());
     }
     Ok(())
@@ -182,18 +179,18 @@ async fn plain(
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     path: Endpoint,
-    request: Request<Received>,
+    parts: &Parts,
+    body: Received,
 ) -> Response<Reply> {
-    let (parts, body) = request.into_parts();
     let began = Instant::now();
-    let principal = match judge(worker, call, foreign, &path, &parts).await {
+    let principal = match judge(worker, call, foreign, &path, parts).await {
         Ok(principal) => principal,
         Err(refusal) => {
             return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
         }
     };
     let now = worker.metrics.handed_over(began);
-    match forward(worker, call, principal, &path, &parts, body, now).await {
+    match forward(worker, call, principal, &path, parts, body, now).await {
         Ok(response) => response,
         Err(refusal) => refuse(call, &refusal),
     }
@@ -239,12 +236,12 @@ async fn forward(
         false => Outgoing::streamed(body, BODY as u64, limit),
     };
     let head = head_for(worker, call, &principal, parts, &target, |_| false);
-    let (status, fields, body) = send(worker, head, body, now).await?;
+    let (head, body) = send(worker, head, body, now).await?;
     call.answered();
-    let [is_stream] = are_media(&fields, ["text/event-stream"]);
+    let [is_stream] = are_media(&head.fields, ["text/event-stream"]);
     let passed = Passed::new(body, worker.clone(), principal);
     let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
-    Ok(answer(status, fields, Reply::Passed(Box::new(passed))))
+    Ok(answer(head, passed.into()))
 }
 
 pub fn is_served(method: &Method) -> bool {
@@ -259,7 +256,7 @@ pub fn head_for(
     principal: &Principal,
     parts: &Parts,
     target: &PathAndQuery,
-    also_ends: impl Fn(&HeaderName) -> bool,
+    also_ends: impl Fn(&[u8]) -> bool,
 ) -> RequestHead {
     let settings = &worker.shared.settings;
     let told = Told {
@@ -292,7 +289,7 @@ pub async fn send(
     head: RequestHead,
     body: Outgoing,
     now: Instant,
-) -> Result<(StatusCode, HeaderMap, Answer), Refusal> {
+) -> Result<(AnswerHead, Answer), Refusal> {
     let broken = body.broken();
     let sent = worker.pool.send(head, body, now).await;
     sent.map_err(|fault| match broken.and_then(|broken| broken.get()) {
@@ -311,19 +308,25 @@ pub fn upstream_refusal(worker: &Worker, fault: UpstreamFault) -> Refusal {
 }
 
 /// An answer of the upstream as the client is to receive it.
-pub fn answer(status: StatusCode, mut fields: HeaderMap, body: Reply) -> Response<Reply> {
-    if matches!(&body, Reply::Passed(passed) if passed.is_stream()) {
-        fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
+pub fn answer(head: AnswerHead, body: ReplyBody) -> Response<Reply> {
+    let AnswerHead { status, mut fields, unsent, .. } = head;
+    let is_stream = matches!(&body, ReplyBody::Passed(passed) if passed.is_stream());
+    if is_stream {
+        fields.remove(&ACCEL_BUFFERING);
     }
-    let mut response = Response::new(body);
+    let mut response = Response::new(Reply { fields, body });
     *response.status_mut() = status;
-    *response.headers_mut() = fields;
+    if is_stream {
+        response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    } else if let Some(length) = unsent {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
     response
 }
 
 /// Whether the media type is one of these, and which, whatever its parameters.
-pub fn are_media<const N: usize>(headers: &HeaderMap, media_types: [&str; N]) -> [bool; N] {
-    let value = headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+pub fn are_media<const N: usize>(headers: &Fields, media_types: [&str; N]) -> [bool; N] {
+    let value = headers.get(&header::CONTENT_TYPE).unwrap_or_default();
     let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     media_types.map(|media_type| essence.eq_ignore_ascii_case(media_type.as_bytes()))
 }

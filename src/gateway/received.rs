@@ -1,13 +1,29 @@
-//! The body of a request, whichever version of HTTP it comes by.
+//! A client's request, whichever version of HTTP it comes by.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::http_1::Arriving;
+use super::wire::Fields;
+
+/// A client's request without its body.
+#[derive(Debug)]
+pub struct Parts {
+    pub method: Method,
+    pub uri: Uri,
+    pub headers: Fields,
+}
+
+impl From<http::request::Parts> for Parts {
+    fn from(parts: http::request::Parts) -> Self {
+        Self { method: parts.method, uri: parts.uri, headers: Fields::from(&parts.headers) }
+    }
+}
 
 /// The body of a client's request.
 pub enum Received {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::time::{Instant, Sleep};
@@ -21,24 +22,64 @@ use super::mcp::Listing;
 use super::mcp::list;
 use super::metrics::Held;
 use super::upstream::{Answer, BrokenAnswer};
+use super::wire::Fields;
 use super::worker::Worker;
 
+/// The body of a response to a client and, where the upstream has answered, the fields of its answer that are passed on.
+/// What the response says itself stands before them.
+#[derive(Default)]
+pub struct Reply {
+    pub fields: Fields,
+    pub body: ReplyBody,
+}
+
 /// The body of a response to a client.
-pub enum Reply {
+pub enum ReplyBody {
     Whole(Full<Bytes>),
     Passed(Box<Passed>),
 }
 
-impl Default for Reply {
+impl Default for ReplyBody {
     fn default() -> Self {
         Self::Whole(Full::default())
     }
 }
 
-impl From<Bytes> for Reply {
+impl From<Bytes> for ReplyBody {
     fn from(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
+}
+
+impl From<Passed> for ReplyBody {
+    fn from(passed: Passed) -> Self {
+        Self::Passed(Box::new(passed))
+    }
+}
+
+impl From<Bytes> for Reply {
+    fn from(bytes: Bytes) -> Self {
+        Self { fields: Fields::default(), body: bytes.into() }
+    }
+}
+
+impl Reply {
+    /// Whose it is, where it is passed on.
+    pub fn passage(&self) -> Option<Rc<Passage>> {
+        match &self.body {
+            ReplyBody::Whole(_) => None,
+            ReplyBody::Passed(passed) => Some(passed.passage()),
+        }
+    }
+}
+
+/// A response with all its fields in one map, for who cannot write them one after another.
+pub fn in_one(response: Response<Reply>) -> Response<ReplyBody> {
+    let (mut head, Reply { fields, body }) = response.into_parts();
+    let mut all = fields.to_map();
+    all.extend(std::mem::take(&mut head.headers));
+    head.headers = all;
+    Response::from_parts(head, body)
 }
 
 /// Why a body broke off. The client sees a connection that ended too early.
@@ -141,7 +182,7 @@ impl Passed {
         self.passage.is_stream
     }
 
-    pub fn passage(&self) -> Rc<Passage> {
+    fn passage(&self) -> Rc<Passage> {
         self.passage.clone()
     }
 
@@ -240,7 +281,7 @@ impl Passed {
     }
 }
 
-impl Body for Reply {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = BrokenOff;
 

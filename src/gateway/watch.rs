@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Timeouts;
-use super::stream::{BrokenOff, Passage, Reply};
+use super::stream::{BrokenOff, Passage, Reply, ReplyBody, in_one};
 
 /// So many more requests may a connection forsake before their answer than it lets be answered (CVE-2023-44487).
 const MOST_FORSAKEN: usize = 100;
@@ -90,10 +90,8 @@ impl Busy {
     ) -> Result<Response<Answer>, Infallible> {
         let response = serving.await?;
         self.has_answer = true;
-        if let Reply::Passed(passed) = response.body() {
-            self.slot.0.replace(Some(passed.passage()));
-        }
-        Ok(response.map(|reply| Answer { reply, _busy: self }))
+        self.slot.0.replace(response.body().passage());
+        Ok(in_one(response).map(|body| Answer { body, _busy: self }))
     }
 }
 
@@ -110,7 +108,7 @@ impl Drop for Busy {
 
 /// The body of a response, as hyper is given it.
 pub struct Answer {
-    reply: Reply,
+    body: ReplyBody,
     _busy: Busy,
 }
 
@@ -122,15 +120,15 @@ impl Body for Answer {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        Pin::new(&mut self.get_mut().reply).poll_frame(context)
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.reply.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.reply.size_hint()
+        self.body.size_hint()
     }
 }
 

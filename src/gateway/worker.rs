@@ -196,7 +196,7 @@ async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> io::Res
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    http_1::serve(stream, &worker.terms, |request| proxy::serve(worker.clone(), peer, request)).await
+    http_1::serve(stream, &worker.terms, |parts, body| proxy::serve(worker.clone(), peer, parts, body)).await
 }
 
 /// Who says nothing after the handshake is let go as one who sends no head.
@@ -211,7 +211,8 @@ where
     let (begins, slots) = (rest.clone(), streams.clone());
     let service = service_fn(move |request| {
         let busy = begins.begin(slots.slot());
-        busy.answering(proxy::serve(worker.clone(), peer, http_2::as_http_1(request).map(Received::Http2)))
+        let (parts, body) = http_2::as_http_1(request).into_parts();
+        busy.answering(proxy::serve(worker.clone(), peer, parts.into(), Received::Http2(body)))
     });
     let connection = http_2::builder(streams).serve_connection(TokioIo::new(stream), service);
     watch::serve(connection, &rest, &stop).await

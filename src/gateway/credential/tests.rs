@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::api_key::{Environment, KeyId, KeySecret};
+use http::HeaderMap;
 
 struct Key {
     joined: String,
@@ -20,7 +21,7 @@ fn read_all(fields: &[(&str, &str)], query: Option<&str>) -> Credential {
     for (name, value) in fields {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
-    read(&headers, query, |token, proof| match proof {
+    read(&Fields::from(&headers), query, |token, proof| match proof {
         "good" => Ok(Possession { jkt: [7; 32], id: token.into(), ends_at: Default::default() }),
         _ => Err(Reason::Expired),
     })

@@ -7,21 +7,24 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
+use bytes::{Buf, BytesMut};
+use http::{Method, StatusCode, Uri};
 use httparse::Status;
 use memchr::memchr;
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Places, are_whole_lines};
+use crate::gateway::received::Parts;
+use crate::gateway::wire::{Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, text};
 
 /// More than the gateway's own limits, so that it can answer 414 and 431 itself where it knows whom.
 const LONGEST: usize = u16::MAX as usize;
 
 /// A request without its body, and what its connection needs to know of it.
 pub struct Head {
-    pub request: Request<()>,
+    pub parts: Parts,
     pub content: Content,
+    /// Whether the client speaks HTTP/1.0, which knows no chunks and keeps no connection unless asked.
+    pub is_first: bool,
     /// Whether another request may follow.
     pub is_kept: bool,
     /// Whether the client waits for a word before it sends the body (RFC 9110 §10.1.1).
@@ -29,11 +32,6 @@ pub struct Head {
 }
 
 impl Head {
-    /// Whether the client speaks HTTP/1.0, which knows no chunks and keeps no connection unless asked.
-    pub fn is_first(&self) -> bool {
-        self.request.version() == Version::HTTP_10
-    }
-
     /// Whether it is worth another look at what was read, after what came `from` there on.
     pub fn may_be_whole(read: &[u8], from: usize) -> bool {
         read.len() > LONGEST || memchr(b'\n', &read[from..]).is_some()
@@ -63,56 +61,37 @@ impl Head {
             return Err(StatusCode::BAD_REQUEST);
         }
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let places = Places::of(read, parsed.headers);
-        let target = places.of_part(target);
-        let head = read.split_to(length).freeze();
-        let target = Uri::from_maybe_shared(head.slice(target)).map_err(|_| StatusCode::BAD_REQUEST)?;
-        let is_first = version == 0;
-        Self::of(&head, &places, method, target, is_first)
-            .map(Some)
-            .map_err(|Garbled| StatusCode::BAD_REQUEST)
+        let places = Places::of(read, parsed.headers, target).ok_or(StatusCode::BAD_REQUEST)?;
+        let (headers, target) = Fields::new(read.split_to(length), places);
+        let uri = Uri::from_maybe_shared(target).map_err(|_| StatusCode::BAD_REQUEST)?;
+        let parts = Parts { method, uri, headers };
+        Self::of(parts, version == 0).map(Some).map_err(|Garbled| StatusCode::BAD_REQUEST)
     }
 
-    fn of(
-        head: &Bytes,
-        places: &Places,
-        method: Method,
-        target: Uri,
-        is_first: bool,
-    ) -> Result<Self, Garbled> {
-        let mut fields = HeaderMap::with_capacity(places.len());
+    fn of(parts: Parts, is_first: bool) -> Result<Self, Garbled> {
         let mut content = None;
         let (mut is_closed, mut is_asked_for, mut is_expectant) = (false, false, false);
-        for field in places.fields(head) {
-            let (name, value) = field?;
-            match name {
-                header::CONTENT_LENGTH | header::TRANSFER_ENCODING if content.is_some() => {
+        for field in parts.headers.iter() {
+            let value = field.value();
+            match field.name() {
+                b"content-length" | b"transfer-encoding" if content.is_some() => return Err(Garbled),
+                b"content-length" => content = Some(Content::Length(digits(value)?)),
+                b"transfer-encoding" if is_first || !value.eq_ignore_ascii_case(b"chunked") => {
                     return Err(Garbled);
                 }
-                header::CONTENT_LENGTH => content = Some(Content::Length(digits(&value)?)),
-                header::TRANSFER_ENCODING
-                    if is_first || !value.as_bytes().eq_ignore_ascii_case(b"chunked") =>
-                {
-                    return Err(Garbled);
+                b"transfer-encoding" => content = Some(Content::Chunked(Chunk::Size)),
+                b"connection" => {
+                    is_closed |= says(value, b"close");
+                    is_asked_for |= says(value, b"keep-alive");
                 }
-                header::TRANSFER_ENCODING => content = Some(Content::Chunked(Chunk::Size)),
-                header::CONNECTION => {
-                    is_closed |= says(&value, b"close");
-                    is_asked_for |= says(&value, b"keep-alive");
-                }
-                header::EXPECT => is_expectant |= says(&value, b"100-continue"),
+                b"expect" => is_expectant |= says(value, b"100-continue"),
                 _ => {}
             }
-            fields.append(name, value);
         }
-        let mut request = Request::new(());
-        *request.method_mut() = method;
-        *request.uri_mut() = target;
-        *request.version_mut() = if is_first { Version::HTTP_10 } else { Version::HTTP_11 };
-        *request.headers_mut() = fields;
         Ok(Self {
-            request,
+            parts,
             content: content.unwrap_or(Content::Length(0)),
+            is_first,
             is_kept: !is_closed && (!is_first || is_asked_for),
             is_expectant: is_expectant && !is_first,
         })
@@ -120,13 +99,12 @@ impl Head {
 }
 
 /// Digits and nothing else, no more of them than the greatest number has.
-fn digits(value: &HeaderValue) -> Result<u64, Garbled> {
-    let text = value.to_str().map_err(|_| Garbled)?;
-    let is_number = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number).ok_or(Garbled)
+fn digits(value: &[u8]) -> Result<u64, Garbled> {
+    let is_number = (1..=20).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    text(value).filter(|_| is_number).and_then(|digits| digits.parse().ok()).ok_or(Garbled)
 }
 
 /// Whether an option is among those of a list.
-fn says(value: &HeaderValue, option: &[u8]) -> bool {
-    headers::options(std::slice::from_ref(value)).any(|found| found.eq_ignore_ascii_case(option))
+fn says(value: &[u8], option: &[u8]) -> bool {
+    headers::options(value).any(|found| found.eq_ignore_ascii_case(option))
 }

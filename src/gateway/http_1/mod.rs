@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::io::poll_read_buf;
@@ -33,7 +33,7 @@ use self::arriving::Intake;
 use self::head::Head;
 use self::reply::{Manner, Sending};
 use super::config::Timeouts;
-use super::received::Received;
+use super::received::{Parts, Received};
 use super::stream::Reply;
 use super::timely::Alarm;
 use super::wire::Outbox;
@@ -57,7 +57,7 @@ pub struct Terms {
 pub async fn serve<S, F, A>(stream: S, terms: &Terms, service: F) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    F: Fn(Request<Received>) -> A,
+    F: Fn(Parts, Received) -> A,
     A: Future<Output = Result<Response<Reply>, Infallible>>,
 {
     let mut connection = Connection::new(stream, terms);
@@ -149,19 +149,19 @@ where
     }
 
     /// Answers a request.
-    async fn answer<A>(&mut self, head: Head, service: impl Fn(Request<Received>) -> A) -> io::Result<Next>
+    async fn answer<A>(&mut self, head: Head, service: impl Fn(Parts, Received) -> A) -> io::Result<Next>
     where
         A: Future<Output = Result<Response<Reply>, Infallible>>,
     {
         let mut is_expectant = head.is_expectant;
         let manner = Manner {
-            is_head: head.request.method() == Method::HEAD,
-            is_first: head.is_first(),
+            is_head: head.parts.method == Method::HEAD,
+            is_first: head.is_first,
             is_kept: head.is_kept,
         };
         let body = Received::Http1(self.intake.begin(head.content));
         let response = {
-            let mut serving = pin!(service(head.request.map(|()| body)));
+            let mut serving = pin!(service(head.parts, body));
             poll_fn(|context| {
                 loop {
                     if let Poll::Ready(Ok(response)) = serving.as_mut().poll(context) {

@@ -10,7 +10,7 @@ use http_body::Body;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::domain::clock::Timestamp;
-use crate::gateway::stream::{Passage, Reply};
+use crate::gateway::stream::{Passage, Reply, ReplyBody};
 use crate::gateway::wire::Outbox;
 
 /// What of a request says how its answer is sent.
@@ -27,7 +27,7 @@ pub struct Manner {
 /// An answer whose head was written to an [`Outbox`].
 pub struct Sending {
     /// `None` where all of it was taken.
-    body: Option<Reply>,
+    body: Option<ReplyBody>,
     /// How many bytes are still to come, where that was said.
     left: Option<u64>,
     is_chunked: bool,
@@ -44,7 +44,9 @@ impl Sending {
         Manner { is_head, is_first, is_kept }: Manner,
         now: impl FnOnce() -> Timestamp,
     ) -> Self {
-        let (parts, body) = response.into_parts();
+        let (parts, reply) = response.into_parts();
+        let passage = reply.passage();
+        let Reply { fields, body } = reply;
         let version: &[u8] = if is_first { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
         let reason = parts.status.canonical_reason().unwrap_or_default();
         out.add([version, parts.status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
@@ -68,6 +70,10 @@ impl Sending {
             }
             out.add_field(name, value);
         }
+        for field in fields.iter() {
+            is_dated |= field.name() == b"date";
+            out.pass_field(field);
+        }
         if !is_dated {
             out.add([b"date: ", date(now()).as_bytes(), b"\r\n"]);
         }
@@ -86,10 +92,6 @@ impl Sending {
             (true, false) => {}
         }
         out.add([b"\r\n"]);
-        let passage = match &body {
-            Reply::Passed(passed) => Some(passed.passage()),
-            Reply::Whole(_) => None,
-        };
         let body = (!has_no_body && length != Some(0)).then_some(body);
         Self { body, left: length, is_chunked, is_kept, passage }
     }

@@ -34,9 +34,8 @@ impl Opened {
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000))),
         };
         let ended = spawn_local(async move {
-            serve(server, &terms, |request| async move {
+            serve(server, &terms, |parts, body| async move {
                 sleep(making).await;
-                let (parts, body) = request.into_parts();
                 let mut text = format!("{} {}", parts.method, parts.uri).into_bytes();
                 if parts.uri.path() != "/unread" {
                     match body.collect().await {

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::gateway::proxy;
 use crate::gateway::received::{EndedEarly, Received};
 use crate::gateway::refusal::Refusal;
+use crate::gateway::wire::{Fields, text};
 
 /// A body on its way from the client.
 pub struct Arriving {
@@ -79,12 +80,11 @@ impl Arriving {
 }
 
 /// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
-pub fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn is_plain_json(headers: &Fields) -> Result<(), Refusal> {
     let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let one = match (types.next().and_then(|value| value.to_str().ok()), types.next()) {
-        (Some("application/json"), None) => return is_plain_coding(headers),
-        (Some(value), None) => value.to_ascii_lowercase(),
+    let one = match headers.single(&header::CONTENT_TYPE).map(|value| value.and_then(text)) {
+        Ok(Some("application/json")) => return is_plain_coding(headers),
+        Ok(Some(value)) => value.to_ascii_lowercase(),
         _ => return unsupported("the request needs one Content-Type, application/json"),
     };
     let mut parameters = one.split(';').map(str::trim);
@@ -98,9 +98,8 @@ pub fn is_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
     is_plain_coding(headers)
 }
 
-fn is_plain_coding(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+fn is_plain_coding(headers: &Fields) -> Result<(), Refusal> {
+    if headers.all(&header::CONTENT_ENCODING).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
         let message = "a Content-Encoding is not taken";
         return Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }

@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 
 use crate::domain::endpoint::Endpoint;
 
 use super::body::{Kind, Message, Version};
-use crate::gateway::headers::{self, Several};
+use crate::gateway::wire::{Fields, Several, text};
 
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -51,17 +51,17 @@ pub enum Mismatch {
 }
 
 /// The one value of a field that may stand once.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Mismatch> {
+fn single<'a>(headers: &'a Fields, name: &HeaderName) -> Result<Option<&'a [u8]>, Mismatch> {
     let several = |Several| Mismatch::Header(format!("{name} stands more than once").into());
-    headers::single(headers, name).map_err(several)
+    headers.single(name).map_err(several)
 }
 
 /// The era by `MCP-Protocol-Version`.
-pub fn of(headers: &HeaderMap) -> Result<Era, Mismatch> {
+pub fn of(headers: &Fields) -> Result<Era, Mismatch> {
     let Some(value) = single(headers, &PROTOCOL_VERSION)? else {
         return Ok(Era::Old { batches: true });
     };
-    let asked = value.to_str().unwrap_or("");
+    let asked = text(value).unwrap_or("");
     match SUPPORTED.iter().find(|&&version| version == asked) {
         Some(&version) if version >= FIRST_NEW => Ok(Era::New),
         Some(&version) => Ok(Era::Old { batches: version == WITH_BATCHES }),
@@ -70,7 +70,7 @@ pub fn of(headers: &HeaderMap) -> Result<Era, Mismatch> {
 }
 
 /// Whether the headers of a POST agree with its one message.
-pub fn agree(era: Era, headers: &HeaderMap, message: &Message<'_>) -> Result<(), Mismatch> {
+pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mismatch> {
     let version = single(headers, &PROTOCOL_VERSION)?;
     if let Version::Given(given) = &message.version
         && !says(version, given)
@@ -113,12 +113,12 @@ pub fn agree(era: Era, headers: &HeaderMap, message: &Message<'_>) -> Result<(),
 
 /// What a POST asks for by its headers alone: the method, and the name or URI where it needs one. Servers must refuse a
 /// body that says otherwise, but only from 2026-07-28 on; requests of older revisions are refused (Server Validation).
-pub fn asked(headers: &HeaderMap) -> Result<(&str, Option<Cow<'_, str>>), Mismatch> {
+pub fn asked(headers: &Fields) -> Result<(&str, Option<Cow<'_, str>>), Mismatch> {
     if of(headers)? != Era::New {
-        let version = single(headers, &PROTOCOL_VERSION)?.and_then(|value| value.to_str().ok());
+        let version = single(headers, &PROTOCOL_VERSION)?.and_then(text);
         return Err(Mismatch::NeedsBody(version.unwrap_or("").to_owned()));
     }
-    let method = single(headers, &METHOD)?.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let method = single(headers, &METHOD)?.and_then(text).unwrap_or("");
     if method.is_empty() {
         return Err(Mismatch::Header("Mcp-Method is missing".into()));
     }
@@ -146,13 +146,13 @@ fn is_nameable(method: &str) -> bool {
     Endpoint::names_a_target(method) || by_extensions.contains(&method)
 }
 
-fn says(value: Option<&HeaderValue>, text: &str) -> bool {
-    value.is_some_and(|value| value.as_bytes() == text.as_bytes())
+fn says(value: Option<&[u8]>, text: &str) -> bool {
+    value == Some(text.as_bytes())
 }
 
 /// A value as it was meant: as it stands, or out of the sentinel `=?base64?…?=`. `None` where it is neither.
-fn decoded(value: &HeaderValue) -> Option<Cow<'_, str>> {
-    let text = value.to_str().ok()?;
+fn decoded(value: &[u8]) -> Option<Cow<'_, str>> {
+    let text = text(value)?;
     match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         None => Some(Cow::Borrowed(text)),
         Some(inner) => String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok().map(Cow::Owned),

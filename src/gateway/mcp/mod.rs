@@ -13,9 +13,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
-};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, timeout};
 
@@ -33,10 +31,11 @@ use super::config::Refusals;
 use super::credential::Credential;
 use super::origin::Foreign;
 use super::proxy::{self, answer, are_media, of_foreign, refuse, upstream_refusal};
-use super::received::Received;
+use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
-use super::stream::{Passed, Reply};
+use super::stream::{Passed, Reply, ReplyBody};
 use super::upstream::{Answer, Outgoing};
+use super::wire::Fields;
 use super::worker::Worker;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -59,12 +58,12 @@ pub async fn serve(
     worker: &Rc<Worker>,
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
-    request: Request<Received>,
+    parts: &Parts,
+    body: Received,
 ) -> Response<Reply> {
-    let (parts, body) = request.into_parts();
     match parts.method {
-        Method::POST => post(worker, call, foreign, &parts, body).await,
-        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, &parts).await {
+        Method::POST => post(worker, call, foreign, parts, body).await,
+        Method::GET | Method::DELETE => match get_or_delete(worker, call, foreign, parts).await {
             Ok(response) => response,
             Err(refusal) => refuse(call, &refusal),
         },
@@ -249,7 +248,7 @@ fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
 }
 
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
-pub fn ask_by_headers(call: &mut Call<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
+pub fn ask_by_headers(call: &mut Call<'_>, headers: &Fields) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
     let endpoint =
         Endpoint::mcp(method, target.as_deref()).map_err(|fault| bad_request(fault.to_string()))?;
@@ -257,7 +256,7 @@ pub fn ask_by_headers(call: &mut Call<'_>, headers: &HeaderMap) -> Result<(), Re
     Ok(())
 }
 
-fn agrees(era: Era, headers: &HeaderMap, body: &Body<'_>) -> Result<(), Refusal> {
+fn agrees(era: Era, headers: &Fields, body: &Body<'_>) -> Result<(), Refusal> {
     if matches!(body, Body::Batch(_)) && era != (Era::Old { batches: true }) {
         return Err(bad_request("batches are of protocol version 2025-03-26 only"));
     }
@@ -276,7 +275,7 @@ fn session_of(
     worker: &Worker,
     principal: &Principal,
     era: Era,
-    headers: &HeaderMap,
+    headers: &Fields,
 ) -> Result<Option<HeaderValue>, Refusal> {
     if era == Era::New {
         return Ok(None);
@@ -306,7 +305,7 @@ async fn get_or_delete(
     call.decide(&principal).await?;
     let now = worker.metrics.handed_over(began);
     // A resumed stream repeats what was missed, the answer to tools/list as well.
-    let lists_tools = is_stream && parts.headers.contains_key(LAST_EVENT_ID);
+    let lists_tools = is_stream && parts.headers.has(&LAST_EVENT_ID);
     let admitted = Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools };
     let response = forward(worker, call, parts, admitted, Bytes::new(), now).await?;
     call.answered();
@@ -326,50 +325,49 @@ async fn forward(
     let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
     // readable.
-    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
-        *name == SESSION_ID
-            || (*name == LAST_EVENT_ID && !admitted.has_sessions)
-            || (*name == header::ACCEPT_ENCODING && admitted.lists_tools)
+    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| match name {
+        b"mcp-session-id" => true,
+        b"last-event-id" => !admitted.has_sessions,
+        b"accept-encoding" => admitted.lists_tools,
+        _ => false,
     });
     if let Some(session) = &admitted.session {
         head.add(&SESSION_ID, session);
     }
-    let (status, mut fields, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
-    if !is_passable(status) {
+    let (mut head, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
+    if !is_passable(head.status) {
         return Err(garbled());
     }
-    if let Some(session) = fields.get_all(SESSION_ID).iter().next_back().cloned() {
-        fields.remove(SESSION_ID);
-        if admitted.has_sessions {
-            let bound =
-                worker.shared.binder.bind(&admitted.principal.account, &session).ok_or_else(garbled)?;
-            fields.insert(SESSION_ID, bound);
+    let session = match head.fields.all(&SESSION_ID).next_back() {
+        Some(session) if admitted.has_sessions => {
+            Some(worker.shared.binder.bind(&admitted.principal.account, session).ok_or_else(garbled)?)
         }
-    }
-    let [is_stream, is_json] = are_media(&fields, ["text/event-stream", "application/json"]);
-    if admitted.awaits_answer && status == StatusCode::OK && !is_stream && !is_json {
+        _ => None,
+    };
+    head.fields.remove(&SESSION_ID);
+    let [is_stream, is_json] = are_media(&head.fields, ["text/event-stream", "application/json"]);
+    if admitted.awaits_answer && head.status == StatusCode::OK && !is_stream && !is_json {
         return Err(garbled());
     }
-    if admitted.lists_tools && (is_stream || is_json) && fields.contains_key(header::CONTENT_ENCODING) {
+    if admitted.lists_tools && (is_stream || is_json) && head.fields.has(&header::CONTENT_ENCODING) {
         return Err(garbled());
     }
     let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
     let body = match listing {
-        Some(listing) if is_json && status.is_success() => {
-            for field in [header::CONTENT_LENGTH, header::ETAG] {
-                fields.remove(field);
-            }
+        Some(listing) if is_json && head.status.is_success() => {
+            head.fields.remove(&header::ETAG);
             edited(worker, body, &listing).await?
         }
         listing => {
             let passed = Passed::new(body, worker.clone(), admitted.principal);
-            if is_stream {
-                fields.remove(header::CONTENT_LENGTH);
-            }
-            Reply::Passed(Box::new(if is_stream { passed.events(call.asked(), listing) } else { passed }))
+            if is_stream { passed.events(call.asked(), listing) } else { passed }.into()
         }
     };
-    Ok(answer(status, fields, body))
+    let mut response = answer(head, body);
+    if let Some(session) = session {
+        response.headers_mut().insert(SESSION_ID, session);
+    }
+    Ok(response)
 }
 
 /// Redirects lead past the gateway, and a demand for credentials is for the gateway, not for its client.
@@ -380,7 +378,7 @@ fn is_passable(status: StatusCode) -> bool {
 }
 
 /// The answer to `tools/list`, without the tools that the principal may not call.
-async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<Reply, Refusal> {
+async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<ReplyBody, Refusal> {
     let refuse = |fault| upstream_refusal(worker, fault);
     let limit = worker.shared.settings.timeouts.response;
     let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
@@ -390,8 +388,8 @@ async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<Repl
     };
     let text = std::str::from_utf8(&whole).map_err(|_| refuse(UpstreamFault::Garbled))?;
     match list::edit(text, &mut |tool| listing.may_call(tool)) {
-        Ok(Some(edited)) => Ok(Reply::from(Bytes::from(edited))),
-        Ok(None) => Ok(Reply::from(whole)),
+        Ok(Some(edited)) => Ok(Bytes::from(edited).into()),
+        Ok(None) => Ok(whole.into()),
         Err(list::Unreadable) => Err(refuse(UpstreamFault::Garbled)),
     }
 }

@@ -8,11 +8,12 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use crate::domain::decision::Account;
+use crate::gateway::wire::{Fields, Several, text};
 
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -46,26 +47,17 @@ impl Binder {
     }
 
     /// The id for the client. `None` where the upstream's is not visible ASCII, as MCP wants it.
-    pub fn bind(&self, account: &Account, upstream_id: &HeaderValue) -> Option<HeaderValue> {
-        let id = upstream_id
-            .to_str()
-            .ok()
-            .filter(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic()))?;
+    pub fn bind(&self, account: &Account, upstream_id: &[u8]) -> Option<HeaderValue> {
+        let is_visible = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let id = text(upstream_id).filter(is_visible)?;
         HeaderValue::from_str(&format!("{id}.{}", self.tag(account, id.as_bytes()))).ok()
     }
 
     /// The id for the upstream, where the client presents one.
-    pub fn unbind(
-        &self,
-        account: &Account,
-        headers: &HeaderMap,
-    ) -> Result<Option<HeaderValue>, ForeignSession> {
-        let mut values = headers.get_all(SESSION_ID).iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(ForeignSession);
-        }
-        let (id, tag) = value.to_str().ok().and_then(|text| text.rsplit_once('.')).ok_or(ForeignSession)?;
+    pub fn unbind(&self, account: &Account, headers: &Fields) -> Result<Option<HeaderValue>, ForeignSession> {
+        let value = headers.single(&SESSION_ID).map_err(|Several| ForeignSession)?;
+        let Some(value) = value else { return Ok(None) };
+        let (id, tag) = text(value).and_then(|text| text.rsplit_once('.')).ok_or(ForeignSession)?;
         let expected = self.tag(account, id.as_bytes());
         if !bool::from(expected.as_bytes().ct_eq(tag.as_bytes())) {
             return Err(ForeignSession);
@@ -78,32 +70,33 @@ impl Binder {
 mod tests {
     use super::*;
     use crate::domain::api_key::KeyId;
+    use http::HeaderMap;
 
     fn account() -> Account {
         Account::ApiKey(KeyId::generate().unwrap())
     }
 
-    fn presented(id: &HeaderValue) -> HeaderMap {
-        HeaderMap::from_iter([(SESSION_ID, id.clone())])
+    fn presented(id: &HeaderValue) -> Fields {
+        Fields::from(&HeaderMap::from_iter([(SESSION_ID, id.clone())]))
     }
 
     #[test]
     fn an_id_comes_back_to_the_upstream_as_it_was() {
         let (binder, owner) = (Binder::new(&[7; 32]), account());
         for id in ["abc", "with.dots.in.it", "!~"] {
-            let bound = binder.bind(&owner, &HeaderValue::from_static(id)).unwrap();
+            let bound = binder.bind(&owner, id.as_bytes()).unwrap();
             assert_ne!(bound, id);
             assert_eq!(binder.unbind(&owner, &presented(&bound)), Ok(Some(HeaderValue::from_static(id))));
             // Another gateway on the same home knows it too.
             assert_eq!(Binder::new(&[7; 32]).unbind(&owner, &presented(&bound)).unwrap().unwrap(), id);
         }
-        assert_eq!(binder.unbind(&owner, &HeaderMap::new()), Ok(None));
+        assert_eq!(binder.unbind(&owner, &Fields::default()), Ok(None));
     }
 
     #[test]
     fn an_id_is_of_no_use_to_anybody_else() {
         let (binder, owner) = (Binder::new(&[7; 32]), account());
-        let bound = binder.bind(&owner, &HeaderValue::from_static("abc")).unwrap();
+        let bound = binder.bind(&owner, b"abc").unwrap();
         let text = bound.to_str().unwrap();
         assert_eq!(binder.unbind(&account(), &presented(&bound)), Err(ForeignSession));
         assert_eq!(Binder::new(&[8; 32]).unbind(&owner, &presented(&bound)), Err(ForeignSession));
@@ -118,16 +111,16 @@ mod tests {
             let value = HeaderValue::from_str(&spoiled).unwrap();
             assert_eq!(binder.unbind(&owner, &presented(&value)), Err(ForeignSession), "{spoiled}");
         }
-        let mut twice = presented(&bound);
+        let mut twice = presented(&bound).to_map();
         twice.append(SESSION_ID, bound);
-        assert_eq!(binder.unbind(&owner, &twice), Err(ForeignSession));
+        assert_eq!(binder.unbind(&owner, &Fields::from(&twice)), Err(ForeignSession));
     }
 
     #[test]
     fn an_id_outside_of_visible_ascii_is_not_passed_on() {
         let binder = Binder::new(&[7; 32]);
         for id in [&b""[..], b"a b", b"a\xff"] {
-            assert!(binder.bind(&account(), &HeaderValue::from_bytes(id).unwrap()).is_none());
+            assert!(binder.bind(&account(), id).is_none());
         }
     }
 }

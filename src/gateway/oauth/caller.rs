@@ -2,11 +2,13 @@
 //! other call, whoever presents a key or a token. One way, once.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{header, request::Parts};
+use http::header;
 use percent_encoding::percent_decode_str;
 
 use super::super::call::Call;
-use super::super::credential::{Credential, Manner};
+use super::super::credential::{Credential, KEY, KEY_ID, KEY_SECRET, Manner};
+use super::super::received::Parts;
+use super::super::wire::text;
 use super::form::Form;
 use super::{Fault, Service, grant};
 use crate::domain::api_key::{BadKey, PresentedKey};
@@ -22,12 +24,11 @@ pub fn credential(
     form: &Form,
 ) -> Result<Credential, Fault> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
-    let basic =
-        parts.headers.get(header::AUTHORIZATION).and_then(|value| of_scheme(value.to_str().ok()?, "basic"));
+    let basic = parts.headers.get(&header::AUTHORIZATION).and_then(|value| of_scheme(text(value)?, "basic"));
     if let Some(encoded) = basic {
-        let keys = ["x-api-key", "x-api-key-id", "x-api-key-secret"];
-        let is_twice = parts.headers.get_all(header::AUTHORIZATION).iter().count() > 1;
-        if secret.is_some() || is_twice || keys.iter().any(|name| parts.headers.contains_key(*name)) {
+        let is_twice = parts.headers.single(&header::AUTHORIZATION).is_err();
+        let has_key = [KEY, KEY_ID, KEY_SECRET].iter().any(|name| parts.headers.has(name));
+        if secret.is_some() || is_twice || has_key {
             return Err(Fault::invalid_request(SEVERAL));
         }
         return Ok(key(from_basic(encoded, id)));

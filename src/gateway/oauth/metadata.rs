@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -11,9 +11,10 @@ use super::super::call::Call;
 use super::super::origin::{self, Foreign};
 use super::super::place;
 use super::super::proxy::{of_foreign, refuse};
-use super::super::received::Received;
+use super::super::received::Parts;
 use super::super::refusal::Refusal;
 use super::super::stream::Reply;
+use super::super::wire::{Fields, text};
 use super::super::worker::{Shared, Worker};
 use super::{grant, to_bytes};
 use crate::domain::decision::Reason;
@@ -52,16 +53,16 @@ pub async fn serve(
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     page: Page,
-    request: &Request<Received>,
+    parts: &Parts,
 ) -> Response<Reply> {
     const ALLOW: &str = "GET, HEAD, OPTIONS";
     if let Err(foreign @ (Foreign::HostInvalid | Foreign::HostDenied)) = foreign {
         return refuse(call, &of_foreign(foreign));
     }
-    let mut response = match *request.method() {
-        Method::OPTIONS => origin::preflight(request.headers()),
+    let mut response = match parts.method {
+        Method::OPTIONS => origin::preflight(&parts.headers),
         Method::GET | Method::HEAD => match worker.up_to_date().await {
-            Ok(_) => rendered(&content(worker, call, page), request.headers()),
+            Ok(_) => rendered(&content(worker, call, page), &parts.headers),
             Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
         },
         _ => return refuse(call, &Refusal::method_not_allowed(ALLOW)),
@@ -101,13 +102,12 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Value {
     }
 }
 
-fn rendered(content: &Value, asked: &HeaderMap) -> Response<Reply> {
+fn rendered(content: &Value, asked: &Fields) -> Response<Reply> {
     let bytes = to_bytes(content);
     let tag = format!("\"{}\"", base64::encode(&Sha256::digest(&bytes)[..16]));
-    let is_known =
-        asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|tags| {
-            tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-        });
+    let is_known = asked.all(&header::IF_NONE_MATCH).filter_map(text).any(|tags| {
+        tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    });
     let mut response = Response::new(if is_known { Reply::default() } else { Reply::from(bytes) });
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ use self::form::Form;
 use super::call::Call;
 use super::origin::Foreign;
 use super::proxy::{self, of_foreign};
-use super::received::Received;
+use super::received::{Parts, Received};
 use super::refusal::Refusal;
 use super::stream::Reply;
 use super::worker::{Shared, Worker};
@@ -125,30 +125,28 @@ pub async fn serve(
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
     place: Place,
-    request: Request<Received>,
+    parts: &Parts,
+    body: Received,
 ) -> Response<Reply> {
     match place {
-        Place::Page(page) => metadata::serve(worker, call, foreign, page, &request).await,
-        Place::Service(service) => {
-            let (parts, body) = request.into_parts();
-            match act(worker, call, foreign, service, &parts, body).await {
-                Ok(answer) => {
-                    call.answered();
-                    whole(StatusCode::OK, answer)
-                }
-                Err(Stopped::Refused(refusal)) => {
-                    call.refused(&refusal);
-                    refused(service, &refusal)
-                }
-                Err(Stopped::Fault(fault)) => {
-                    if !call.is_admitted() {
-                        call.refused(&Refusal::because(Reason::BadRequest));
-                    }
-                    let body = json!({ "error": fault.error, "error_description": fault.description });
-                    whole(fault.status, Some(body))
-                }
+        Place::Page(page) => metadata::serve(worker, call, foreign, page, parts).await,
+        Place::Service(service) => match act(worker, call, foreign, service, parts, body).await {
+            Ok(answer) => {
+                call.answered();
+                whole(StatusCode::OK, answer)
             }
-        }
+            Err(Stopped::Refused(refusal)) => {
+                call.refused(&refusal);
+                refused(service, &refusal)
+            }
+            Err(Stopped::Fault(fault)) => {
+                if !call.is_admitted() {
+                    call.refused(&Refusal::because(Reason::BadRequest));
+                }
+                let body = json!({ "error": fault.error, "error_description": fault.description });
+                whole(fault.status, Some(body))
+            }
+        },
     }
 }
 

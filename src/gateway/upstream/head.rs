@@ -4,12 +4,12 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 use memchr::memchr;
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Garbled, MOST_FIELDS, Outbox, Places};
+use crate::gateway::wire::{Chunk, Content, Field, Fields, Garbled, MOST_FIELDS, Outbox, Places};
 
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
@@ -31,6 +31,11 @@ impl RequestHead {
         self.out.add_field(name, value);
     }
 
+    /// Adds a field of the client's.
+    pub fn pass(&mut self, field: Field<'_>) {
+        self.out.pass_field(field);
+    }
+
     /// Ends the head: with the length of the body, or with its coding where no length is known.
     pub fn framed(mut self, length: Option<u64>) -> (Outbox, Method) {
         match length {
@@ -44,7 +49,7 @@ impl RequestHead {
     }
 
     #[cfg(test)]
-    pub fn fields(self) -> HeaderMap {
+    pub fn fields(self) -> http::HeaderMap {
         let (out, _) = self.framed(Some(0));
         let mut fields = [httparse::EMPTY_HEADER; 200];
         let mut request = httparse::Request::new(&mut fields);
@@ -61,8 +66,10 @@ impl RequestHead {
 #[derive(Debug)]
 pub struct AnswerHead {
     pub status: StatusCode,
-    /// Without what stays on the upstream's connection.
-    pub fields: HeaderMap,
+    /// Without what stays on the upstream's connection, and without the length.
+    pub fields: Fields,
+    /// How many bytes the body would have that is not sent: of an answer to `HEAD`, or that nothing has changed.
+    pub unsent: Option<u64>,
     pub content: Content,
     /// Whether the connection takes another request when the body is over.
     pub is_kept: bool,
@@ -87,70 +94,67 @@ impl AnswerHead {
             };
             let status = StatusCode::from_u16(answer.code.unwrap_or(0)).map_err(|_| Garbled)?;
             let is_first = answer.version == Some(0);
-            let places = Places::of(read, answer.headers);
-            let head = read.split_to(length).freeze();
+            let places = Places::of(read, answer.headers, "").ok_or(Garbled)?;
+            let (fields, _) = Fields::new(read.split_to(length), places);
             if status == StatusCode::SWITCHING_PROTOCOLS {
                 return Err(Garbled);
             }
             if !status.is_informational() {
-                return Self::of(&head, &places, status, is_first, method).map(Some);
+                return Self::of(fields, status, is_first, method).map(Some);
             }
         }
     }
 
     /// `is_first`: the answer is in HTTP/1.0.
-    fn of(
-        head: &Bytes,
-        places: &Places,
-        status: StatusCode,
-        is_first: bool,
-        method: &Method,
-    ) -> Result<Self, Garbled> {
-        let mut fields = HeaderMap::with_capacity(places.len() + 1);
-        let (mut lengths, mut codings) = (Stated::None, Vec::new());
-        let mut options = Vec::new();
-        for field in places.fields(head) {
-            let (name, value) = field?;
-            match name {
-                header::CONTENT_LENGTH => lengths = lengths.and(&value)?,
-                header::TRANSFER_ENCODING => codings.push(value),
-                header::CONNECTION => options.push(value),
-                _ if headers::is_withheld(&name) => {}
-                _ => _ = fields.append(name, value),
+    fn of(mut fields: Fields, status: StatusCode, is_first: bool, method: &Method) -> Result<Self, Garbled> {
+        let mut length = Stated::None;
+        let (mut codings, mut is_closed, mut is_asked_for) = (None, false, false);
+        let mut of_connection: Vec<Bytes> = Vec::new();
+        for field in fields.iter() {
+            let value = field.value();
+            match field.name() {
+                b"content-length" => length = length.and(value)?,
+                b"transfer-encoding" => codings = Some(is_chunked(value)),
+                b"connection" => {
+                    for option in headers::options(value) {
+                        match option {
+                            _ if option.eq_ignore_ascii_case(b"close") => is_closed = true,
+                            _ if option.eq_ignore_ascii_case(b"keep-alive") => is_asked_for = true,
+                            _ => of_connection.push(fields.shared(option)),
+                        }
+                    }
+                }
+                _ => {}
             }
         }
-        if let Stated::Length(length) = lengths {
-            fields.insert(header::CONTENT_LENGTH, length.into());
-        }
-        let has = |option: &[u8]| headers::options(&options).any(|found| found.eq_ignore_ascii_case(option));
-        let is_kept = if is_first { has(b"keep-alive") } else { !has(b"close") };
-        headers::options(&options).filter_map(|name| HeaderName::from_bytes(name).ok()).for_each(|name| {
-            fields.remove(name);
+        let is_named = |name: &[u8]| of_connection.iter().any(|option| option.eq_ignore_ascii_case(name));
+        fields.retain(|field| {
+            let name = field.name();
+            name != b"content-length" && !headers::is_withheld(name) && !is_named(name)
         });
-        let has_no_body =
-            *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let content = match (has_no_body, codings.last(), lengths) {
+        let is_unsent = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+        let has_no_body = is_unsent || status == StatusCode::NO_CONTENT;
+        let content = match (has_no_body, codings, length) {
             (true, ..) => Content::Length(0),
             (false, Some(_), _) if is_first => return Err(Garbled),
-            (false, Some(last), _) => {
-                fields.remove(header::CONTENT_LENGTH);
-                match is_chunked(last) {
-                    true => Content::Chunked(Chunk::Size),
-                    false => Content::UntilClose,
-                }
-            }
+            (false, Some(true), _) => Content::Chunked(Chunk::Size),
             (false, None, Stated::Length(length)) => Content::Length(length),
-            (false, None, Stated::None) => Content::UntilClose,
+            (false, ..) => Content::UntilClose,
         };
+        let is_kept = if is_first { is_asked_for } else { !is_closed };
         // Two framings at once: who is at the other end of the connection is not to be trusted with a second answer.
-        let is_kept = is_kept && (codings.is_empty() || lengths == Stated::None);
-        Ok(Self { status, fields, content, is_kept })
+        let is_kept = is_kept && (codings.is_none() || length == Stated::None);
+        let unsent = match length {
+            Stated::Length(length) if is_unsent && codings.is_none() => Some(length),
+            _ => None,
+        };
+        Ok(Self { status, fields, unsent, content, is_kept })
     }
 }
 
 /// Whether the last coding of a `Transfer-Encoding` is `chunked`.
-fn is_chunked(codings: &HeaderValue) -> bool {
-    let last = codings.as_bytes().rsplit(|&byte| byte == b',').next().unwrap_or_default();
+fn is_chunked(codings: &[u8]) -> bool {
+    let last = codings.rsplit(|&byte| byte == b',').next().unwrap_or_default();
     last.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
@@ -163,8 +167,8 @@ enum Stated {
 
 impl Stated {
     /// The same number said again, in one field or in several, is that number (RFC 9112 §6.3).
-    fn and(self, value: &HeaderValue) -> Result<Self, Garbled> {
-        value.as_bytes().split(|&byte| byte == b',').try_fold(self, |stated, text| {
+    fn and(self, value: &[u8]) -> Result<Self, Garbled> {
+        value.split(|&byte| byte == b',').try_fold(self, |stated, text| {
             let digits = text.trim_ascii();
             let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
             let text = std::str::from_utf8(digits).ok().filter(|_| is_number).ok_or(Garbled)?;

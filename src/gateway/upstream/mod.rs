@@ -11,7 +11,7 @@ mod outgoing;
 mod pool;
 
 pub use answer::{Answer, BrokenAnswer};
-pub use head::RequestHead;
+pub use head::{AnswerHead, RequestHead};
 pub use outgoing::{BrokenBody, Outgoing};
 pub use pool::Pool;
 

@@ -9,14 +9,14 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use http::Method;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answer;
 use super::connection::Connection;
-use super::head::RequestHead;
+use super::head::{AnswerHead, RequestHead};
 use super::outgoing::Outgoing;
 use crate::gateway::config::{Timeouts, Upstream};
 use crate::gateway::refusal::UpstreamFault;
@@ -111,7 +111,7 @@ impl Pool {
         head: RequestHead,
         body: Outgoing,
         now: Instant,
-    ) -> Result<(StatusCode, HeaderMap, Answer), UpstreamFault> {
+    ) -> Result<(AnswerHead, Answer), UpstreamFault> {
         let within = self.timeouts.response;
         let (mut connection, now) = match self.kept(now) {
             Some(connection) => (connection, now),
@@ -122,7 +122,7 @@ impl Pool {
             sent.inspect_err(|fault| tracing::debug!(fault = fault.as_str(), "the upstream did not answer"))?;
         self.spare.replace(connection.take_spare());
         let answer = Answer::new(&head, connection, self.clone());
-        Ok((head.status, head.fields, answer))
+        Ok((head, answer))
     }
 }
 

@@ -8,6 +8,8 @@ use bytes::{Buf, Bytes};
 use http::{HeaderName, HeaderValue};
 use tokio::io::AsyncWrite;
 
+use super::fields::Field;
+
 /// A longer piece is written from where it lies; a shorter one is copied to what stands before it, since one write costs
 /// the system less than two.
 const COPIED: usize = 16 * 1024;
@@ -27,8 +29,14 @@ impl Outbox {
         self.add([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
 
+    /// Adds a field of another head. Neither name nor value holds the end of a line, by its making.
+    pub fn pass_field(&mut self, field: Field<'_>) {
+        self.add([field.name(), b": ", field.value(), b"\r\n"]);
+    }
+
     /// Adds a head or a part of it.
     pub fn add<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        self.bytes.reserve(parts.iter().map(|part| part.len()).sum());
         parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
     }
 

@@ -1,13 +1,14 @@
 use super::*;
 use crate::gateway::mcp::body::{Body, parse};
+use http::{HeaderMap, HeaderValue};
 
-fn fields(pairs: &[(&str, &str)]) -> HeaderMap {
+fn fields(pairs: &[(&str, &str)]) -> Fields {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         headers
             .append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    headers
+    Fields::from(&headers)
 }
 
 fn judge(pairs: &[(&str, &str)], body: &str) -> Result<(), Mismatch> {

@@ -1,0 +1,265 @@
+//! The fields of a head, where they stand in it.
+//!
+//! Most of what the gateway reads of a head it only passes on, and it looks for a few names. A list of places in the
+//! memory of the head serves for that: no field is copied, hashed or counted for by itself, as in a map of owned values.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// So many fields may a head have. RFC 9110 §5.4 leaves the number to who reads it.
+pub const MOST_FIELDS: usize = 100;
+
+/// A part of a head.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    at: u32,
+    length: u32,
+}
+
+impl Part {
+    /// `None` where the head is longer than anybody reads.
+    fn new(at: usize, length: usize) -> Option<Self> {
+        Some(Self { at: at.try_into().ok()?, length: length.try_into().ok()? })
+    }
+
+    /// Where a part of `head` stands that was found in it.
+    fn of(head: &[u8], part: &[u8]) -> Option<Self> {
+        Self::new(part.as_ptr().addr().checked_sub(head.as_ptr().addr())?, part.len())
+    }
+
+    fn end(self) -> usize {
+        self.at as usize + self.length as usize
+    }
+
+    fn get(self, head: &[u8]) -> &[u8] {
+        head.get(self.at as usize..self.end()).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name: Part,
+    value: Part,
+}
+
+/// Where the parts of a head stand in it that httparse has found.
+pub struct Places {
+    lines: Vec<Line>,
+    /// The target of a request.
+    target: Part,
+}
+
+impl Places {
+    /// `None` where the head is longer than anybody reads.
+    pub fn of(head: &[u8], fields: &[httparse::Header<'_>], target: &str) -> Option<Self> {
+        let target = if target.is_empty() { Part::new(0, 0) } else { Part::of(head, target.as_bytes()) };
+        let mut lines = Vec::with_capacity(fields.len());
+        for field in fields {
+            lines.push(Line {
+                name: Part::of(head, field.name.as_bytes())?,
+                value: Part::of(head, field.value)?,
+            });
+        }
+        Some(Self { lines, target: target? })
+    }
+}
+
+/// A field: its name in lower case and its value, neither of which holds the end of a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    pub fn name(self) -> &'a [u8] {
+        self.name
+    }
+
+    pub fn value(self) -> &'a [u8] {
+        self.value
+    }
+
+    /// The same value under another name.
+    pub fn named(self, name: &'a HeaderName) -> Self {
+        Self { name: name.as_str().as_bytes(), ..self }
+    }
+}
+
+/// A field stands more than once, and nobody knows which one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several;
+
+/// The fields of a head, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    head: Bytes,
+    lines: Vec<Line>,
+    /// A bit for each kind of name that stands here: spares looking for most of those that do not.
+    kinds: u64,
+}
+
+/// The bit of a name's kind: names of one length and last letter are of one kind.
+fn kind(name: &[u8]) -> u64 {
+    let last = name.last().map_or(0, |&byte| usize::from(byte));
+    1 << ((name.len() + 7 * last) % 64)
+}
+
+impl Fields {
+    /// Those of a head, whose names are put into lower case; and the target.
+    pub fn new(mut head: BytesMut, Places { lines, target }: Places) -> (Self, Bytes) {
+        let mut kinds = 0;
+        for Line { name, .. } in &lines {
+            if let Some(name) = head.get_mut(name.at as usize..name.end()) {
+                name.make_ascii_lowercase();
+                kinds |= kind(name);
+            }
+        }
+        let head = head.freeze();
+        let target = head.slice(target.at as usize..target.end());
+        (Self { head, lines, kinds }, target)
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.lines.iter().map(|line| self.field(*line))
+    }
+
+    fn field(&self, line: Line) -> Field<'_> {
+        Field { name: line.name.get(&self.head), value: line.value.get(&self.head) }
+    }
+
+    /// The values of all fields of a name, in order.
+    pub fn all(&self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let name = name.as_str().as_bytes();
+        let lines = if self.kinds & kind(name) == 0 { &[][..] } else { &self.lines };
+        let is_named =
+            move |line: &&Line| line.name.length as usize == name.len() && line.name.get(&self.head) == name;
+        lines.iter().filter(is_named).map(|line| line.value.get(&self.head))
+    }
+
+    /// The value of a field that may stand once.
+    pub fn single(&self, name: &HeaderName) -> Result<Option<&[u8]>, Several> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if first.is_some() && values.next().is_some() { Err(Several) } else { Ok(first) }
+    }
+
+    /// The value of the first field of a name.
+    pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    pub fn has(&self, name: &HeaderName) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Keeps the fields that are to be kept.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(Field<'_>) -> bool) {
+        let Self { head, lines, .. } = self;
+        lines.retain(|line| is_kept(Field { name: line.name.get(head), value: line.value.get(head) }));
+    }
+
+    pub fn remove(&mut self, name: &HeaderName) {
+        if self.has(name) {
+            self.retain(|field| field.name != name.as_str().as_bytes());
+        }
+    }
+
+    /// A value of one of the fields, with the memory that it stands in.
+    pub fn shared(&self, value: &[u8]) -> Bytes {
+        self.head.slice_ref(value)
+    }
+
+    /// The fields as names and values by themselves.
+    pub fn to_map(&self) -> HeaderMap {
+        let of_field = |field: Field<'_>| {
+            let value = HeaderValue::from_maybe_shared(self.shared(field.value)).ok()?;
+            Some((HeaderName::from_bytes(field.name).ok()?, value))
+        };
+        self.iter().filter_map(of_field).collect()
+    }
+}
+
+impl From<&HeaderMap> for Fields {
+    fn from(map: &HeaderMap) -> Self {
+        let mut head = BytesMut::new();
+        let mut part = |bytes: &[u8]| {
+            let part = Part::new(head.len(), bytes.len());
+            head.extend_from_slice(bytes);
+            part
+        };
+        let lines = map
+            .iter()
+            .filter_map(|(name, value)| {
+                Some(Line { name: part(name.as_str().as_bytes())?, value: part(value.as_bytes())? })
+            })
+            .collect();
+        Self::new(head, Places { lines, target: Part { at: 0, length: 0 } }).0
+    }
+}
+
+/// A value as text; `None` where it holds more than visible ASCII, spaces and tabs.
+pub fn text(value: &[u8]) -> Option<&str> {
+    let is_text = |&byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    std::str::from_utf8(value).ok().filter(|_| value.iter().all(is_text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header;
+
+    fn fields(text: &str) -> Fields {
+        let mut lines = [httparse::EMPTY_HEADER; 8];
+        let mut request = httparse::Request::new(&mut lines);
+        request.parse(text.as_bytes()).unwrap();
+        let places = Places::of(text.as_bytes(), request.headers, request.path.unwrap()).unwrap();
+        let (fields, target) = Fields::new(BytesMut::from(text), places);
+        assert_eq!(target, "/a");
+        fields
+    }
+
+    #[test]
+    fn fields_are_found_by_their_names_in_any_case_and_no_other() {
+        let fields = fields("GET /a HTTP/1.1\r\nHOST: x\r\nAccept: a\r\nacCept:\t b \r\nempty:\r\n\r\n");
+        assert_eq!(fields.single(&header::HOST), Ok(Some(&b"x"[..])));
+        assert_eq!(fields.single(&header::ACCEPT), Err(Several));
+        assert_eq!(fields.all(&header::ACCEPT).rev().collect::<Vec<_>>(), [b"b", b"a"]);
+        assert_eq!(fields.get(&HeaderName::from_static("empty")), Some(&b""[..]));
+        for absent in ["hos", "hose", "xost", "x", "accepts", "content-length"] {
+            assert_eq!(fields.single(&HeaderName::from_static(absent)), Ok(None), "{absent}");
+        }
+        assert_eq!(fields.len(), 4);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_rest_stays() {
+        let mut fields = fields("GET /a HTTP/1.1\r\nHost: x\r\nAccept: a\r\nAccept: b\r\n\r\n");
+        fields.remove(&header::ACCEPT);
+        fields.remove(&header::COOKIE);
+        assert_eq!((fields.has(&header::ACCEPT), fields.len()), (false, 1));
+        assert_eq!(fields.to_map()[header::HOST], "x");
+    }
+
+    #[test]
+    fn a_map_and_back_is_the_same() {
+        let mut map = HeaderMap::new();
+        for (name, value) in [("host", "x"), ("accept", "a"), ("accept", "b"), ("x-empty", "")] {
+            map.append(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(Fields::from(&map).to_map(), map);
+        assert_eq!(Fields::from(&HeaderMap::new()).len(), 0);
+    }
+
+    #[test]
+    fn text_is_visible() {
+        assert_eq!(text(b"a \t~"), Some("a \t~"));
+        for value in [&b"a\0"[..], b"\x7f", "ü".as_bytes(), b"\xff"] {
+            assert_eq!(text(value), None, "{value:?}");
+        }
+    }
+}
