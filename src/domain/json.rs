@@ -25,7 +25,9 @@ const FEW: usize = 8;
 #[derive(Default)]
 pub struct Keys<'a> {
     /// Filled from the left. Most objects have no more, and then nothing is allocated.
-    few: [Option<Cow<'a, str>>; FEW],
+    few: [&'a str; FEW],
+    count: usize,
+    /// What there was no room for, and what had to be unescaped.
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
@@ -33,17 +35,22 @@ impl<'a> Keys<'a> {
     /// Takes a key; an error where the object has it already.
     pub fn add<E: Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
         let twice = || Err(E::custom("an object has the same key twice"));
-        for place in &mut self.few {
-            match place {
-                None => {
-                    *place = Some(key);
-                    return Ok(());
+        let (known, free) = self.few.split_at_mut(self.count);
+        if known.contains(&&*key) {
+            return twice();
+        }
+        match (key, free.first_mut(), &mut self.many) {
+            (Cow::Borrowed(key), Some(free), None) => {
+                *free = key;
+                self.count += 1;
+            }
+            (key, _, many) => {
+                if !many.get_or_insert_default().insert(key) {
+                    return twice();
                 }
-                Some(known) if *known == key => return twice(),
-                Some(_) => {}
             }
         }
-        if self.many.get_or_insert_default().insert(key) { Ok(()) } else { twice() }
+        Ok(())
     }
 }
 
@@ -241,6 +248,33 @@ mod tests {
     fn an_object_is_read_as_it_stands() {
         let read = object(br#" {"a": [1, -2, 1.5, "x", null, true], "b": {"a": 1}} "#).unwrap();
         assert_eq!(Value::Object(read).to_string(), r#"{"a":[1,-2,1.5,"x",null,true],"b":{"a":1}}"#);
+    }
+
+    #[test]
+    fn a_key_is_found_again_wherever_it_stands_and_however_it_is_written() {
+        let strict = |text: &str| {
+            let mut deserializer = serde_json::Deserializer::from_str(text);
+            Strict { depth: 1 }.deserialize(&mut deserializer).and_then(|()| deserializer.end())
+        };
+        for count in 2..2 * FEW {
+            for (first, second) in (0..count).flat_map(|first| (0..first).map(move |second| (first, second)))
+            {
+                for (plain, again) in
+                    [("k1x", "k1x"), ("k1x", r"\u006b1x"), (r"\u006b1x", "k1x"), (r"k\u00311", "k11")]
+                {
+                    let keys = (0..count).map(|index| match index {
+                        _ if index == second => format!(r#""{plain}":1"#),
+                        _ if index == first => format!(r#""{again}":1"#),
+                        _ => format!(r#""{index}":1"#),
+                    });
+                    let keys: Vec<_> = keys.collect();
+                    let text = format!("{{{}}}", keys.join(","));
+                    assert!(strict(&text).is_err(), "{text}");
+                    let near = text.replacen(again, "near", 1);
+                    assert!(strict(&near).is_ok(), "{near}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -145,11 +145,11 @@ impl Accounts {
 
     pub(super) fn shard(&self, account: &Account) -> &Shard {
         let name = match account {
-            Account::ApiKey(id) => id.as_str(),
-            Account::Tokens(name) | Account::Foreign(name) => name,
+            Account::ApiKey(id) => id.as_bytes(),
+            Account::Tokens(name) | Account::Foreign(name) => name.as_bytes(),
         };
         // Ids are random: their last character spreads them evenly. Subjects are not; a few share a shard.
-        let index = name.as_bytes().last().map_or(0, |&byte| usize::from(byte) % SHARDS);
+        let index = name.last().map_or(0, |&byte| usize::from(byte) % SHARDS);
         &self.shards[index]
     }
 

@@ -27,7 +27,6 @@ use crate::domain::endpoint::Endpoint;
 use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
 use super::freshness::Freshness;
-use super::headers;
 use super::introduction::Introductions;
 use super::place::Place;
 use super::received::Parts;
@@ -98,8 +97,9 @@ impl Verifier {
                 call.answered();
                 let mut response = Response::default();
                 let fields = response.headers_mut();
-                self.introductions
-                    .introduce(&principal, |name, value| _ = fields.insert(name, value.clone()));
+                self.introductions.introduce(&principal, |introduction| {
+                    fields.extend(introduction.fields().iter().cloned());
+                });
                 let no_store = HeaderValue::from_static("no-store");
                 response.headers_mut().insert(header::CACHE_CONTROL, no_store);
                 response
@@ -110,7 +110,7 @@ impl Verifier {
                 if headers.has(&ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
             }
         };
-        response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
+        call.request_id.field().put_into(response.headers_mut());
         response
     }
 

@@ -11,7 +11,7 @@ use super::request_id::RequestId;
 use super::upstream::RequestHead;
 use super::wire::Fields;
 
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -190,7 +190,7 @@ pub fn to_upstream(
             head.pass(field);
         }
     }
-    head.add(&REQUEST_ID, told.request_id.field());
+    head.pass(told.request_id.field());
     if let Some(address) = &told.address {
         head.add(&FORWARDED_FOR, address);
     }

@@ -12,6 +12,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::domain::decision::{CredentialId, Principal};
 use crate::domain::name::{ScopeName, Subject};
 
+use super::wire::Lines;
+
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-portcullis-subject");
 pub const CREDENTIAL: HeaderName = HeaderName::from_static("x-portcullis-credential");
 pub const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
@@ -24,10 +26,11 @@ const KEPT: usize = 1024;
 
 /// A principal's fields.
 #[derive(Clone, Debug)]
-struct Introduction {
+pub struct Introduction {
     subject: Subject,
     scopes: Arc<[ScopeName]>,
     fields: Vec<(HeaderName, HeaderValue)>,
+    lines: Lines,
 }
 
 impl Introduction {
@@ -40,10 +43,12 @@ impl Introduction {
         ];
         // Visible ASCII by their making; one that were not is left out rather than mangled.
         let fields = texts.into_iter().filter_map(|(name, text)| Some((name, text.try_into().ok()?)));
+        let fields: Vec<(HeaderName, HeaderValue)> = fields.collect();
         Self {
             subject: principal.subject.clone(),
             scopes: principal.scopes.clone(),
-            fields: fields.collect(),
+            lines: fields.iter().map(|(name, value)| (name, value)).collect(),
+            fields,
         }
     }
 
@@ -52,8 +57,13 @@ impl Introduction {
         Arc::ptr_eq(&self.scopes, &principal.scopes) && self.subject == principal.subject
     }
 
-    fn each(&self, mut tell: impl FnMut(&HeaderName, &HeaderValue)) {
-        self.fields.iter().for_each(|(name, value)| tell(name, value));
+    pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.fields
+    }
+
+    /// The same as they are written.
+    pub fn lines(&self) -> &Lines {
+        &self.lines
     }
 }
 
@@ -62,14 +72,14 @@ impl Introduction {
 pub struct Introductions(RefCell<HashMap<CredentialId, Introduction, foldhash::fast::RandomState>>);
 
 impl Introductions {
-    /// Tells who asks, field by field.
-    pub fn introduce(&self, principal: &Principal, tell: impl FnMut(&HeaderName, &HeaderValue)) {
+    /// Tells who asks.
+    pub fn introduce(&self, principal: &Principal, tell: impl FnOnce(&Introduction)) {
         let mut kept = self.0.borrow_mut();
         match kept.get(&principal.credential).filter(|kept| kept.is_of(principal)) {
-            Some(introduction) => introduction.each(tell),
+            Some(introduction) => tell(introduction),
             None => {
                 let introduction = Introduction::new(principal);
-                introduction.each(tell);
+                tell(&introduction);
                 if kept.len() >= KEPT {
                     kept.clear();
                 }
@@ -88,7 +98,8 @@ mod tests {
 
     fn introduced(introductions: &Introductions, principal: &Principal) -> HeaderMap {
         let mut fields = HeaderMap::new();
-        introductions.introduce(principal, |name, value| _ = fields.insert(name, value.clone()));
+        introductions
+            .introduce(principal, |introduction| fields.extend(introduction.fields().iter().cloned()));
         fields
     }
 

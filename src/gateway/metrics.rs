@@ -3,6 +3,7 @@
 //! Each worker has counters of its own, so that threads share no line of memory on the path of a request; a scrape adds
 //! them up by their label.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,11 +104,11 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    pub fn request(&self) -> Held {
+    pub fn request(&self) -> Held<&Gauge> {
         Held::new(&self.in_flight)
     }
-    pub fn stream(&self) -> Held {
-        Held::new(&self.streams)
+    pub fn stream(&self) -> Held<Gauge> {
+        Held::new(self.streams.clone())
     }
     /// A request that began then is handed over to the upstream now.
     pub fn handed_over(&self, began: Instant) -> Instant {
@@ -128,18 +129,18 @@ impl WorkerMetrics {
 }
 
 /// Counts for as long as it lives.
-pub struct Held(Gauge);
+pub struct Held<G: Borrow<Gauge>>(G);
 
-impl Held {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
+impl<G: Borrow<Gauge>> Held<G> {
+    fn new(gauge: G) -> Self {
+        gauge.borrow().inc();
+        Self(gauge)
     }
 }
 
-impl Drop for Held {
+impl<G: Borrow<Gauge>> Drop for Held<G> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.borrow().dec();
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn serve(
     let mut call = Call::new(&worker.shared, &worker.ids, address, place);
     let origin = origin::check(&parts, settings, &worker.last_host);
     let mut response = route(&worker, &mut call, origin.map(drop), &parts, body).await;
-    response.headers_mut().insert(headers::REQUEST_ID, call.request_id.field().clone());
+    response.body_mut().request_id = Some(call.request_id);
     if let Ok(Some(origin)) = origin {
         origin::share(&mut response, origin);
     }
@@ -265,9 +265,9 @@ pub fn head_for(
         scheme: settings.scheme(),
         upstream: settings.upstream.authority(),
     };
-    let mut head = worker.pool.head(&parts.method, target);
+    let mut head = RequestHead::new(&parts.method, target);
     headers::to_upstream(&mut head, &parts.headers, &told, also_ends);
-    worker.introductions.introduce(principal, |name, value| head.add(name, value));
+    worker.introductions.introduce(principal, |introduction| head.add_lines(introduction.lines()));
     head
 }
 
@@ -314,7 +314,7 @@ pub fn answer(head: AnswerHead, body: ReplyBody) -> Response<Reply> {
     if is_stream {
         fields.remove(&ACCEL_BUFFERING);
     }
-    let mut response = Response::new(Reply { fields, body });
+    let mut response = Response::new(Reply { fields, body, request_id: None });
     *response.status_mut() = status;
     if is_stream {
         response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));

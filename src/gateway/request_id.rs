@@ -7,31 +7,35 @@
 use std::cell::Cell;
 use std::io;
 
-use http::HeaderValue;
+use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
+
+use super::headers::REQUEST_ID;
+use super::wire::Field;
 
 use crate::domain::clock::Timestamp;
 
-/// An id, as the field that tells it.
-#[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
+/// The text of an id: 36 characters, lower case.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId([u8; Hyphenated::LENGTH]);
 
 impl RequestId {
-    pub fn field(&self) -> &HeaderValue {
-        &self.0
+    pub fn as_str(&self) -> &str {
+        // Always ASCII, by its making.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    pub fn as_str(&self) -> &str {
-        // Always visible ASCII, by its making.
-        self.0.to_str().unwrap_or_default()
+    /// The field that tells it.
+    pub fn field(&self) -> Field<'_> {
+        Field::new(&REQUEST_ID, self.as_str())
     }
 }
 
 impl From<Uuid> for RequestId {
     fn from(id: Uuid) -> Self {
-        let mut text = Uuid::encode_buffer();
-        let text = id.hyphenated().encode_lower(&mut text);
-        Self(HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("")))
+        let mut text = [0; Hyphenated::LENGTH];
+        id.hyphenated().encode_lower(&mut text);
+        Self(text)
     }
 }
 

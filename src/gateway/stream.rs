@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, Sleep};
 
 use crate::domain::decision::{Principal, Request};
@@ -21,6 +22,7 @@ use crate::domain::decision::{Principal, Request};
 use super::mcp::Listing;
 use super::mcp::list;
 use super::metrics::Held;
+use super::request_id::RequestId;
 use super::upstream::{Answer, BrokenAnswer};
 use super::wire::Fields;
 use super::worker::Worker;
@@ -31,6 +33,8 @@ use super::worker::Worker;
 pub struct Reply {
     pub fields: Fields,
     pub body: ReplyBody,
+    /// The id of the request that is answered, told with every answer to one.
+    pub request_id: Option<RequestId>,
 }
 
 /// The body of a response to a client.
@@ -59,7 +63,7 @@ impl From<Passed> for ReplyBody {
 
 impl From<Bytes> for Reply {
     fn from(bytes: Bytes) -> Self {
-        Self { fields: Fields::default(), body: bytes.into() }
+        Self { body: bytes.into(), ..Self::default() }
     }
 }
 
@@ -75,9 +79,12 @@ impl Reply {
 
 /// A response with all its fields in one map, for who cannot write them one after another.
 pub fn in_one(response: Response<Reply>) -> Response<ReplyBody> {
-    let (mut head, Reply { fields, body }) = response.into_parts();
+    let (mut head, Reply { fields, body, request_id }) = response.into_parts();
     let mut all = fields.to_map();
     all.extend(std::mem::take(&mut head.headers));
+    if let Some(id) = request_id {
+        id.field().put_into(&mut all);
+    }
     head.headers = all;
     Response::from_parts(head, body)
 }
@@ -139,7 +146,7 @@ pub struct Passed {
     body: Option<Answer>,
     passage: Rc<Passage>,
     /// Server-sent events, with the count of open streams.
-    events: Option<Held>,
+    events: Option<Held<Gauge>>,
     /// Edits lists of tools within events.
     editor: Option<(list::Events, Listing)>,
     check: Option<Pin<Box<Sleep>>>,

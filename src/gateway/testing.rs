@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::{Method, uri::PathAndQuery};
 
 use super::upstream::RequestHead;
-use super::wire::Outbox;
 use crate::domain::decision::{Account, CredentialId, Principal};
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Policy};
@@ -33,5 +32,5 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
 
 /// The beginning of a request to the upstream.
 pub fn request_head() -> RequestHead {
-    RequestHead::new(Outbox::default(), &Method::GET, &PathAndQuery::from_static("/"))
+    RequestHead::new(&Method::GET, &PathAndQuery::from_static("/"))
 }

@@ -106,6 +106,10 @@ impl KeyId {
         ascii(&self.0)
     }
 
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn read(text: &[u8]) -> Result<Self, BadKey> {
         match <[u8; ID]>::try_from(text) {
             Ok(id) if is_base62(&id) => Ok(Self(id)),

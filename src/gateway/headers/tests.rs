@@ -19,7 +19,7 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
     };
     let mut head = testing::request_head();
     to_upstream(&mut head, &Fields::from(&client), &told, |name| name == b"x-ends-here-as-well");
-    Introductions::default().introduce(&principal, |name, value| head.add(name, value));
+    Introductions::default().introduce(&principal, |introduction| head.add_lines(introduction.lines()));
     head.fields()
 }
 
@@ -119,7 +119,7 @@ fn the_upstream_learns_who_asks() {
     let fields = forwarded(&[("host", "mcp.example.com")], "alice");
     assert_eq!(fields[SUBJECT], "alice");
     assert_eq!(fields[SCOPES], "tools:list tools:call");
-    assert_eq!(fields[REQUEST_ID], "00000000-0000-0000-0000-000000000000");
+    assert_eq!(fields[&REQUEST_ID], "00000000-0000-0000-0000-000000000000");
     assert_eq!(fields[CREDENTIAL].len(), 22);
     assert_eq!(fields["host"], "inner:3000");
     assert_eq!(fields["x-forwarded-for"], "198.51.100.7");

@@ -123,18 +123,20 @@ where
                     }
                 }
                 let length = self.intake.read.borrow().len();
-                if length > 0 && !is_begun {
-                    is_begun = true;
-                    until = until.min(Instant::now() + self.terms.timeouts.head);
-                }
-                if !is_begun && stopped.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Ok(None));
-                }
                 match self.poll_read(context)? {
                     Poll::Ready(0) => return Poll::Ready(Ok(None)),
                     // Without an end of a line in it nothing has changed.
                     Poll::Ready(_) => is_new = Head::may_be_whole(&self.intake.read.borrow(), length),
-                    Poll::Pending => return self.alarm.poll(context, until).map(|()| Ok(None)),
+                    Poll::Pending => {
+                        if length > 0 && !is_begun {
+                            is_begun = true;
+                            until = until.min(Instant::now() + self.terms.timeouts.head);
+                        }
+                        if !is_begun && stopped.as_mut().poll(context).is_ready() {
+                            return Poll::Ready(Ok(None));
+                        }
+                        return self.alarm.poll(context, until).map(|()| Ok(None));
+                    }
                 }
             }
         })

@@ -46,7 +46,7 @@ impl Sending {
     ) -> Self {
         let (parts, reply) = response.into_parts();
         let passage = reply.passage();
-        let Reply { fields, body } = reply;
+        let Reply { fields, body, request_id } = reply;
         let version: &[u8] = if is_first { b"HTTP/1.0 " } else { b"HTTP/1.1 " };
         let reason = parts.status.canonical_reason().unwrap_or_default();
         out.add([version, parts.status.as_str().as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
@@ -74,13 +74,16 @@ impl Sending {
             is_dated |= field.name() == b"date";
             out.pass_field(field);
         }
+        if let Some(id) = request_id {
+            out.pass_field(id.field());
+        }
         if !is_dated {
             out.add([b"date: ", date(now()).as_bytes(), b"\r\n"]);
         }
         let is_chunked = length.is_none() && !is_first && !has_no_body;
         match length {
             Some(length) if !(is_said || has_no_body && length == 0) => {
-                out.add([b"content-length: ", length.to_string().as_bytes(), b"\r\n"]);
+                out.add_length(length);
             }
             None if is_chunked => out.add([b"transfer-encoding: chunked\r\n"]),
             _ => {}

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::gateway::proxy;
 use crate::gateway::received::{EndedEarly, Received};
 use crate::gateway::refusal::Refusal;
-use crate::gateway::wire::{Fields, text};
+use crate::gateway::wire::{Fields, Several, text};
 
 /// A body on its way from the client.
 pub struct Arriving {
@@ -82,10 +82,13 @@ impl Arriving {
 /// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
 pub fn is_plain_json(headers: &Fields) -> Result<(), Refusal> {
     let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    let one = match headers.single(&header::CONTENT_TYPE).map(|value| value.and_then(text)) {
-        Ok(Some("application/json")) => return is_plain_coding(headers),
-        Ok(Some(value)) => value.to_ascii_lowercase(),
-        _ => return unsupported("the request needs one Content-Type, application/json"),
+    let one = match headers.single(&header::CONTENT_TYPE) {
+        Ok(Some(b"application/json")) => return is_plain_coding(headers),
+        Ok(value) => value.and_then(text).map(str::to_ascii_lowercase),
+        Err(Several) => None,
+    };
+    let Some(one) = one else {
+        return unsupported("the request needs one Content-Type, application/json");
     };
     let mut parameters = one.split(';').map(str::trim);
     if parameters.next() != Some("application/json") {

@@ -61,11 +61,10 @@ pub fn of(headers: &Fields) -> Result<Era, Mismatch> {
     let Some(value) = single(headers, &PROTOCOL_VERSION)? else {
         return Ok(Era::Old { batches: true });
     };
-    let asked = text(value).unwrap_or("");
-    match SUPPORTED.iter().find(|&&version| version == asked) {
+    match SUPPORTED.iter().find(|version| version.as_bytes() == value) {
         Some(&version) if version >= FIRST_NEW => Ok(Era::New),
         Some(&version) => Ok(Era::Old { batches: version == WITH_BATCHES }),
-        None => Err(Mismatch::UnsupportedVersion(asked.chars().take(64).collect())),
+        None => Err(Mismatch::UnsupportedVersion(text(value).unwrap_or("").chars().take(64).collect())),
     }
 }
 
@@ -100,7 +99,7 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
             return Err(Mismatch::Header("Mcp-Name is missing".into()));
         }
         (Some(_), None) => return Err(Mismatch::Header("Mcp-Name names what the body does not".into())),
-        (Some(value), Some(name)) if decoded(value).as_deref() != Some(name) => {
+        (Some(value), Some(name)) if !names(value, name) => {
             return Err(Mismatch::Header("Mcp-Name is not the name or URI of the body".into()));
         }
         _ => {}
@@ -148,6 +147,13 @@ fn is_nameable(method: &str) -> bool {
 
 fn says(value: Option<&[u8]>, text: &str) -> bool {
     value == Some(text.as_bytes())
+}
+
+/// Whether a value of `Mcp-Name` means this name.
+fn names(value: &[u8], name: &str) -> bool {
+    // What nearly all are: nothing that has to be decoded.
+    let is_plain = value.is_ascii() && !value.starts_with(b"=?");
+    if is_plain { value == name.as_bytes() } else { decoded(value).as_deref() == Some(name) }
 }
 
 /// A value as it was meant: as it stands, or out of the sentinel `=?base64?…?=`. `None` where it is neither.

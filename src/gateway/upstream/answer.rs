@@ -17,7 +17,7 @@ use crate::gateway::wire::{Content, Garbled, Next};
 pub struct Answer {
     content: Content,
     /// `None` once the body has ended.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     /// Whether the connection takes another request then.
     is_kept: bool,
     pool: Rc<Pool>,
@@ -37,7 +37,7 @@ pub enum BrokenAnswer {
 }
 
 impl Answer {
-    pub fn new(head: &AnswerHead, connection: Connection, pool: Rc<Pool>) -> Self {
+    pub fn new(head: &AnswerHead, connection: Box<Connection>, pool: Rc<Pool>) -> Self {
         let mut answer =
             Self { content: head.content, connection: Some(connection), is_kept: head.is_kept, pool };
         answer.end_if_over();

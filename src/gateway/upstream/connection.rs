@@ -29,8 +29,6 @@ pub struct Connection {
     /// What was read and not yet taken.
     pub read: BytesMut,
     sending: Option<Sending>,
-    /// What the last request was written in.
-    spare: Outbox,
     /// When its last exchange began. After a long one it looks older than it is, and is closed the earlier.
     since: Instant,
     alarm: Alarm,
@@ -43,7 +41,6 @@ impl Connection {
             stream,
             read: BytesMut::new(),
             sending: None,
-            spare: Outbox::default(),
             since: Instant::now(),
             alarm: Alarm::new(within),
         }
@@ -62,11 +59,6 @@ impl Connection {
     /// When it was last used.
     pub fn since(&self) -> Instant {
         self.since
-    }
-
-    /// The room that the last request was written in, for another one.
-    pub fn take_spare(&mut self) -> Outbox {
-        std::mem::take(&mut self.spare)
     }
 
     /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`.
@@ -125,7 +117,7 @@ impl Connection {
         let Some(sending) = &mut self.sending else { return Ok(()) };
         if let Poll::Ready(sent) = sending.poll(&mut self.stream, context) {
             sent?;
-            self.spare = self.sending.take().map(|sending| sending.out).unwrap_or_default();
+            self.sending = None;
         }
         Ok(())
     }
@@ -135,7 +127,7 @@ impl Connection {
 struct Sending {
     out: Outbox,
     /// What is still to come from the client.
-    body: Option<Capped>,
+    body: Option<Box<Capped>>,
     is_chunked: bool,
     /// Set where the upstream takes no more. It may have answered before that.
     is_refused: bool,

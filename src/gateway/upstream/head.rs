@@ -9,7 +9,7 @@ use httparse::{ParserConfig, Status};
 use memchr::memchr;
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Field, Fields, Garbled, MOST_FIELDS, Outbox, Places};
+use crate::gateway::wire::{Chunk, Content, Field, Fields, Garbled, Lines, MOST_FIELDS, Outbox, Places};
 
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
@@ -21,8 +21,8 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// `out`: an empty one, for it to be written in.
-    pub fn new(mut out: Outbox, method: &Method, target: &PathAndQuery) -> Self {
+    pub fn new(method: &Method, target: &PathAndQuery) -> Self {
+        let mut out = Outbox::default();
         out.add([method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"].map(str::as_bytes));
         Self { out, method: method.clone() }
     }
@@ -36,12 +36,17 @@ impl RequestHead {
         self.out.pass_field(field);
     }
 
+    /// Adds fields that were written before.
+    pub fn add_lines(&mut self, lines: &Lines) {
+        self.out.add_lines(lines);
+    }
+
     /// Ends the head: with the length of the body, or with its coding where no length is known.
     pub fn framed(mut self, length: Option<u64>) -> (Outbox, Method) {
         match length {
             // Where a method says nothing of a body, none is said to be empty (RFC 9110 §8.6).
             Some(0) if ![Method::POST, Method::PUT, Method::PATCH].contains(&self.method) => {}
-            Some(length) => self.add(&header::CONTENT_LENGTH, &length.into()),
+            Some(length) => self.out.add_length(length),
             None => self.add(&header::TRANSFER_ENCODING, &HeaderValue::from_static("chunked")),
         }
         self.out.add([b"\r\n"]);

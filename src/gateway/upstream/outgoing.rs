@@ -15,13 +15,14 @@ use crate::gateway::received::Received;
 /// The body of a request to the upstream.
 pub enum Outgoing {
     Whole(Bytes),
-    Streamed(Capped),
+    Streamed(Box<Capped>),
 }
 
 impl Outgoing {
     /// A client's body, passed on as it comes, up to `most` bytes and with no longer a pause than `most_idle`.
     pub fn streamed(body: Received, most: u64, most_idle: Duration) -> Self {
-        Self::Streamed(Capped { body, left: most, most_idle, idle: None, broken: Broken::default() })
+        let broken = Broken::default();
+        Self::Streamed(Box::new(Capped { body, left: most, most_idle, idle: None, broken }))
     }
 
     /// Where it will be told what the client did wrong while its body was passed on.

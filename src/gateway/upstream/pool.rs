@@ -9,8 +9,6 @@ use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use http::Method;
-use http::uri::PathAndQuery;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -20,7 +18,6 @@ use super::head::{AnswerHead, RequestHead};
 use super::outgoing::Outgoing;
 use crate::gateway::config::{Timeouts, Upstream};
 use crate::gateway::refusal::UpstreamFault;
-use crate::gateway::wire::Outbox;
 
 /// Kept connections a thread.
 const KEPT: usize = 256;
@@ -32,9 +29,7 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 pub struct Pool {
     upstream: Upstream,
     timeouts: Timeouts,
-    idle: RefCell<VecDeque<Connection>>,
-    /// Room for the next request's head, so that not every one needs new room.
-    spare: Cell<Outbox>,
+    idle: RefCell<VecDeque<Box<Connection>>>,
     /// Whether somebody is about to close what was kept for too long.
     is_swept: Cell<bool>,
     /// Whether the last attempt to connect succeeded: a change is logged, not every failure.
@@ -47,14 +42,13 @@ impl Pool {
             upstream,
             timeouts,
             idle: RefCell::default(),
-            spare: Cell::default(),
             is_swept: Cell::new(false),
             reachable: Cell::new(true),
         }
     }
 
     /// Takes back a connection whose answer is over.
-    pub fn keep(self: &Rc<Self>, connection: Connection) {
+    pub fn keep(self: &Rc<Self>, connection: Box<Connection>) {
         if !connection.is_free() {
             return;
         }
@@ -69,7 +63,7 @@ impl Pool {
     }
 
     /// The connection that was used last: it is the least likely to be closed.
-    fn kept(&self, now: Instant) -> Option<Connection> {
+    fn kept(&self, now: Instant) -> Option<Box<Connection>> {
         loop {
             let newest = self.idle.borrow_mut().pop_back()?;
             if !is_over(&newest, now) && newest.is_free() {
@@ -78,7 +72,7 @@ impl Pool {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, UpstreamFault> {
+    async fn connect(&self) -> Result<Box<Connection>, UpstreamFault> {
         let connecting = async {
             let stream = TcpStream::connect((self.upstream.host(), self.upstream.port())).await?;
             stream.set_nodelay(true)?;
@@ -97,12 +91,7 @@ impl Pool {
             }
             Err(_) => return Err(UpstreamFault::Slow),
         };
-        Ok(Connection::new(stream, self.timeouts.response))
-    }
-
-    /// The beginning of a request.
-    pub fn head(&self, method: &Method, target: &PathAndQuery) -> RequestHead {
-        RequestHead::new(self.spare.take(), method, target)
+        Ok(Box::new(Connection::new(stream, self.timeouts.response)))
     }
 
     /// Sends a request, which it is time for `now`, and waits for the head of its answer.
@@ -120,7 +109,6 @@ impl Pool {
         let sent = connection.exchange(head, body, now, within).await;
         let head =
             sent.inspect_err(|fault| tracing::debug!(fault = fault.as_str(), "the upstream did not answer"))?;
-        self.spare.replace(connection.take_spare());
         let answer = Answer::new(&head, connection, self.clone());
         Ok((head, answer))
     }

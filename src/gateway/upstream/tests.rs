@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
-use super::head::AnswerHead;
+use super::head::{AnswerHead, RequestHead};
 use super::{BrokenAnswer, Outgoing, Pool};
 use crate::gateway::config::Settings;
 use crate::gateway::refusal::UpstreamFault;
@@ -34,7 +34,7 @@ impl Play {
     }
 
     async fn ask(&self, method: Method, body: &'static str) -> Answered {
-        let head = self.pool.head(&method, &"/mcp?x=1".parse().unwrap());
+        let head = RequestHead::new(&method, &"/mcp?x=1".parse().unwrap());
         let (head, body) = self.pool.send(head, Outgoing::Whole(body.into()), Instant::now()).await?;
         Ok((head, body.collect().await.map(|whole| whole.to_bytes())))
     }

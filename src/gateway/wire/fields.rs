@@ -42,6 +42,18 @@ struct Line {
     value: Part,
 }
 
+impl Line {
+    fn get(self, head: &[u8]) -> Field<'_> {
+        let Self { name, value } = self;
+        let (at, end) = (name.at as usize, value.end() + 2);
+        let is_as_written = name.end() + 2 == value.at as usize
+            && head.get(name.end()..value.at as usize) == Some(b": ")
+            && head.get(value.end()..end) == Some(b"\r\n");
+        let line = if is_as_written { head.get(at..end) } else { None };
+        Field { name: name.get(head), value: value.get(head), line }
+    }
+}
+
 /// Where the parts of a head stand in it that httparse has found.
 pub struct Places {
     lines: Vec<Line>,
@@ -69,9 +81,21 @@ impl Places {
 pub struct Field<'a> {
     name: &'a [u8],
     value: &'a [u8],
+    /// All of it, where it stands in a head as the gateway itself would write it.
+    line: Option<&'a [u8]>,
 }
 
 impl<'a> Field<'a> {
+    /// `value`: visible; nothing of it is told where it is not.
+    pub fn new(name: &'a HeaderName, value: &'a str) -> Self {
+        let is_visible = text(value.as_bytes()).is_some();
+        Self {
+            name: name.as_str().as_bytes(),
+            value: if is_visible { value.as_bytes() } else { b"" },
+            line: None,
+        }
+    }
+
     pub fn name(self) -> &'a [u8] {
         self.name
     }
@@ -80,9 +104,22 @@ impl<'a> Field<'a> {
         self.value
     }
 
+    pub fn line(self) -> Option<&'a [u8]> {
+        self.line
+    }
+
     /// The same value under another name.
     pub fn named(self, name: &'a HeaderName) -> Self {
-        Self { name: name.as_str().as_bytes(), ..self }
+        Self { name: name.as_str().as_bytes(), line: None, ..self }
+    }
+
+    /// Adds it to those that somebody else will write, in place of any other of its name.
+    pub fn put_into(self, map: &mut HeaderMap) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(self.name), HeaderValue::from_bytes(self.value))
+        {
+            map.insert(name, value);
+        }
     }
 }
 
@@ -125,11 +162,7 @@ impl Fields {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
-        self.lines.iter().map(|line| self.field(*line))
-    }
-
-    fn field(&self, line: Line) -> Field<'_> {
-        Field { name: line.name.get(&self.head), value: line.value.get(&self.head) }
+        self.lines.iter().map(|line| line.get(&self.head))
     }
 
     /// The values of all fields of a name, in order.
@@ -160,7 +193,7 @@ impl Fields {
     /// Keeps the fields that are to be kept.
     pub fn retain(&mut self, mut is_kept: impl FnMut(Field<'_>) -> bool) {
         let Self { head, lines, .. } = self;
-        lines.retain(|line| is_kept(Field { name: line.name.get(head), value: line.value.get(head) }));
+        lines.retain(|line| is_kept(line.get(head)));
     }
 
     pub fn remove(&mut self, name: &HeaderName) {
@@ -211,6 +244,7 @@ pub fn text(value: &[u8]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::wire::Outbox;
     use http::header;
 
     fn fields(text: &str) -> Fields {
@@ -234,6 +268,17 @@ mod tests {
             assert_eq!(fields.single(&HeaderName::from_static(absent)), Ok(None), "{absent}");
         }
         assert_eq!(fields.len(), 4);
+    }
+
+    #[test]
+    fn a_field_is_passed_on_as_the_gateway_writes_it() {
+        let fields = fields("GET /a HTTP/1.1\r\nHost: x\r\nA:y\r\nB: \tz\r\nC:  \r\nD: w \r\n\r\n");
+        let lines: Vec<_> = fields.iter().map(Field::line).collect();
+        assert_eq!(lines, [Some(&b"host: x\r\n"[..]), None, None, None, None]);
+        let mut out = Outbox::default();
+        fields.iter().for_each(|field| out.pass_field(field));
+        out.pass_field(fields.iter().next().unwrap().named(&header::VIA));
+        assert_eq!(out.bytes(), b"host: x\r\na: y\r\nb: z\r\nc: \r\nd: w\r\nvia: x\r\n");
     }
 
     #[test]

@@ -6,4 +6,4 @@ mod outbox;
 
 pub use content::{Chunk, Content, Garbled, Next, are_whole_lines};
 pub use fields::{Field, Fields, MOST_FIELDS, Places, Several, text};
-pub use outbox::Outbox;
+pub use outbox::{Lines, Outbox};

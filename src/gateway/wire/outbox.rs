@@ -14,6 +14,21 @@ use super::fields::Field;
 /// the system less than two.
 const COPIED: usize = 16 * 1024;
 
+/// What nearly every head has room in.
+const USUAL: usize = 1024;
+
+/// Fields as they are written, made once for many heads.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl<'a> FromIterator<(&'a HeaderName, &'a HeaderValue)> for Lines {
+    fn from_iter<I: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>>(fields: I) -> Self {
+        let mut out = Outbox::default();
+        fields.into_iter().for_each(|(name, value)| out.add_field(name, value));
+        Self(out.bytes)
+    }
+}
+
 /// Bytes that wait to be written. Once written, it is empty and keeps its room.
 #[derive(Default)]
 pub struct Outbox {
@@ -31,12 +46,26 @@ impl Outbox {
 
     /// Adds a field of another head. Neither name nor value holds the end of a line, by its making.
     pub fn pass_field(&mut self, field: Field<'_>) {
-        self.add([field.name(), b": ", field.value(), b"\r\n"]);
+        match field.line() {
+            Some(line) => self.add([line]),
+            None => self.add([field.name(), b": ", field.value(), b"\r\n"]),
+        }
+    }
+
+    pub fn add_lines(&mut self, lines: &Lines) {
+        self.add([&lines.0]);
+    }
+
+    /// Says how long the body is.
+    pub fn add_length(&mut self, length: u64) {
+        // A vector takes all that is written to it.
+        _ = write!(self.bytes, "content-length: {length}\r\n");
     }
 
     /// Adds a head or a part of it.
     pub fn add<const N: usize>(&mut self, parts: [&[u8]; N]) {
-        self.bytes.reserve(parts.iter().map(|part| part.len()).sum());
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        self.bytes.reserve(if self.bytes.capacity() == 0 { length.max(USUAL) } else { length });
         parts.into_iter().for_each(|part| self.bytes.extend_from_slice(part));
     }
 
