@@ -27,7 +27,7 @@ impl RequestId {
 
     /// The field that tells it.
     pub fn field(&self) -> Field<'_> {
-        Field::new(&REQUEST_ID, self.as_str())
+        Field::new(&REQUEST_ID, &self.0)
     }
 }
 

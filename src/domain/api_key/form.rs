@@ -8,6 +8,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use memchr::memchr_iter;
 use serde::{Serialize, Serializer};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -62,13 +63,16 @@ impl PresentedKey {
     /// Reads the joined form. The checksum is looked at before the parts, so that a slip of the
     /// hand anywhere in a key of the right shape is called what it is.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let mut parts = text.as_bytes().split(|&byte| byte == b'_');
-        let (Some(prefix), Some(environment), Some(id), Some(rest), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+        let mut marks = memchr_iter(b'_', text.as_bytes());
+        let (Some(first), Some(second), Some(third), None) =
+            (marks.next(), marks.next(), marks.next(), marks.next())
         else {
             return Err(BadKey::Shape);
         };
-        if prefix != PREFIX.as_bytes() {
+        let part = |from: usize, to: usize| text.as_bytes().get(from..to).unwrap_or_default();
+        let (environment, id) = (part(first + 1, second), part(second + 1, third));
+        let rest = part(third + 1, text.len());
+        if part(0, first) != PREFIX.as_bytes() {
             return Err(BadKey::Shape);
         }
         let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or(BadKey::Checksum)?;

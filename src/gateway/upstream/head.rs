@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
@@ -112,31 +112,27 @@ impl AnswerHead {
 
     /// `is_first`: the answer is in HTTP/1.0.
     fn of(mut fields: Fields, status: StatusCode, is_first: bool, method: &Method) -> Result<Self, Garbled> {
-        let mut length = Stated::None;
+        let mut length = Ok(Stated::None);
         let (mut codings, mut is_closed, mut is_asked_for) = (None, false, false);
-        let mut of_connection: Vec<Bytes> = Vec::new();
-        for field in fields.iter() {
+        let mut of_connection: Vec<Vec<u8>> = Vec::new();
+        fields.retain(|field| {
             let value = field.value();
             match field.name() {
-                b"content-length" => length = length.and(value)?,
+                b"content-length" => length = length.and_then(|length| length.and(value)),
                 b"transfer-encoding" => codings = Some(is_chunked(value)),
-                b"connection" => {
-                    for option in headers::options(value) {
-                        match option {
-                            _ if option.eq_ignore_ascii_case(b"close") => is_closed = true,
-                            _ if option.eq_ignore_ascii_case(b"keep-alive") => is_asked_for = true,
-                            _ => of_connection.push(fields.shared(option)),
-                        }
-                    }
-                }
-                _ => {}
+                b"connection" => headers::options(value).for_each(|option| match option {
+                    _ if option.eq_ignore_ascii_case(b"close") => is_closed = true,
+                    _ if option.eq_ignore_ascii_case(b"keep-alive") => is_asked_for = true,
+                    _ => of_connection.push(option.to_ascii_lowercase()),
+                }),
+                name => return !headers::is_withheld(name),
             }
-        }
-        let is_named = |name: &[u8]| of_connection.iter().any(|option| option.eq_ignore_ascii_case(name));
-        fields.retain(|field| {
-            let name = field.name();
-            name != b"content-length" && !headers::is_withheld(name) && !is_named(name)
+            false
         });
+        let length = length?;
+        if !of_connection.is_empty() {
+            fields.retain(|field| !of_connection.iter().any(|option| option == field.name()));
+        }
         let is_unsent = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
         let has_no_body = is_unsent || status == StatusCode::NO_CONTENT;
         let content = match (has_no_body, codings, length) {

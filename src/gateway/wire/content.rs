@@ -2,7 +2,6 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
-use memchr::memchr_iter;
 
 /// It is not what HTTP says it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +128,10 @@ impl Chunk {
 /// Whether each line ends in CRLF. httparse takes a bare LF for an end as well, as RFC 9112 §2.2 lets it; but who reads a
 /// line otherwise takes another part of the connection for the next request.
 pub fn are_whole_lines(lines: &[u8]) -> bool {
-    memchr_iter(b'\n', lines).all(|at| at > 0 && lines[at - 1] == b'\r')
+    let pairs = lines.iter().zip(lines.iter().skip(1));
+    // Looked at to the end, whatever was found: so many bytes are compared at once.
+    let are_whole = pairs.fold(true, |are, (before, byte)| are & (*byte != b'\n' || *before == b'\r'));
+    are_whole && lines.first() != Some(&b'\n')
 }
 
 fn unread(read: &BytesMut) -> Result<Option<Chunk>, Garbled> {

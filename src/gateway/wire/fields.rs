@@ -44,13 +44,16 @@ struct Line {
 
 impl Line {
     fn get(self, head: &[u8]) -> Field<'_> {
+        Field { name: self.name.get(head), value: self.value.get(head), place: Some((self, head)) }
+    }
+
+    /// All of it with its end, where it stands in the head as the gateway itself would write it.
+    fn as_written(self, head: &[u8]) -> Option<&[u8]> {
         let Self { name, value } = self;
-        let (at, end) = (name.at as usize, value.end() + 2);
-        let is_as_written = name.end() + 2 == value.at as usize
-            && head.get(name.end()..value.at as usize) == Some(b": ")
+        let end = value.end() + 2;
+        let is_as_written = head.get(name.end()..value.at as usize) == Some(b": ")
             && head.get(value.end()..end) == Some(b"\r\n");
-        let line = if is_as_written { head.get(at..end) } else { None };
-        Field { name: name.get(head), value: value.get(head), line }
+        if is_as_written { head.get(name.at as usize..end) } else { None }
     }
 }
 
@@ -81,19 +84,15 @@ impl Places {
 pub struct Field<'a> {
     name: &'a [u8],
     value: &'a [u8],
-    /// All of it, where it stands in a head as the gateway itself would write it.
-    line: Option<&'a [u8]>,
+    /// Where it stands in a head.
+    place: Option<(Line, &'a [u8])>,
 }
 
 impl<'a> Field<'a> {
     /// `value`: visible; nothing of it is told where it is not.
-    pub fn new(name: &'a HeaderName, value: &'a str) -> Self {
-        let is_visible = text(value.as_bytes()).is_some();
-        Self {
-            name: name.as_str().as_bytes(),
-            value: if is_visible { value.as_bytes() } else { b"" },
-            line: None,
-        }
+    pub fn new(name: &'a HeaderName, value: &'a [u8]) -> Self {
+        let value = if is_text(value) { value } else { b"" };
+        Self { name: name.as_str().as_bytes(), value, place: None }
     }
 
     pub fn name(self) -> &'a [u8] {
@@ -104,13 +103,15 @@ impl<'a> Field<'a> {
         self.value
     }
 
+    /// All of it with its end, where it stands in a head as the gateway itself would write it.
     pub fn line(self) -> Option<&'a [u8]> {
-        self.line
+        let (line, head) = self.place?;
+        line.as_written(head)
     }
 
     /// The same value under another name.
     pub fn named(self, name: &'a HeaderName) -> Self {
-        Self { name: name.as_str().as_bytes(), line: None, ..self }
+        Self { name: name.as_str().as_bytes(), place: None, ..self }
     }
 
     /// Adds it to those that somebody else will write, in place of any other of its name.
@@ -134,6 +135,7 @@ pub struct Fields {
     lines: Vec<Line>,
     /// A bit for each kind of name that stands here: spares looking for most of those that do not.
     kinds: u64,
+    size: usize,
 }
 
 /// The bit of a name's kind: names of one length and last letter are of one kind.
@@ -145,8 +147,9 @@ fn kind(name: &[u8]) -> u64 {
 impl Fields {
     /// Those of a head, whose names are put into lower case; and the target.
     pub fn new(mut head: BytesMut, Places { lines, target }: Places) -> (Self, Bytes) {
-        let mut kinds = 0;
-        for Line { name, .. } in &lines {
+        let (mut kinds, mut size) = (0, 0);
+        for Line { name, value } in &lines {
+            size += name.length as usize + value.length as usize + 4;
             if let Some(name) = head.get_mut(name.at as usize..name.end()) {
                 name.make_ascii_lowercase();
                 kinds |= kind(name);
@@ -154,11 +157,16 @@ impl Fields {
         }
         let head = head.freeze();
         let target = head.slice(target.at as usize..target.end());
-        (Self { head, lines, kinds }, target)
+        (Self { head, lines, kinds, size }, target)
     }
 
     pub fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// Their bytes as they came, with what stands between and behind names and values.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
@@ -237,8 +245,11 @@ impl From<&HeaderMap> for Fields {
 
 /// A value as text; `None` where it holds more than visible ASCII, spaces and tabs.
 pub fn text(value: &[u8]) -> Option<&str> {
-    let is_text = |&byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
-    std::str::from_utf8(value).ok().filter(|_| value.iter().all(is_text))
+    if is_text(value) { std::str::from_utf8(value).ok() } else { None }
+}
+
+fn is_text(value: &[u8]) -> bool {
+    value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
 }
 
 #[cfg(test)]

@@ -58,8 +58,7 @@ impl Outbox {
 
     /// Says how long the body is.
     pub fn add_length(&mut self, length: u64) {
-        // A vector takes all that is written to it.
-        _ = write!(self.bytes, "content-length: {length}\r\n");
+        self.add([b"content-length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n"]);
     }
 
     /// Adds a head or a part of it.
