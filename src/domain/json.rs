@@ -27,7 +27,7 @@ pub struct Keys<'a> {
     /// Filled from the left. Most objects have no more, and then nothing is allocated.
     few: [&'a str; FEW],
     count: usize,
-    /// What there was no room for, and what had to be unescaped.
+    /// The first key that there was no room for or that had to be unescaped, and all after it.
     many: Option<HashSet<Cow<'a, str>>>,
 }
 

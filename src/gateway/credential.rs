@@ -88,9 +88,9 @@ fn find(
     let parsed = match (authorization, key, id, secret) {
         (None, None, None, None) => return Ok(Presented::Nothing),
         (Some(value), None, None, None) => return authorized(value, headers, manner, possession),
-        (None, Some(value), None, None) => text(value).and_then(PresentedKey::parse),
+        (None, Some(value), None, None) => utf_8(value).and_then(PresentedKey::parse),
         (None, None, Some(id), Some(secret)) => {
-            text(id).and_then(|id| PresentedKey::from_parts(id, text(secret)?))
+            utf_8(id).and_then(|id| PresentedKey::from_parts(id, utf_8(secret)?))
         }
         (None, None, ..) => return Err(HALF),
         _ => return Err(SEVERAL),
@@ -107,7 +107,7 @@ fn authorized(
     possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
 ) -> Result<Presented, Wrong> {
     let malformed = Ok(Presented::Malformed(BadKey::Shape));
-    let Ok(text) = text(value) else { return malformed };
+    let Ok(text) = utf_8(value) else { return malformed };
     let (scheme, credential) = text.split_once(' ').unwrap_or((text, ""));
     let credential = credential.trim_matches(' ');
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
@@ -139,7 +139,7 @@ fn authorized(
 }
 
 /// What is no text is no key; which characters a key may have its own reader knows.
-fn text(value: &[u8]) -> Result<&str, BadKey> {
+fn utf_8(value: &[u8]) -> Result<&str, BadKey> {
     std::str::from_utf8(value).map_err(|_| BadKey::Shape)
 }
 

@@ -132,7 +132,7 @@ fn is_among(name: &[u8], names: &[&str]) -> bool {
     names.iter().any(|known| known.as_bytes() == name)
 }
 
-/// Whether a field of a request goes no further.
+/// Whether a field of a request goes no further. `name`: in lower case.
 fn ends_here(name: &[u8]) -> bool {
     // What nearly every request has.
     if matches!(name, b"authorization" | b"content-length") {
@@ -146,7 +146,7 @@ fn ends_here(name: &[u8]) -> bool {
     }
 }
 
-/// Whether a field of an answer goes no further.
+/// Whether a field of an answer goes no further. `name`: in lower case.
 pub fn is_withheld(name: &[u8]) -> bool {
     OF_RESPONSES.has(name) && {
         let name = &*spelled(name);

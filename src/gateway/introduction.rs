@@ -57,11 +57,12 @@ impl Introduction {
         Arc::ptr_eq(&self.scopes, &principal.scopes) && self.subject == principal.subject
     }
 
+    /// For a map of fields.
     pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
         &self.fields
     }
 
-    /// The same as they are written.
+    /// The same as they are written in a head.
     pub fn lines(&self) -> &Lines {
         &self.lines
     }

@@ -10,10 +10,10 @@ use std::io;
 use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
 
+use crate::domain::clock::Timestamp;
+
 use super::headers::REQUEST_ID;
 use super::wire::Field;
-
-use crate::domain::clock::Timestamp;
 
 /// The text of an id: 36 characters, lower case.
 #[derive(Clone, Copy, Debug)]

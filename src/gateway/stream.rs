@@ -1,4 +1,4 @@
-//! The body of an answer: whole, or passed on from the upstream frame by frame.
+//! What a client is answered: a body, whole or passed on from the upstream frame by frame, with the upstream's fields.
 //!
 //! A body that is passed on belongs to a principal. For as long as it is open the gateway asks whether that principal
 //! still holds, for events also whether its policy still allows them, and cuts the body when the answer is no, when the
@@ -27,8 +27,8 @@ use super::upstream::{Answer, BrokenAnswer};
 use super::wire::Fields;
 use super::worker::Worker;
 
-/// The body of a response to a client and, where the upstream has answered, the fields of its answer that are passed on.
-/// What the response says itself stands before them.
+/// The body of a response to a client and, where the upstream has answered, the fields of its answer that are passed on
+/// beside what the response says itself.
 #[derive(Default)]
 pub struct Reply {
     pub fields: Fields,
@@ -81,7 +81,10 @@ impl Reply {
 pub fn in_one(response: Response<Reply>) -> Response<ReplyBody> {
     let (mut head, Reply { fields, body, request_id }) = response.into_parts();
     let mut all = fields.to_map();
-    all.extend(std::mem::take(&mut head.headers));
+    // One by one: a map that is added as a whole replaces what has the same name.
+    for (name, value) in &head.headers {
+        all.append(name, value.clone());
+    }
     if let Some(id) = request_id {
         id.field().put_into(&mut all);
     }

@@ -3,6 +3,7 @@
 mod harness;
 
 mod admin;
+mod answers;
 mod eras;
 mod forward_auth;
 mod forwarding;

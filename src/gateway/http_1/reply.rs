@@ -56,6 +56,10 @@ impl Sending {
         let length = body.size_hint().exact();
         let mut is_said = says_nothing;
         let (mut is_dated, mut is_closed) = (false, false);
+        for field in fields.iter() {
+            is_dated |= field.name() == b"date";
+            out.pass_field(field);
+        }
         for (name, value) in &parts.headers {
             match *name {
                 header::CONNECTION => {
@@ -69,10 +73,6 @@ impl Sending {
                 _ => {}
             }
             out.add_field(name, value);
-        }
-        for field in fields.iter() {
-            is_dated |= field.name() == b"date";
-            out.pass_field(field);
         }
         if let Some(id) = request_id {
             out.pass_field(id.field());

@@ -292,6 +292,12 @@ async fn a_gateway_that_stops_ends_what_rests_and_answers_what_was_begun() {
         begun.say("TP/1.1\r\n\r\n").await;
         assert_eq!(begun.hears_last().await, last_answer("GET /"));
         assert_eq!(busy.hears_last().await, last_answer("GET /"));
+        // What has come when the gateway stops is answered, and nothing after it.
+        let mut waiting = Opened::new(Duration::ZERO);
+        waiting.ask().await;
+        waiting.say("GET / HTTP/1.1\r\n\r\nGET /next HTTP/1.1\r\n\r\n").await;
+        waiting.stop.cancel();
+        assert_eq!(waiting.hears_last().await, last_answer("GET /"));
     })
     .await;
 }

@@ -263,6 +263,13 @@ pub struct Answered {
 }
 
 impl Answered {
+    /// Reads all of an answer.
+    pub async fn read(response: Response<Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Self { status: head.status.as_u16(), headers: head.headers, body }
+    }
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
     }
@@ -354,13 +361,7 @@ impl Ask {
 
     /// Sends it and reads the whole answer.
     pub async fn send(&self, to: SocketAddr) -> Answered {
-        let (head, body) = self.begin(to).await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answered {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Answered::read(self.begin(to).await).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::harness::*;
 use crate::gateway::{Gateway, GatewayError, Identity, Settings};
 use http::Request;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
@@ -51,15 +51,13 @@ pub async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
-async fn over_http_2(stream: TlsStream<TcpStream>, ask: &Ask, authority: &str) -> (u16, String) {
+pub async fn over_http_2(stream: TlsStream<TcpStream>, ask: &Ask, authority: &str) -> Answered {
     let (mut sender, driver) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(driver);
     let mut request: Request<_> = ask.request.clone().map(Full::new);
     *request.uri_mut() = format!("https://{authority}{}", request.uri().path()).parse().unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    let status = response.status().as_u16();
-    (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    Answered::read(sender.send_request(request).await.unwrap()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,19 +70,19 @@ async fn both_versions_of_http_are_judged_alike() {
     let ask = Ask::modern("tools/call", json!({"name": "x"}));
 
     let stream = connect(gateway.address, &root, b"h2").await.unwrap();
-    let (status, _) = over_http_2(stream, &ask.clone().without("host").key(&key), "localhost").await;
-    assert_eq!(status, 200);
+    let answered = over_http_2(stream, &ask.clone().without("host").key(&key), "localhost").await;
+    assert_eq!(answered.status, 200);
     let received = upstream.only();
     assert_eq!(received.headers["x-portcullis-subject"], "alice");
     assert_eq!(received.headers["x-forwarded-proto"], "https");
     assert!(!received.headers.contains_key("authorization"));
 
     let stream = connect(gateway.address, &root, b"h2").await.unwrap();
-    let (status, body) = over_http_2(stream, &ask.clone().without("host"), "localhost").await;
-    assert_eq!(status, 401, "{body}");
+    let answered = over_http_2(stream, &ask.clone().without("host"), "localhost").await;
+    assert_eq!(answered.status, 401, "{answered:?}");
     let stream = connect(gateway.address, &root, b"h2").await.unwrap();
     let foreign = ask.clone().key(&key).instead("host", "elsewhere");
-    assert_eq!(over_http_2(stream, &foreign, "localhost").await.0, 400, "Host and authority differ");
+    assert_eq!(over_http_2(stream, &foreign, "localhost").await.status, 400, "Host and authority differ");
 
     let stream = connect(gateway.address, &root, b"http/1.1").await.unwrap();
     let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();

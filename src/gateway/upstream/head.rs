@@ -133,8 +133,9 @@ impl AnswerHead {
         if !of_connection.is_empty() {
             fields.retain(|field| !of_connection.iter().any(|option| option == field.name()));
         }
-        let is_unsent = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-        let has_no_body = is_unsent || status == StatusCode::NO_CONTENT;
+        let is_silent = status == StatusCode::NO_CONTENT;
+        let is_unsent = !is_silent && (*method == Method::HEAD || status == StatusCode::NOT_MODIFIED);
+        let has_no_body = is_silent || is_unsent;
         let content = match (has_no_body, codings, length) {
             (true, ..) => Content::Length(0),
             (false, Some(_), _) if is_first => return Err(Garbled),

@@ -213,5 +213,12 @@ fn a_connection_is_kept_where_both_sides_know_where_the_answer_ends() {
     assert_eq!(unsent(said, Method::HEAD), Some(9));
     assert_eq!(unsent(said, Method::GET), None);
     assert_eq!(unsent(&said.replace("200 OK", "304 Not Modified"), Method::GET), Some(9));
-    assert_eq!(unsent(&said.replace("200 OK", "204 No Content"), Method::HEAD), Some(9));
+    for none in [
+        said.replace("200 OK", "204 No Content"),
+        said.replace("\r\n\r\n", "\r\nTransfer-Encoding: gzip\r\n\r\n"),
+    ] {
+        assert_eq!(unsent(&none, Method::HEAD), None, "{none}");
+    }
+    assert_eq!(head(said, &Method::HEAD).unwrap().content, Content::Length(0));
+    assert_eq!(head(said, &Method::GET).unwrap().content, Content::Length(9));
 }

@@ -18,14 +18,14 @@ const COPIED: usize = 16 * 1024;
 const USUAL: usize = 1024;
 
 /// Fields as they are written, made once for many heads.
-#[derive(Clone, Debug, Default)]
-pub struct Lines(Vec<u8>);
+#[derive(Clone, Debug)]
+pub struct Lines(Box<[u8]>);
 
 impl<'a> FromIterator<(&'a HeaderName, &'a HeaderValue)> for Lines {
     fn from_iter<I: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>>(fields: I) -> Self {
         let mut out = Outbox::default();
         fields.into_iter().for_each(|(name, value)| out.add_field(name, value));
-        Self(out.bytes)
+        Self(out.bytes.into())
     }
 }
 
