@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{error::CliError, output};
 use crate::domain::{
-    api_key::KeyId,
+    api_key::{KeyId, MARK},
     clock::{Timestamp, parse_life},
     jose::{Algorithm, BadAlgorithm},
     name::{BadName, ScopeName},
@@ -151,7 +151,7 @@ pub const LONGEST_KEY: usize = 4 + 8 + 1 + 22 + 1 + 43 + 6;
 pub fn key_form(bytes: &[u8]) -> Option<usize> {
     const ID: usize = 22;
     const PROOF: usize = 43 + 6;
-    let rest = bytes.strip_prefix(b"pcl_")?;
+    let rest = bytes.strip_prefix(MARK.as_bytes())?;
     let environment = rest.iter().take(9).position(|&byte| byte == b'_')?;
     let (env, rest) = rest.split_at_checked(environment)?;
     let rest = rest.get(1..)?;

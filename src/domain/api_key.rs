@@ -5,7 +5,7 @@
 mod form;
 mod proof;
 
-pub use form::{BadKey, Environment, KeyId, KeySecret, PresentedKey};
+pub use form::{BadKey, Environment, KeyId, KeySecret, MARK, PresentedKey};
 pub use proof::{Pepper, SecretDigest, proves};
 
 use serde::Serialize;

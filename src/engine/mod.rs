@@ -25,7 +25,7 @@ pub use snapshot::Watch;
 pub use token::PresentedToken;
 
 use crate::domain::{
-    api_key::{BadKey, Pepper, PresentedKey},
+    api_key::{BadKey, MARK, Pepper, PresentedKey},
     clock::{Clock, Timestamp},
     decision::{self, CredentialId, Decision, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
@@ -60,9 +60,6 @@ pub enum Presented {
     ApiKey(PresentedKey),
     Token(PresentedToken),
 }
-
-/// What every API key begins with.
-const MARK: &str = "pcl_";
 
 impl Presented {
     /// A credential by its text alone. What has the mark of our keys is a key, and what has the shape of a token (RFC 7515

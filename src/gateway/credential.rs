@@ -9,7 +9,7 @@
 use http::{HeaderName, header};
 use percent_encoding::percent_decode_str;
 
-use crate::domain::api_key::{BadKey, PresentedKey};
+use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::decision::Reason;
 use crate::domain::token::Possession;
 use crate::engine::{Presented, PresentedToken};
@@ -20,9 +20,6 @@ pub const KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");
 pub const KEY_SECRET: HeaderName = HeaderName::from_static("x-api-key-secret");
 const PROOF: HeaderName = HeaderName::from_static("dpop");
-
-/// What every API key begins with.
-const MARK: &str = "pcl_";
 
 /// By what a client wanted to be known, whatever became of it. What it is told when that fails depends on this alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::domain::secret::Secret;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX: &str = "pcl";
+/// What every API key begins with.
+pub const MARK: &str = "pcl_";
 const ID: usize = 22;
 const SECRET: usize = 43;
 const CHECKSUM: usize = 6;
@@ -64,6 +65,9 @@ impl PresentedKey {
     /// hand anywhere in a key of the right shape is called what it is.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
         let mut marks = memchr_iter(b'_', text.as_bytes());
+        if !text.starts_with(MARK) {
+            return Err(BadKey::Shape);
+        }
         let (Some(first), Some(second), Some(third), None) =
             (marks.next(), marks.next(), marks.next(), marks.next())
         else {
@@ -72,9 +76,6 @@ impl PresentedKey {
         let part = |from: usize, to: usize| text.as_bytes().get(from..to).unwrap_or_default();
         let (environment, id) = (part(first + 1, second), part(second + 1, third));
         let rest = part(third + 1, text.len());
-        if part(0, first) != PREFIX.as_bytes() {
-            return Err(BadKey::Shape);
-        }
         let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or(BadKey::Checksum)?;
         if rest.len() < CHECKSUM || *checksum != checksum_of(checked) {
             return Err(BadKey::Checksum);
@@ -212,9 +213,9 @@ impl KeySecret {
     pub fn join(&self, environment: Environment, id: KeyId) -> Secret {
         let environment = environment.as_str();
         // Of the right size from the start: a text that grows leaves copies of itself behind.
-        let length = PREFIX.len() + environment.len() + ID + SECRET + CHECKSUM + 3;
+        let length = MARK.len() + environment.len() + ID + SECRET + CHECKSUM + 2;
         let mut text = String::with_capacity(length);
-        for part in [PREFIX, "_", environment, "_", id.as_str(), "_", ascii(&*self.0)] {
+        for part in [MARK, environment, "_", id.as_str(), "_", ascii(&*self.0)] {
             text.push_str(part);
         }
         let checksum = checksum_of(text.as_bytes());

@@ -11,7 +11,7 @@ use super::super::received::Parts;
 use super::super::wire::text;
 use super::form::Form;
 use super::{Fault, Service, grant};
-use crate::domain::api_key::{BadKey, PresentedKey};
+use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::secret::Secret;
 use crate::engine::{Presented, PresentedToken};
 
@@ -80,7 +80,7 @@ fn from_basic(encoded: &str, client_id: Option<&str>) -> Result<PresentedKey, Ba
 
 /// The id of an API key and its secret: the secret's own part, or the whole key.
 fn from_pair(id: &str, secret: &str) -> Result<PresentedKey, BadKey> {
-    if !secret.starts_with("pcl_") {
+    if !secret.starts_with(MARK) {
         return PresentedKey::from_parts(id, secret);
     }
     let key = PresentedKey::parse(secret)?;
