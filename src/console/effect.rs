@@ -23,8 +23,8 @@ pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry};
 
 pub use token::{
-    Judged, KeyInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed, TokenDetail,
-    TokenQuery,
+    Judged, KeyInUse, KeysInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed,
+    TokenDetail, TokenQuery,
 };
 
 /// What a question is about. Of several waiting questions with one topic only the newest is asked.

@@ -99,7 +99,7 @@ pub enum TokenAnswer {
     /// In the order of the question.
     Reached(Vec<Reached>),
     Judged(Box<Judged>),
-    SigningKeys(Vec<KeyInUse>),
+    SigningKeys(KeysInUse),
     Issued(Box<Issued>),
     KeyMade(Box<SigningKey>),
     Rotated(Box<Rotated>),
@@ -169,6 +169,14 @@ pub struct Judged {
     pub verdict: Verdict,
     /// `None` where nothing in it can be read.
     pub inspection: Option<Inspection>,
+}
+
+/// The signing keys, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct KeysInUse {
+    pub sound: Vec<KeyInUse>,
+    /// What is wrong with those that are damaged: what they signed is refused.
+    pub damaged: Vec<String>,
 }
 
 /// A signing key, and how many tokens that it signed have not ended by themselves.

@@ -8,14 +8,15 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::console::effect::{
-    Answer, Fault, Judged, KeyInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenDeed, TokenDetail,
-    TokenQuery,
+    Answer, Fault, Judged, KeyInUse, KeysInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenDeed,
+    TokenDetail, TokenQuery,
 };
 use crate::domain::{
     clock::Timestamp,
     name::ScopeName,
     revocation::Target,
     scope::Catalogue,
+    signing_key::SigningKey,
     token::{IssuedToken, TokenId, inspect},
     usage::Dimension,
 };
@@ -61,10 +62,17 @@ pub fn answer(ctx: &Ctx, query: TokenQuery) -> Result<TokenAnswer, OpsError> {
         }
         TokenQuery::SigningKeys { now } => {
             let keys = ctx.store.read(|c| -> Result<_, StoreError> {
-                store::signing_key::list(c)?
-                    .into_iter()
-                    .map(|key| Ok(KeyInUse { tokens: store::token::unexpired_of(c, &key.kid, now)?, key }))
-                    .collect()
+                let (sound, damaged) = store::signing_key::sound(c)?;
+                let in_use = |key: SigningKey| {
+                    Ok::<_, StoreError>(KeyInUse {
+                        tokens: store::token::unexpired_of(c, &key.kid, now)?,
+                        key,
+                    })
+                };
+                Ok(KeysInUse {
+                    sound: sound.into_iter().map(in_use).collect::<Result<_, _>>()?,
+                    damaged: damaged.iter().map(ToString::to_string).collect(),
+                })
             })?;
             Ok(TokenAnswer::SigningKeys(keys))
         }

@@ -46,7 +46,7 @@ impl Person {
         let look = Look { theme: Theme::load(theme).unwrap(), ascii };
         let mut app = App::new(setting, look, Keymap::defaults().unwrap(), noon());
         app.size = Rect::new(0, 0, width, height);
-        let shop = Shop { keys, label: None, busy: 0, fault: None };
+        let shop = Shop { keys, label: None, busy: 0, fault: None, damaged_keys: Vec::new() };
         let mut person = Self { app, shop, now: noon(), deeds: Vec::new(), copied: Vec::new(), quit: false };
         let effects = start(&mut person.app, person.now);
         person.settle(effects);

@@ -66,6 +66,8 @@ pub struct Shop {
     pub label: Option<&'static str>,
     pub busy: u64,
     pub fault: Option<Fault>,
+    /// What is wrong with signing keys that are damaged.
+    pub damaged_keys: Vec<String>,
 }
 
 impl Shop {

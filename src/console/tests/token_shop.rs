@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::console::effect::{
-    Answer, Judged, KeyInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed, TokenDetail,
-    TokenQuery, Window,
+    Answer, Judged, KeyInUse, KeysInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed,
+    TokenDetail, TokenQuery, Window,
 };
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Algorithm, base64};
@@ -157,9 +157,10 @@ impl Shop {
                     inspection: inspect(text.expose(), *now).ok(),
                 }))
             }
-            TokenQuery::SigningKeys { .. } => TokenAnswer::SigningKeys(
-                signing_keys().into_iter().map(|key| KeyInUse { key, tokens: 12 }).collect(),
-            ),
+            TokenQuery::SigningKeys { .. } => TokenAnswer::SigningKeys(KeysInUse {
+                sound: signing_keys().into_iter().map(|key| KeyInUse { key, tokens: 12 }).collect(),
+                damaged: self.damaged_keys.clone(),
+            }),
         }
     }
 

@@ -204,6 +204,20 @@ fn the_newest_of_two_pasted_tokens_is_judged() {
 }
 
 #[test]
+fn a_damaged_signing_key_is_told_beside_the_sound_ones() {
+    let mut person = Person::new(80, 24);
+    person.shop.damaged_keys = vec!["the row `old` of signing_key is damaged: its seal does not fit".into()];
+    person.press("3 K");
+    assert!(person.sees("A signing key is damaged") && person.sees("the row `old`"), "{}", person.screen());
+    person.press("j R");
+    assert!(person.sees("It ends 12 live tokens"), "the others are handled as ever: {}", person.screen());
+    person.press("esc esc");
+    person.shop.damaged_keys.push("another".into());
+    person.press("K");
+    assert!(person.sees("2 signing keys are damaged"), "{}", person.screen());
+}
+
+#[test]
 fn signing_keys_are_made_imported_rotated_and_retired() {
     let mut person = Person::new(80, 24);
     person.press("3 K n right right ctrl-s");

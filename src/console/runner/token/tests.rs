@@ -150,7 +150,33 @@ fn a_private_key_is_taken_from_a_file_that_can_be_read_and_is_one() {
     assert!(matches!(made, Ok(Answer::Token(TokenAnswer::KeyMade(_)))), "{made:?}");
     let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
     let Ok(TokenAnswer::SigningKeys(keys)) = answer(&desk.ctx, query) else { panic!("no keys") };
-    assert_eq!((keys.len(), keys[0].tokens), (1, 0));
+    assert_eq!((keys.sound.len(), keys.sound[0].tokens, keys.damaged.len()), (1, 0, 0));
+}
+
+#[test]
+fn a_damaged_signing_key_is_named_and_the_others_are_listed() {
+    let desk = Desk::new();
+    let kid = desk.issue("ana").token.kid;
+    let import = || {
+        let file = desk.folder.path().join("secret");
+        std::fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
+        let new = ops::signing_key::NewSigningKey {
+            algorithm: crate::domain::jose::Algorithm::Hs256,
+            name: String::new(),
+            bits: Default::default(),
+            kid: None,
+        };
+        carry_out(&desk.ctx, TokenDeed::ImportKey { new, file })
+    };
+    import().unwrap();
+    let database = rusqlite::Connection::open(desk.folder.path().join("home/portcullis.db")).unwrap();
+    database.execute("UPDATE signing_key SET name = 'x' WHERE kid = ?1", [kid.as_str()]).unwrap();
+    let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
+    let Ok(TokenAnswer::SigningKeys(keys)) = answer(&desk.ctx, query) else { panic!("no keys") };
+    assert_eq!(keys.sound.len(), 1);
+    assert_ne!(keys.sound[0].key.kid, kid);
+    let [damaged] = &keys.damaged[..] else { panic!("{keys:?}") };
+    assert!(damaged.contains(kid.as_str()) && damaged.contains("signing_key"), "{damaged}");
 }
 
 #[test]

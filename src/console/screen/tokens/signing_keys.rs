@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
 use crate::console::effect::{
-    Answer, Deed, Held, KeyInUse, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
+    Answer, Deed, Held, KeyInUse, KeysInUse, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed,
+    TokenQuery, Topic,
 };
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
@@ -15,7 +16,7 @@ use crate::console::theme::signing_key_glyph;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
-use crate::console::widget::text::{count, grouped, relative};
+use crate::console::widget::text::{count, grouped, relative, wrap};
 use crate::domain::clock::Timestamp;
 use crate::domain::signing_key::{SigningKey, SigningKeyState};
 
@@ -25,7 +26,7 @@ use super::{INSET, short_kid};
 
 #[derive(Default)]
 pub struct SigningKeys {
-    keys: Held<Vec<KeyInUse>>,
+    keys: Held<KeysInUse>,
     cursor: Cursor,
     /// Retiring waits for what it would end.
     retiring: Option<SigningKey>,
@@ -107,7 +108,10 @@ pub fn names() -> Vec<&'static str> {
 
 impl SigningKeys {
     fn rows(&self) -> &[KeyInUse] {
-        self.keys.value.as_deref().unwrap_or_default()
+        self.keys.value.as_ref().map_or(&[], |keys| &keys.sound)
+    }
+    fn damaged(&self) -> &[String] {
+        self.keys.value.as_ref().map_or(&[], |keys| &keys.damaged)
     }
     fn selected(&self) -> Option<&KeyInUse> {
         self.rows().get(self.cursor.index())
@@ -141,12 +145,15 @@ impl SigningKeys {
         let query = Query::Token(TokenQuery::SigningKeys { now: turn.now });
         self.keys.wait_for(turn.load(Topic::SigningKeys, query));
     }
-    fn height(turn: &Turn<'_>) -> u64 {
-        u64::from(table::height(areas(turn.body.inner(INSET), usize::MAX).0)).max(1)
+    fn height(&self, turn: &Turn<'_>) -> u64 {
+        let inside = turn.body.inner(INSET);
+        let inside = below(inside, note(self.damaged(), inside.width).len());
+        u64::from(table::height(areas(inside, usize::MAX).0)).max(1)
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         let total = self.rows().len() as u64;
-        self.cursor.step(step, total, Self::height(turn));
+        let height = self.height(turn);
+        self.cursor.step(step, total, height);
     }
     fn copy_pem(&mut self, turn: &mut Turn<'_>) {
         let Some(key) = self.selected().map(|row| &row.key) else { return };
@@ -220,7 +227,8 @@ impl Layer for SigningKeys {
             self.ask(turn);
         }
         let total = self.rows().len() as u64;
-        self.cursor.keep_within(total, Self::height(turn));
+        let height = self.height(turn);
+        self.cursor.keep_within(total, height);
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let came = self.keys.settle(reply, |answer| match answer {
@@ -229,7 +237,8 @@ impl Layer for SigningKeys {
         });
         if came {
             let total = self.rows().len() as u64;
-            self.cursor.keep_within(total, Self::height(turn));
+            let height = self.height(turn);
+            self.cursor.keep_within(total, height);
         }
         let came = self.reached.settle(reply, |answer| match answer {
             Answer::Token(TokenAnswer::Reached(reached)) => Some(reached),
@@ -250,6 +259,12 @@ impl Layer for SigningKeys {
         if let Some(fault) = &self.keys.fault {
             return draw_fault(canvas, inside, &fault.message);
         }
+        let note = note(self.damaged(), inside.width);
+        let bad = canvas.theme().bad;
+        for (index, (y, line)) in (inside.y..inside.bottom()).zip(&note).enumerate() {
+            canvas.put(inside.x, y, inside.width, line, if index == 0 { bad } else { dim });
+        }
+        let inside = below(inside, note.len());
         if self.rows().is_empty() {
             let text = if self.keys.value.is_none() {
                 "loading…"
@@ -309,6 +324,25 @@ impl SigningKeys {
         let total = self.rows().len() as u64;
         Table { columns: &columns, rows, sort: None, top: self.cursor.top, total }.draw(canvas, area);
     }
+}
+
+/// What is wrong with damaged keys, as it is told above the list of the others.
+fn note(damaged: &[String], width: u16) -> Vec<String> {
+    let Some(first) = damaged.first() else { return Vec::new() };
+    let what = match damaged.len() {
+        1 => "✕ A signing key is damaged: what it signed is refused.".to_owned(),
+        several => format!("✕ {several} signing keys are damaged: what they signed is refused. The first:"),
+    };
+    let mut lines = vec![what];
+    lines.extend(wrap(first, usize::from(width)));
+    lines.push(String::new());
+    lines
+}
+
+/// What a note of so many lines leaves of an area.
+fn below(area: Rect, lines: usize) -> Rect {
+    let taken = u16::try_from(lines).unwrap_or(u16::MAX).min(area.height);
+    Rect { y: area.y + taken, height: area.height - taken, ..area }
 }
 
 /// When the state that it is in ends, where that is known; for a retired one, since when it is.
