@@ -64,18 +64,12 @@ impl PresentedKey {
     /// Reads the joined form. The checksum is looked at before the parts, so that a slip of the
     /// hand anywhere in a key of the right shape is called what it is.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let mut marks = memchr_iter(b'_', text.as_bytes());
-        if !text.starts_with(MARK) {
-            return Err(BadKey::Shape);
-        }
-        let (Some(first), Some(second), Some(third), None) =
-            (marks.next(), marks.next(), marks.next(), marks.next())
-        else {
+        let joined = text.strip_prefix(MARK).ok_or(BadKey::Shape)?.as_bytes();
+        let mut marks = memchr_iter(b'_', joined);
+        let (Some(first), Some(second), None) = (marks.next(), marks.next(), marks.next()) else {
             return Err(BadKey::Shape);
         };
-        let part = |from: usize, to: usize| text.as_bytes().get(from..to).unwrap_or_default();
-        let (environment, id) = (part(first + 1, second), part(second + 1, third));
-        let rest = part(third + 1, text.len());
+        let (environment, id, rest) = (&joined[..first], &joined[first + 1..second], &joined[second + 1..]);
         let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or(BadKey::Checksum)?;
         if rest.len() < CHECKSUM || *checksum != checksum_of(checked) {
             return Err(BadKey::Checksum);

@@ -10,11 +10,12 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Uri};
 use httparse::Status;
-use memchr::memchr;
 
 use crate::gateway::headers;
 use crate::gateway::received::Parts;
-use crate::gateway::wire::{Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, text};
+use crate::gateway::wire::{
+    Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, may_be_whole, number,
+};
 
 /// More than the gateway's own limits, so that it can answer 414 and 431 itself where it knows whom.
 const LONGEST: usize = u16::MAX as usize;
@@ -34,7 +35,7 @@ pub struct Head {
 impl Head {
     /// Whether it is worth another look at what was read, after what came `from` there on.
     pub fn may_be_whole(read: &[u8], from: usize) -> bool {
-        read.len() > LONGEST || memchr(b'\n', &read[from..]).is_some()
+        may_be_whole(read, from, LONGEST)
     }
 
     /// Takes a head out of what was read, `None` where it is not whole; an error is the status to answer before the
@@ -75,7 +76,7 @@ impl Head {
             let value = field.value();
             match field.name() {
                 b"content-length" | b"transfer-encoding" if content.is_some() => return Err(Garbled),
-                b"content-length" => content = Some(Content::Length(digits(value)?)),
+                b"content-length" => content = Some(Content::Length(length(value)?)),
                 b"transfer-encoding" if is_first || !value.eq_ignore_ascii_case(b"chunked") => {
                     return Err(Garbled);
                 }
@@ -98,10 +99,9 @@ impl Head {
     }
 }
 
-/// Digits and nothing else, no more of them than the greatest number has.
-fn digits(value: &[u8]) -> Result<u64, Garbled> {
-    let is_number = (1..=20).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    text(value).filter(|_| is_number).and_then(|digits| digits.parse().ok()).ok_or(Garbled)
+/// The length of a body, in no more digits than the greatest number has.
+fn length(value: &[u8]) -> Result<u64, Garbled> {
+    if value.len() > 20 { Err(Garbled) } else { number(value) }
 }
 
 /// Whether an option is among those of a list.

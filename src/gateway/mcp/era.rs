@@ -99,7 +99,7 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
             return Err(Mismatch::Header("Mcp-Name is missing".into()));
         }
         (Some(_), None) => return Err(Mismatch::Header("Mcp-Name names what the body does not".into())),
-        (Some(value), Some(name)) if !names(value, name) => {
+        (Some(value), Some(name)) if decoded(value).as_deref() != Some(name) => {
             return Err(Mismatch::Header("Mcp-Name is not the name or URI of the body".into()));
         }
         _ => {}
@@ -147,13 +147,6 @@ fn is_nameable(method: &str) -> bool {
 
 fn says(value: Option<&[u8]>, text: &str) -> bool {
     value == Some(text.as_bytes())
-}
-
-/// Whether a value of `Mcp-Name` means this name.
-fn names(value: &[u8], name: &str) -> bool {
-    // What nearly all are: nothing that has to be decoded.
-    let is_plain = value.is_ascii() && !value.starts_with(b"=?");
-    if is_plain { value == name.as_bytes() } else { decoded(value).as_deref() == Some(name) }
 }
 
 /// A value as it was meant: as it stands, or out of the sentinel `=?base64?…?=`. `None` where it is neither.

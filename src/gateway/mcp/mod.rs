@@ -325,11 +325,11 @@ async fn forward(
     let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
     // readable.
-    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| match name {
-        b"mcp-session-id" => true,
-        b"last-event-id" => !admitted.has_sessions,
-        b"accept-encoding" => admitted.lists_tools,
-        _ => false,
+    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
+        let is = |known: &HeaderName| known.as_str().as_bytes() == name;
+        is(&SESSION_ID)
+            || (is(&LAST_EVENT_ID) && !admitted.has_sessions)
+            || (is(&header::ACCEPT_ENCODING) && admitted.lists_tools)
     });
     if let Some(session) = &admitted.session {
         head.add(&SESSION_ID, session);

@@ -6,10 +6,11 @@ use bytes::BytesMut;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
-use memchr::memchr;
 
 use crate::gateway::headers;
-use crate::gateway::wire::{Chunk, Content, Field, Fields, Garbled, Lines, MOST_FIELDS, Outbox, Places};
+use crate::gateway::wire::{
+    Chunk, Content, Field, Fields, Garbled, Lines, MOST_FIELDS, Outbox, Places, may_be_whole, number,
+};
 
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
@@ -83,7 +84,7 @@ pub struct AnswerHead {
 impl AnswerHead {
     /// Whether it is worth another look at what was read, after what came `from` there on.
     pub fn may_be_whole(read: &[u8], from: usize) -> bool {
-        read.len() > LONGEST || memchr(b'\n', &read[from..]).is_some()
+        may_be_whole(read, from, LONGEST)
     }
 
     /// Takes a head out of what was read, `None` where it is not whole. Interim answers (RFC 9110 §15.2) are passed over;
@@ -171,10 +172,7 @@ impl Stated {
     /// The same number said again, in one field or in several, is that number (RFC 9112 §6.3).
     fn and(self, value: &[u8]) -> Result<Self, Garbled> {
         value.split(|&byte| byte == b',').try_fold(self, |stated, text| {
-            let digits = text.trim_ascii();
-            let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-            let text = std::str::from_utf8(digits).ok().filter(|_| is_number).ok_or(Garbled)?;
-            let length = Self::Length(text.parse().map_err(|_| Garbled)?);
+            let length = Self::Length(number(text.trim_ascii())?);
             if stated == Self::None || stated == length { Ok(length) } else { Err(Garbled) }
         })
     }

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
+use memchr::memchr;
 
 /// It is not what HTTP says it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,19 @@ pub fn are_whole_lines(lines: &[u8]) -> bool {
     // Looked at to the end, whatever was found: so many bytes are compared at once.
     let are_whole = pairs.fold(true, |are, (before, byte)| are & (*byte != b'\n' || *before == b'\r'));
     are_whole && lines.first() != Some(&b'\n')
+}
+
+/// Whether a head may be whole that was read on `from` there: without the end of a line nothing has changed, unless it is
+/// longer than it may be.
+pub fn may_be_whole(read: &[u8], from: usize, longest: usize) -> bool {
+    read.len() > longest || memchr(b'\n', &read[from..]).is_some()
+}
+
+/// A number of digits and nothing else, as lengths are written (RFC 9110 §8.6).
+pub fn number(digits: &[u8]) -> Result<u64, Garbled> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok().filter(|_| is_number).ok_or(Garbled)?;
+    text.parse().map_err(|_| Garbled)
 }
 
 fn unread(read: &BytesMut) -> Result<Option<Chunk>, Garbled> {

@@ -44,6 +44,20 @@ impl Desk {
             other => panic!("{other:?}"),
         }
     }
+    /// Takes a secret out of a file of a name, with a text in it or absent.
+    fn import(&self, name: &str, text: Option<&str>) -> Result<Answer, Fault> {
+        let file = self.folder.path().join(name);
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let new = ops::signing_key::NewSigningKey {
+            algorithm: crate::domain::jose::Algorithm::Hs256,
+            name: String::new(),
+            bits: Default::default(),
+            kid: None,
+        };
+        carry_out(&self.ctx, TokenDeed::ImportKey { new, file })
+    }
     fn reached(&self, reach: &Reach) -> Reached {
         let query = TokenQuery::Reach { reaches: vec![reach.clone()], now: self.ctx.now() };
         match answer(&self.ctx, query) {
@@ -129,19 +143,7 @@ fn calls_of_what_is_meant_are_counted_and_no_others() {
 #[test]
 fn a_private_key_is_taken_from_a_file_that_can_be_read_and_is_one() {
     let desk = Desk::new();
-    let import = |name: &str, text: Option<&str>| {
-        let file = desk.folder.path().join(name);
-        if let Some(text) = text {
-            std::fs::write(&file, text).unwrap();
-        }
-        let new = ops::signing_key::NewSigningKey {
-            algorithm: crate::domain::jose::Algorithm::Hs256,
-            name: String::new(),
-            bits: Default::default(),
-            kid: None,
-        };
-        carry_out(&desk.ctx, TokenDeed::ImportKey { new, file })
-    };
+    let import = |name: &str, text: Option<&str>| desk.import(name, text);
     assert!(import("absent", None).unwrap_err().message.contains("absent cannot be read"));
     let long = "x".repeat(LONGEST_KEY as usize + 1);
     assert!(import("long", Some(&long)).unwrap_err().message.contains("longer than"));
@@ -157,18 +159,7 @@ fn a_private_key_is_taken_from_a_file_that_can_be_read_and_is_one() {
 fn a_damaged_signing_key_is_named_and_the_others_are_listed() {
     let desk = Desk::new();
     let kid = desk.issue("ana").token.kid;
-    let import = || {
-        let file = desk.folder.path().join("secret");
-        std::fs::write(&file, "0123456789abcdef0123456789abcdef").unwrap();
-        let new = ops::signing_key::NewSigningKey {
-            algorithm: crate::domain::jose::Algorithm::Hs256,
-            name: String::new(),
-            bits: Default::default(),
-            kid: None,
-        };
-        carry_out(&desk.ctx, TokenDeed::ImportKey { new, file })
-    };
-    import().unwrap();
+    desk.import("secret", Some("0123456789abcdef0123456789abcdef")).unwrap();
     let database = rusqlite::Connection::open(desk.folder.path().join("home/portcullis.db")).unwrap();
     database.execute("UPDATE signing_key SET name = 'x' WHERE kid = ?1", [kid.as_str()]).unwrap();
     let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
