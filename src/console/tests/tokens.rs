@@ -215,6 +215,10 @@ fn a_damaged_signing_key_is_told_beside_the_sound_ones() {
     person.shop.damaged_keys.push("another".into());
     person.press("K");
     assert!(person.sees("2 signing keys are damaged"), "{}", person.screen());
+    person.press("esc");
+    person.shop.damaged_keys[0] = format!("the row `{}` is damaged", "long ".repeat(10_000));
+    person.press("K");
+    assert!(person.sees("● active"), "it hides nothing: {}", person.screen());
 }
 
 #[test]

@@ -24,6 +24,9 @@ use super::explain::time;
 use super::key_forms::KeyForm;
 use super::{INSET, short_kid};
 
+/// So many lines are told of what is wrong with a key.
+const MOST_OF_FAULT: usize = 4;
+
 #[derive(Default)]
 pub struct SigningKeys {
     keys: Held<KeysInUse>,
@@ -334,7 +337,10 @@ fn note(damaged: &[String], width: u16) -> Vec<String> {
         several => format!("✕ {several} signing keys are damaged: what they signed is refused. The first:"),
     };
     let mut lines = vec![what];
-    lines.extend(wrap(first, usize::from(width)));
+    // It names what stands in the damaged row, which may be of any length and must not hide the others.
+    let most = MOST_OF_FAULT * usize::from(width);
+    let shown: String = first.chars().take(most).collect();
+    lines.extend(wrap(&shown, usize::from(width)).into_iter().take(MOST_OF_FAULT));
     lines.push(String::new());
     lines
 }
