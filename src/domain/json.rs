@@ -27,6 +27,8 @@ pub struct Keys<'a> {
     /// Filled from the left. Most objects have no more, and then nothing is allocated.
     few: [&'a str; FEW],
     count: usize,
+    /// A bit for each length of a key, as far as there are bits: spares most comparisons.
+    lengths: u64,
     /// The first key that there was no room for or that had to be unescaped, and all after it.
     many: Option<HashSet<Cow<'a, str>>>,
 }
@@ -35,10 +37,12 @@ impl<'a> Keys<'a> {
     /// Takes a key; an error where the object has it already.
     pub fn add<E: Error>(&mut self, key: Cow<'a, str>) -> Result<(), E> {
         let twice = || Err(E::custom("an object has the same key twice"));
+        let length = 1 << (key.len() % 64);
         let (known, free) = self.few.split_at_mut(self.count);
-        if known.contains(&&*key) {
+        if self.lengths & length != 0 && known.contains(&&*key) {
             return twice();
         }
+        self.lengths |= length;
         match (key, free.first_mut(), &mut self.many) {
             (Cow::Borrowed(key), Some(free), None) => {
                 *free = key;

@@ -143,9 +143,11 @@ pub fn may_be_whole(read: &[u8], from: usize, longest: usize) -> bool {
 
 /// A number of digits and nothing else, as lengths are written (RFC 9110 §8.6).
 pub fn number(digits: &[u8]) -> Result<u64, Garbled> {
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| is_number).ok_or(Garbled)?;
-    text.parse().map_err(|_| Garbled)
+    let and = |number: u64, digit: &u8| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    };
+    if digits.is_empty() { Err(Garbled) } else { digits.iter().try_fold(0, and).ok_or(Garbled) }
 }
 
 fn unread(read: &BytesMut) -> Result<Option<Chunk>, Garbled> {
@@ -200,6 +202,16 @@ mod tests {
             Err(None),
             "the end of the connection is told elsewhere"
         );
+    }
+
+    #[test]
+    fn a_length_is_digits_that_64_bits_hold() {
+        for (text, length) in [("0", 0), ("007", 7), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(number(text.as_bytes()), Ok(length), "{text}");
+        }
+        for text in ["", "+1", "-1", " 1", "1 ", "1,1", "0x1", "1.0", "\u{661}", "18446744073709551616"] {
+            assert_eq!(number(text.as_bytes()), Err(Garbled), "{text}");
+        }
     }
 
     #[test]
