@@ -3,10 +3,9 @@
 //! `X-Forwarded-For` is written by anybody; it is read only where the peer is a trusted proxy, and from the right, where
 //! trusted proxies append. `Forwarded` (RFC 7239) is never read.
 
-use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use ipnet::IpNet;
 
 use super::headers::FORWARDED_FOR;
@@ -58,24 +57,6 @@ pub fn client_behind(proxy: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Opti
         return client_address(proxy, headers, trusted);
     }
     address_in(text(headers.single(&REAL_IP).ok()??)?)
-}
-
-/// The address that one thread has written last. Nearly all requests of a connection come from the same one.
-#[derive(Debug, Default)]
-pub struct LastAddress(RefCell<Option<(IpAddr, HeaderValue)>>);
-
-impl LastAddress {
-    /// The address as the value of a field.
-    pub fn written(&self, address: IpAddr) -> Option<HeaderValue> {
-        let mut last = self.0.borrow_mut();
-        if let Some((_, written)) = last.as_ref().filter(|(known, _)| *known == address) {
-            return Some(written.clone());
-        }
-        // An address is visible ASCII.
-        let written = HeaderValue::try_from(address.to_string()).ok()?;
-        *last = Some((address, written.clone()));
-        Some(written)
-    }
 }
 
 #[cfg(test)]
@@ -144,13 +125,5 @@ mod tests {
         }
         // What stands left of the first untrusted address was written by a stranger and is not looked at.
         assert_eq!(address("10.0.0.5", &["garbage, 198.51.100.7"]).unwrap(), "198.51.100.7");
-    }
-
-    #[test]
-    fn each_address_is_written_as_itself() {
-        let last = LastAddress::default();
-        for address in ["198.51.100.7", "198.51.100.7", "198.51.100.8", "2001:db8::1", "198.51.100.7"] {
-            assert_eq!(last.written(address.parse().unwrap()).unwrap(), address);
-        }
     }
 }

@@ -110,7 +110,7 @@ impl Verifier {
                 if headers.has(&ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
             }
         };
-        call.request_id.field().put_into(response.headers_mut());
+        call.request_id.put_into(response.headers_mut());
         response
     }
 

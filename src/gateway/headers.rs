@@ -4,14 +4,14 @@
 //! credential goes further, and what is meant for one connection stays on it (RFC 9110 §7.6.1).
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::request_id::RequestId;
 use super::upstream::RequestHead;
-use super::wire::Fields;
+use super::wire::{Fields, Lines};
 
-pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -159,42 +159,61 @@ pub fn options(connection: &[u8]) -> impl Iterator<Item = &[u8]> {
     connection.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// What the upstream is told about a request beside what the client sent, and who asks.
-pub struct Told<'a> {
-    pub request_id: &'a RequestId,
-    /// As it is written; unknown where a trusted proxy named none.
-    pub address: Option<HeaderValue>,
-    /// `http` or `https`: how the client reached the gateway.
-    pub scheme: &'static str,
-    pub upstream: &'a HeaderValue,
+/// What every request begins with: the upstream's own name, and how and from where a client reached the gateway. One thread
+/// keeps what it wrote last: nearly all requests of a connection come from the same address.
+pub struct Preface {
+    upstream: HeaderValue,
+    scheme: HeaderValue,
+    last: RefCell<Option<(Option<IpAddr>, Lines)>>,
+}
+
+impl Preface {
+    /// `scheme`: `http` or `https`, by which clients reach the gateway.
+    pub fn new(upstream: &HeaderValue, scheme: &'static str) -> Self {
+        let scheme = HeaderValue::from_static(scheme);
+        Self { upstream: upstream.clone(), scheme, last: RefCell::default() }
+    }
+
+    /// `address`: the client's; unknown where a trusted proxy named none.
+    pub fn write(&self, head: &mut RequestHead, address: Option<IpAddr>) {
+        let mut last = self.last.borrow_mut();
+        match last.as_ref().filter(|(known, _)| *known == address) {
+            Some((_, lines)) => head.add_lines(lines),
+            None => {
+                let lines = self.lines(address);
+                head.add_lines(&lines);
+                *last = Some((address, lines));
+            }
+        }
+    }
+
+    fn lines(&self, address: Option<IpAddr>) -> Lines {
+        // An address is visible ASCII.
+        let address = address.and_then(|address| HeaderValue::try_from(address.to_string()).ok());
+        let fields = [
+            (&header::HOST, Some(&self.upstream)),
+            (&FORWARDED_PROTO, Some(&self.scheme)),
+            (&FORWARDED_FOR, address.as_ref()),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }
 
 /// Makes of a client's fields what the upstream receives, but for those that end here in this request, too.
-pub fn to_upstream(
-    head: &mut RequestHead,
-    client: &Fields,
-    told: &Told<'_>,
-    also_ends: impl Fn(&[u8]) -> bool,
-) {
-    head.add(&header::HOST, told.upstream);
+pub fn to_upstream(head: &mut RequestHead, client: &Fields, also_ends: impl Fn(&[u8]) -> bool) {
     let connection: Vec<_> = client.all(&header::CONNECTION).collect();
     let is_named = |name: &[u8]| {
         connection.iter().copied().flat_map(options).any(|option| option.eq_ignore_ascii_case(name))
     };
     let mut host = None;
-    for field in client.iter() {
+    head.pass_some(client, |field| {
         let name = field.name();
         if name == b"host" {
             host = Some(field);
-        } else if !ends_here(name) && !is_named(name) && !also_ends(name) {
-            head.pass(field);
+            return false;
         }
-    }
-    head.pass(told.request_id.field());
-    if let Some(address) = &told.address {
-        head.add(&FORWARDED_FOR, address);
-    }
-    head.add(&FORWARDED_PROTO, &HeaderValue::from_static(told.scheme));
+        !ends_here(name) && !is_named(name) && !also_ends(name)
+    });
     if let Some(host) = host {
         head.pass(host.named(&FORWARDED_HOST));
     }

@@ -16,7 +16,7 @@ use crate::domain::endpoint::Endpoint;
 
 use super::call::Call;
 use super::client_address::{client_address, is_trusted};
-use super::headers::{self, Told};
+use super::headers;
 use super::mcp;
 use super::oauth;
 use super::origin::{self, Foreign};
@@ -257,15 +257,10 @@ pub fn head_for(
     target: &PathAndQuery,
     also_ends: impl Fn(&[u8]) -> bool,
 ) -> RequestHead {
-    let settings = &worker.shared.settings;
-    let told = Told {
-        request_id: &call.request_id,
-        address: call.address.and_then(|address| worker.last_address.written(address)),
-        scheme: settings.scheme(),
-        upstream: settings.upstream.authority(),
-    };
     let mut head = RequestHead::new(&parts.method, target);
-    headers::to_upstream(&mut head, &parts.headers, &told, also_ends);
+    worker.preface.write(&mut head, call.address);
+    head.add_id(&call.request_id);
+    headers::to_upstream(&mut head, &parts.headers, also_ends);
     worker.introductions.introduce(principal, |introduction| head.add_lines(introduction.lines()));
     head
 }

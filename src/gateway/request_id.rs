@@ -6,36 +6,55 @@
 
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
 
 use crate::domain::clock::Timestamp;
 
-use super::headers::REQUEST_ID;
-use super::wire::Field;
+use super::wire::Outbox;
 
-/// The text of an id: 36 characters, lower case.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
+/// The field that tells an id, as it is written before and behind the text.
+const BEFORE: &[u8; 25] = b"x-portcullis-request-id: ";
+const BEHIND: &[u8; 2] = b"\r\n";
+const TEXT: Range<usize> = BEFORE.len()..BEFORE.len() + Hyphenated::LENGTH;
+const LINE: usize = TEXT.end + BEHIND.len();
+
+/// An id, 36 characters in lower case, in the line of a head that tells it.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestId([u8; Hyphenated::LENGTH]);
+pub struct RequestId([u8; LINE]);
 
 impl RequestId {
     pub fn as_str(&self) -> &str {
         // Always ASCII, by its making.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.0[TEXT]).unwrap_or_default()
     }
 
-    /// The field that tells it.
-    pub fn field(&self) -> Field<'_> {
-        Field::new(&REQUEST_ID, &self.0)
+    /// Tells it in a head.
+    pub fn write(&self, out: &mut Outbox) {
+        out.add([&self.0]);
+    }
+
+    /// Tells it among fields that somebody else will write, in place of any other of its name.
+    pub fn put_into(&self, fields: &mut HeaderMap) {
+        if let Ok(text) = HeaderValue::from_bytes(&self.0[TEXT]) {
+            fields.insert(REQUEST_ID, text);
+        }
     }
 }
 
 impl From<Uuid> for RequestId {
     fn from(id: Uuid) -> Self {
-        let mut text = [0; Hyphenated::LENGTH];
-        id.hyphenated().encode_lower(&mut text);
-        Self(text)
+        let mut line = [0; LINE];
+        let (before, rest) = line.split_at_mut(TEXT.start);
+        let (text, behind) = rest.split_at_mut(TEXT.len());
+        before.copy_from_slice(BEFORE);
+        id.hyphenated().encode_lower(text);
+        behind.copy_from_slice(BEHIND);
+        Self(line)
     }
 }
 
@@ -82,6 +101,12 @@ mod tests {
                 assert_eq!(read.get_version_num(), 7);
                 assert_eq!(read.get_timestamp().unwrap().to_unix(), (1_800_000_000, 123_000_000));
                 assert!(seen.insert(id.as_str().to_owned()));
+                let (mut out, mut fields) = (Outbox::default(), HeaderMap::new());
+                id.write(&mut out);
+                id.put_into(&mut fields);
+                let line = format!("{REQUEST_ID}: {}\r\n", id.as_str());
+                assert_eq!(out.bytes(), line.as_bytes());
+                assert_eq!(fields[REQUEST_ID], id.as_str());
             }
         }
     }

@@ -86,7 +86,7 @@ pub fn in_one(response: Response<Reply>) -> Response<ReplyBody> {
         all.append(name, value.clone());
     }
     if let Some(id) = request_id {
-        id.field().put_into(&mut all);
+        id.put_into(&mut all);
     }
     head.headers = all;
     Response::from_parts(head, body)

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,9 +24,9 @@ use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
 use crate::ops::Ctx;
 
-use super::client_address::LastAddress;
 use super::config::Settings;
 use super::freshness::{Freshness, Unavailable};
+use super::headers::Preface;
 use super::http_1;
 use super::http_2::{self, Frames, Streams};
 use super::introduction::Introductions;
@@ -69,7 +70,7 @@ pub struct Worker {
     pub ids: RequestIds,
     pub introductions: Introductions,
     pub last_host: LastHost,
-    pub last_address: LastAddress,
+    pub preface: Preface,
     freshness: Freshness,
     terms: http_1::Terms,
 }
@@ -109,15 +110,15 @@ pub fn run(
     // A token of this thread's own: to look at one takes a lock, and nobody should wait for another thread's looks.
     let (timeouts, stop) = (shared.settings.timeouts, shared.stop.child_token());
     let terms = http_1::Terms { timeouts, stop, clock: shared.engine.clock().clone() };
-    let (last_host, last_address) = (LastHost::default(), LastAddress::default());
+    let preface = Preface::new(shared.settings.upstream.authority(), shared.settings.scheme());
     let worker = Rc::new(Worker {
         shared,
         metrics,
         pool,
         ids,
         introductions,
-        last_host,
-        last_address,
+        last_host: LastHost::default(),
+        preface,
         freshness,
         terms,
     });
@@ -152,10 +153,11 @@ async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) 
                     worker.metrics.connection_refused();
                     continue;
                 };
-                let worker = worker.clone();
-                open.spawn_local(async move {
+                // The token itself, not the tracker's wrapper: that would be one more layer in every poll.
+                let (worker, token) = (worker.clone(), open.token());
+                spawn_local(async move {
                     serve(worker, stream, peer.ip()).await;
-                    drop((place, permit));
+                    drop((place, permit, token));
                 });
             }
             Some((_, Err(error))) => {

@@ -2,6 +2,7 @@ use super::*;
 use crate::domain::api_key::KeyId;
 use crate::domain::decision::CredentialId;
 use crate::gateway::introduction::{CREDENTIAL, Introductions, SCOPES, SUBJECT};
+use crate::gateway::request_id::{REQUEST_ID, RequestId};
 use crate::gateway::testing;
 use http::HeaderMap;
 
@@ -11,14 +12,11 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
         client.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
     }
     let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
-    let told = Told {
-        request_id: &RequestId::from(uuid::Uuid::nil()),
-        address: Some(HeaderValue::from_static("198.51.100.7")),
-        scheme: "https",
-        upstream: &HeaderValue::from_static("inner:3000"),
-    };
+    let preface = Preface::new(&HeaderValue::from_static("inner:3000"), "https");
     let mut head = testing::request_head();
-    to_upstream(&mut head, &Fields::from(&client), &told, |name| name == b"x-ends-here-as-well");
+    preface.write(&mut head, Some("198.51.100.7".parse().unwrap()));
+    head.add_id(&RequestId::from(uuid::Uuid::nil()));
+    to_upstream(&mut head, &Fields::from(&client), |name| name == b"x-ends-here-as-well");
     Introductions::default().introduce(&principal, |introduction| head.add_lines(introduction.lines()));
     head.fields()
 }
@@ -126,6 +124,27 @@ fn the_upstream_learns_who_asks() {
     assert_eq!(fields["x-forwarded-proto"], "https");
     assert_eq!(fields["x-forwarded-host"], "mcp.example.com");
     assert_eq!(forwarded(&[], "Zoë 100%")[SUBJECT], "Zo%C3%AB%20100%25");
+}
+
+#[test]
+fn each_address_is_told_as_itself() {
+    let preface = Preface::new(&HeaderValue::from_static("inner:3000"), "http");
+    for address in [
+        Some("198.51.100.7"),
+        Some("198.51.100.7"),
+        None,
+        None,
+        Some("198.51.100.8"),
+        Some("2001:db8::1"),
+        Some("198.51.100.7"),
+    ] {
+        let mut head = testing::request_head();
+        preface.write(&mut head, address.map(|address| address.parse().unwrap()));
+        let fields = head.fields();
+        let told = fields.get(&FORWARDED_FOR).map(|value| value.to_str().unwrap());
+        assert_eq!((told, &fields["host"]), (address, &HeaderValue::from_static("inner:3000")));
+        assert_eq!(fields[&FORWARDED_PROTO], "http");
+    }
 }
 
 #[test]

@@ -56,10 +56,10 @@ impl Sending {
         let length = body.size_hint().exact();
         let mut is_said = says_nothing;
         let (mut is_dated, mut is_closed) = (false, false);
-        for field in fields.iter() {
+        fields.pass(out, |field| {
             is_dated |= field.name() == b"date";
-            out.pass_field(field);
-        }
+            true
+        });
         for (name, value) in &parts.headers {
             match *name {
                 header::CONNECTION => {
@@ -75,7 +75,7 @@ impl Sending {
             out.add_field(name, value);
         }
         if let Some(id) = request_id {
-            out.pass_field(id.field());
+            id.write(out);
         }
         if !is_dated {
             out.add([b"date: ", date(now()).as_bytes(), b"\r\n"]);

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 
 use crate::gateway::headers;
+use crate::gateway::request_id::RequestId;
 use crate::gateway::wire::{
     Chunk, Content, Field, Fields, Garbled, Lines, MOST_FIELDS, Outbox, Places, may_be_whole, number,
 };
@@ -35,6 +36,16 @@ impl RequestHead {
     /// Adds a field of the client's.
     pub fn pass(&mut self, field: Field<'_>) {
         self.out.pass_field(field);
+    }
+
+    /// Adds those fields of the client's that are to be passed on.
+    pub fn pass_some<'a>(&mut self, fields: &'a Fields, is_passed: impl FnMut(Field<'a>) -> bool) {
+        fields.pass(&mut self.out, is_passed);
+    }
+
+    /// Tells the request's id.
+    pub fn add_id(&mut self, id: &RequestId) {
+        id.write(&mut self.out);
     }
 
     /// Adds fields that were written before.
