@@ -125,15 +125,6 @@ fn kind(name: &[u8]) -> u64 {
     1 << ((name.len() + 7 * last) % 64)
 }
 
-/// Eight letters at once: names are too short for the wider steps of `make_ascii_lowercase`.
-fn make_lower(name: &mut [u8]) {
-    let (eights, rest) = name.as_chunks_mut::<8>();
-    for eight in eights {
-        *eight = eight.map(|byte| byte.to_ascii_lowercase());
-    }
-    rest.make_ascii_lowercase();
-}
-
 impl Fields {
     /// Those of a head, whose names are put into lower case; and the target.
     pub fn new(mut head: BytesMut, Places { lines, target }: Places) -> (Self, Bytes) {
@@ -141,7 +132,7 @@ impl Fields {
         for Line { name, value } in &lines {
             size += name.length as usize + value.length as usize + 4;
             if let Some(name) = head.get_mut(name.at as usize..name.end()) {
-                make_lower(name);
+                name.make_ascii_lowercase();
                 kinds |= kind(name);
             }
         }
