@@ -135,7 +135,7 @@ fn is_among(name: &[u8], names: &[&str]) -> bool {
 /// Whether a field of a request goes no further. `name`: in lower case.
 fn ends_here(name: &[u8]) -> bool {
     // What nearly every request has.
-    if matches!(name, b"authorization" | b"content-length") {
+    if matches!(name, b"authorization" | b"content-length" | b"host") {
         return true;
     }
     OF_REQUESTS.has(name) && {
@@ -205,16 +205,11 @@ pub fn to_upstream(head: &mut RequestHead, client: &Fields, also_ends: impl Fn(&
     let is_named = |name: &[u8]| {
         connection.iter().copied().flat_map(options).any(|option| option.eq_ignore_ascii_case(name))
     };
-    let mut host = None;
     head.pass_some(client, |field| {
         let name = field.name();
-        if name == b"host" {
-            host = Some(field);
-            return false;
-        }
         !ends_here(name) && !is_named(name) && !also_ends(name)
     });
-    if let Some(host) = host {
+    if let Some(host) = client.iter().find(|field| field.name() == b"host") {
         head.pass(host.named(&FORWARDED_HOST));
     }
 }

@@ -55,11 +55,8 @@ impl Sending {
         let has_no_body = is_head || says_nothing || parts.status == StatusCode::NOT_MODIFIED;
         let length = body.size_hint().exact();
         let mut is_said = says_nothing;
-        let (mut is_dated, mut is_closed) = (false, false);
-        fields.pass(out, |field| {
-            is_dated |= field.name() == b"date";
-            true
-        });
+        let (mut is_dated, mut is_closed) = (fields.has(&header::DATE), false);
+        fields.pass(out, |_| true);
         for (name, value) in &parts.headers {
             match *name {
                 header::CONNECTION => {

@@ -39,7 +39,7 @@ impl RequestHead {
     }
 
     /// Adds those fields of the client's that are to be passed on.
-    pub fn pass_some<'a>(&mut self, fields: &'a Fields, is_passed: impl FnMut(Field<'a>) -> bool) {
+    pub fn pass_some(&mut self, fields: &Fields, is_passed: impl Fn(Field<'_>) -> bool) {
         fields.pass(&mut self.out, is_passed);
     }
 

@@ -156,23 +156,22 @@ impl Fields {
 
     /// Writes the fields that are to be passed on. Most of them stand side by side as the gateway itself would write them,
     /// and go over in one piece.
-    pub fn pass<'a>(&'a self, out: &mut Outbox, mut is_passed: impl FnMut(Field<'a>) -> bool) {
+    pub fn pass(&self, out: &mut Outbox, is_passed: impl Fn(Field<'_>) -> bool) {
         let mut piece = 0..0;
         for line in &self.lines {
             let field = line.get(&self.head);
             if !is_passed(field) {
                 continue;
             }
-            let there = line.as_written(&self.head);
-            match &there {
+            match line.as_written(&self.head) {
                 Some(there) if there.start == piece.end => piece.end = there.end,
-                _ => {
+                there => {
                     out.add([self.head.get(piece).unwrap_or_default()]);
-                    piece = there.clone().unwrap_or_default();
+                    if there.is_none() {
+                        out.pass_field(field);
+                    }
+                    piece = there.unwrap_or_default();
                 }
-            }
-            if there.is_none() {
-                out.add_parts(field.name, field.value);
             }
         }
         out.add([self.head.get(piece).unwrap_or_default()]);
@@ -182,28 +181,16 @@ impl Fields {
     pub fn all(&self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
         let name = name.as_str().as_bytes();
         let lines = if self.kinds & kind(name) == 0 { &[][..] } else { &self.lines };
-        let is_named = move |line: &&Line| self.is_named(line, name);
+        let is_named =
+            move |line: &&Line| line.name.length as usize == name.len() && line.name.get(&self.head) == name;
         lines.iter().filter(is_named).map(|line| line.value.get(&self.head))
-    }
-
-    #[inline]
-    fn is_named(&self, line: &Line, name: &[u8]) -> bool {
-        line.name.length as usize == name.len() && line.name.get(&self.head) == name
     }
 
     /// The value of a field that may stand once.
     pub fn single(&self, name: &HeaderName) -> Result<Option<&[u8]>, Several> {
-        let name = name.as_str().as_bytes();
-        if self.kinds & kind(name) == 0 {
-            return Ok(None);
-        }
-        let mut found = None;
-        for line in self.lines.iter().filter(|line| self.is_named(line, name)) {
-            if found.replace(line.value).is_some() {
-                return Err(Several);
-            }
-        }
-        Ok(found.map(|value| value.get(&self.head)))
+        let mut values = self.all(name);
+        let first = values.next();
+        if first.is_some() && values.next().is_some() { Err(Several) } else { Ok(first) }
     }
 
     /// The value of the first field of a name.
@@ -283,7 +270,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_their_names_in_any_case_and_no_other() {
-        let long = "X-NAME-of-More-Than-Twice-EIGHT-Letters: y\r\n";
+        let long = "X-A-Name-OF-Many-Letters: y\r\n";
         let head = format!("GET /a HTTP/1.1\r\nHOST: x\r\nAccept: a\r\nacCept:\t b \r\nempty:\r\n{long}\r\n");
         let fields = fields(&head);
         assert_eq!(fields.single(&header::HOST), Ok(Some(&b"x"[..])));
@@ -293,7 +280,7 @@ mod tests {
         for absent in ["hos", "hose", "xost", "x", "accepts", "content-length"] {
             assert_eq!(fields.single(&HeaderName::from_static(absent)), Ok(None), "{absent}");
         }
-        let long = HeaderName::from_static("x-name-of-more-than-twice-eight-letters");
+        let long = HeaderName::from_static("x-a-name-of-many-letters");
         assert_eq!(fields.single(&long), Ok(Some(&b"y"[..])));
         assert_eq!(fields.len(), 5);
     }
@@ -309,7 +296,7 @@ mod tests {
 
     #[test]
     fn fields_are_passed_on_in_their_order_whichever_of_them_stay() {
-        // Written as the gateway does, or not (`_`): all mixtures of both, and all choices of what goes on.
+        // Written as the gateway does, or with a space too many: all mixtures of both, and all choices of what goes on.
         for (shape, kept) in (0..1 << 5).flat_map(|shape| (0..1 << 5).map(move |kept| (shape, kept))) {
             let names = ["a", "b", "c", "d", "e"].map(str::as_bytes);
             let has = |set: i32, index: usize| set & (1 << index) != 0;

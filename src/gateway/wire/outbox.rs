@@ -41,16 +41,12 @@ pub struct Outbox {
 impl Outbox {
     /// Adds a field of a head. Neither name nor value holds the end of a line, by its type.
     pub fn add_field(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.add_parts(name.as_str().as_bytes(), value.as_bytes());
+        self.add([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
 
     /// Adds a field of another head. Neither name nor value holds the end of a line, by its making.
     pub fn pass_field(&mut self, field: Field<'_>) {
-        self.add_parts(field.name(), field.value());
-    }
-
-    pub(super) fn add_parts(&mut self, name: &[u8], value: &[u8]) {
-        self.add([name, b": ", value, b"\r\n"]);
+        self.add([field.name(), b": ", field.value(), b"\r\n"]);
     }
 
     pub fn add_lines(&mut self, lines: &Lines) {
