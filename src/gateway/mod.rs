@@ -7,6 +7,7 @@
 //! Each worker is a thread with a runtime, a listening socket and upstream connections of its own; workers share only
 //! the engine. No worker writes the store itself, and the gateway knows of policies only what the engine decides.
 
+mod abrupt;
 mod admin;
 mod call;
 mod challenge;

@@ -35,6 +35,11 @@ impl<S, T> Tapped<S, T> {
     pub fn new(stream: S, tap: T) -> Self {
         Self { stream, tap }
     }
+
+    /// The connection itself.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin, T: Tap + Unpin> AsyncRead for Tapped<S, T> {

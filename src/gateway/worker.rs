@@ -24,6 +24,7 @@ use crate::domain::decision::{self, Principal};
 use crate::engine::Engine;
 use crate::ops::Ctx;
 
+use super::abrupt::Abrupt;
 use super::config::Settings;
 use super::freshness::{Freshness, Unavailable};
 use super::headers::Preface;
@@ -196,7 +197,7 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
 
 async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Abrupt + Unpin,
 {
     http_1::serve(stream, &worker.terms, |parts, body| proxy::serve(worker.clone(), peer, parts, body)).await
 }

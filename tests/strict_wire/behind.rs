@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
+    path::Path,
     process::Command,
     sync::{
         Mutex,
@@ -20,7 +21,7 @@ use tempfile::TempDir;
 use crate::{
     place::Place,
     program::{self, Program},
-    recorder::{RESULT, Recorder, ok},
+    recorder::{LAST, RESULT, Recorder, ok},
     smuggling::{Row, TABLES, filled},
     support::{PATIENCE, process::Process},
     wire,
@@ -33,17 +34,14 @@ const LANES: usize = 8;
 #[test]
 fn nginx_and_the_gateway_find_the_same_requests() {
     agree(Program::Nginx, |listen, gateway| {
-        format!(
-            "daemon off; master_process off; error_log stderr crit; pid nginx.pid; events {{}}\n\
-             http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
-             uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
-             client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; send_timeout 5s;\n\
+        let more = format!(
+            "client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; send_timeout 5s;\n\
              ignore_invalid_headers off; underscores_in_headers on; merge_slashes off;\n\
-             upstream gateway {{ server {gateway}; keepalive 2; }}\n\
-             server {{ listen {listen}; location / {{ proxy_pass http://gateway; proxy_http_version 1.1;\n\
-             proxy_request_buffering off; proxy_set_header Connection ''; proxy_set_header Host localhost;\n\
-             proxy_set_header X-Proxy-Mark $request_id; }} }} }}\n"
-        )
+             upstream gateway {{ server {gateway}; keepalive 2; }}\n"
+        );
+        let location = "proxy_pass http://gateway; proxy_http_version 1.1; proxy_request_buffering off;\n\
+             proxy_set_header Connection ''; proxy_set_header Host localhost; proxy_set_header X-Proxy-Mark $request_id;";
+        nginx(listen, &more, location)
     });
 }
 
@@ -73,17 +71,8 @@ fn agree(proxy: Program, configuration: impl Fn(SocketAddr, SocketAddr) -> Strin
         true,
     );
     let place = Place::before(recorder, &["--trusted-proxy", "127.0.0.0/8"]);
-    let (listen, folder) = (program::free_address(), TempDir::new().expect("a temporary folder"));
-    fs::write(folder.path().join("configuration"), configuration(listen, place.gateway)).expect("a file");
-    let mut command = Command::new(found);
-    command.current_dir(&folder);
-    match proxy {
-        Program::Haproxy => command.args(["-db", "-f", "configuration"]),
-        _ => command.args(["-e", "stderr", "-p"]).arg(folder.path()).args(["-c", "configuration"]),
-    };
-    let _process = Process::start(&mut command);
-    program::wait_until_it_listens(listen);
-
+    let started = Started::new(proxy, &found, |listen| configuration(listen, place.gateway));
+    let listen = started.listen;
     let rows: Vec<&Row> = TABLES.into_iter().flatten().collect();
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let key = place.key.as_str();
@@ -121,6 +110,86 @@ fn agree(proxy: Program, configuration: impl Fn(SocketAddr, SocketAddr) -> Strin
     );
 }
 
+#[test]
+fn a_part_of_an_answer_does_not_pass_for_the_whole_where_nginx_asks_as_it_does_by_itself() {
+    let proxy = Program::Nginx;
+    let Some(found) = proxy.found() else { return };
+    // Of HTTP/1.0, which nginx speaks unless told otherwise, nothing but the end of the connection ends such an answer.
+    let recorder = Recorder::with(
+        |request| {
+            let body = "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+            match request.first_line.split(' ').nth(1) {
+                Some("/whole") => [LAST, body.as_bytes(), b"0\r\n\r\n"].concat(),
+                Some("/part") => [LAST, body.as_bytes()].concat(),
+                _ => format!("HTTP/1.1 200 OK\r\n{body}").into_bytes(),
+            }
+        },
+        true,
+    );
+    let place = Place::before(recorder, &[]);
+    let started = Started::new(proxy, &found, |listen| {
+        let gateway = place.gateway;
+        let location =
+            format!("proxy_pass http://{gateway}; proxy_set_header Host localhost; proxy_buffering off;");
+        nginx(listen, "", &location)
+    });
+    let is_whole = |said: &str| {
+        assert!(said.starts_with("HTTP/1.1 200 ") && said.contains("Transfer-Encoding: chunked"), "{said}");
+        said.ends_with("5\r\nhello\r\n0\r\n\r\n")
+    };
+    for (target, expected) in [("/whole", true), ("/part", false)] {
+        let said = said(started.listen, &get(&place.key, target));
+        assert_eq!(is_whole(&said), expected, "{target}: {said}");
+    }
+    let mut stream = wire::connect(started.listen);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream.write_all(&get(&place.key, "/held")).expect("a socket");
+    let mut said = Vec::new();
+    while !said.ends_with(b"hello\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("what the upstream has sent");
+        said.extend(byte);
+    }
+    drop(place.process);
+    let _ = stream.read_to_end(&mut said);
+    let said = String::from_utf8_lossy(&said);
+    assert!(!is_whole(&said), "the gateway was killed: {said}");
+    assert_eq!(place.recorder.take().len(), 3);
+}
+
+/// A configuration of nginx with one listener, which does this with all that it is asked.
+fn nginx(listen: SocketAddr, more: &str, location: &str) -> String {
+    format!(
+        "daemon off; master_process off; error_log stderr crit; pid nginx.pid; events {{}}\n\
+         http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
+         uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n{more}\
+         server {{ listen {listen}; location / {{ {location} }} }} }}\n"
+    )
+}
+
+/// A proxy that listens until it is dropped.
+struct Started {
+    listen: SocketAddr,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Started {
+    fn new(proxy: Program, found: &Path, configuration: impl Fn(SocketAddr) -> String) -> Self {
+        let (listen, folder) = (program::free_address(), TempDir::new().expect("a temporary folder"));
+        fs::write(folder.path().join("configuration"), configuration(listen)).expect("a file");
+        let mut command = Command::new(found);
+        command.current_dir(&folder);
+        match proxy {
+            Program::Haproxy => command.args(["-db", "-f", "configuration"]),
+            _ => command.args(["-e", "stderr", "-p"]).arg(folder.path()).args(["-c", "configuration"]),
+        };
+        let process = Process::start(&mut command);
+        program::wait_until_it_listens(listen);
+        Self { listen, _process: process, _folder: folder }
+    }
+}
+
 /// All that a proxy says to these bytes.
 fn said(listen: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = wire::connect(listen);
@@ -135,12 +204,16 @@ fn said(listen: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&said).into_owned()
 }
 
+fn get(key: &str, target: &str) -> Vec<u8> {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// A call that nothing is wrong with.
 fn honest(key: &str, listen: SocketAddr, target: &str) -> Result<(), String> {
-    let call = format!(
-        "GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n\r\n"
-    );
-    let said = said(listen, call.as_bytes());
+    let said = said(listen, &get(key, target));
     match said.split_once("\r\n\r\n") {
         Some((head, body)) if head.starts_with("HTTP/1.1 200 ") && body == target => Ok(()),
         _ => Err(format!("an honest call was answered {said:?}")),

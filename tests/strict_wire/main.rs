@@ -6,6 +6,7 @@
 //! |---|---|
 //! | what could be framed in two ways is refused, or arrives as the one request that was judged | [`smuggling`] |
 //! | behind nginx and HAProxy, gateway and proxy find the same requests in the same bytes | [`behind`] |
+//! | a part of an answer does not pass for the whole at nginx, which asks as of HTTP/1.0 | [`behind`] |
 //! | so is whatever chance makes of good requests, and the gateway goes on serving | [`mutations`] |
 //! | who asks, from where and for what, the upstream hears from the gateway alone, in HTTP/1 and HTTP/2 | [`identity`] |
 //! | of an MCP message the body decides, and one that two parsers could read differently is refused | [`messages`] |

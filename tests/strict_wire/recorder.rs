@@ -16,6 +16,9 @@ use crate::{
 /// What it answers to a request, byte for byte.
 pub type Answer = fn(&Message) -> Vec<u8>;
 
+/// An answer that begins so is the last one of its connection.
+pub const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n";
+
 /// The answer to any call.
 pub const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
@@ -104,7 +107,7 @@ impl Book {
                     bytes.clear();
                     let answer = (self.answer)(&request);
                     self.write_down(request);
-                    if stream.write_all(&answer).is_err() {
+                    if stream.write_all(&answer).is_err() || answer.starts_with(LAST) {
                         return;
                     }
                 }

@@ -32,6 +32,7 @@ pub use arriving::Arriving;
 use self::arriving::Intake;
 use self::head::Head;
 use self::reply::{Manner, Sending};
+use super::abrupt::Abrupt;
 use super::config::Timeouts;
 use super::received::{Parts, Received};
 use super::stream::Reply;
@@ -56,7 +57,7 @@ pub struct Terms {
 /// request, and is dropped where its client goes away.
 pub async fn serve<S, F, A>(stream: S, terms: &Terms, service: F) -> io::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Abrupt + Unpin,
     F: Fn(Parts, Received) -> A,
     A: Future<Output = Result<Response<Reply>, Infallible>>,
 {
@@ -99,7 +100,7 @@ struct Connection<'a, S> {
 
 impl<'a, S> Connection<'a, S>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Abrupt + Unpin,
 {
     fn new(stream: S, terms: &'a Terms) -> Self {
         let alarm = Alarm::new(terms.timeouts.head);
@@ -179,7 +180,13 @@ where
         let is_kept = manner.is_kept && is_read && !self.terms.stop.is_cancelled();
         let sending = self.begin(response, Manner { is_kept, ..manner });
         let is_kept = sending.is_kept;
-        self.send(sending).await?;
+        if sending.ends_with_the_connection() {
+            self.stream.break_when_dropped(true)?;
+            self.send(sending).await?;
+            self.stream.break_when_dropped(false)?;
+        } else {
+            self.send(sending).await?;
+        }
         Ok(if is_kept { Next::Request } else { Next::End { is_read } })
     }
 
@@ -223,19 +230,22 @@ where
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Sends an answer to its end.
+    /// Sends an answer to its end; where it breaks off, what came of it.
     async fn send(&mut self, mut sending: Sending) -> io::Result<()> {
         let mut unread: Option<Pin<Box<Sleep>>> = None;
+        let mut broken = None;
         poll_fn(|context| {
             loop {
                 // What is there leaves in one write.
-                while !self.out.is_full() && !sending.is_over() {
-                    if sending.poll_more(&mut self.out, context)?.is_ready() {
-                        continue;
-                    }
-                    // The upstream may still take the body of the request.
-                    if self.poll_feed(context, &mut false)?.is_pending() {
-                        break;
+                while !self.out.is_full() && !sending.is_over() && broken.is_none() {
+                    match sending.poll_more(&mut self.out, context) {
+                        Poll::Ready(more) => broken = more.err(),
+                        // The upstream may still take the body of the request.
+                        Poll::Pending => {
+                            if self.poll_feed(context, &mut false)?.is_pending() {
+                                break;
+                            }
+                        }
                     }
                 }
                 let is_waiting = self.out.is_empty();
@@ -243,6 +253,9 @@ where
                     return sending.poll_unread(&mut unread, context);
                 }
                 unread = None;
+                if let Some(error) = broken.take() {
+                    return Poll::Ready(Err(error));
+                }
                 if sending.is_over() {
                     return Poll::Ready(Ok(()));
                 }

@@ -96,6 +96,11 @@ impl Sending {
         Self { body, left: length, is_chunked, is_kept, passage }
     }
 
+    /// Whether the client knows by the end of the connection alone that it has all of the answer.
+    pub fn ends_with_the_connection(&self) -> bool {
+        self.body.is_some() && self.left.is_none() && !self.is_chunked
+    }
+
     pub fn is_over(&self) -> bool {
         self.body.is_none()
     }

@@ -17,6 +17,13 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What an answer begins with and ends with where another request may follow.
 const OK: &str = "HTTP/1.1 200 OK\r\ndate: Fri, 15 Jan 2027 08:00:00 GMT\r\n";
 
+/// A pipe knows of no reset.
+impl Abrupt for DuplexStream {
+    fn break_when_dropped(&self, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A connection whose answers take so long to make and repeat the request: its method, its target and its body.
 struct Opened {
     client: DuplexStream,

@@ -5,6 +5,9 @@ use super::tls::{connect, files, over_http_2, renew};
 use crate::gateway::{Origin, Settings};
 use http::Method;
 use rustls::pki_types::CertificateDer;
+use std::io::{self, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const PAGE: &str = "https://app.example.com";
 
@@ -112,4 +115,32 @@ async fn a_head_and_an_unchanged_answer_say_how_long_the_body_would_be() {
             assert_eq!(all(&answered, "content-length"), [""; 0]);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_an_answer_does_not_pass_for_the_whole_where_only_the_connection_tells() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
+    let house = House::new();
+    let key = house.key();
+    let end_of = async |answer: String| -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = house.gateway(listener.local_addr().unwrap());
+        let mut client = TcpStream::connect(gateway.address).await.unwrap();
+        let ask = format!("GET /x HTTP/1.0\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\r\n");
+        client.write_all(ask.as_bytes()).await.unwrap();
+        let (mut upstream, _) = listener.accept().await.unwrap();
+        assert_ne!(upstream.read(&mut [0; 4096]).await.unwrap(), 0);
+        upstream.write_all(answer.as_bytes()).await.unwrap();
+        drop(upstream);
+        let mut heard = Vec::new();
+        let ended = client.read_to_end(&mut heard).await;
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(heard.starts_with("HTTP/1.0 200 ") && heard.ends_with("\r\n\r\nhello"), "{heard}");
+        ended
+    };
+    let chunked = format!("{HEAD}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    assert_eq!(end_of(chunked.clone()).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(end_of(format!("{chunked}0\r\n\r\n")).await.is_ok());
+    // Where its length is said, the client can count.
+    assert!(end_of(format!("{HEAD}content-length: 9\r\n\r\nhello")).await.is_ok());
 }
