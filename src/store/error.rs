@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Error, ErrorCode, ffi};
 
-use crate::{domain::text::visible, vault::VaultError};
+use crate::{
+    domain::text::{excerpt, visible},
+    vault::VaultError,
+};
 
 /// Why the store could not do it. Unless a variant says otherwise, nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,9 +106,9 @@ impl StoreError {
         Self::of(error, &shown(file))
     }
 
-    /// A row that no code of ours has written.
+    /// A row that no code of ours has written; what it says of its own name may be of any length.
     pub(super) fn row(table: &'static str, row: &str, why: impl std::fmt::Display) -> Self {
-        Self::Row { table, row: visible(row).into_owned(), why: visible(&why.to_string()).into_owned() }
+        Self::Row { table, row: excerpt(row), why: visible(&why.to_string()).into_owned() }
     }
 
     /// Whether the fault is that of one row, which is known, and not of the store.

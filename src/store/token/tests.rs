@@ -271,4 +271,9 @@ fn a_damaged_row_is_named_and_its_neighbour_is_not() {
     assert!(
         signing_key::set_retired(&books.rows(), &"old".parse().unwrap(), NOW).unwrap_err().is_of_one_row()
     );
+    // However long its name is, it does not drown what is said of it.
+    books.0.pragma_update(None, "foreign_keys", false).unwrap();
+    books.0.execute("UPDATE signing_key SET kid = hex(zeroblob(50000)) WHERE kid = 'old'", []).unwrap();
+    let told = signing_key::sound(&books.rows()).unwrap().1[0].to_string();
+    assert!(told.contains("`0000") && told.contains("0…`") && told.len() < 400, "{told}");
 }
