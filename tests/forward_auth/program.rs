@@ -1,12 +1,19 @@
 //! The proxies that people already run.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     time::Instant,
 };
 
-use crate::support::PATIENCE;
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, process::Process};
+
+/// The file with the configuration of a proxy.
+pub const CONFIGURATION: &str = "configuration";
 
 #[derive(Clone, Copy, Debug)]
 pub enum Program {
@@ -37,15 +44,55 @@ impl Program {
         }
         found
     }
+
+    /// Starts the one that was found, in a folder with these files for its listener: [`CONFIGURATION`], and what that asks
+    /// for.
+    pub fn start(self, found: &Path, files: impl FnOnce(SocketAddr) -> Vec<(&'static str, String)>) -> Proxy {
+        let (listen, folder) = (free_address(), TempDir::new().expect("a temporary folder"));
+        for (name, text) in files(listen) {
+            fs::write(folder.path().join(name), text).expect("the folder is writable");
+        }
+        let mut command = Command::new(found);
+        command.current_dir(&folder).env("HOME", folder.path());
+        match self {
+            Self::Nginx => {
+                command.args(["-e", "stderr", "-p"]).arg(folder.path()).args(["-c", CONFIGURATION])
+            }
+            Self::Caddy => command
+                .args(["run", "--config", CONFIGURATION, "--adapter", "caddyfile"])
+                .env("XDG_CONFIG_HOME", folder.path())
+                .env("XDG_DATA_HOME", folder.path()),
+            Self::Haproxy => command.args(["-db", "-f", CONFIGURATION]),
+        };
+        let process = Process::start(&mut command);
+        wait_until_it_listens(listen);
+        Proxy { listen, _process: process, _folder: folder }
+    }
+}
+
+/// A proxy that runs until it is dropped.
+pub struct Proxy {
+    pub listen: SocketAddr,
+    _process: Process,
+    _folder: TempDir,
+}
+
+/// A configuration of nginx for one who runs it in a folder of its own, with this in its `http`.
+pub fn nginx(http: &str) -> String {
+    format!(
+        "daemon off; master_process off; error_log stderr; pid nginx.pid; events {{}}\n\
+         http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
+         uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n{http}\n}}\n"
+    )
 }
 
 /// An address of this machine at which nothing listens yet.
-pub fn free_address() -> SocketAddr {
+fn free_address() -> SocketAddr {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     free.local_addr().expect("an address")
 }
 
-pub fn wait_until_it_listens(at: SocketAddr) {
+fn wait_until_it_listens(at: SocketAddr) {
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(at).is_err() {
         assert!(Instant::now() < deadline, "the proxy does not listen on {at}");

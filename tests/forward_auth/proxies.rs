@@ -1,14 +1,9 @@
 //! A proxy under the configuration that `portcullis snippet` prints, between a client and a server.
 
-use std::{fs, net::SocketAddr, process::Command};
-
-use tempfile::TempDir;
-
-use crate::program::{self, Program};
+use crate::program::{self, CONFIGURATION, Program, Proxy};
 use crate::support::{
     gateway::{Gateway, Reply, plain_client},
     home::Home,
-    process::Process,
 };
 use crate::upstream::{Received, Upstream};
 
@@ -16,9 +11,7 @@ pub struct Place {
     pub home: Home,
     gateway: Option<Gateway>,
     upstream: Upstream,
-    _proxy: Process,
-    _folder: TempDir,
-    listen: SocketAddr,
+    proxy: Proxy,
 }
 
 impl Place {
@@ -29,50 +22,35 @@ impl Place {
         let upstream = Upstream::start();
         let url = format!("http://{}/mcp", upstream.address);
         let gateway = Gateway::start(&home, &url, &[]);
-        let listen = program::free_address();
-        let snippet = |of: &str| {
-            let admin = gateway.admin.trim_start_matches("http://");
-            let listen = listen.to_string();
-            let ended =
-                home.run(&["snippet", of, "--admin-listen", admin, "--upstream", &url, "--listen", &listen]);
-            assert_eq!(ended.code, 0, "{}", ended.errors);
-            ended.output
-        };
-        let folder = TempDir::new().expect("a temporary folder");
-        let write = |name: &str, text: &str| {
-            fs::write(folder.path().join(name), text).expect("the folder is writable");
-        };
-        let mut command = Command::new(found);
-        command.current_dir(&folder).env("HOME", folder.path());
-        match program {
-            Program::Nginx => {
-                write("portcullis.conf", &snippet("nginx"));
-                write("nginx.conf", NGINX);
-                command.arg("-e").arg("stderr").arg("-p").arg(folder.path()).args(["-c", "nginx.conf"]);
-            }
-            Program::Caddy => {
-                write("Caddyfile", &format!("{CADDY}\n{}", snippet("caddy")));
-                command.args(["run", "--config", "Caddyfile", "--adapter", "caddyfile"]);
-                for folder_of in ["XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
-                    command.env(folder_of, folder.path());
+        let proxy = program.start(&found, |listen| {
+            let snippet = |of: &str| {
+                let (admin, listen) = (gateway.admin.trim_start_matches("http://"), listen.to_string());
+                let places = ["--admin-listen", admin, "--upstream", &url, "--listen", &listen];
+                let ended = home.run(&[&["snippet", of][..], &places].concat());
+                assert_eq!(ended.code, 0, "{}", ended.errors);
+                ended.output
+            };
+            match program {
+                Program::Nginx => vec![
+                    ("portcullis.conf", snippet("nginx")),
+                    (CONFIGURATION, program::nginx("include portcullis.conf;")),
+                ],
+                // What stands around the printed part.
+                Program::Caddy => {
+                    vec![(CONFIGURATION, format!("{{\n\tadmin off\n}}\n\n{}", snippet("caddy")))]
+                }
+                Program::Haproxy => {
+                    vec![("portcullis.lua", snippet("haproxy-lua")), (CONFIGURATION, snippet("haproxy"))]
                 }
             }
-            Program::Haproxy => {
-                write("portcullis.lua", &snippet("haproxy-lua"));
-                write("haproxy.cfg", &snippet("haproxy"));
-                command.args(["-db", "-f", "haproxy.cfg"]);
-            }
-        }
-        let proxy = Process::start(&mut command);
-        let place = Self { home, gateway: Some(gateway), upstream, _proxy: proxy, _folder: folder, listen };
-        program::wait_until_it_listens(listen);
-        Some(place)
+        });
+        Some(Self { proxy, home, gateway: Some(gateway), upstream })
     }
 
     /// What the proxy answers.
     pub fn ask(&self, method: &str, target: &str, headers: &[(&str, String)], body: &str) -> Reply {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-        let url = format!("http://{}{target}", self.listen);
+        let url = format!("http://{}{target}", self.proxy.listen);
         let mut request = plain_client().request(method, url).body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -89,9 +67,3 @@ impl Place {
         self.gateway.take().expect("it runs").stop();
     }
 }
-
-/// What stands around the printed part of the configuration.
-const NGINX: &str = "daemon off; master_process off; error_log stderr; pid nginx.pid; events {}\n\
-    http { access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
-    uwsgi_temp_path uwsgi; scgi_temp_path scgi; include portcullis.conf; }\n";
-const CADDY: &str = "{\n\tadmin off\n}\n";

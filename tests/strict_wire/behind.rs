@@ -5,25 +5,20 @@
 
 use std::{
     collections::HashSet,
-    fs,
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
-    path::Path,
-    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use tempfile::TempDir;
-
 use crate::{
     place::Place,
-    program::{self, Program},
+    program::{self, CONFIGURATION, Program},
     recorder::{LAST, RESULT, Recorder, ok},
     smuggling::{Row, TABLES, filled},
-    support::{PATIENCE, process::Process},
+    support::PATIENCE,
     wire,
 };
 
@@ -34,14 +29,14 @@ const LANES: usize = 8;
 #[test]
 fn nginx_and_the_gateway_find_the_same_requests() {
     agree(Program::Nginx, |listen, gateway| {
-        let more = format!(
+        program::nginx(&format!(
             "client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; send_timeout 5s;\n\
              ignore_invalid_headers off; underscores_in_headers on; merge_slashes off;\n\
-             upstream gateway {{ server {gateway}; keepalive 2; }}\n"
-        );
-        let location = "proxy_pass http://gateway; proxy_http_version 1.1; proxy_request_buffering off;\n\
-             proxy_set_header Connection ''; proxy_set_header Host localhost; proxy_set_header X-Proxy-Mark $request_id;";
-        nginx(listen, &more, location)
+             upstream gateway {{ server {gateway}; keepalive 2; }}\n\
+             server {{ listen {listen}; location / {{ proxy_pass http://gateway; proxy_http_version 1.1;\n\
+             proxy_request_buffering off; proxy_set_header Connection ''; proxy_set_header Host localhost;\n\
+             proxy_set_header X-Proxy-Mark $request_id; }} }}"
+        ))
     });
 }
 
@@ -71,7 +66,7 @@ fn agree(proxy: Program, configuration: impl Fn(SocketAddr, SocketAddr) -> Strin
         true,
     );
     let place = Place::before(recorder, &["--trusted-proxy", "127.0.0.0/8"]);
-    let started = Started::new(proxy, &found, |listen| configuration(listen, place.gateway));
+    let started = proxy.start(&found, |listen| vec![(CONFIGURATION, configuration(listen, place.gateway))]);
     let listen = started.listen;
     let rows: Vec<&Row> = TABLES.into_iter().flatten().collect();
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -127,11 +122,13 @@ fn a_part_of_an_answer_does_not_pass_for_the_whole_where_nginx_asks_as_it_does_b
         true,
     );
     let place = Place::before(recorder, &[]);
-    let started = Started::new(proxy, &found, |listen| {
-        let gateway = place.gateway;
-        let location =
-            format!("proxy_pass http://{gateway}; proxy_set_header Host localhost; proxy_buffering off;");
-        nginx(listen, "", &location)
+    let gateway = place.gateway;
+    let started = proxy.start(&found, |listen| {
+        let configuration = program::nginx(&format!(
+            "server {{ listen {listen}; location / {{ proxy_pass http://{gateway}; proxy_buffering off;\n\
+             proxy_set_header Host localhost; }} }}"
+        ));
+        vec![(CONFIGURATION, configuration)]
     });
     let is_whole = |said: &str| {
         assert!(said.starts_with("HTTP/1.1 200 ") && said.contains("Transfer-Encoding: chunked"), "{said}");
@@ -155,39 +152,6 @@ fn a_part_of_an_answer_does_not_pass_for_the_whole_where_nginx_asks_as_it_does_b
     let said = String::from_utf8_lossy(&said);
     assert!(!is_whole(&said), "the gateway was killed: {said}");
     assert_eq!(place.recorder.take().len(), 3);
-}
-
-/// A configuration of nginx with one listener, which does this with all that it is asked.
-fn nginx(listen: SocketAddr, more: &str, location: &str) -> String {
-    format!(
-        "daemon off; master_process off; error_log stderr crit; pid nginx.pid; events {{}}\n\
-         http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
-         uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n{more}\
-         server {{ listen {listen}; location / {{ {location} }} }} }}\n"
-    )
-}
-
-/// A proxy that listens until it is dropped.
-struct Started {
-    listen: SocketAddr,
-    _process: Process,
-    _folder: TempDir,
-}
-
-impl Started {
-    fn new(proxy: Program, found: &Path, configuration: impl Fn(SocketAddr) -> String) -> Self {
-        let (listen, folder) = (program::free_address(), TempDir::new().expect("a temporary folder"));
-        fs::write(folder.path().join("configuration"), configuration(listen)).expect("a file");
-        let mut command = Command::new(found);
-        command.current_dir(&folder);
-        match proxy {
-            Program::Haproxy => command.args(["-db", "-f", "configuration"]),
-            _ => command.args(["-e", "stderr", "-p"]).arg(folder.path()).args(["-c", "configuration"]),
-        };
-        let process = Process::start(&mut command);
-        program::wait_until_it_listens(listen);
-        Self { listen, _process: process, _folder: folder }
-    }
 }
 
 /// All that a proxy says to these bytes.
