@@ -180,12 +180,13 @@ where
         let is_kept = manner.is_kept && is_read && !self.terms.stop.is_cancelled();
         let sending = self.begin(response, Manner { is_kept, ..manner });
         let is_kept = sending.is_kept;
-        if sending.ends_with_the_connection() {
+        let ends_with_the_connection = sending.ends_with_the_connection();
+        if ends_with_the_connection {
             self.stream.break_when_dropped(true)?;
-            self.send(sending).await?;
+        }
+        self.send(sending).await?;
+        if ends_with_the_connection {
             self.stream.break_when_dropped(false)?;
-        } else {
-            self.send(sending).await?;
         }
         Ok(if is_kept { Next::Request } else { Next::End { is_read } })
     }

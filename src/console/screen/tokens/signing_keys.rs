@@ -337,10 +337,8 @@ fn note(damaged: &[String], width: u16) -> Vec<String> {
         several => format!("✕ {several} signing keys are damaged: what they signed is refused. The first:"),
     };
     let mut lines = vec![what];
-    // It names what stands in the damaged row, which may be of any length and must not hide the others.
-    let most = MOST_OF_FAULT * usize::from(width);
-    let shown: String = first.chars().take(most).collect();
-    lines.extend(wrap(&shown, usize::from(width)).into_iter().take(MOST_OF_FAULT));
+    // It must not hide the others.
+    lines.extend(wrap(first, usize::from(width)).into_iter().take(MOST_OF_FAULT));
     lines.push(String::new());
     lines
 }
