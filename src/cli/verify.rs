@@ -15,7 +15,7 @@ use crate::{
         clock::Timestamp,
         decision::{Check, Outcome, Principal, Reason, Request},
         endpoint::Endpoint,
-        name::{PolicyName, ScopeName, Subject},
+        name::{IssuerName, PolicyName, ScopeName, Subject},
     },
     engine::{self, Explained, Presented},
 };
@@ -45,6 +45,9 @@ struct Verdict<'a> {
 #[derive(Serialize)]
 struct Who<'a> {
     credential: String,
+    /// Absent where it is this home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a IssuerName>,
     subject: &'a Subject,
     scopes: &'a [ScopeName],
     policy: &'a PolicyName,
@@ -56,7 +59,8 @@ impl<'a> Who<'a> {
     fn new(principal: &'a Principal) -> Self {
         Self {
             credential: principal.credential.to_string(),
-            subject: &principal.subject,
+            issuer: principal.identity.issuer.as_ref(),
+            subject: &principal.identity.subject,
             scopes: &principal.scopes,
             policy: &principal.policy.policy.name,
             policy_revision: principal.policy.revision,

@@ -29,6 +29,7 @@ use crate::domain::{
     clock::{Clock, Timestamp},
     decision::{self, CredentialId, Decision, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
+    identity::Identity,
     name::Subject,
     quota::Charge,
     scope::EVERYTHING,
@@ -87,20 +88,19 @@ impl Presented {
 pub struct Denied {
     pub reason: Reason,
     pub credential: Option<CredentialId>,
-    pub subject: Option<Subject>,
+    pub identity: Option<Identity>,
 }
 
 impl Denied {
     fn of(verified: &Verified, reason: Reason) -> Self {
-        let claims = &verified.claims;
-        let credential = Some(CredentialId::Token(claims.id));
-        Self { reason, credential, subject: Some(claims.subject.clone()) }
+        let credential = Some(CredentialId::Token(verified.claims.id));
+        Self { reason, credential, identity: Some(verified.identity()) }
     }
 }
 
 impl From<Reason> for Denied {
     fn from(reason: Reason) -> Self {
-        Self { reason, credential: None, subject: None }
+        Self { reason, credential: None, identity: None }
     }
 }
 

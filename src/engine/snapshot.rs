@@ -15,6 +15,7 @@ use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest},
     clock::Timestamp,
     decision::{Account, CredentialId, Principal, Proof},
+    identity::Identity,
     issuer::Issuer,
     name::{PolicyName, ScopeName, Subject},
     policy::CompiledPolicy,
@@ -113,7 +114,7 @@ impl KeyEntry {
         let access = access.as_ref()?;
         Some(Principal {
             credential: CredentialId::ApiKey(id),
-            subject: self.subject.clone(),
+            identity: Identity::own(self.subject.clone()),
             scopes: Arc::clone(&access.scopes),
             covered: Arc::clone(&access.covered),
             policy: Arc::clone(&access.policy),

@@ -18,6 +18,7 @@ use super::{
 use crate::domain::{
     clock::Timestamp,
     decision::{Account, CredentialId, Principal, Proof, Reason, TokenProof},
+    identity::Identity,
     issuer::Issuer,
     name::{PolicyName, ScopeName},
     secret::Secret,
@@ -106,14 +107,14 @@ impl Engine {
             }
         }
         let verified = token::authenticate(text, trust, revocations, &expected).map_err(|refused| {
-            let Refused { reason, claims } = refused;
+            let Refused { reason, claims, issuer } = refused;
             if reason == Reason::UnknownCredential {
                 self.miss(text, known, now);
             }
             Denied {
                 reason,
                 credential: claims.as_ref().map(|claims| CredentialId::Token(claims.id)),
-                subject: claims.map(|claims| claims.subject),
+                identity: claims.map(|claims| Identity { issuer, subject: claims.subject }),
             }
         })?;
         Ok((Arc::new(verified), None))
@@ -198,7 +199,7 @@ pub(super) fn principal(
     let claims = &verified.claims;
     Some(Principal {
         credential: CredentialId::Token(claims.id),
-        subject: claims.subject.clone(),
+        identity: verified.identity(),
         scopes: Arc::clone(&access.scopes),
         covered: Arc::clone(&access.covered),
         policy: Arc::clone(&access.policy),

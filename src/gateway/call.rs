@@ -8,7 +8,7 @@ use http::Method;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Outcome, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::name::Subject;
+use crate::domain::identity::Identity;
 use crate::domain::token::{Possession, Shown};
 use crate::domain::usage;
 use crate::engine::{Engine, Presented, Seen};
@@ -41,7 +41,7 @@ pub struct Call<'a> {
     credential: Option<CredentialId>,
     pub principal: Option<Rc<Principal>>,
     /// Whom a credential speaks for that proved itself and is refused all the same.
-    subject: Option<Subject>,
+    identity: Option<Identity>,
     /// Whether all were admitted.
     is_admitted: bool,
     recorded: bool,
@@ -60,7 +60,7 @@ impl<'a> Call<'a> {
             asked: Vec::new(),
             credential: None,
             principal: None,
-            subject: None,
+            identity: None,
             is_admitted: false,
             recorded: false,
         }
@@ -121,7 +121,7 @@ impl<'a> Call<'a> {
                     Presented::ApiKey(key) if is_known => Some(CredentialId::ApiKey(key.id)),
                     _ => denied.credential,
                 };
-                self.subject = denied.subject;
+                self.identity = denied.identity;
                 Err(self.unauthorized(denied.reason))
             }
         }
@@ -234,10 +234,11 @@ impl<'a> Call<'a> {
     }
 
     fn record_one(&self, endpoint: &str, outcome: usage::Outcome) {
-        let subject = self.principal.as_ref().map(|principal| &principal.subject).or(self.subject.as_ref());
+        let identity =
+            self.principal.as_ref().map(|principal| &principal.identity).or(self.identity.as_ref());
         self.shared.engine.record(&Seen {
             credential: self.credential,
-            subject: subject.map(Subject::as_str),
+            subject: identity.map(|identity| identity.subject.as_str()),
             endpoint,
             address: self.address,
             outcome,

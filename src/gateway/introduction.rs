@@ -10,10 +10,13 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::domain::decision::{CredentialId, Principal};
-use crate::domain::name::{ScopeName, Subject};
+use crate::domain::identity::Identity;
+use crate::domain::name::ScopeName;
 
 use super::wire::Lines;
 
+/// Whose word it is; not told where it is this home's own.
+pub const ISSUER: HeaderName = HeaderName::from_static("x-portcullis-issuer");
 pub const SUBJECT: HeaderName = HeaderName::from_static("x-portcullis-subject");
 pub const CREDENTIAL: HeaderName = HeaderName::from_static("x-portcullis-credential");
 pub const SCOPES: HeaderName = HeaderName::from_static("x-portcullis-scopes");
@@ -27,7 +30,7 @@ const KEPT: usize = 1024;
 /// A principal's fields.
 #[derive(Clone, Debug)]
 pub struct Introduction {
-    subject: Subject,
+    identity: Identity,
     scopes: Arc<[ScopeName]>,
     fields: Vec<(HeaderName, HeaderValue)>,
     lines: Lines,
@@ -36,16 +39,18 @@ pub struct Introduction {
 impl Introduction {
     fn new(principal: &Principal) -> Self {
         let scopes: Vec<&str> = principal.scopes.iter().map(|scope| scope.as_str()).collect();
-        let texts = [
-            (SUBJECT, utf8_percent_encode(principal.subject.as_str(), NOT_VISIBLE).to_string()),
+        let Identity { issuer, subject } = &principal.identity;
+        let issuer = issuer.as_ref().map(|issuer| (ISSUER, issuer.to_string()));
+        let texts = issuer.into_iter().chain([
+            (SUBJECT, utf8_percent_encode(subject.as_str(), NOT_VISIBLE).to_string()),
             (CREDENTIAL, principal.credential.to_string()),
             (SCOPES, scopes.join(" ")),
-        ];
+        ]);
         // Visible ASCII by their making; one that were not is left out rather than mangled.
-        let fields = texts.into_iter().filter_map(|(name, text)| Some((name, text.try_into().ok()?)));
+        let fields = texts.filter_map(|(name, text)| Some((name, text.try_into().ok()?)));
         let fields: Vec<(HeaderName, HeaderValue)> = fields.collect();
         Self {
-            subject: principal.subject.clone(),
+            identity: principal.identity.clone(),
             scopes: principal.scopes.clone(),
             lines: fields.iter().map(|(name, value)| (name, value)).collect(),
             fields,
@@ -54,7 +59,7 @@ impl Introduction {
 
     /// Whether it still says of its credential what is so.
     fn is_of(&self, principal: &Principal) -> bool {
-        Arc::ptr_eq(&self.scopes, &principal.scopes) && self.subject == principal.subject
+        Arc::ptr_eq(&self.scopes, &principal.scopes) && self.identity == principal.identity
     }
 
     /// For a map of fields.
@@ -112,13 +117,16 @@ mod tests {
         for _ in 0..2 {
             let fields = introduced(&introductions, &principal);
             assert_eq!(fields[SUBJECT], "alice");
+            assert!(!fields.contains_key(ISSUER), "by our own word");
             assert_eq!(fields[CREDENTIAL], id.to_string());
             assert_eq!(fields[SCOPES], "tools:list tools:call");
         }
         principal.scopes = principal.scopes[..1].into();
         assert_eq!(introduced(&introductions, &principal)[SCOPES], "tools:list");
-        principal.subject = "bob".parse().unwrap();
+        principal.identity.subject = "bob".parse().unwrap();
         assert_eq!(introduced(&introductions, &principal)[SUBJECT], "bob");
+        principal.identity.issuer = Some("partner".parse().unwrap());
+        assert_eq!(introduced(&introductions, &principal)[ISSUER], "partner");
     }
 
     #[test]

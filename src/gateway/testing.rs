@@ -6,6 +6,7 @@ use http::{Method, uri::PathAndQuery};
 
 use super::upstream::RequestHead;
 use crate::domain::decision::{Account, CredentialId, Principal};
+use crate::domain::identity::Identity;
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Policy};
 use crate::domain::scope::Catalogue;
@@ -16,7 +17,7 @@ pub fn principal(subject: &str, credential: CredentialId) -> Principal {
     let catalogue = Catalogue::new(Catalogue::built_in()).unwrap();
     Principal {
         credential,
-        subject: subject.parse().unwrap(),
+        identity: Identity::own(subject.parse().unwrap()),
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::new(PolicyName::default()), 1).unwrap(),

@@ -4,16 +4,16 @@ use serde_json::json;
 use url::Url;
 
 use super::{Ctx, OpsError};
-use crate::domain::{act::Act, identity::Identity};
+use crate::domain::{act::Act, identity::HomeNames};
 use crate::store::{issuer, sealed_setting, trust};
 
-pub fn show(ctx: &Ctx) -> Result<Identity, OpsError> {
+pub fn show(ctx: &Ctx) -> Result<HomeNames, OpsError> {
     Ok(ctx.store.read(trust::identity)?)
 }
 
 /// Makes `resource` the public MCP URL of this home's gateway; the same one again changes nothing. What was issued before
 /// stays valid.
-pub fn set_resource(ctx: &Ctx, resource: &Url) -> Result<Identity, OpsError> {
+pub fn set_resource(ctx: &Ctx, resource: &Url) -> Result<HomeNames, OpsError> {
     let text = resource.to_string();
     ctx.check(Act::ResourceSet, &text, || {
         if matches!(resource.scheme(), "https" | "http") && resource.fragment().is_none() && resource.has_host() {

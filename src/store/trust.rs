@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Rows, StoreError, issuer, revocation, sealed_setting, setting, signing_key};
 use crate::{
     domain::{
-        identity::Identity,
+        identity::HomeNames,
         issuer::Issuer,
         jose::{KeySet, PrivatePart, VerifyingKey},
         name::IssuerName,
@@ -25,7 +25,7 @@ const DEFAULT_SKEW: Duration = Duration::from_secs(30);
 /// What tokens are judged by.
 #[derive(Debug)]
 pub struct Beliefs {
-    pub identity: Identity,
+    pub identity: HomeNames,
     /// This home first, then the registered issuers.
     pub trust: Trust,
     /// How far clocks may differ.
@@ -51,7 +51,7 @@ pub fn load(c: &Rows<'_>, vault: Option<&Vault>) -> Result<Beliefs, StoreError> 
 }
 
 /// Who this home is to those who read its tokens.
-pub fn identity(c: &Rows<'_>) -> Result<Identity, StoreError> {
+pub fn identity(c: &Rows<'_>) -> Result<HomeNames, StoreError> {
     let Some(store_id) = setting::get(c, setting::STORE_ID)? else {
         return Err(StoreError::Corrupt { file: "the store".into(), detail: "it has no id".into() });
     };
@@ -59,7 +59,7 @@ pub fn identity(c: &Rows<'_>) -> Result<Identity, StoreError> {
     let resource = resource.map(|text| text.parse()).transpose().map_err(|error: url::ParseError| {
         StoreError::row(sealed_setting::TABLE.name, sealed_setting::RESOURCE, error)
     })?;
-    Ok(Identity::new(&store_id, resource))
+    Ok(HomeNames::new(&store_id, resource))
 }
 
 /// All that was taken back.
@@ -106,7 +106,7 @@ fn skew(c: &Rows<'_>) -> Result<Duration, StoreError> {
 fn home(
     c: &Rows<'_>,
     vault: Option<&Vault>,
-    identity: &Identity,
+    identity: &HomeNames,
     keys: &[SigningKey],
     left_out: &mut Vec<StoreError>,
 ) -> Result<TrustedIssuer, StoreError> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::domain::api_key::{KeyId, SecretDigest};
 use crate::domain::clock::Timestamp;
 use crate::domain::endpoint::EndpointSet;
-use crate::domain::name::{ScopeName, Subject};
+use crate::domain::identity::Identity;
+use crate::domain::name::ScopeName;
 use crate::domain::policy::{CompiledPolicy, Mode, RateLimits};
 use crate::domain::token::{Bound, Possession, TokenId, Verified};
 
@@ -66,11 +67,11 @@ pub struct TokenProof {
     pub possession: Option<Possession>,
 }
 
-/// Who calls: a credential that proved itself, its subject, and what it may reach.
+/// Who calls: a credential that proved itself, for whom it speaks, and what it may reach.
 #[derive(Clone, Debug)]
 pub struct Principal {
     pub credential: CredentialId,
-    pub subject: Subject,
+    pub identity: Identity,
     /// Effective: the credential's scopes within the policy's ceiling
     /// ([`super::policy::Policy::effective_scopes`]).
     pub scopes: Arc<[ScopeName]>,

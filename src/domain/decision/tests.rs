@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::identity::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::quota::Window;
 use crate::domain::scope::Catalogue;
@@ -13,7 +14,7 @@ fn principal(policy: &str, scopes: &[&str]) -> Principal {
     let catalogue = Catalogue::new(Catalogue::built_in()).unwrap();
     Principal {
         credential: CredentialId::ApiKey("0123456789ABCDEFGHIJKL".parse().unwrap()),
-        subject: "ana".parse().unwrap(),
+        identity: Identity::own("ana".parse().unwrap()),
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy: CompiledPolicy::new(Policy::from_json(policy).unwrap(), 7).unwrap(),

@@ -12,6 +12,7 @@ use url::Url;
 use super::{ACCESS_TOKEN, ClaimNames, Claims, Profile, Revocations, Trust, TrustedIssuer};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Check, Reason};
+use crate::domain::identity::Identity;
 use crate::domain::jose::{Compact, Header, Part};
 use crate::domain::name::IssuerName;
 use crate::domain::text::excerpt;
@@ -51,6 +52,11 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// For whom it speaks.
+    pub fn identity(&self) -> Identity {
+        Identity { issuer: self.issuer.clone(), subject: self.claims.subject.clone() }
+    }
+
     /// Judges again, at another moment or by what has changed meanwhile, everything that need not be read in the token
     /// itself: a signature that fitted fits for good, and nothing else does.
     ///
@@ -119,6 +125,8 @@ pub struct Refused {
     pub reason: Reason,
     /// What it says of itself, where its signature fits: it was refused for what was looked at after that.
     pub claims: Option<Box<Claims>>,
+    /// Who issued it, where that is so; `None` = this home.
+    pub issuer: Option<IssuerName>,
 }
 
 /// Judges a token in the way of a request.
@@ -135,7 +143,10 @@ pub fn authenticate(
     let verified = walk(text, trust, revocations, expected, &mut first);
     match (verified, first.failed) {
         (Some(verified), None) => Ok(verified),
-        (_, reason) => Err(Refused { reason: reason.unwrap_or(Reason::Malformed), claims: first.claims }),
+        (_, reason) => {
+            let First { claims, issuer, .. } = first;
+            Err(Refused { reason: reason.unwrap_or(Reason::Malformed), claims, issuer })
+        }
     }
 }
 
@@ -158,6 +169,7 @@ trait Witness {
 struct First {
     failed: Option<Reason>,
     claims: Option<Box<Claims>>,
+    issuer: Option<IssuerName>,
 }
 
 impl Witness for First {
@@ -165,8 +177,9 @@ impl Witness for First {
         self.failed = failed;
         if failed.is_some() { None } else { Some(()) }
     }
-    fn claims(&mut self, claims: &Claims, _: Option<&IssuerName>) {
+    fn claims(&mut self, claims: &Claims, issuer: Option<&IssuerName>) {
         self.claims = Some(Box::new(claims.clone()));
+        self.issuer = issuer.cloned();
     }
 }
 

@@ -105,12 +105,12 @@ async fn an_issuer_that_names_another_subject_claim_is_read_anew() {
     let abroad = Abroad::new(&house, "default");
     let mut gate = house.gate();
     let token = abroad.token(&house, json!({"email": "ana@example.org"}));
-    assert_eq!(gate.authenticate(&token).unwrap().subject.as_str(), "alice");
+    assert_eq!(gate.authenticate(&token).unwrap().identity.subject.as_str(), "alice");
     abroad.write(&house, |c, issuer| {
         let mapping = Mapping { subject: "email".into(), ..issuer.mapping.clone() };
         store::issuer::update(c, &Issuer { mapping, ..issuer.clone() })
     });
-    assert_eq!(gate.authenticate(&token).unwrap().subject.as_str(), "ana@example.org");
+    assert_eq!(gate.authenticate(&token).unwrap().identity.subject.as_str(), "ana@example.org");
 }
 
 #[test]

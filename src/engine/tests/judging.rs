@@ -20,7 +20,7 @@ async fn a_good_key_speaks_for_its_subject() {
     let mut gate = house.gate();
     let principal = gate.authenticate(&text).unwrap();
     assert_eq!(principal.credential, CredentialId::ApiKey(id));
-    assert_eq!(principal.subject.as_str(), "alice");
+    assert_eq!(principal.identity.subject.as_str(), "alice");
     assert_eq!(principal.scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["tools:list", "tools:call"]);
     assert_eq!(principal.expires_at, Some(START.plus(24 * 60 * MINUTE)));
     assert_eq!(gate.call(&text, "tools/call/search").await, Ok(()));

@@ -34,7 +34,10 @@ async fn a_token_speaks_for_its_subject_with_its_scopes_under_its_policy() {
     let mut gate = house.gate();
     let principal = gate.authenticate(text(&issued)).unwrap();
     assert_eq!(principal.credential, CredentialId::Token(issued.token.jti));
-    assert_eq!((principal.subject.as_str(), principal.policy.policy.name.as_str()), ("alice", "open"));
+    assert_eq!(
+        (principal.identity.subject.as_str(), principal.policy.policy.name.as_str()),
+        ("alice", "open")
+    );
     assert_eq!(principal.expires_at, Some(START.plus(3600 * second())));
     assert_eq!(gate.call(text(&issued), "tools/list").await, Ok(()));
     assert_eq!(gate.call(text(&issued), "tools/call/x").await, Err(Reason::InsufficientScope));
@@ -248,9 +251,9 @@ fn a_refusal_names_the_token_only_where_its_signature_fits() {
     let refused = |text: &str| gate.engine.authenticate(&presented(text), None, house.now()).unwrap_err();
     let revoked = refused(text(&issued));
     assert_eq!(revoked.credential, Some(CredentialId::Token(issued.token.jti)));
-    assert_eq!(revoked.subject.unwrap().as_str(), "alice");
+    assert_eq!(revoked.identity.unwrap().subject.as_str(), "alice");
     let forged = refused(&forged(text(&issued)));
-    assert_eq!((forged.reason, forged.credential, forged.subject), (Reason::BadSignature, None, None));
+    assert_eq!((forged.reason, forged.credential, forged.identity), (Reason::BadSignature, None, None));
 }
 
 #[test]
@@ -280,7 +283,7 @@ fn a_token_is_explained_as_it_is_judged_and_nothing_is_used_up() {
         let found = look(text(&once), "tools/list");
         assert!(found.decision.is_allowed(), "{found:?}");
         assert!(found.checks.iter().any(|check| check.check == "signature" && check.passed));
-        assert_eq!(found.principal.unwrap().subject.as_str(), "alice");
+        assert_eq!(found.principal.unwrap().identity.subject.as_str(), "alice");
     }
     assert!(!look(text(&once), "tools/call/x").decision.is_allowed());
     ops::token::revoke_all(&house.ctx, &[once.token.jti], "").unwrap();

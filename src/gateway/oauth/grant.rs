@@ -65,7 +65,7 @@ async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<
         ));
     };
     let new = NewToken {
-        subject: principal.subject.clone(),
+        subject: principal.identity.subject.clone(),
         client: Some(id.to_string()),
         scopes: narrowed(form, &principal.scopes)?,
         life: life(worker.now(), principal.expires_at)?,
@@ -94,7 +94,8 @@ async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Resul
     let verified = worker.shared.engine.look_at_token(text, worker.now()).map_err(|_| unfit())?;
     let claims = &verified.claims;
     let is_plain = claims.confirmation.is_none() && claims.max_uses.is_none() && claims.bound.is_none();
-    if verified.issuer.is_some() || !is_plain || claims.subject != principal.subject {
+    let is_own = verified.issuer.is_none() && principal.identity == verified.identity();
+    if !is_own || !is_plain {
         return Err(unfit());
     }
     let new = NewToken {
@@ -112,7 +113,7 @@ async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Resul
 
 fn new_token(principal: &Principal) -> NewToken {
     NewToken {
-        subject: principal.subject.clone(),
+        subject: principal.identity.subject.clone(),
         client: None,
         scopes: Vec::new(),
         audience: Vec::new(),

@@ -234,7 +234,11 @@ fn judge(engine: &Engine, runtime: &Runtime, call: &Call, now: Timestamp) -> Ver
     let policy = &principal.policy;
     Verdict::Allowed(format!(
         "{id} {} {:?} {} {} {:?}",
-        principal.subject, principal.scopes, policy.policy.name, policy.revision, principal.expires_at
+        principal.identity.subject,
+        principal.scopes,
+        policy.policy.name,
+        policy.revision,
+        principal.expires_at
     ))
 }
 

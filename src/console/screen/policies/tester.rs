@@ -15,7 +15,8 @@ use crate::console::widget::form::{Form, Said};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Account, Check, CredentialId, Principal, Request, explain};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::name::{ScopeName, Subject};
+use crate::domain::identity::Identity;
+use crate::domain::name::{BadName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Revision};
 use crate::domain::quota::Charge;
 use crate::domain::scope::Catalogue;
@@ -101,7 +102,7 @@ fn try_call(
     let key = NO_KEY.parse().map_err(|error| format!("{error}"))?;
     let principal = Principal {
         credential: CredentialId::ApiKey(key),
-        subject: "tester".parse::<Subject>().map_err(|error| error.to_string())?,
+        identity: Identity::own("tester".parse().map_err(|error: BadName| error.to_string())?),
         covered: Arc::new(catalogue.compile(&scopes)),
         scopes: scopes.into(),
         policy,
