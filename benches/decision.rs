@@ -95,6 +95,7 @@ fn meter(subject: &Subject, presented: &Presented, request: &Request) {
     let endpoint = request.endpoint.as_str();
     let seen = Seen {
         credential,
+        issuer: None,
         subject: Some("user"),
         endpoint,
         address: request.address,

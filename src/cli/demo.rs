@@ -137,7 +137,9 @@ fn show(summary: &Summary) -> Result<(), CliError> {
     for (title, rows) in
         [("subject", &summary.subjects), ("endpoint", &summary.endpoints), ("outcome", &summary.outcomes)]
     {
-        let mut table = Table::new(&[title, "calls", "allowed", "denied", "failed"]);
+        let mut headers = vec![title, "calls", "allowed", "denied", "failed"];
+        headers.extend((title == "subject").then_some("issuer"));
+        let mut table = Table::new(&headers);
         for row in rows {
             table.row(row.cells());
         }

@@ -24,6 +24,12 @@ pub struct Listing {
     /// Of this credential
     #[arg(long, value_name = "ID", value_parser = input::credential_id, allow_hyphen_values = true)]
     credential: Option<String>,
+    /// Of the subjects of this issuer; '' is the home itself
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// Of this subject, whoever its issuer is
+    #[arg(long)]
+    subject: Option<String>,
     /// From when: an age such as 24h, or an RFC 3339 time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
@@ -36,6 +42,8 @@ pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliErro
     let query = Query {
         kind: listing.kind,
         credential: listing.credential,
+        issuer: listing.issuer,
+        subject: listing.subject,
         since: listing.since.as_deref().map(|since| input::since(since, now)).transpose()?,
         before_seq: listing.page.after,
         limit: listing.page.wanted(),
@@ -43,7 +51,7 @@ pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliErro
     let events = ops::list(&session.reader()?, &query)?;
     output::list(
         session.format(listing.page.csv),
-        &["at", "kind", "subject", "credential", "endpoint", "address", "count", "detail"],
+        &["at", "kind", "subject", "credential", "endpoint", "address", "count", "detail", "issuer"],
         &listing.page.cut(events, |event| event.seq),
         |event| {
             vec![
@@ -55,6 +63,7 @@ pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliErro
                 event.address.clone(),
                 event.count.to_string(),
                 event.detail.clone(),
+                event.issuer.clone(),
             ]
         },
     )?;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         clock::{Timestamp, parse_life},
-        usage::{Dimension, Totals},
+        usage::{self, Dimension, Totals},
     },
     ops::usage as ops,
     store::usage::Query,
@@ -24,7 +24,7 @@ use crate::{
 pub enum Verb {
     /// Totals, and what became of the calls
     Summary(Range),
-    /// The busiest credentials, subjects, endpoints or outcomes
+    /// The busiest credentials, subjects, issuers, endpoints or outcomes
     Top {
         /// By what
         #[arg(long, value_enum, default_value = "credential")]
@@ -62,6 +62,12 @@ pub struct Range {
     /// Of this credential only
     #[arg(long, value_name = "ID", value_parser = input::credential_id, allow_hyphen_values = true)]
     credential: Option<String>,
+    /// Of the subjects of this issuer only; '' is the home itself
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// Of this subject only, whoever its issuer is
+    #[arg(long)]
+    subject: Option<String>,
     /// Of this endpoint only
     #[arg(long)]
     endpoint: Option<String>,
@@ -78,7 +84,14 @@ impl Range {
                 "the range is empty: it begins at {since} and ends at {until}"
             )));
         }
-        Ok(Query { since, until, credential: self.credential.clone(), endpoint: self.endpoint.clone() })
+        Ok(Query {
+            since,
+            until,
+            credential: self.credential.clone(),
+            issuer: self.issuer.clone(),
+            subject: self.subject.clone(),
+            endpoint: self.endpoint.clone(),
+        })
     }
 }
 
@@ -86,6 +99,7 @@ impl Range {
 pub enum By {
     Credential,
     Subject,
+    Issuer,
     Endpoint,
     Outcome,
 }
@@ -95,6 +109,7 @@ impl From<By> for Dimension {
         match by {
             By::Credential => Self::Credential,
             By::Subject => Self::Subject,
+            By::Issuer => Self::Issuer,
             By::Endpoint => Self::Endpoint,
             By::Outcome => Self::Outcome,
         }
@@ -126,16 +141,20 @@ impl Calls {
 #[derive(Serialize)]
 pub struct Busy {
     key: String,
+    /// Whose subject it is, where it is one; empty: the home's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
     #[serde(flatten)]
     calls: Calls,
 }
 
 impl Busy {
-    pub fn all(top: Vec<(String, Totals)>) -> Vec<Self> {
-        top.into_iter().map(|(key, totals)| Self { key, calls: totals.into() }).collect()
+    pub fn all(top: Vec<usage::Busy>) -> Vec<Self> {
+        let line = |one: usage::Busy| Self { key: one.key, issuer: one.issuer, calls: one.totals.into() };
+        top.into_iter().map(line).collect()
     }
     pub fn cells(&self) -> Vec<String> {
-        std::iter::once(self.key.clone()).chain(self.calls.cells()).collect()
+        std::iter::once(self.key.clone()).chain(self.calls.cells()).chain(self.issuer.clone()).collect()
     }
 }
 
@@ -162,8 +181,11 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
             let query = range.query(session.now())?;
             let top = ops::top(&session.reader()?, query, by.into(), limit)?;
             let list = List { items: Busy::all(top), next: None };
-            let headers = ["key", "calls", "allowed", "denied", "failed"];
-            output::list(session.format(csv), &headers, &list, Busy::cells)?;
+            let headers: &[&str] = match by {
+                By::Subject => &["key", "calls", "allowed", "denied", "failed", "issuer"],
+                _ => &["key", "calls", "allowed", "denied", "failed"],
+            };
+            output::list(session.format(csv), headers, &list, Busy::cells)?;
         }
         Verb::Series { step, csv, range } => {
             let query = range.query(session.now())?;

@@ -309,7 +309,7 @@ fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
 
 fn busiest(ctx: &Ctx, query: &store::usage::Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
     let top = ops::usage::top(ctx, query.clone(), by, limit)?;
-    top.into_iter().map(|(object, totals)| named(ctx, by, object, totals)).collect()
+    top.into_iter().map(|busy| named(ctx, by, busy.key, busy.totals)).collect()
 }
 
 /// A credential by its label and subject; all else by itself.

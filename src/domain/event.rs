@@ -24,6 +24,8 @@ pub struct Event {
     pub kind: String,
     /// The credential's id, `-` where none was recognised.
     pub credential: String,
+    /// Who vouches for the subject: the name of a registered issuer, empty where it is the home.
+    pub issuer: String,
     pub subject: String,
     pub endpoint: String,
     pub address: String,

@@ -51,6 +51,8 @@ pub struct Count {
     pub minute: Timestamp,
     /// The credential's id; `-` where none was recognised.
     pub credential: String,
+    /// Who vouches for the subject: the name of a registered issuer, empty where it is the home.
+    pub issuer: String,
     /// `-` where no credential was recognised.
     pub subject: String,
     /// `(other)` once a flush has met too many different ones.
@@ -82,11 +84,23 @@ impl Totals {
     }
 }
 
+/// The calls of one credential, subject, issuer, endpoint or outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// Its name; the issuer `""` is the home.
+    pub key: String,
+    /// Whose subject it is, where it is a subject.
+    pub issuer: Option<String>,
+    pub totals: Totals,
+}
+
 /// What a summary is broken down by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dimension {
     Credential,
+    /// By issuer and subject: one name under two issuers is two.
     Subject,
+    Issuer,
     Endpoint,
     Outcome,
 }

@@ -219,6 +219,7 @@ mod tests {
         let outcome = Outcome::Denied(Reason::UnknownCredential);
         let seen = Seen {
             credential: None,
+            issuer: None,
             subject: None,
             endpoint: "tools/list",
             address: None,

@@ -59,10 +59,30 @@ struct EventKey<E> {
     endpoint: E,
 }
 
+/// Whom a credential speaks for, and who vouches for that; the home's own is the empty text.
+#[derive(Clone, Debug)]
+struct Who {
+    issuer: Box<str>,
+    subject: Box<str>,
+}
+
+impl Who {
+    fn of(seen: &Seen<'_>) -> Self {
+        Self {
+            issuer: seen.issuer.unwrap_or_default().into(),
+            subject: seen.subject.unwrap_or(NOBODY).into(),
+        }
+    }
+
+    fn nobody() -> Self {
+        Self { issuer: Box::default(), subject: NOBODY.into() }
+    }
+}
+
 /// How often, and who it was.
 #[derive(Clone, Debug)]
 struct Counter {
-    subject: Box<str>,
+    who: Who,
     calls: u64,
 }
 
@@ -70,7 +90,7 @@ struct Counter {
 #[derive(Clone, Debug)]
 struct Burst {
     at: Timestamp,
-    subject: Box<str>,
+    who: Who,
     detail: Box<str>,
     count: u64,
 }
@@ -106,22 +126,29 @@ impl Lane {
         number
     }
 
-    fn count(&mut self, key: CountKey<u32>, subject: &str) {
+    fn count(&mut self, key: CountKey<u32>, who: impl FnOnce() -> Who) {
         *self.totals.entry(key.outcome).or_default() += 1;
         match self.counts.get_mut(&key) {
             Some(counter) => counter.calls += 1,
-            None => _ = self.counts.insert(key, Counter { subject: subject.into(), calls: 1 }),
+            None => _ = self.counts.insert(key, Counter { who: who(), calls: 1 }),
         }
     }
 
-    fn burst(&mut self, key: EventKey<u32>, at: Timestamp, subject: &str, detail: impl FnOnce() -> Box<str>) {
+    fn burst(
+        &mut self,
+        key: EventKey<u32>,
+        at: Timestamp,
+        who: impl FnOnce() -> Who,
+        detail: impl FnOnce() -> Box<str>,
+    ) {
         if let Some(burst) = self.events.get_mut(&key) {
             burst.count += 1;
             return;
         }
         let is_full = self.events.len() >= MOST_EVENTS;
-        let (key, subject) = if is_full { (key.folded(OTHER_NUMBER), NOBODY) } else { (key, subject) };
-        let new = || Burst { at, subject: subject.into(), detail: detail(), count: 0 };
+        let key = if is_full { key.folded(OTHER_NUMBER) } else { key };
+        let who = || if is_full { Who::nobody() } else { who() };
+        let new = || Burst { at, who: who(), detail: detail(), count: 0 };
         self.events.entry(key).or_insert_with(new).count += 1;
     }
 }
@@ -142,11 +169,10 @@ pub(super) struct Meter {
 impl Meter {
     /// Counts a call. `credential` is the one seen if it was recognised.
     pub(super) fn record(&self, seen: &Seen<'_>, credential: Option<CredentialId>) {
-        let subject = seen.subject.unwrap_or(NOBODY);
         let mut lane = lock(&self.lanes[lane_of_this_thread()]);
         let endpoint = lane.endpoint(seen.endpoint);
         let minute = seen.at.millis().div_euclid(MINUTE);
-        lane.count(CountKey { minute, credential, endpoint, outcome: seen.outcome }, subject);
+        lane.count(CountKey { minute, credential, endpoint, outcome: seen.outcome }, || Who::of(seen));
         let kind = match seen.outcome {
             Outcome::Denied(reason) => Kind::Denied(reason),
             Outcome::Shadowed(reason) => Kind::Shadowed(reason),
@@ -157,7 +183,12 @@ impl Meter {
             Kind::Shadowed(reason) => format!("{reason} {request}").into(),
             Kind::Denied(_) | Kind::LockoutStarted => request.into(),
         };
-        lane.burst(EventKey { kind, credential, address: seen.address, endpoint }, seen.at, subject, detail);
+        lane.burst(
+            EventKey { kind, credential, address: seen.address, endpoint },
+            seen.at,
+            || Who::of(seen),
+            detail,
+        );
     }
 
     pub(super) fn lockout_started(
@@ -170,7 +201,7 @@ impl Meter {
         let mut lane = lock(&self.lanes[lane_of_this_thread()]);
         let endpoint = lane.endpoint(NOBODY);
         let key = EventKey { kind: Kind::LockoutStarted, credential, address, endpoint };
-        lane.burst(key, at, NOBODY, || format!("until {until}").into());
+        lane.burst(key, at, Who::nobody, || format!("until {until}").into());
     }
 
     /// Totals since the start of the process.
@@ -218,12 +249,12 @@ impl Pending {
     fn count(&mut self, key: CountKey<u32>, counter: Counter, name: impl Fn(u32) -> Arc<str>) {
         let CountKey { minute, credential, endpoint, outcome } = key;
         let mut key = CountKey { minute, credential, endpoint: name(endpoint), outcome };
-        let mut subject = counter.subject;
+        let mut who = counter.who;
         if self.counts.len() >= MOST_COUNTERS && !self.counts.contains_key(&key) {
             key = CountKey { minute, credential: None, endpoint: OTHER.into(), outcome };
-            subject = NOBODY.into();
+            who = Who::nobody();
         }
-        self.counts.entry(key).or_insert(Counter { subject, calls: 0 }).calls += counter.calls;
+        self.counts.entry(key).or_insert(Counter { who, calls: 0 }).calls += counter.calls;
     }
 
     fn event(&mut self, key: EventKey<u32>, mut burst: Burst, name: impl Fn(u32) -> Arc<str>) {
@@ -231,7 +262,7 @@ impl Pending {
         let mut key = EventKey { kind, credential, address, endpoint: name(endpoint) };
         if self.events.len() >= MOST_EVENTS && !self.events.contains_key(&key) {
             key = key.folded(OTHER.into());
-            burst.subject = NOBODY.into();
+            burst.who = Who::nobody();
         }
         match self.events.get_mut(&key) {
             Some(earlier) => {
@@ -255,7 +286,8 @@ impl Pending {
         let counts = self.counts.iter().map(|(key, counter)| Count {
             minute: Timestamp::from_millis(key.minute * MINUTE),
             credential: written(key.credential),
-            subject: counter.subject.to_string(),
+            issuer: counter.who.issuer.to_string(),
+            subject: counter.who.subject.to_string(),
             endpoint: key.endpoint.to_string(),
             outcome: key.outcome,
             calls: counter.calls,
@@ -274,7 +306,8 @@ impl Pending {
                 Kind::LockoutStarted => event::LOCKOUT_STARTED.to_owned(),
             },
             credential: written(key.credential),
-            subject: burst.subject.to_string(),
+            issuer: burst.who.issuer.to_string(),
+            subject: burst.who.subject.to_string(),
             endpoint: key.endpoint.to_string(),
             address: key.address.map_or_else(|| NOBODY.to_owned(), |address| address.to_string()),
             count: u32::try_from(burst.count).unwrap_or(u32::MAX),
@@ -317,6 +350,7 @@ mod tests {
     fn seen<'a>(endpoint: &'a str, address: &str, outcome: Outcome) -> Seen<'a> {
         Seen {
             credential: None,
+            issuer: None,
             subject: None,
             endpoint,
             address: Some(address.parse().unwrap()),

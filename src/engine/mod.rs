@@ -117,6 +117,8 @@ pub struct Decided {
 pub struct Seen<'a> {
     /// The credential that was presented, whether it proved itself or not.
     pub credential: Option<CredentialId>,
+    /// Who vouches for the subject: the name of a registered issuer; `None` where it is the home, or nobody.
+    pub issuer: Option<&'a str>,
     /// Whom it speaks for; `None` where it did not prove itself.
     pub subject: Option<&'a str>,
     pub endpoint: &'a str,

@@ -238,6 +238,7 @@ impl<'a> Call<'a> {
             self.principal.as_ref().map(|principal| &principal.identity).or(self.identity.as_ref());
         self.shared.engine.record(&Seen {
             credential: self.credential,
+            issuer: identity.map(|identity| identity.issuer_name()),
             subject: identity.map(|identity| identity.subject.as_str()),
             endpoint,
             address: self.address,

@@ -218,7 +218,7 @@ pub fn had_traffic_since(ctx: &Ctx, id: KeyId, since: Timestamp) -> Result<bool,
         since,
         until: ctx.now().plus(Duration::from_millis(1)),
         credential: Some(id.to_string()),
-        endpoint: None,
+        ..usage::Query::default()
     };
     ctx.store.read_usage(|c| Ok(usage::totals(c, &q)?.calls() > 0))
 }

@@ -3,7 +3,7 @@
 use super::{Ctx, OpsError};
 use crate::domain::{
     clock::Timestamp,
-    usage::{Dimension, Totals},
+    usage::{Busy, Dimension, Totals},
 };
 use crate::store::usage::{self, Query};
 
@@ -13,7 +13,7 @@ pub fn totals(ctx: &Ctx, q: Query) -> Result<Totals, OpsError> {
 }
 
 /// The busiest first.
-pub fn top(ctx: &Ctx, q: Query, by: Dimension, limit: u32) -> Result<Vec<(String, Totals)>, OpsError> {
+pub fn top(ctx: &Ctx, q: Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
     check(&q)?;
     ctx.store.read_usage(|c| Ok(usage::top(c, &q, by, limit)?))
 }

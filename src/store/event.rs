@@ -20,6 +20,9 @@ pub const RETENTION: Duration = Duration::from_secs(90 * 86_400);
 pub struct Query {
     pub kind: Option<String>,
     pub credential: Option<String>,
+    /// Empty: the home itself.
+    pub issuer: Option<String>,
+    pub subject: Option<String>,
     pub since: Option<Timestamp>,
     pub before_seq: Option<i64>,
     pub limit: u32,
@@ -34,13 +37,15 @@ pub struct Batch {
     pub digest: [u8; 32],
 }
 
-const COLUMNS: &str = "seq, at, kind, credential, subject, endpoint, address, count, detail";
+const COLUMNS: &str = "seq, at, kind, credential, issuer, subject, endpoint, address, count, detail";
 
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
     let since = q.since.map(Timestamp::millis);
-    let conditions: [(&str, Option<&dyn ToSql>); 4] = [
+    let conditions: [(&str, Option<&dyn ToSql>); 6] = [
         ("kind = ?", q.kind.as_ref().map(|v| v as _)),
         ("credential = ?", q.credential.as_ref().map(|v| v as _)),
+        ("issuer = ?", q.issuer.as_ref().map(|v| v as _)),
+        ("subject = ?", q.subject.as_ref().map(|v| v as _)),
         ("at >= ?", since.as_ref().map(|v| v as _)),
         ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
     ];
@@ -55,8 +60,8 @@ pub fn append(c: &Connection, events: &[Event]) -> Result<Batch, StoreError> {
         .prepare_cached("SELECT max(?1, coalesce(max(batch) + 1, ?1)) FROM event")?
         .query_row([newest], |row| row.get(0))?;
     let mut insert = c.prepare_cached(
-        "INSERT INTO event (at, kind, credential, subject, endpoint, address, count, detail, batch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     let mut digest = Sha256::new();
     for event in events {
@@ -64,6 +69,7 @@ pub fn append(c: &Connection, events: &[Event]) -> Result<Batch, StoreError> {
             event.at.millis(),
             &event.kind,
             &event.credential,
+            &event.issuer,
             &event.subject,
             &event.endpoint,
             &event.address,
@@ -121,16 +127,23 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
         at: Timestamp::from_millis(row.get(1)?),
         kind: row.get(2)?,
         credential: row.get(3)?,
-        subject: row.get(4)?,
-        endpoint: row.get(5)?,
-        address: row.get(6)?,
-        count: row.get(7)?,
-        detail: row.get(8)?,
+        issuer: row.get(4)?,
+        subject: row.get(5)?,
+        endpoint: row.get(6)?,
+        address: row.get(7)?,
+        count: row.get(8)?,
+        detail: row.get(9)?,
     })
 }
 
+/// The issuer stands in the canonical form where it is not the home: batches from before there were issuers keep their
+/// digests.
 fn absorb(digest: &mut Sha256, event: &Event) -> Result<(), StoreError> {
-    digest.update(serde_jcs::to_vec(event).map_err(audit::unwritable)?);
+    let mut form = serde_json::to_value(event).map_err(audit::unwritable)?;
+    if let Some(members) = form.as_object_mut().filter(|_| event.issuer.is_empty()) {
+        members.remove("issuer");
+    }
+    digest.update(serde_jcs::to_vec(&form).map_err(audit::unwritable)?);
     digest.update(b"\n");
     Ok(())
 }

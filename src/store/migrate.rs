@@ -38,7 +38,10 @@ pub(super) static USAGE: Schema = Schema {
     file: "usage.db",
     application_id: 0x5043_4c55,
     unreleased: 0,
-    steps: &[include_str!("../../assets/migrations/usage/0001_first.sql")],
+    steps: &[
+        include_str!("../../assets/migrations/usage/0001_first.sql"),
+        include_str!("../../assets/migrations/usage/0002_issuers.sql"),
+    ],
     synchronous: 1,
     is_waited_for: false,
 };
@@ -98,6 +101,14 @@ impl Schema {
         step.pragma_update(None, "application_id", self.application_id).map_err(at)?;
         step.pragma_update(None, "user_version", found + 1).map_err(at)?;
         step.commit().map_err(at)
+    }
+
+    /// A database in memory that is up to date.
+    #[cfg(test)]
+    pub fn in_memory(&self) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        self.migrate(&mut connection, Path::new(self.file)).unwrap();
+        connection
     }
 
     fn known(&self) -> i64 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::StoreError;
 use crate::domain::{
     clock::Timestamp,
-    usage::{Count, Dimension, Outcome, Totals},
+    usage::{Busy, Count, Dimension, Outcome, Totals},
 };
 use rusqlite::{Connection, Row, ToSql};
 
@@ -24,7 +24,7 @@ const SUMS: &str = "
     coalesce(sum(calls) FILTER (WHERE outcome <> 'allowed' AND outcome <> 'failed' AND outcome NOT LIKE 'shadow:%'), 0),
     coalesce(sum(calls) FILTER (WHERE outcome = 'failed'), 0)";
 
-/// Which calls: `since..until`, and one credential or endpoint only where named.
+/// Which calls: `since..until`, and one credential, issuer, subject or endpoint only where named.
 /// Rounded to whole minutes; ranges of more than 24 hours, and older than the counters by the
 /// minute, to whole hours: the first from its start, the last to its end.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,9 @@ pub struct Query {
     pub since: Timestamp,
     pub until: Timestamp,
     pub credential: Option<String>,
+    /// Empty: the home itself.
+    pub issuer: Option<String>,
+    pub subject: Option<String>,
     pub endpoint: Option<String>,
 }
 
@@ -47,13 +50,15 @@ struct Grain {
 pub fn add(c: &Connection, counts: &[Count]) -> Result<(), StoreError> {
     for (table, unit) in [("usage_minute", MINUTE), ("usage_hour", HOUR)] {
         let mut upsert = c.prepare_cached(&format!(
-            "INSERT INTO {table} (at, credential, subject, endpoint, outcome, calls) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO {table} (at, credential, issuer, subject, endpoint, outcome, calls)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (at, credential, endpoint, outcome) DO UPDATE SET calls = calls + excluded.calls"
         ))?;
         for count in counts {
             upsert.execute((
                 floor(count.minute.millis(), unit),
                 &count.credential,
+                &count.issuer,
                 &count.subject,
                 &count.endpoint,
                 count.outcome.code(),
@@ -72,28 +77,26 @@ pub fn totals(c: &Connection, q: &Query) -> Result<Totals, StoreError> {
 }
 
 /// The busiest first; equals by name.
-pub fn top(
-    c: &Connection,
-    q: &Query,
-    by: Dimension,
-    limit: u32,
-) -> Result<Vec<(String, Totals)>, StoreError> {
-    let column = match by {
-        Dimension::Credential => "credential",
-        Dimension::Subject => "subject",
-        Dimension::Endpoint => "endpoint",
-        Dimension::Outcome => "outcome",
+pub fn top(c: &Connection, q: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, StoreError> {
+    let (column, issuer) = match by {
+        Dimension::Credential => ("credential", "NULL"),
+        Dimension::Subject => ("subject", "issuer"),
+        Dimension::Issuer => ("issuer", "NULL"),
+        Dimension::Endpoint => ("endpoint", "NULL"),
+        Dimension::Outcome => ("outcome", "NULL"),
     };
     let grain = grain(c, q)?;
     let (condition, mut values) = conditions(q, &grain);
     values.push(&limit);
     let sql = format!(
-        "SELECT {column}, {SUMS} FROM {} WHERE {condition}
-         GROUP BY {column} ORDER BY sum(calls) DESC, {column} LIMIT ?",
+        "SELECT {column}, {issuer}, {SUMS} FROM {} WHERE {condition}
+         GROUP BY 1, 2 ORDER BY sum(calls) DESC, 1, 2 LIMIT ?",
         grain.table
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map(values.as_slice(), |row| Ok((row.get(0)?, sums(row, 1)?)))?;
+    let rows = statement.query_map(values.as_slice(), |row| {
+        Ok(Busy { key: row.get(0)?, issuer: row.get(1)?, totals: sums(row, 2)? })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -135,21 +138,22 @@ pub fn each_minute(
     mut each: impl FnMut(Count),
 ) -> Result<(), StoreError> {
     let mut statement = c.prepare_cached(
-        "SELECT at, credential, subject, endpoint, outcome, calls FROM usage_minute
+        "SELECT at, credential, issuer, subject, endpoint, outcome, calls FROM usage_minute
          WHERE at >= ?1 AND at < ?2 ORDER BY at, credential, endpoint, outcome",
     )?;
     let mut rows = statement.query((floor(since.millis(), MINUTE), until.millis()))?;
     while let Some(row) = rows.next()? {
-        let Some(outcome) = Outcome::from_code(row.get_ref(4)?.as_str().unwrap_or_default()) else {
+        let Some(outcome) = Outcome::from_code(row.get_ref(5)?.as_str().unwrap_or_default()) else {
             continue;
         };
         each(Count {
             minute: Timestamp::from_millis(row.get(0)?),
             credential: row.get(1)?,
-            subject: row.get(2)?,
-            endpoint: row.get(3)?,
+            issuer: row.get(2)?,
+            subject: row.get(3)?,
+            endpoint: row.get(4)?,
             outcome,
-            calls: unsigned(row, 5)?,
+            calls: unsigned(row, 6)?,
         });
     }
     Ok(())
@@ -183,7 +187,12 @@ fn grain(c: &Connection, q: &Query) -> Result<Grain, StoreError> {
 fn conditions<'a>(q: &'a Query, grain: &'a Grain) -> (String, Vec<&'a dyn ToSql>) {
     let mut sql = "at >= ? AND at < ?".to_owned();
     let mut values: Vec<&dyn ToSql> = vec![&grain.since, &grain.until];
-    for (condition, value) in [(" AND credential = ?", &q.credential), (" AND endpoint = ?", &q.endpoint)] {
+    for (condition, value) in [
+        (" AND credential = ?", &q.credential),
+        (" AND issuer = ?", &q.issuer),
+        (" AND subject = ?", &q.subject),
+        (" AND endpoint = ?", &q.endpoint),
+    ] {
         if let Some(value) = value {
             sql.push_str(condition);
             values.push(value);

@@ -158,11 +158,11 @@ fn busy(ctx: &Ctx, now: Timestamp) -> Result<Vec<(IssuedToken, u64)>, OpsError> 
     let top = ops::usage::top(ctx, since(now, DAY), Dimension::Credential, BUSIEST)?;
     ctx.store.read(|c| {
         let mut busy = Vec::new();
-        for (object, totals) in top {
-            if let Ok(jti) = object.parse::<TokenId>()
+        for one in top {
+            if let Ok(jti) = one.key.parse::<TokenId>()
                 && let Some(token) = store::token::find(c, jti)?
             {
-                busy.push((token, totals.calls()));
+                busy.push((token, one.totals.calls()));
             }
         }
         Ok(busy)

@@ -104,6 +104,7 @@ impl Shop {
             at: noon().minus(Duration::from_secs(42)),
             kind: kind.as_str().into(),
             credential: id(1).to_string(),
+            issuer: String::new(),
             subject: subject.into(),
             endpoint: "tools/call/delete_file".into(),
             address: "203.0.113.7".into(),

@@ -20,7 +20,16 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
         for _ in 0..times {
             let endpoint = "tools/list";
             let at = house.now();
-            engine.record(&Seen { credential, subject, endpoint, address, outcome, request_id: "r", at });
+            engine.record(&Seen {
+                credential,
+                issuer: None,
+                subject,
+                endpoint,
+                address,
+                outcome,
+                request_id: "r",
+                at,
+            });
         }
     };
     let (known, unknown) = (Some(CredentialId::ApiKey(id)), Some(CredentialId::ApiKey(unknown)));
@@ -38,7 +47,7 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
     let totals = ops::usage::totals(&house.ctx, house.last_hour()).unwrap();
     assert_eq!(totals, Totals { allowed: 105, denied: 32, failed: 0 });
     let by = ops::usage::top(&house.ctx, house.last_hour(), Dimension::Credential, 9).unwrap();
-    let by: Vec<_> = by.into_iter().map(|(name, totals)| (name, totals.calls())).collect();
+    let by: Vec<_> = by.into_iter().map(|busy| (busy.key, busy.totals.calls())).collect();
     assert_eq!(by, [(id.to_string(), 130), ("-".to_owned(), 7)], "an id that no key has is not kept");
 
     let mut events: Vec<_> =
@@ -96,6 +105,7 @@ fn what_cannot_be_recorded_refuses_every_call() {
     assert!(gate.authenticate(&text).is_ok());
     gate.engine.record(&Seen {
         credential: None,
+        issuer: None,
         subject: None,
         endpoint: "ping",
         address: None,

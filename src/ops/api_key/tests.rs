@@ -181,6 +181,7 @@ fn traffic_of_the_last_day_is_seen() {
     let count = Count {
         minute: bench.now().minus(HOUR),
         credential: busy.id.to_string(),
+        issuer: String::new(),
         subject: "alice".into(),
         endpoint: "tools/list".into(),
         outcome: Outcome::Allowed,

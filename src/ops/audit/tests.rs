@@ -75,6 +75,7 @@ fn event(bench: &Bench, reason: Reason) -> Event {
         at: bench.now(),
         kind: reason.to_string(),
         credential: "-".into(),
+        issuer: String::new(),
         subject: "-".into(),
         endpoint: "tools/call/\u{202e}x".into(),
         address: "192.0.2.1".into(),
@@ -200,8 +201,19 @@ fn a_changed_event_is_found_by_its_flush() {
         .portcullis
         .query_row("SELECT seq FROM audit WHERE act = 'event.flush'", [], |row| row.get(0))
         .unwrap();
-    let columns =
-        ["at", "kind", "credential", "subject", "endpoint", "address", "count", "detail", "seq", "batch"];
+    let columns = [
+        "at",
+        "kind",
+        "credential",
+        "issuer",
+        "subject",
+        "endpoint",
+        "address",
+        "count",
+        "detail",
+        "seq",
+        "batch",
+    ];
     for column in columns {
         let found = chain.after(|_, usage| {
             let sql = format!("SELECT {column} FROM event ORDER BY seq DESC LIMIT 1");
@@ -219,8 +231,8 @@ fn a_changed_event_is_found_by_its_flush() {
         "DELETE FROM event",
         "DELETE FROM event WHERE seq = 1",
         "UPDATE event SET kind = CAST(x'ff' AS TEXT)",
-        "INSERT INTO event (at, kind, credential, subject, endpoint, address, count, detail, batch)
-         SELECT at, kind, credential, subject, endpoint, address, count, detail, batch FROM event LIMIT 1",
+        "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch)
+         SELECT at, kind, credential, issuer, subject, endpoint, address, count, detail, batch FROM event LIMIT 1",
     ];
     for sql in sql {
         let found = chain.after(|_, usage| usage.execute_batch(sql).unwrap());

@@ -217,6 +217,7 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
     let count = |key: &crate::domain::api_key::ApiKey, outcome, calls| Count {
         minute,
         credential: key.id.to_string(),
+        issuer: String::new(),
         subject: "alice".into(),
         endpoint: "tools/list".into(),
         outcome,
@@ -234,6 +235,7 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
         at: minute.plus(std::time::Duration::from_secs(30)),
         kind: "ip_denied".into(),
         credential: one.id.to_string(),
+        issuer: String::new(),
         subject: "alice".into(),
         endpoint: "tools/list".into(),
         address: "10.0.0.1".into(),

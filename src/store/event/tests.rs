@@ -1,11 +1,10 @@
 use rusqlite::Connection;
 
 use super::*;
+use crate::store::migrate;
 
 fn database() -> Connection {
-    let c = Connection::open_in_memory().unwrap();
-    c.execute_batch(include_str!("../../../assets/migrations/usage/0001_first.sql")).unwrap();
-    c
+    migrate::USAGE.in_memory()
 }
 
 fn event(at: i64, kind: &str) -> Event {
@@ -14,6 +13,7 @@ fn event(at: i64, kind: &str) -> Event {
         at: Timestamp::from_millis(at),
         kind: kind.into(),
         credential: "c".into(),
+        issuer: String::new(),
         subject: "s".into(),
         endpoint: "tools/list".into(),
         address: "192.0.2.1".into(),
@@ -44,6 +44,17 @@ fn the_digest_is_sha256_of_the_canonical_lines() {
 }
 
 #[test]
+fn the_issuer_is_in_the_digest_where_it_is_not_the_home() {
+    let digest = |issuer: &str| {
+        let event = Event { issuer: issuer.into(), ..event(0, "expired") };
+        append(&database(), &[event]).unwrap().digest
+    };
+    let line = r#"{"address":"192.0.2.1","at":"1970-01-01T00:00:00Z","count":1,"credential":"c","detail":"","endpoint":"tools/list","issuer":"corp","kind":"expired","seq":1,"subject":"s"}"#;
+    assert_eq!(digest("corp"), <[u8; 32]>::from(Sha256::digest(format!("{line}\n"))));
+    assert_ne!(digest("corp"), digest(""));
+}
+
+#[test]
 fn a_list_is_newest_first_and_takes_every_condition() {
     let c = database();
     append(&c, &[event(1000, "expired"), event(2000, "revoked"), event(3000, "expired")]).unwrap();
@@ -54,6 +65,9 @@ fn a_list_is_newest_first_and_takes_every_condition() {
     assert_eq!(seqs(Query { since: Some(Timestamp::from_millis(2000)), ..Query::default() }), [3, 2]);
     assert_eq!(seqs(Query { before_seq: Some(3), ..Query::default() }), [2, 1]);
     assert_eq!(seqs(Query { credential: Some("d".into()), ..Query::default() }), [0; 0]);
+    assert_eq!(seqs(Query { issuer: Some(String::new()), ..Query::default() }), [3, 2, 1]);
+    assert_eq!(seqs(Query { issuer: Some("corp".into()), ..Query::default() }), [0; 0]);
+    assert_eq!(seqs(Query { subject: Some("t".into()), ..Query::default() }), [0; 0]);
     assert_eq!(list(&c, &Query { limit: 1, ..Query::default() }).unwrap().len(), 1);
 }
 

@@ -118,8 +118,9 @@ fn usage_has_a_feed_of_its_own() {
     let place = Place::new();
     let store = place.open();
     let (mut usage, mut feed) = (UsageFeed::new(&store).unwrap(), Feed::new(&store).unwrap());
-    let insert =
-        |c: &Connection| c.execute("INSERT INTO usage_minute VALUES (0, 'c', 's', 'e', 'allowed', 1)", []);
+    let insert = |c: &Connection| {
+        c.execute("INSERT INTO usage_minute VALUES (0, 'c', 's', 'e', 'allowed', 1, '')", [])
+    };
     store.write_usage(move |tx| Ok::<_, StoreError>(insert(tx)?)).unwrap();
     assert!(usage.moved().unwrap());
     assert!(!usage.moved().unwrap());

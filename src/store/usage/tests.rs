@@ -2,11 +2,10 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::domain::decision::Reason;
+use crate::store::migrate;
 
 fn database() -> Connection {
-    let c = Connection::open_in_memory().unwrap();
-    c.execute_batch(include_str!("../../../assets/migrations/usage/0001_first.sql")).unwrap();
-    c
+    migrate::USAGE.in_memory()
 }
 
 fn at(text: &str) -> Timestamp {
@@ -18,6 +17,7 @@ fn count(minute: &str, credential: &str, endpoint: &str, outcome: Outcome, calls
     Count {
         minute: at(minute),
         credential: credential.into(),
+        issuer: String::new(),
         subject,
         endpoint: endpoint.into(),
         outcome,
@@ -82,7 +82,8 @@ fn one_credential_or_endpoint_can_be_singled_out() {
     assert_eq!(totals(&c, &one).unwrap(), sum(6, 2, 0));
     let pings = Query { endpoint: Some("ping".into()), ..one.clone() };
     assert_eq!(totals(&c, &pings).unwrap(), sum(0, 2, 0));
-    assert_eq!(top(&c, &pings, Dimension::Endpoint, 9).unwrap(), [("ping".to_owned(), sum(0, 2, 0))]);
+    let busy = Busy { key: "ping".into(), issuer: None, totals: sum(0, 2, 0) };
+    assert_eq!(top(&c, &pings, Dimension::Endpoint, 9).unwrap(), [busy]);
     assert_eq!(series(&c, &pings, 60).unwrap()[0].1, sum(0, 2, 0));
 }
 
@@ -91,13 +92,38 @@ fn the_busiest_come_first() {
     let c = filled();
     let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
     let names = |by, limit| -> Vec<String> {
-        top(&c, &all, by, limit).unwrap().into_iter().map(|(name, _)| name).collect()
+        top(&c, &all, by, limit).unwrap().into_iter().map(|busy| busy.key).collect()
     };
     assert_eq!(names(Dimension::Credential, 9), ["two", "one"]);
     assert_eq!(names(Dimension::Credential, 1), ["two"]);
     assert_eq!(names(Dimension::Subject, 9), ["subject of two", "subject of one"]);
     assert_eq!(names(Dimension::Endpoint, 9), ["ping", "tools/list"]);
     assert_eq!(names(Dimension::Outcome, 9), ["allowed", "failed", "rate_limited", "shadow:rate_limited"]);
+}
+
+#[test]
+fn one_name_under_two_issuers_is_two() {
+    let c = database();
+    let of = |issuer: &str, credential: &str, calls| Count {
+        issuer: issuer.into(),
+        subject: "alice".into(),
+        ..count("2026-07-28T09:00:00Z", credential, "ping", Outcome::Allowed, calls)
+    };
+    add(&c, &[of("", "one", 1), of("corp", "two", 2), of("", "three", 4)]).unwrap();
+    let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    let found = |q: &Query, by| -> Vec<_> {
+        let top = top(&c, q, by, 9).unwrap();
+        top.into_iter().map(|busy| (busy.key, busy.issuer, busy.totals.calls())).collect()
+    };
+    let alice = |issuer: &str, calls| ("alice".to_owned(), Some(issuer.to_owned()), calls);
+    assert_eq!(found(&all, Dimension::Subject), [alice("", 5), alice("corp", 2)]);
+    assert_eq!(found(&all, Dimension::Issuer), [(String::new(), None, 5), ("corp".to_owned(), None, 2)]);
+    for (issuer, calls) in [("", 5), ("corp", 2), ("elsewhere", 0)] {
+        let one = Query { issuer: Some(issuer.into()), subject: Some("alice".into()), ..all.clone() };
+        assert_eq!(totals(&c, &one).unwrap().calls(), calls, "{issuer:?}");
+    }
+    let nobody = Query { subject: Some("bo".into()), ..all };
+    assert_eq!(totals(&c, &nobody).unwrap().calls(), 0);
 }
 
 #[test]

@@ -124,6 +124,7 @@ fn calls_of_what_is_meant_are_counted_and_no_others() {
     let count = |token: &IssuedToken, calls| Count {
         minute: desk.ctx.now(),
         credential: token.jti.to_string(),
+        issuer: String::new(),
         subject: token.subject.to_string(),
         endpoint: "tools/list".into(),
         outcome: Outcome::Allowed,
