@@ -89,6 +89,7 @@ impl Subject {
             algorithm: Some(algorithm),
             kid: None,
             once: false,
+            rests_on: Default::default(),
         };
         let text = token::issue(&self.ctx, new).expect("a token").text;
         Presented::Token(PresentedToken { text, possession: None })

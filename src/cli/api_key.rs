@@ -164,6 +164,17 @@ struct Issued<'a> {
     name: &'a str,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
+    /// Of a rotation: how many tokens fell with the old secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<u64>,
+}
+
+/// A key after an act, and how many tokens fell with it.
+#[derive(Serialize)]
+struct Changed<'a> {
+    #[serde(flatten)]
+    shown: Shown<'a>,
+    ended: u64,
 }
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
@@ -200,19 +211,22 @@ fn create(session: &Session, new: Create) -> Result<Code, CliError> {
             life,
         },
     )?;
-    show_once(session, &issued, "made")
+    show_once(session, &issued, None)
 }
 
 fn rotate(session: &Session, id: &str, grace: Duration) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
     output::require_reader()?;
     let issued = ops::rotate(&session.operator()?, id, grace)?;
-    show_once(session, &issued, "rotated")
+    show_once(session, &issued, Some(issued.ended))
 }
 
 /// Prints a new secret: it alone on standard output, the explanation on standard error.
-fn show_once(session: &Session, issued: &IssuedKey, done: &str) -> Result<Code, CliError> {
-    let IssuedKey { key, text } = issued;
+///
+/// `ended`: of a rotation, how many tokens fell with the old secret.
+fn show_once(session: &Session, issued: &IssuedKey, ended: Option<u64>) -> Result<Code, CliError> {
+    let IssuedKey { key, text, .. } = issued;
+    let done = if ended.is_some() { "rotated" } else { "made" };
     let written = if session.json {
         output::json(&Issued {
             id: key.id,
@@ -224,6 +238,7 @@ fn show_once(session: &Session, issued: &IssuedKey, done: &str) -> Result<Code, 
             name: &key.name,
             created_at: key.created_at,
             expires_at: key.expires_at,
+            ended,
         })
     } else {
         output::line(text.expose())
@@ -239,6 +254,11 @@ fn show_once(session: &Session, issued: &IssuedKey, done: &str) -> Result<Code, 
             "key {} {done} for {} under policy {}; {until}.\nThis is the only time the key is shown: keep it where only its user can read it.",
             key.id, key.subject, key.policy
         ));
+        if let Some(ended @ 1..) = ended {
+            output::remark(&format!(
+                "{ended} tokens that were got with the old secret are refused from now on."
+            ));
+        }
     }
     Ok(Code::Done)
 }
@@ -315,17 +335,21 @@ fn show(session: &Session, id: &str) -> Result<Code, CliError> {
 fn all(
     session: &Session,
     ids: &[String],
-    act: impl Fn(&Ctx, &[KeyId]) -> Result<Vec<ApiKey>, OpsError>,
+    act: impl Fn(&Ctx, &[KeyId]) -> Result<Vec<ops::Altered>, OpsError>,
 ) -> Result<Code, CliError> {
     let ids = ids.iter().map(|id| input::key_id(id)).collect::<Result<Vec<_>, _>>()?;
-    let keys = act(&session.operator()?, &ids)?;
+    let altered = act(&session.operator()?, &ids)?;
     let now = session.now();
-    let shown = keys.iter().map(|key| Shown::new(key, now)).collect();
+    let changed =
+        altered.iter().map(|one| Changed { shown: Shown::new(&one.key, now), ended: one.ended }).collect();
     output::list(
         session.format(false),
-        &["id", "subject", "state"],
-        &List { items: shown, next: None },
-        |shown| vec![shown.key.id.to_string(), shown.key.subject.to_string(), shown.state.as_str().into()],
+        &["id", "subject", "state", "tokens ended"],
+        &List { items: changed, next: None },
+        |Changed { shown, ended }| {
+            let key = shown.key;
+            vec![key.id.to_string(), key.subject.to_string(), shown.state.as_str().into(), ended.to_string()]
+        },
     )?;
     Ok(Code::Done)
 }

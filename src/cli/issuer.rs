@@ -96,13 +96,17 @@ pub struct Add {
     /// The claim that names the subject
     #[arg(long, default_value = "sub", value_name = "CLAIM")]
     subject_claim: String,
+    /// What is put before each of its subjects here, such as corp/, for servers that look at X-Portcullis-Subject alone
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "PREFIX")]
+    subject_prefix: String,
     /// The claim that holds the scopes
     #[arg(long, default_value = "scope", value_name = "CLAIM")]
     scope_claim: String,
     /// What stands before each of our scopes in the issuer's; those without it count for nothing
     #[arg(long, default_value = "", hide_default_value = true, value_name = "PREFIX")]
     scope_prefix: String,
-    /// A scope of the issuer, and ours that it means; once for each
+    /// A scope of the issuer, and ours that it means; once for each. Scopes that cover everything (mcp:*) and those of this
+    /// gateway's own endpoints (oauth:*) are given by this alone
     #[arg(long = "scope-map", value_parser = renaming, value_name = "THEIRS=OURS")]
     scope_map: Vec<(String, ScopeName)>,
     /// A host that may be at a private address (the issuer, or where its keys are); once for each
@@ -176,8 +180,13 @@ fn add(session: &Session, new: Add) -> Result<Code, CliError> {
         (_, _, Some(path)) => NewKeys::One(input::credential_of(&path)?),
         _ => return Err(CliError::usage("an issuer needs --url, --jwks or --key-file")),
     };
-    let mapping =
-        Mapping { subject: new.subject_claim, scopes: new.scope_claim, prefix: new.scope_prefix, rename };
+    let mapping = Mapping {
+        subject: new.subject_claim,
+        subject_prefix: new.subject_prefix,
+        scopes: new.scope_claim,
+        prefix: new.scope_prefix,
+        rename,
+    };
     let issuer = ops::add(
         &ctx,
         NewIssuer {

@@ -272,6 +272,8 @@ pub type KeyWindow = Window<ApiKey>;
 #[derive(Clone, Debug)]
 pub struct KeyDetail {
     pub key: ApiKey,
+    /// How many live tokens were got with it, and fall with it.
+    pub tokens: u64,
     pub policy: Option<Revision>,
     /// What each of its scopes covers.
     pub covers: BTreeMap<String, Vec<String>>,

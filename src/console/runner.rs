@@ -336,14 +336,19 @@ fn named_token(ctx: &Ctx, object: &str) -> Result<Option<String>, OpsError> {
 
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {
     let key = ops::api_key::show(ctx, id)?;
-    let (policy, catalogue) = ctx.store.read(|connection| -> Result<_, StoreError> {
-        Ok((store::policy::find(connection, &key.policy)?, store::scope::catalogue(connection)?))
+    let (policy, catalogue, tokens) = ctx.store.read(|connection| -> Result<_, StoreError> {
+        Ok((
+            store::policy::find(connection, &key.policy)?,
+            store::scope::catalogue(connection)?,
+            store::token::live_on(connection, id, now)?,
+        ))
     })?;
     let day = of_credential(id.to_string(), now, DAY);
     let events = store::event::Query { credential: Some(id.to_string()), limit: 8, ..Default::default() };
     let audit = store::audit::Query { object: Some(id.to_string()), limit: 20, ..Default::default() };
     Ok(KeyDetail {
         policy,
+        tokens,
         covers: token::covers(&catalogue, &key.scopes),
         series: ops::usage::series(ctx, day.clone(), 30)?,
         day: ops::usage::totals(ctx, day)?,

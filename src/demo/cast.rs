@@ -229,6 +229,7 @@ fn issue_token(ctx: &Ctx, part: &Part) -> Result<ops::token::Issued, DemoError> 
         algorithm: None,
         kid: None,
         once: false,
+        rests_on: Default::default(),
     };
     Ok(ops::token::issue(ctx, new)?)
 }

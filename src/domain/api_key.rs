@@ -6,11 +6,12 @@ mod form;
 mod proof;
 
 pub use form::{BadKey, Environment, KeyId, KeySecret, MARK, PresentedKey};
-pub use proof::{Pepper, SecretDigest, proves};
+pub use proof::{BadMark, Pepper, SecretDigest, SecretMark, proves};
 
 use serde::Serialize;
 
 use super::clock::Timestamp;
+use super::decision::Reason;
 use super::name::{PolicyName, ScopeName, Subject};
 
 /// An API key as the store keeps it: everything but the secret.
@@ -61,6 +62,16 @@ impl KeyState {
         }
     }
 
+    /// Why a key in this state is not taken, nor what rests on it.
+    pub const fn refusal(self) -> Option<Reason> {
+        match self {
+            Self::Active => None,
+            Self::Disabled => Some(Reason::Disabled),
+            Self::Expired => Some(Reason::Expired),
+            Self::Revoked => Some(Reason::Revoked),
+        }
+    }
+
     /// The state at `now` of a key with these marks. A revocation holds whatever its time: the
     /// clock of the process that made it may run ahead of this one's.
     pub fn at(now: Timestamp, revoked: bool, expires_at: Option<Timestamp>, disabled: bool) -> Self {
@@ -77,6 +88,12 @@ impl KeyState {
 impl ApiKey {
     pub fn state(&self, now: Timestamp) -> KeyState {
         KeyState::at(now, self.revoked_at.is_some(), self.expires_at, self.disabled)
+    }
+
+    /// Whether the secret with this mark would be taken at `now`. Says nothing of the key's state.
+    pub fn has_secret(&self, mark: SecretMark, now: Timestamp) -> bool {
+        let before = self.previous_digest.filter(|_| self.previous_until.is_some_and(|until| now < until));
+        self.digest.mark() == mark || before.is_some_and(|digest| digest.mark() == mark)
     }
 
     /// Whether a secret with the digest `presented` proves this key at `now`: the current one, or

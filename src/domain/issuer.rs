@@ -26,6 +26,9 @@ pub use standing::IssuerState;
 pub struct Mapping {
     /// The claim that names the subject.
     pub subject: String,
+    /// What stands here before each subject of the issuer, so that no server takes one for a subject of this home.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject_prefix: String,
     /// The claim that holds the scopes, as a string or an array.
     pub scopes: String,
     /// What stands before each scope of ours in the issuer's; it is cut off.
@@ -37,16 +40,23 @@ pub struct Mapping {
 impl Default for Mapping {
     /// `sub` and `scope`, taken as they are.
     fn default() -> Self {
-        Self { subject: "sub".into(), scopes: "scope".into(), prefix: String::new(), rename: BTreeMap::new() }
+        Self {
+            subject: "sub".into(),
+            subject_prefix: String::new(),
+            scopes: "scope".into(),
+            prefix: String::new(),
+            rename: BTreeMap::new(),
+        }
     }
 }
 
 impl Mapping {
-    /// What an issuer's scopes are called here. Those that stand for none of ours are left out.
-    pub fn scopes_here(&self, scopes: &[String]) -> Vec<ScopeName> {
+    /// What an issuer's scopes are called here. Those that stand for none of ours are left out, and those that are
+    /// `reserved` unless they are renamed to: no issuer gives those by its own word.
+    pub fn scopes_here(&self, scopes: &[String], reserved: impl Fn(&ScopeName) -> bool) -> Vec<ScopeName> {
         let here = |scope: &String| match self.rename.get(scope) {
             Some(name) => Some(name.clone()),
-            None => scope.strip_prefix(&self.prefix)?.parse().ok(),
+            None => scope.strip_prefix(&self.prefix)?.parse().ok().filter(|name| !reserved(name)),
         };
         scopes.iter().filter_map(here).collect()
     }
@@ -85,12 +95,20 @@ mod tests {
     fn an_issuers_scopes_are_called_what_they_are_here() {
         let here = |mapping: &Mapping, scopes: &[&str]| {
             let scopes: Vec<_> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-            mapping.scopes_here(&scopes).iter().map(ToString::to_string).collect::<Vec<_>>()
+            mapping
+                .scopes_here(&scopes, |scope| scope.as_str() == "mcp:*")
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
         assert_eq!(here(&Mapping::default(), &["tools:list", "?"]), ["tools:list"]);
         let rename = [("reader".to_owned(), "mcp:read".parse().unwrap())].into();
         let mapping = Mapping { prefix: "api://gate/".into(), rename, ..Mapping::default() };
         let scopes = ["reader", "api://gate/tools:call", "tools:list", "api://other/tools:list"];
         assert_eq!(here(&mapping, &scopes), ["mcp:read", "tools:call"], "what has no prefix is not for us");
+        assert!(here(&mapping, &["api://gate/mcp:*", "mcp:*"]).is_empty(), "by its own word");
+        let rename = [("admin".to_owned(), "mcp:*".parse().unwrap())].into();
+        let mapping = Mapping { rename, ..mapping };
+        assert_eq!(here(&mapping, &["admin"]), ["mcp:*"], "an operator has said so");
     }
 }

@@ -10,6 +10,21 @@ use super::name::ScopeName;
 /// The scope that covers every endpoint, and that the catalogue always has.
 pub const EVERYTHING: &str = "mcp:*";
 
+/// What the scopes of this gateway's own endpoints begin with.
+const OWN: &str = "oauth:";
+/// Those endpoints.
+const OWN_ENDPOINTS: [&str; 3] = ["oauth/token", "oauth/introspect", "oauth/revoke"];
+
+/// Whether who holds `held` may be given `scope`: it is one of them, or they cover everything.
+pub fn holds(held: &[ScopeName], scope: &ScopeName) -> bool {
+    held.iter().any(|own| own == scope || own.as_str() == EVERYTHING)
+}
+
+/// Whether it is a scope of this gateway's own endpoints, by its name.
+pub fn is_own(scope: &ScopeName) -> bool {
+    scope.as_str().starts_with(OWN)
+}
+
 /// One entry of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +68,15 @@ impl Catalogue {
 
     pub fn get(&self, name: &ScopeName) -> Option<&Scope> {
         self.scopes.get(name).map(|(scope, _)| scope)
+    }
+
+    /// Whether nobody but this home itself says who has it: a scope of this gateway's own endpoints, by its name or by
+    /// what it covers. One that covers everything covers those.
+    pub fn is_reserved(&self, name: &ScopeName) -> bool {
+        let covers_own = |(_, covered): &(Scope, EndpointSet)| {
+            OWN_ENDPOINTS.iter().filter_map(|own| own.parse().ok()).any(|own| covered.contains(&own))
+        };
+        is_own(name) || name.as_str() == EVERYTHING || self.scopes.get(name).is_some_and(covers_own)
     }
 
     /// By name.

@@ -4,8 +4,10 @@
 //! [`judge`] tells people everything about one, [`authenticate`] decides on one in the way of a request; both walk the
 //! same checks.
 
+mod audience;
 mod bound;
 mod claims;
+mod grounds;
 mod id;
 mod inspect;
 mod issued;
@@ -14,8 +16,10 @@ mod possession;
 mod revocation;
 mod trust;
 
+pub use audience::is_same as is_same_audience;
 pub use bound::Bound;
 pub use claims::{BadClaims, ClaimNames, Claims, Confirmation};
+pub use grounds::{Grounds, KeyGround, MOST_PARENTS, Parent};
 pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};

@@ -9,7 +9,7 @@ use super::{
     snapshot::KeyEntry,
 };
 use crate::domain::{
-    api_key::{KeyId, KeyState, PresentedKey, SecretDigest},
+    api_key::{KeyId, PresentedKey, SecretDigest},
     clock::Timestamp,
     decision::{CredentialId, Principal, Reason},
 };
@@ -117,10 +117,8 @@ pub(super) fn renew(
 /// Whether a key whose secret proved right may be used.
 #[inline]
 fn admit(entry: &KeyEntry, id: KeyId, proof: &SecretDigest, now: Timestamp) -> Result<Principal, Reason> {
-    match entry.state(now) {
-        KeyState::Revoked => Err(Reason::Revoked),
-        KeyState::Expired => Err(Reason::Expired),
-        KeyState::Disabled => Err(Reason::Disabled),
-        KeyState::Active => entry.principal(id, proof).ok_or(Reason::Unavailable),
+    match entry.state(now).refusal() {
+        Some(reason) => Err(reason),
+        None => entry.principal(id, proof).ok_or(Reason::Unavailable),
     }
 }

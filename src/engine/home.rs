@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use super::{Denied, Engine};
 use crate::domain::{
     clock::Timestamp,
-    scope::EVERYTHING,
     signing_key::key_set,
     token::{Profile, Verified},
 };
+use crate::store::StoreError;
 
 impl Engine {
     /// The public keys of this home as a JWK set, those that will sign later among them; empty where they cannot be read.
@@ -33,18 +33,24 @@ impl Engine {
         names
     }
 
+    /// Takes also tokens for `resources`: the URLs by which the gateway knows its own MCP endpoint.
+    pub fn serve_at(&self, resources: Vec<String>) -> Result<(), StoreError> {
+        self.snapshot.tokens().add_resources(resources);
+        self.store.read(|c| self.snapshot.read_beliefs(c))
+    }
+
     /// What tokens for this home are for.
     pub fn audiences(&self) -> Vec<String> {
         let beliefs = self.snapshot.tokens().beliefs();
-        beliefs.as_ref().as_ref().map(|known| known.beliefs.identity.audiences()).unwrap_or_default()
+        beliefs.as_ref().as_ref().map(|known| known.audiences.to_vec()).unwrap_or_default()
     }
 
     /// The scopes that a client may want for the MCP server: neither the one that covers everything, which nobody should
     /// ask for unasked, nor those of this gateway's own endpoints.
     pub fn wanted_scopes(&self) -> Vec<String> {
-        let own = |name: &str| name == EVERYTHING || name.starts_with("oauth:");
         let catalogue = self.snapshot.catalogue();
-        catalogue.iter().map(|scope| scope.name.to_string()).filter(|name| !own(name)).collect()
+        let wanted = catalogue.iter().map(|scope| &scope.name).filter(|name| !catalogue.is_reserved(name));
+        wanted.map(ToString::to_string).collect()
     }
 
     /// Looks at a token as a call with it would be judged, without a call: nothing is used up, no policy is asked.

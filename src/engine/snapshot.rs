@@ -12,15 +12,15 @@ use super::{
     token::{self, Reach, Tokens},
 };
 use crate::domain::{
-    api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest},
+    api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest, SecretMark},
     clock::Timestamp,
-    decision::{Account, CredentialId, Principal, Proof},
+    decision::{Account, CredentialId, Principal, Proof, Reason},
     identity::Identity,
     issuer::Issuer,
     name::{PolicyName, ScopeName, Subject},
     policy::CompiledPolicy,
     scope::Catalogue,
-    token::Verified,
+    token::{KeyGround, Verified},
 };
 use crate::store::{
     Rows, StoreError, api_key,
@@ -102,6 +102,16 @@ impl KeyEntry {
         is_current | (is_previous & (now < until))
     }
 
+    /// What the key may reach, for a token that was got with the secret of this mark; while the key stands, and that secret
+    /// of it.
+    pub(super) fn upholds(&self, secret: SecretMark, now: Timestamp) -> Result<Arc<AccessSlot>, Reason> {
+        let previous = self.previous.as_ref().filter(|previous| now < previous.until);
+        if self.digest.mark() != secret && previous.is_none_or(|previous| previous.digest.mark() != secret) {
+            return Err(Reason::Revoked);
+        }
+        self.state(now).refusal().map_or_else(|| Ok(Arc::clone(&self.slot)), Err)
+    }
+
     /// Looks at the far end of what [`Self::principal`] will need, so that it is on its way from memory.
     pub(super) fn touch(&self) -> usize {
         self.subject.as_str().as_bytes().first().map_or(0, |&byte| byte.into())
@@ -110,7 +120,7 @@ impl KeyEntry {
     /// `None` where the key's policy is missing or cannot be compiled.
     #[inline]
     pub(super) fn principal(&self, id: KeyId, proof: &SecretDigest) -> Option<Principal> {
-        let access = self.slot.0.load();
+        let access = self.slot.load();
         let access = access.as_ref()?;
         Some(Principal {
             credential: CredentialId::ApiKey(id),
@@ -245,6 +255,7 @@ impl Snapshot {
         }
         if scopes {
             self.catalogue.store(catalogue(c)?);
+            self.tokens.outdate();
         }
         for name in policies {
             let compiled = compiled(c, &name)?;
@@ -261,10 +272,12 @@ impl Snapshot {
         if revocations || !revoked.is_empty() {
             self.tokens.revoke(c, revoked, revocations)?;
         }
-        if let (true, Some(vault)) = (beliefs, &self.vault) {
-            self.tokens.read_beliefs(c, vault)?;
-        }
-        Ok(())
+        if beliefs { self.read_beliefs(c) } else { Ok(()) }
+    }
+
+    /// Reads whose tokens are believed, and for whom they may be.
+    pub(super) fn read_beliefs(&self, c: &Rows<'_>) -> Result<(), StoreError> {
+        self.vault.as_ref().map_or(Ok(()), |vault| self.tokens.read_beliefs(c, vault))
     }
 
     fn read_key(&self, c: &Rows<'_>, applied: &mut Applied, id: KeyId) -> Result<(), StoreError> {
@@ -318,7 +331,7 @@ impl Snapshot {
     /// Where a token under `policy` with `scopes` finds what it may reach; `None` where there is no such policy.
     pub(super) fn slot(&self, policy: &PolicyName, scopes: &[ScopeName]) -> Option<Arc<AccessSlot>> {
         let mut applied = lock(&self.applied);
-        Some(applied.policies.get_mut(policy)?.slot(&self.catalogue.load(), scopes))
+        Some(applied.policies.get_mut(policy)?.slot(&self.catalogue.load(), policy, scopes))
     }
 
     /// What a token may reach, for a single look: with its policy and the catalogue read for it.
@@ -328,14 +341,23 @@ impl Snapshot {
         verified: &Verified,
         issuer: Option<&Issuer>,
     ) -> Result<Option<Reach>, StoreError> {
-        self.catalogue.store(catalogue(c)?);
-        let Some((policy, ..)) = token::terms(verified, issuer) else { return Ok(None) };
+        let catalogue = catalogue(c)?;
+        self.catalogue.store(Arc::clone(&catalogue));
+        let under = match verified.claims.grounds.key {
+            None => None,
+            Some(KeyGround { id, .. }) => {
+                let Some(key) = api_key::find(c, id)? else { return Ok(None) };
+                Some(lock(&self.applied).slot(c, &catalogue, &key)?)
+            }
+        };
+        let terms = token::terms(verified, issuer, under.as_deref(), &catalogue);
+        let Some((policy, ..)) = terms else { return Ok(None) };
         let compiled = policy::find(c, &policy)?
             .and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok());
         let Some(compiled) = compiled else { return Ok(None) };
         let access = PolicyAccess { compiled: Some(compiled), slots: HashMap::new() };
         lock(&self.applied).policies.insert(policy, access);
-        Ok(token::reach(self, verified, issuer))
+        Ok(token::reach(self, verified, issuer, under))
     }
 
     pub(super) fn tokens(&self) -> &Tokens {
@@ -372,7 +394,7 @@ impl Applied {
             self.policies.insert(key.policy.clone(), PolicyAccess { compiled, slots });
         }
         let policy = self.policies.entry(key.policy.clone()).or_default();
-        Ok(policy.slot(catalogue, &key.scopes))
+        Ok(policy.slot(catalogue, &key.policy, &key.scopes))
     }
 }
 

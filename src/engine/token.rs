@@ -21,8 +21,9 @@ use crate::domain::{
     identity::Identity,
     issuer::Issuer,
     name::{PolicyName, ScopeName},
+    scope::{Catalogue, holds},
     secret::Secret,
-    token::{self, Possession, Refused, Verified, require_possession},
+    token::{self, KeyGround, Possession, Refused, Verified, require_possession},
 };
 use crate::store::quota;
 
@@ -41,8 +42,7 @@ pub struct PresentedToken {
 pub(super) struct Entry {
     pub(super) verified: Arc<Verified>,
     reach: Reach,
-    /// The [`Known`] by which its reach was found. An issuer may put its tokens under another policy, or map their scopes
-    /// in another way.
+    /// As of when its reach was found ([`Tokens::generation`]).
     generation: u64,
 }
 
@@ -51,6 +51,19 @@ pub(super) struct Entry {
 pub(super) struct Reach {
     pub(super) slot: Arc<AccessSlot>,
     pub(super) account: Account,
+    /// What the key that it rests on may reach; `None` where it rests on none.
+    pub(super) under: Option<Arc<AccessSlot>>,
+}
+
+impl Entry {
+    /// Whether its reach is still what would be found. A key may have been put under another policy, or given other scopes.
+    fn is_current(&self, generation: u64, under: Option<&Arc<AccessSlot>>) -> bool {
+        let is_same = match (&self.reach.under, under) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        is_same && self.generation == generation
+    }
 }
 
 impl Engine {
@@ -71,14 +84,17 @@ impl Engine {
 
     pub(super) fn believe(&self, text: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Entry>, Denied> {
         let tokens = self.snapshot.tokens();
+        let generation = tokens.generation();
         let beliefs = tokens.beliefs();
         let Some(known) = beliefs.as_ref() else { return Err(Reason::Unavailable.into()) };
         let (verified, entry) = self.verified(text, &digest, known, now)?;
-        if let Some(entry) = entry.filter(|entry| entry.generation == known.generation) {
+        let under = self.upheld(&verified, now).map_err(|reason| Denied::of(&verified, reason))?;
+        if let Some(entry) = entry.filter(|entry| entry.is_current(generation, under.as_ref())) {
             return Ok(entry);
         }
-        let reach = self.reach(&verified, known).ok_or_else(|| Denied::of(&verified, Reason::Unavailable))?;
-        let entry = Arc::new(Entry { verified, reach, generation: known.generation });
+        let reach = self.reach(&verified, known, under);
+        let reach = reach.ok_or_else(|| Denied::of(&verified, Reason::Unavailable))?;
+        let entry = Arc::new(Entry { verified, reach, generation });
         tokens.verified.keep(digest, Arc::clone(&entry), now);
         Ok(entry)
     }
@@ -120,10 +136,16 @@ impl Engine {
         Ok((Arc::new(verified), None))
     }
 
+    /// What the key may reach that a token rests on, while that key stands; `None` where it rests on none.
+    fn upheld(&self, verified: &Verified, now: Timestamp) -> Result<Option<Arc<AccessSlot>>, Reason> {
+        let Some(KeyGround { id, secret }) = verified.claims.grounds.key else { return Ok(None) };
+        self.snapshot.with(id, |entry| entry.ok_or(Reason::Revoked)?.upholds(secret, now)).map(Some)
+    }
+
     /// What a token may reach by what is known of its issuer.
-    fn reach(&self, verified: &Verified, known: &Known) -> Option<Reach> {
+    fn reach(&self, verified: &Verified, known: &Known, under: Option<Arc<AccessSlot>>) -> Option<Reach> {
         let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
-        reach(&self.snapshot, verified, issuer)
+        reach(&self.snapshot, verified, issuer, under)
     }
 
     /// Has the keys of an issuer asked for again where the token names one that is not known: it may be new. This call is
@@ -138,6 +160,7 @@ impl Engine {
     /// Judges a principal again as it stands at `now`.
     pub(super) fn renew_token(&self, proof: &TokenProof, now: Timestamp) -> Option<Principal> {
         let tokens = self.snapshot.tokens();
+        let generation = tokens.generation();
         let beliefs = tokens.beliefs();
         let known = beliefs.as_ref().as_ref()?;
         let verified = &proof.verified;
@@ -146,29 +169,44 @@ impl Engine {
             verified.still_holds(&known.beliefs.trust, revocations.as_ref()?, &known.expected(now))
         };
         holds.ok()?;
+        let under = self.upheld(verified, now).ok()?;
         let reach = match tokens.verified.find(&proof.digest) {
-            Some(entry) if entry.generation == known.generation => entry.reach.clone(),
-            _ => self.reach(verified, known)?,
+            Some(entry) if entry.is_current(generation, under.as_ref()) => entry.reach.clone(),
+            _ => self.reach(verified, known, under)?,
         };
         principal(verified, &reach, proof.digest, proof.possession.clone())
     }
 }
 
 /// `None` where its policy is not known.
-pub(super) fn reach(snapshot: &Snapshot, verified: &Verified, issuer: Option<&Issuer>) -> Option<Reach> {
-    let (policy, scopes, account) = terms(verified, issuer)?;
-    Some(Reach { slot: snapshot.slot(&policy, &scopes)?, account })
+pub(super) fn reach(
+    snapshot: &Snapshot,
+    verified: &Verified,
+    issuer: Option<&Issuer>,
+    under: Option<Arc<AccessSlot>>,
+) -> Option<Reach> {
+    let (policy, scopes, account) = terms(verified, issuer, under.as_deref(), &snapshot.catalogue())?;
+    Some(Reach { slot: snapshot.slot(&policy, &scopes)?, account, under })
 }
 
-/// The policy that a token is under, the scopes that it has by what it carries itself, and whose quota it uses. `None`
-/// where its issuer is not known.
+/// The policy that a token is under, the scopes that it has by what it carries itself and rests on, and whose quota it
+/// uses. `None` where its issuer is not known.
 pub(super) fn terms(
     verified: &Verified,
     issuer: Option<&Issuer>,
+    under: Option<&AccessSlot>,
+    catalogue: &Catalogue,
 ) -> Option<(PolicyName, Vec<ScopeName>, Account)> {
     let claims = &verified.claims;
     let subject = &claims.subject;
     let (policy, mut scopes, account) = match (&verified.issuer, issuer) {
+        // Whatever becomes of the key, what was got with it may do no more than the key itself, at the same cost.
+        (None, _) if under.is_some() => {
+            let (key, under) = claims.grounds.key.zip(under)?;
+            let mut scopes = claims.scope_names();
+            scopes.retain(|scope| holds(&under.scopes, scope));
+            (under.policy.clone(), scopes, Account::ApiKey(key.id))
+        }
         (None, _) => {
             let policy = claims.policy.clone().unwrap_or_default();
             let account = Account::Tokens(quota::account_of_subject(subject, &policy).into());
@@ -177,7 +215,8 @@ pub(super) fn terms(
         (Some(name), Some(issuer)) => {
             let policy = issuer.policy.clone();
             let account = quota::account_of_foreign_subject(name, subject, &policy);
-            (policy, issuer.mapping.scopes_here(&claims.scopes), Account::Foreign(account.into()))
+            let scopes = issuer.mapping.scopes_here(&claims.scopes, |scope| catalogue.is_reserved(scope));
+            (policy, scopes, Account::Foreign(account.into()))
         }
         (Some(_), None) => return None,
     };

@@ -110,6 +110,7 @@ impl Gateway {
             data.first().ok_or(io::ErrorKind::NotConnected).map_err(io::Error::from)?.local_addr()?;
         let admin_listen = admin.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
+        engine.serve_at(place::own_resources(&settings, listen))?;
         let metrics = Metrics::new(engine.clone());
         let shared = Arc::new(Shared {
             mcp_path: McpPath::new(settings.upstream.path()),

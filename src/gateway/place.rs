@@ -1,5 +1,7 @@
 //! By which URL a client reaches the gateway: what it is told to ask for, and what its proofs have to be for.
 
+use std::net::SocketAddr;
+
 use http::{HeaderName, header, uri::Authority};
 
 use super::config::Settings;
@@ -66,6 +68,22 @@ impl<'a> Place<'a> {
     }
 }
 
+/// The URLs by which a gateway that listens at `listen` knows its own MCP endpoint: the public one, else by its own address
+/// and port, on loopback by that one's names as well. What a client writes into `Host` does not count: it could name
+/// whatever a token is for.
+pub fn own_resources(settings: &Settings, listen: SocketAddr) -> Vec<String> {
+    if settings.public_url.is_some() {
+        return vec![Place::default().resource(settings)];
+    }
+    let (ip, port) = (listen.ip().to_canonical(), listen.port());
+    let loopback = [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
+    let mut hosts = if ip.is_loopback() || ip.is_unspecified() { loopback.to_vec() } else { Vec::new() };
+    if !ip.is_unspecified() {
+        hosts.push(SocketAddr::new(ip, port).to_string());
+    }
+    hosts.iter().map(|host| format!("{}://{host}{}", settings.scheme(), path(settings))).collect()
+}
+
 /// The path of the MCP endpoint as clients write it.
 pub fn path(settings: &Settings) -> &str {
     match settings.public_url.as_ref().map(|url| url.path()) {
@@ -84,6 +102,20 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         Fields::from(&HeaderMap::from_iter(fields))
+    }
+
+    #[test]
+    fn a_gateway_knows_itself_by_its_own_address_and_not_by_what_it_is_called() {
+        let mut settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
+        let known = |settings: &Settings, listen: &str| own_resources(settings, listen.parse().unwrap());
+        let names = known(&settings, "127.0.0.1:8080");
+        for own in ["http://localhost:8080/mcp", "http://127.0.0.1:8080/mcp", "http://[::1]:8080/mcp"] {
+            assert!(names.contains(&own.to_owned()), "{own}");
+        }
+        assert_eq!(known(&settings, "192.0.2.7:80"), ["http://192.0.2.7:80/mcp"]);
+        assert_eq!(known(&settings, "0.0.0.0:8080").len(), 3);
+        settings.public_url = Some("https://mcp.example".parse().unwrap());
+        assert_eq!(known(&settings, "127.0.0.1:8080"), ["https://mcp.example/mcp"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope};
@@ -32,6 +33,17 @@ pub struct NewKey {
 pub struct IssuedKey {
     pub key: ApiKey,
     pub text: Secret,
+    /// How many tokens were live that were got with a secret which is not taken any more.
+    pub ended: u64,
+}
+
+/// A key after an act, and what fell with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Altered {
+    #[serde(flatten)]
+    pub key: ApiKey,
+    /// How many tokens were live that were got with it and are refused from now on, with their streams.
+    pub ended: u64,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -94,7 +106,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
         record(deed, &key, detail)?;
         Ok(key)
     })?;
-    Ok(IssuedKey { key, text })
+    Ok(IssuedKey { key, text, ended: 0 })
 }
 
 /// A new secret under the same id; the old one is taken for `grace` longer (zero = not at all).
@@ -114,54 +126,64 @@ pub fn rotate(ctx: &Ctx, id: KeyId, grace: Duration) -> Result<IssuedKey, OpsErr
             return Err(conflict(&key, state, "cannot be rotated; create a new one"));
         }
         let until = (!grace.is_zero()).then(|| deed.now.plus(grace));
-        store::api_key::set_rotated(deed.c, key.id, &digest, deed.now, until)?;
-        record(deed, &key, json!({ "previous_until": until }))?;
-        find(deed, id)
+        let ended = ending(deed, key.id, || {
+            store::api_key::set_rotated(deed.c, key.id, &digest, deed.now, until)?;
+            Ok(())
+        })?;
+        record(deed, &key, json!({ "previous_until": until, "ended": ended }))?;
+        Ok(Altered { key: find(deed, id)?, ended })
     })?;
-    let key = keys.pop().ok_or_else(|| missing(id))?;
+    let Altered { key, ended } = keys.pop().ok_or_else(|| missing(id))?;
     let text = secret.join(key.environment, id);
-    Ok(IssuedKey { key, text })
+    Ok(IssuedKey { key, text, ended })
 }
 
 /// Disabling a disabled key changes nothing and writes nothing. A revoked key is a conflict.
 pub fn disable(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
-    disable_all(ctx, &[id])?.pop().ok_or_else(|| missing(id))
+    one(disable_all(ctx, &[id])?, id)
 }
 
 /// Enabling an enabled key changes nothing and writes nothing. A revoked key is a conflict.
 pub fn enable(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
-    enable_all(ctx, &[id])?.pop().ok_or_else(|| missing(id))
+    one(enable_all(ctx, &[id])?, id)
 }
 
 /// For good. Revoking twice is a conflict.
 pub fn revoke(ctx: &Ctx, id: KeyId, reason: &str) -> Result<ApiKey, OpsError> {
-    revoke_all(ctx, &[id], reason)?.pop().ok_or_else(|| missing(id))
+    one(revoke_all(ctx, &[id], reason)?, id)
+}
+
+fn one(mut altered: Vec<Altered>, id: KeyId) -> Result<ApiKey, OpsError> {
+    altered.pop().map(|altered| altered.key).ok_or_else(|| missing(id))
 }
 
 /// All of them or none; a record for each.
-pub fn disable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<ApiKey>, OpsError> {
+pub fn disable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<Altered>, OpsError> {
     set_disabled(ctx, Act::KeyDisable, ids, true)
 }
 
 /// All of them or none; a record for each.
-pub fn enable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<ApiKey>, OpsError> {
+pub fn enable_all(ctx: &Ctx, ids: &[KeyId]) -> Result<Vec<Altered>, OpsError> {
     set_disabled(ctx, Act::KeyEnable, ids, false)
 }
 
 /// All of them or none; a record for each. The secret before a rotation ends as well.
-pub fn revoke_all(ctx: &Ctx, ids: &[KeyId], why: &str) -> Result<Vec<ApiKey>, OpsError> {
+pub fn revoke_all(ctx: &Ctx, ids: &[KeyId], why: &str) -> Result<Vec<Altered>, OpsError> {
     let why = ctx.check(Act::KeyRevoke, &names(ids), || reason(why))?;
     alter(ctx, Act::KeyRevoke, ids, move |deed, key| {
         let state = key.state(deed.now);
         if state == KeyState::Revoked {
             return Err(conflict(&key, state, "already, and for good"));
         }
-        if let (Some(rotated_at), Some(_)) = (key.rotated_at, key.previous_until) {
-            store::api_key::set_rotated(deed.c, key.id, &key.digest, rotated_at, None)?;
-        }
-        store::api_key::set_revoked(deed.c, key.id, deed.now, &why)?;
-        record(deed, &key, json!({ "reason": why }))?;
-        find(deed, key.id)
+        let ended = ending(deed, key.id, || {
+            if let (Some(rotated_at), Some(_)) = (key.rotated_at, key.previous_until) {
+                store::api_key::set_rotated(deed.c, key.id, &key.digest, rotated_at, None)?;
+            }
+            store::api_key::set_revoked(deed.c, key.id, deed.now, &why)?;
+            Ok(())
+        })?;
+        record(deed, &key, json!({ "reason": why, "ended": ended }))?;
+        Ok(Altered { key: find(deed, key.id)?, ended })
     })
 }
 
@@ -223,18 +245,21 @@ pub fn had_traffic_since(ctx: &Ctx, id: KeyId, since: Timestamp) -> Result<bool,
     ctx.store.read_usage(|c| Ok(usage::totals(c, &q)?.calls() > 0))
 }
 
-fn set_disabled(ctx: &Ctx, act: Act, ids: &[KeyId], disabled: bool) -> Result<Vec<ApiKey>, OpsError> {
+fn set_disabled(ctx: &Ctx, act: Act, ids: &[KeyId], disabled: bool) -> Result<Vec<Altered>, OpsError> {
     alter(ctx, act, ids, move |deed, key| {
         let state = key.state(deed.now);
         if state == KeyState::Revoked {
             return Err(conflict(&key, state, "for good: it can be neither enabled nor disabled"));
         }
         if key.disabled == disabled {
-            return Ok(key);
+            return Ok(Altered { key, ended: 0 });
         }
-        store::api_key::set_disabled(deed.c, key.id, disabled)?;
-        record(deed, &key, json!({}))?;
-        Ok(ApiKey { disabled, ..key })
+        let ended = ending(deed, key.id, || {
+            store::api_key::set_disabled(deed.c, key.id, disabled)?;
+            Ok(())
+        })?;
+        record(deed, &key, if disabled { json!({ "ended": ended }) } else { json!({}) })?;
+        Ok(Altered { key: ApiKey { disabled, ..key }, ended })
     })
 }
 
@@ -243,11 +268,23 @@ fn alter(
     ctx: &Ctx,
     act: Act,
     ids: &[KeyId],
-    step: impl Fn(&Deed<'_>, ApiKey) -> Result<ApiKey, OpsError> + Clone + Send + 'static,
-) -> Result<Vec<ApiKey>, OpsError> {
+    step: impl Fn(&Deed<'_>, ApiKey) -> Result<Altered, OpsError> + Clone + Send + 'static,
+) -> Result<Vec<Altered>, OpsError> {
     let object = names(ids);
     let ids = without_repeats(ids.to_vec());
     ctx.perform(act, &object, move |deed| ids.into_iter().map(|id| step(deed, find(deed, id)?)).collect())
+}
+
+/// Does what may end the tokens that were got with a key; returns how many it ended.
+fn ending(
+    deed: &Deed<'_>,
+    id: KeyId,
+    change: impl FnOnce() -> Result<(), OpsError>,
+) -> Result<u64, OpsError> {
+    let live = || store::token::live_on(deed.c, id, deed.now);
+    let before = live()?;
+    change()?;
+    Ok(before.saturating_sub(live()?))
 }
 
 fn remove_ended(deed: &Deed<'_>, ids: &[KeyId], before: Timestamp) -> Result<u64, OpsError> {

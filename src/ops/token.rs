@@ -28,7 +28,7 @@ use crate::domain::{
     secret::Secret,
     signing_key::SigningKey,
     text::visible,
-    token::{ACCESS_TOKEN, Bound, Claims, IssuedToken, TokenId},
+    token::{ACCESS_TOKEN, Bound, Claims, Grounds, IssuedToken, MOST_PARENTS, TokenId},
 };
 use crate::store::{
     self, Page, Rows,
@@ -71,6 +71,8 @@ pub struct NewToken {
     pub kid: Option<Kid>,
     /// It may be used once and never again.
     pub once: bool,
+    /// What it is got for; nothing where an operator issues it.
+    pub rests_on: Grounds,
 }
 
 /// A token just issued: the only time its text is seen.
@@ -96,7 +98,7 @@ pub fn issue(ctx: &Ctx, new: NewToken) -> Result<Issued, OpsError> {
         let detail = json!({
             "subject": token.subject, "client": token.client, "scopes": token.scopes, "audience": token.audience,
             "policy": token.policy, "bound": token.bound.is_some(), "max_uses": token.max_uses, "kid": token.kid,
-            "expires_at": token.expires_at,
+            "expires_at": token.expires_at, "rests_on": token.rests_on,
         });
         deed.record(&token.jti.to_string(), detail)?;
         Ok(token)
@@ -131,6 +133,9 @@ fn check(new: &NewToken) -> Result<(), OpsError> {
     }
     if new.audience.len() > MOST_AUDIENCES {
         return invalid(format!("a token is for {MOST_AUDIENCES} audiences at most"));
+    }
+    if new.rests_on.parents.len() > MOST_PARENTS {
+        return invalid(format!("a token is narrowed {MOST_PARENTS} times at most, one from another"));
     }
     for (what, text) in new
         .client
@@ -237,6 +242,7 @@ fn sign(ctx: &Ctx, new: NewToken, key: &SigningKey) -> Result<(IssuedToken, Stri
         },
         policy: new.policy,
         bound: bound.as_ref().map(Bound::to_json),
+        rests_on: new.rests_on,
         max_uses: new.once.then_some(1),
         kid: key.kid.clone(),
         algorithm: key.algorithm,
@@ -258,6 +264,7 @@ fn sign(ctx: &Ctx, new: NewToken, key: &SigningKey) -> Result<(IssuedToken, Stri
         bound,
         confirmation: None,
         max_uses: token.max_uses.and_then(NonZeroU32::new),
+        grounds: token.rests_on.clone(),
     };
     let header =
         Header { alg: token.algorithm, typ: Some(ACCESS_TOKEN.into()), kid: Some(token.kid.to_string()) };

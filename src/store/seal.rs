@@ -24,13 +24,14 @@ use super::{
 
 /// Every table whose rows are sealed. (Of the others, `vault_entry` is sealed by the vault itself, the vault proves
 /// what is in `setting`, and `audit` is a chain of its own.)
-pub(super) static TABLES: [&Table; 13] = [
+pub(super) static TABLES: [&Table; 14] = [
     &scope::TABLE,
     &policy::TABLE,
     &policy::REVISIONS,
     &api_key::TABLE,
     &signing_key::TABLE,
     &token::TABLE,
+    &token::GROUNDS,
     &revocation::TABLE,
     &one_time::TABLE,
     &issuer::TABLE,

@@ -1,6 +1,7 @@
 //! What is remembered of issued tokens, in SQLite. The tokens themselves are never kept.
 mod cursor;
 mod filter;
+mod ground;
 #[cfg(test)]
 mod tests;
 
@@ -10,14 +11,17 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, typ
 
 use super::{Page, Rows, StoreError, quota, revocation, seal::Table, signing_key, to_json};
 use crate::domain::{
+    api_key::KeyId,
     clock::Timestamp,
     filter::Filter,
-    name::{Kid, PolicyName},
+    name::{Kid, PolicyName, Subject},
     revocation::{Revocation, Target},
     signing_key::SigningKeyState,
-    token::{IssuedToken, TokenId, TokenState},
+    token::{IssuedToken, Parent, TokenId, TokenState},
 };
 use cursor::Cursor;
+pub(super) use ground::TABLE as GROUNDS;
+pub use ground::key as ground_key;
 
 const COLUMNS: &str = "jti, subject, client, scopes, audience, policy, bound, max_uses, kid, algorithm, issued_at, \
                        expires_at, issued_by";
@@ -77,6 +81,14 @@ pub enum Refusal {
     KeyRetired {
         retired_key: Kid,
     },
+    /// What it rests on does not stand.
+    Fallen {
+        /// Its kind, `key` or `token`, and its id.
+        kind: &'static str,
+        fallen_with: String,
+        /// What became of that: revoked, disabled, expired, rotated, removed, retired (its signing key).
+        why: &'static str,
+    },
 }
 
 /// An issued token, and how it stands at the moment of the question.
@@ -103,7 +115,35 @@ pub fn standing(c: &Rows<'_>, token: IssuedToken, now: Timestamp) -> Result<Stan
 }
 
 fn refusal(c: &Rows<'_>, token: &IssuedToken, now: Timestamp) -> Result<Option<Refusal>, StoreError> {
-    let (subject, cut, moment) = (token.subject.clone(), token.issued_at, token.issued_at);
+    let own = Parent { jti: token.jti, kid: token.kid.clone(), issued_at: token.issued_at };
+    let by_itself = taken_back(c, &own, &token.subject, now)?;
+    if by_itself.is_some() {
+        return Ok(by_itself);
+    }
+    if let Some(ground) = &token.rests_on.key
+        && let Some((_, why)) = ground.refusal(ground_key(c, ground.id)?.as_ref(), now)
+    {
+        return Ok(Some(Refusal::Fallen { kind: "key", fallen_with: ground.id.to_string(), why }));
+    }
+    for parent in &token.rests_on.parents {
+        let why = match taken_back(c, parent, &token.subject, now)? {
+            None => continue,
+            Some(Refusal::KeyRetired { .. }) => "retired",
+            Some(_) => "revoked",
+        };
+        return Ok(Some(Refusal::Fallen { kind: "token", fallen_with: parent.jti.to_string(), why }));
+    }
+    Ok(None)
+}
+
+/// Why a token of `subject` is refused, whatever it rests on.
+fn taken_back(
+    c: &Rows<'_>,
+    token: &Parent,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Option<Refusal>, StoreError> {
+    let (subject, cut, moment) = (subject.clone(), token.issued_at, token.issued_at);
     for target in [
         Target::Token { id: token.jti },
         Target::Subject { subject, cut },
@@ -144,7 +184,7 @@ pub struct Counts {
 pub fn counts(c: &Connection, now: Timestamp) -> Result<Counts, StoreError> {
     let mut select = c.prepare_cached(&filter::states())?;
     let now = now.millis();
-    Ok(select.query_row([now; 4], |row| {
+    Ok(select.query_row([now; filter::NOWS + 1], |row| {
         let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
         Ok(Counts { live: number(0)?, expiring: number(1)?, revoked: number(2)? })
     })?)
@@ -205,21 +245,41 @@ pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<
     Ok(Page { items, next })
 }
 
-/// How many tokens are live at `now` that a revocation of `target` would refuse; of many no seal is looked at.
+/// How many tokens are live at `now` that a revocation of `target` would refuse, with what rests on them; of many no seal
+/// is looked at.
 pub fn live_of(c: &Rows<'_>, target: &Target, now: Timestamp) -> Result<u64, StoreError> {
-    let (condition, mut values): (_, Vec<Value>) = match target {
+    let (condition, values): (_, Vec<Value>) = match target {
         Target::Token { id } => {
-            let Some(token) = find(c, *id)? else { return Ok(0) };
-            return Ok(u64::from(standing(c, token, now)?.state.is_live()));
+            let id = id.to_string();
+            (
+                "jti = ? OR jti IN (SELECT jti FROM token_ground WHERE kind = 'token' AND object = ?)",
+                vec![id.clone().into(), id.into()],
+            )
         }
         Target::Subject { subject, cut } => {
             ("subject = ? AND issued_at <= ?", vec![subject.to_string().into(), cut.millis().into()])
         }
-        Target::Key { issuer: None, kid } => ("kid = ?", vec![kid.to_string().into()]),
-        Target::IssuedBefore { issuer: None, moment } => ("issued_at < ?", vec![moment.millis().into()]),
+        Target::Key { issuer: None, kid } => (
+            "kid = ? OR jti IN (SELECT jti FROM token_ground WHERE kid = ?)",
+            vec![kid.to_string().into(), kid.to_string().into()],
+        ),
+        Target::IssuedBefore { issuer: None, moment } => (
+            "issued_at < ? OR jti IN (SELECT jti FROM token_ground WHERE issued_at < ?)",
+            vec![moment.millis().into(), moment.millis().into()],
+        ),
         Target::Key { issuer: Some(_), .. } | Target::IssuedBefore { issuer: Some(_), .. } => return Ok(0),
     };
-    values.extend([now.millis().into(), now.millis().into(), now.millis().into()]);
+    live(c, condition, values, now)
+}
+
+/// How many tokens are live at `now` that rest on the key; no seal is looked at.
+pub fn live_on(c: &Rows<'_>, key: KeyId, now: Timestamp) -> Result<u64, StoreError> {
+    let condition = "jti IN (SELECT jti FROM token_ground WHERE kind = 'key' AND object = ?)";
+    live(c, condition, vec![key.to_string().into()], now)
+}
+
+fn live(c: &Rows<'_>, condition: &str, mut values: Vec<Value>, now: Timestamp) -> Result<u64, StoreError> {
+    values.extend(filter::nows(now));
     let mut select = c.prepare_cached(&filter::live(condition))?;
     let count: i64 = select.query_row(params_from_iter(values), |row| row.get(0))?;
     Ok(count.unsigned_abs())
@@ -232,6 +292,7 @@ pub fn insert(c: &Rows<'_>, token: &IssuedToken) -> Result<(), StoreError> {
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
     ))?
     .execute(params_from_iter(sealed(c, token)?))?;
+    ground::insert(c, token.jti, &token.rests_on)?;
     quota::open_shared(c, &quota::account_of_subject(&token.subject, &token.policy))
 }
 
@@ -261,6 +322,7 @@ pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<Vec<String>, 
     let mut removed = Vec::with_capacity(expired.len());
     for (jti, subject, policy) in expired {
         c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([&jti])?;
+        ground::delete(c, &jti)?;
         let is_shared: bool = c
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM token WHERE subject = ?1 AND policy = ?2)")?
             .query_row([&subject, &policy], |row| row.get(0))?;
@@ -304,7 +366,7 @@ fn rows(
     let mut rows = select.query(params_from_iter(values))?;
     let mut tokens = Vec::new();
     while let Some(row) = rows.next()? {
-        tokens.push(standing(c, read(row)?, now)?);
+        tokens.push(standing(c, read(c, row, false)?, now)?);
     }
     Ok(tokens)
 }
@@ -312,16 +374,19 @@ fn rows(
 /// A row of [`COLUMNS`] and its seal.
 fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<IssuedToken, StoreError> {
     TABLE.check(c, row, 0)?;
-    read(row)
+    read(c, row, true)
 }
 
-fn read(row: &Row<'_>) -> Result<IssuedToken, StoreError> {
+/// `is_sealed`: whether the seals of what it rests on are looked at.
+fn read(c: &Rows<'_>, row: &Row<'_>, is_sealed: bool) -> Result<IssuedToken, StoreError> {
     let jti: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row(TABLE.name, "?", error))?;
     let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, jti, why);
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
     let bound: Option<String> = row.get(6)?;
+    let id = jti.parse().map_err(|error| bad(&error))?;
     Ok(IssuedToken {
-        jti: jti.parse().map_err(|error| bad(&error))?,
+        jti: id,
+        rests_on: ground::of(c, id, is_sealed)?,
         subject: text(1)?.parse().map_err(|error| bad(&error))?,
         client: row.get(2)?,
         scopes: serde_json::from_str(text(3)?).map_err(|error| bad(&error))?,

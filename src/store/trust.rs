@@ -192,7 +192,11 @@ fn believed(
         iss: issuer.iss.into_iter().collect(),
         audiences: issuer.audience.into_iter().collect(),
         algorithms: issuer.algorithms,
-        names: ClaimNames { subject: issuer.mapping.subject, scopes: issuer.mapping.scopes },
+        names: ClaimNames {
+            subject: issuer.mapping.subject,
+            scopes: issuer.mapping.scopes,
+            prefix: issuer.mapping.subject_prefix,
+        },
         keys: keys.into_iter().map(|key| TrustedKey { key, until }).collect(),
     })
 }

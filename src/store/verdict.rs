@@ -1,6 +1,6 @@
 //! One token judged by what the store has, for people: without effect, and without reading what is not about it.
 
-use super::{Rows, StoreError, one_time, revocation, trust, trust::Beliefs};
+use super::{Rows, StoreError, one_time, revocation, token, trust, trust::Beliefs};
 use crate::domain::{
     clock::Timestamp,
     decision::{Check, Reason},
@@ -25,17 +25,32 @@ pub fn of_token(
         if take_in(c, &claims, &mut revocations)? {
             verdict = judge(text, &beliefs.trust, &revocations, &expected);
         }
+        judge_key(c, &claims, at, &mut verdict)?;
         judge_use(c, &claims, &mut verdict)?;
     }
     Ok(verdict)
 }
 
-/// Adds the revocation of the token itself, where there is one.
+/// Adds the revocation of the token itself, and those of what it was narrowed from, where there are any.
 fn take_in(c: &Rows<'_>, claims: &Claims, revocations: &mut Revocations) -> Result<bool, StoreError> {
-    let found = revocation::find(c, &Target::Token { id: claims.id })?;
-    let is_revoked = found.is_some();
-    revocations.extend(found.map(|revocation| trust::remembered(revocation.target)));
+    let mut is_revoked = false;
+    for id in [claims.id].into_iter().chain(claims.grounds.parents.iter().map(|parent| parent.jti)) {
+        let found = revocation::find(c, &Target::Token { id })?;
+        is_revoked |= found.is_some();
+        revocations.extend(found.map(|revocation| trust::remembered(revocation.target)));
+    }
     Ok(is_revoked)
+}
+
+/// Whether the API key stands that the token was got with.
+fn judge_key(c: &Rows<'_>, claims: &Claims, at: Timestamp, verdict: &mut Verdict) -> Result<(), StoreError> {
+    let Some(ground) = claims.grounds.key else { return Ok(()) };
+    let fallen = ground.refusal(token::ground_key(c, ground.id)?.as_ref(), at);
+    let state = fallen.map_or("active", |(_, why)| why);
+    let detail = format!("got with API key {}, which is {state}", ground.id);
+    verdict.checks.push(Check { check: "rests_on", passed: fallen.is_none(), detail });
+    verdict.reason = verdict.reason.or(fallen.map(|(reason, _)| reason));
+    Ok(())
 }
 
 /// Whether a token that may be used once was used.

@@ -87,6 +87,7 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
             algorithm: options.alg,
             kid: options.kid,
             once: options.once,
+            rests_on: Default::default(),
         },
     )?;
     show_once(session, &issued)

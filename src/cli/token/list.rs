@@ -84,6 +84,12 @@ pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {
         ("expires", token.expires_at.to_string()),
         ("signed by", format!("{} ({})", token.kid, token.algorithm)),
     ];
+    if let Some(key) = &token.rests_on.key {
+        fields.push(("rests on", format!("key {}", key.id)));
+    }
+    for parent in &token.rests_on.parents {
+        fields.push(("rests on", format!("token {}", parent.jti)));
+    }
     if let Some(bound) = &token.bound {
         fields.push(("bound policy", bound.to_string()));
     }
@@ -94,6 +100,9 @@ pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {
         None => {}
         Some(Refusal::KeyRetired { retired_key }) => {
             fields.push(("refused", format!("its signing key {retired_key} is retired")));
+        }
+        Some(Refusal::Fallen { kind, fallen_with, why }) => {
+            fields.push(("refused", format!("{kind} {fallen_with}, which it rests on, is {why}")));
         }
         Some(Refusal::Revoked(revocation)) => {
             let by = revocation.target.kind().replace('_', " ");

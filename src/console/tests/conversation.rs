@@ -78,7 +78,8 @@ fn a_secret_is_shown_though_the_form_that_asked_for_it_was_closed() {
     };
     person.press("esc");
     assert!(!person.sees(SECRET));
-    let issued = Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()) }));
+    let issued =
+        Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()), ended: 0 }));
     person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(issued)) }));
     assert!(person.sees(SECRET), "{}", person.screen());
 }

@@ -165,6 +165,7 @@ impl Shop {
                     detail: serde_json::Value::Null,
                 };
                 Answer::KeyDetail(Box::new(KeyDetail {
+                    tokens: 2,
                     key: key(number),
                     policy: Some(revision("default", 3)),
                     covers: [("mcp:read".to_owned(), vec!["tools/list".to_owned(), "resources/**".into()])]
@@ -198,7 +199,9 @@ impl Shop {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let issued = || Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()) }));
+        let issued = || {
+            Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()), ended: 0 }))
+        };
         Ok(match deed {
             Deed::CreateKey(_) | Deed::RotateKey { .. } => issued(),
             Deed::DisableKeys(ids) | Deed::EnableKeys(ids) | Deed::RevokeKeys { ids, .. } => {

@@ -48,6 +48,7 @@ pub fn token(number: usize) -> IssuedToken {
         audience: vec!["https://mcp.example.com/mcp".into()],
         policy: "default".parse().unwrap(),
         bound: None,
+        rests_on: Default::default(),
         max_uses: (number == 0).then_some(1),
         kid: kid(1),
         algorithm: Algorithm::EdDsa,

@@ -1,8 +1,10 @@
 //! The proof of an API key: the digest of its secret, compared in constant time.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Serialize, Serializer};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
@@ -23,6 +25,11 @@ impl SecretDigest {
         &self.0
     }
 
+    /// Which of a key's secrets it is of.
+    pub fn mark(&self) -> SecretMark {
+        SecretMark(u64::from_be_bytes(self.0.first_chunk().copied().unwrap_or_default()))
+    }
+
     /// Equality in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.words().ct_eq(&other.words()).into()
@@ -32,6 +39,47 @@ impl SecretDigest {
     fn words(&self) -> [u64; 4] {
         let (words, _) = self.0.as_chunks();
         std::array::from_fn(|index| words.get(index).map_or(0, |word| u64::from_ne_bytes(*word)))
+    }
+}
+
+/// Tells the secrets of one key apart, those before and after a rotation: the first 64 bits of the digest, shown as 16
+/// hexadecimal digits. It proves nothing, and says nothing of the secret to who does not have the pepper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecretMark(u64);
+
+/// A text that is no mark of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the mark of a secret is 16 hexadecimal digits, in lower case")]
+pub struct BadMark;
+
+impl SecretMark {
+    pub const fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for SecretMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for SecretMark {
+    type Err = BadMark;
+
+    fn from_str(text: &str) -> Result<Self, BadMark> {
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        u64::from_str_radix(text, 16).ok().filter(|_| is_hex).map(Self).ok_or(BadMark)
+    }
+}
+
+impl Serialize for SecretMark {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -5,10 +5,10 @@ use std::num::NonZeroU32;
 
 use serde_json::{Map, Value, json};
 
-use super::{Bound, Profile, TokenId};
+use super::{Bound, Grounds, Profile, TokenId, grounds};
 use crate::domain::clock::Timestamp;
 use crate::domain::jose::base64;
-use crate::domain::name::{PolicyName, ScopeName, Subject};
+use crate::domain::name::{BadName, PolicyName, ScopeName, Subject};
 use crate::domain::text::excerpt;
 
 /// The last second that RFC 3339 can express: 9999-12-31T23:59:59Z.
@@ -37,11 +37,13 @@ pub struct ClaimNames {
     pub subject: String,
     /// A text of scopes between spaces, or a list of them.
     pub scopes: String,
+    /// What is put before each subject here; empty = nothing.
+    pub prefix: String,
 }
 
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { subject: "sub".into(), scopes: "scope".into() }
+        Self { subject: "sub".into(), scopes: "scope".into(), prefix: String::new() }
     }
 }
 
@@ -69,6 +71,8 @@ pub struct Claims {
     pub confirmation: Option<Confirmation>,
     /// How often the token may be used.
     pub max_uses: Option<NonZeroU32>,
+    /// What it was got for: tokens of this home only.
+    pub grounds: Grounds,
 }
 
 /// `cnf`: the token is for the holder of a key, and a thief of the token alone has nothing.
@@ -109,7 +113,7 @@ impl Claims {
         Ok(Self {
             id,
             issuer,
-            subject: reader.subject(names)?,
+            subject: prefixed(names, reader.subject(names)?)?,
             audience: reader.audience(is_strict)?,
             expires_at: reader.time("exp")?.ok_or_else(|| BadClaims::new("exp", MISSING))?,
             not_before: reader.time("nbf")?,
@@ -120,6 +124,10 @@ impl Claims {
             bound: payload.get("policy").filter(|_| !is_foreign).map(Bound::read).transpose()?,
             confirmation: payload.get("cnf").map(confirmation).transpose()?,
             max_uses: if is_foreign { None } else { reader.max_uses()? },
+            grounds: match payload.get(grounds::CLAIM).filter(|_| own) {
+                Some(claim) => Grounds::read(claim)?,
+                None => Grounds::default(),
+            },
         })
     }
 
@@ -155,6 +163,7 @@ impl Claims {
         add("policy", self.bound.as_ref().map(Bound::to_json));
         add("cnf", self.confirmation.map(Confirmation::to_json));
         add("max_uses", self.max_uses.map(|uses| uses.get().into()));
+        add(grounds::CLAIM, self.grounds.to_json());
         payload
     }
 
@@ -311,6 +320,17 @@ impl Reader<'_> {
         uses.map(Some)
             .ok_or_else(|| BadClaims::new("max_uses", "has to be a whole number from 1 to 4294967295"))
     }
+}
+
+/// The subject as it is called here.
+fn prefixed(names: &ClaimNames, subject: Subject) -> Result<Subject, BadClaims> {
+    if names.prefix.is_empty() {
+        return Ok(subject);
+    }
+    let here = format!("{}{subject}", names.prefix).parse();
+    here.map_err(|error: BadName| {
+        BadClaims::new(&names.subject, format!("cannot be, with its prefix: {error}"))
+    })
 }
 
 fn of_name(claim: &str, name: &str) -> Result<String, BadClaims> {

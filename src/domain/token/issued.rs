@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::TokenId;
+use super::{Grounds, TokenId};
 use crate::domain::{
     clock::Timestamp,
     jose::Algorithm,
@@ -22,6 +22,8 @@ pub struct IssuedToken {
     pub policy: PolicyName,
     /// The policy that stands in the token itself, where one does.
     pub bound: Option<Value>,
+    /// What it was got for.
+    pub rests_on: Grounds,
     /// How often it may be used; `None` = as often as the policy lets it.
     pub max_uses: Option<u32>,
     pub kid: Kid,
@@ -90,6 +92,7 @@ mod tests {
             audience: vec![],
             policy: PolicyName::default(),
             bound: None,
+            rests_on: Grounds::default(),
             max_uses: None,
             kid: "k".parse().unwrap(),
             algorithm: Algorithm::EdDsa,

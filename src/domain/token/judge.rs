@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use url::Url;
 
-use super::{ACCESS_TOKEN, ClaimNames, Claims, Profile, Revocations, Trust, TrustedIssuer};
+use super::audience::is_same;
+use super::{ACCESS_TOKEN, ClaimNames, Claims, Parent, Profile, Revocations, Revoked, Trust, TrustedIssuer};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Check, Reason};
 use crate::domain::identity::Identity;
@@ -309,16 +309,20 @@ fn stand(
     })?;
 
     let wanted = if issuer.audiences.is_empty() { &*expected.audiences } else { issuer.audiences.as_slice() };
-    let is_for_us = is_meant(claims, wanted, issuer.profile);
+    let is_for_us = is_meant(claims, wanted, issuer);
     witness.see("audience", (!is_for_us).then_some(Reason::WrongAudience), || {
         let list = |names: &[String]| names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", ");
         match claims.audience.as_slice() {
-            [] => "for nobody in particular, as the legacy profile allows".into(),
+            [] if is_for_us => "for nobody in particular, as the legacy profile allows".into(),
+            [] => format!("for nobody in particular; taken here: {}", list(wanted)),
             audience => format!("for {}; taken here: {}", list(audience), list(wanted)),
         }
     })?;
 
-    let revoked = revocations.revoked(claims, issuer.name.as_ref(), kid);
+    let has_key = |parent: &Parent| issuer.live_key(parent.kid.as_str(), expected.now).is_some();
+    let revoked = revocations
+        .revoked(claims, issuer.name.as_ref(), kid)
+        .or_else(|| (!claims.grounds.parents.iter().all(has_key)).then_some(Revoked::Parent));
     witness.see("revocation", revoked.map(|_| Reason::Revoked), || {
         revoked.map_or("not revoked".into(), |revoked| revoked.to_string())
     })
@@ -365,13 +369,11 @@ pub(super) fn is_of_profile(header: &Header, profile: Profile) -> bool {
     }
 }
 
-/// Whether the token is for one of `wanted`. URLs that differ only in the case of scheme and host, in the default port, or
-/// in a slash at the end are one (RFC 3986 §6.2.2).
-fn is_meant(claims: &Claims, wanted: &[String], profile: Profile) -> bool {
-    let normal = |text: &str| Url::parse(text).ok().map(|url| url.as_str().trim_end_matches('/').to_owned());
-    let is_same = |one: &str, other: &str| normal(one).is_some_and(|one| Some(one) == normal(other));
+/// Whether the token is for one of `wanted`. One of the legacy profile may name nobody, where its issuer has no audience of
+/// its own.
+fn is_meant(claims: &Claims, wanted: &[String], issuer: &TrustedIssuer) -> bool {
     match claims.audience.as_slice() {
-        [] => profile == Profile::Legacy,
+        [] => issuer.profile == Profile::Legacy && issuer.audiences.is_empty(),
         // To the letter first: that is how nearly all tokens say it, and it is asked on every call.
         audience => {
             audience.iter().any(|one| wanted.contains(one))

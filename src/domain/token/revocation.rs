@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::{Claims, TokenId};
+use super::{Claims, Parent, TokenId};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{IssuerName, Subject};
 
@@ -56,6 +56,8 @@ pub enum Revoked {
     Subject,
     Key,
     IssuedBefore,
+    /// What it was narrowed from is revoked, or its key is gone.
+    Parent,
 }
 
 impl fmt::Display for Revoked {
@@ -67,6 +69,7 @@ impl fmt::Display for Revoked {
             }
             Self::Key => "everything that this key signed was revoked",
             Self::IssuedBefore => "everything issued before a moment was revoked, and this one was",
+            Self::Parent => "a token that this one was narrowed from was revoked",
         })
     }
 }
@@ -114,13 +117,29 @@ impl Revocations {
             .for_each(|(whose, moment)| self.add(Revocation::IssuedBefore { whose, moment }));
     }
 
-    /// Whether and how a token of `issuer` (`None` = this home) that the key `kid` signed was taken back.
+    /// Whether and how a token of `issuer` (`None` = this home) that the key `kid` signed was taken back, or one that it
+    /// was narrowed from.
     pub fn revoked(&self, claims: &Claims, issuer: Option<&IssuerName>, kid: &str) -> Option<Revoked> {
-        let issued = claims.issued_at;
-        if self.tokens.contains(&claims.id) {
+        let subject = &claims.subject;
+        let falls = |Parent { jti, kid, issued_at }: &Parent| {
+            self.refuses(*jti, subject, *issued_at, issuer, kid.as_str()).is_some()
+        };
+        self.refuses(claims.id, subject, claims.issued_at, issuer, kid)
+            .or_else(|| claims.grounds.parents.iter().any(falls).then_some(Revoked::Parent))
+    }
+
+    fn refuses(
+        &self,
+        id: TokenId,
+        subject: &Subject,
+        issued: Timestamp,
+        issuer: Option<&IssuerName>,
+        kid: &str,
+    ) -> Option<Revoked> {
+        if self.tokens.contains(&id) {
             return Some(Revoked::Token);
         }
-        let cuts = self.subjects.get(&claims.subject).map(Vec::as_slice).unwrap_or_default();
+        let cuts = self.subjects.get(subject).map(Vec::as_slice).unwrap_or_default();
         if cuts.iter().any(|(whose, until)| issued <= *until && whose.includes(issuer)) {
             return Some(Revoked::Subject);
         }

@@ -4,7 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::{ArcSwapOption, Guard};
 
-use crate::domain::{endpoint::EndpointSet, name::ScopeName, policy::CompiledPolicy, scope::Catalogue};
+use crate::domain::{
+    endpoint::EndpointSet,
+    name::{PolicyName, ScopeName},
+    policy::CompiledPolicy,
+    scope::Catalogue,
+};
 
 /// What a set of scopes may reach under a policy.
 #[derive(Debug)]
@@ -16,11 +21,17 @@ pub(in crate::engine) struct Access {
 
 /// Where keys and tokens find their [`Access`]; empty while there is none.
 #[derive(Debug)]
-pub(in crate::engine) struct AccessSlot(pub(super) ArcSwapOption<Access>);
+pub(in crate::engine) struct AccessSlot {
+    /// Under which policy, by name.
+    pub(in crate::engine) policy: PolicyName,
+    /// The scopes that were given, whatever the policy leaves of them.
+    pub(in crate::engine) scopes: Box<[ScopeName]>,
+    access: ArcSwapOption<Access>,
+}
 
 impl AccessSlot {
     pub(in crate::engine) fn load(&self) -> Guard<Option<Arc<Access>>> {
-        self.0.load()
+        self.access.load()
     }
 }
 
@@ -32,20 +43,27 @@ pub(super) struct PolicyAccess {
 }
 
 impl PolicyAccess {
-    pub(super) fn slot(&mut self, catalogue: &Catalogue, scopes: &[ScopeName]) -> Arc<AccessSlot> {
+    /// `policy`: its own name.
+    pub(super) fn slot(
+        &mut self,
+        catalogue: &Catalogue,
+        policy: &PolicyName,
+        scopes: &[ScopeName],
+    ) -> Arc<AccessSlot> {
         if let Some(slot) = self.slots.get(scopes) {
             return Arc::clone(slot);
         }
         self.slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         let access = self.access(catalogue, scopes);
-        let slot = Arc::new(AccessSlot(ArcSwapOption::new(access)));
+        let access = ArcSwapOption::new(access);
+        let slot = Arc::new(AccessSlot { policy: policy.clone(), scopes: scopes.into(), access });
         self.slots.insert(scopes.into(), Arc::clone(&slot));
         slot
     }
 
     pub(super) fn fill(&self, catalogue: &Catalogue) {
         for (scopes, slot) in &self.slots {
-            slot.0.store(self.access(catalogue, scopes));
+            slot.access.store(self.access(catalogue, scopes));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -18,6 +18,7 @@ use crate::domain::{
     signing_key::SigningKey,
     token::{Expected, Revocation, Revocations, TokenId},
 };
+use crate::engine::lock;
 use crate::store::{
     Rows, StoreError, issuer, signing_key,
     trust::{self, Beliefs},
@@ -27,11 +28,9 @@ use crate::vault::Vault;
 /// What tokens are judged by.
 #[derive(Debug)]
 pub(in crate::engine) struct Known {
-    /// Tells it from those before it.
-    pub(in crate::engine) generation: u64,
     pub(in crate::engine) beliefs: Beliefs,
-    /// Whom a token may be for: this home, by all its names.
-    audiences: Arc<[String]>,
+    /// Whom a token may be for: this home, by all its names, and this process by those that it has of its own.
+    pub(in crate::engine) audiences: Arc<[String]>,
     /// What the claims of registered issuers mean here.
     pub(in crate::engine) issuers: HashMap<IssuerName, Issuer>,
     /// This home's own keys, for whoever verifies its tokens.
@@ -49,7 +48,9 @@ impl Known {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Tokens {
     known: ArcSwap<Option<Known>>,
-    generations: AtomicU64,
+    /// What this process is called beside the names of its home.
+    resources: Mutex<Vec<String>>,
+    generation: AtomicU64,
     revocations: RwLock<Option<Revocations>>,
     pub(in crate::engine) verified: Cache,
 }
@@ -59,8 +60,24 @@ impl Tokens {
         self.known.load()
     }
 
+    /// Counts what may change what a token reaches without touching the token: what is known of issuers, and what scopes
+    /// are. Take it before you look at either.
+    pub(in crate::engine) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Has the reach of every token found anew, when it is next asked for.
+    pub(in crate::engine) fn outdate(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub(in crate::engine) fn revocations(&self) -> RwLockReadGuard<'_, Option<Revocations>> {
         self.revocations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes tokens also for these from the next reading on.
+    pub(in crate::engine) fn add_resources(&self, resources: Vec<String>) {
+        lock(&self.resources).extend(resources);
     }
 
     /// Reads everything.
@@ -77,12 +94,14 @@ impl Tokens {
                 tracing::error!(%error, "tokens that rest on this row are refused");
             }
             let issuers = issuer::sound(c)?.0.into_iter().map(|issuer| (issuer.name.clone(), issuer));
-            let audiences = beliefs.identity.audiences().into();
-            let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+            let mut audiences = beliefs.identity.audiences();
+            audiences.extend(lock(&self.resources).iter().cloned());
+            let audiences = audiences.into();
             let (issuers, keys) = (issuers.collect(), signing_key::sound(c)?.0);
-            Ok(Known { generation, beliefs, audiences, issuers, keys })
+            Ok(Known { beliefs, audiences, issuers, keys })
         };
         self.known.store(Arc::new(whole(read())?));
+        self.outdate();
         Ok(())
     }
 

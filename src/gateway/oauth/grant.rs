@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::super::call::Call;
 use super::form::Form;
 use super::{Fault, LIFE, Worker, done};
+use crate::domain::api_key::KeyId;
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::decision::{CredentialId, Principal, Proof};
 use crate::domain::name::ScopeName;
-use crate::domain::scope::EVERYTHING;
+use crate::domain::scope::{holds, is_own};
+use crate::domain::token::{Grounds, KeyGround, MOST_PARENTS, Parent, Verified, is_same_audience};
 use crate::ops::OpsError;
 use crate::ops::token::{Issued, NewToken, issue};
 
@@ -48,8 +50,7 @@ fn require_target(worker: &Worker, call: &Call<'_>, form: &Form) -> Result<(), F
     let audiences = worker.shared.engine.audiences();
     for name in ["resource", "audience"] {
         let Some(asked) = form.get(name) else { continue };
-        let bare = |text: &str| text.trim_end_matches('/').to_owned();
-        if !own.iter().chain(&audiences).any(|known| bare(known) == bare(asked)) {
+        if !own.iter().chain(&audiences).any(|known| is_same_audience(known, asked)) {
             return Err(Fault::new("invalid_target", "tokens from here are for this MCP server alone"));
         }
     }
@@ -69,6 +70,7 @@ async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<
         client: Some(id.to_string()),
         scopes: narrowed(form, &principal.scopes)?,
         life: life(worker.now(), principal.expires_at)?,
+        rests_on: of_key(id, principal)?,
         ..new_token(principal)
     };
     Ok(answer(&issued(worker, principal, new).await?))
@@ -95,7 +97,12 @@ async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Resul
     let claims = &verified.claims;
     let is_plain = claims.confirmation.is_none() && claims.max_uses.is_none() && claims.bound.is_none();
     let is_own = verified.issuer.is_none() && principal.identity == verified.identity();
-    if !is_own || !is_plain {
+    // Who asks has to be what the new token will rest on, or that could go without the token.
+    let is_asked_by_its_own = match principal.credential {
+        CredentialId::Token(id) => id == claims.id,
+        CredentialId::ApiKey(id) => claims.grounds.key.is_some_and(|key| key.id == id),
+    };
+    if !is_own || !is_plain || !is_asked_by_its_own {
         return Err(unfit());
     }
     let new = NewToken {
@@ -104,11 +111,30 @@ async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Resul
         scopes: narrowed(form, &claims.scope_names())?,
         policy: claims.policy.clone().unwrap_or_default(),
         life: life(worker.now(), Some(claims.expires_at))?,
+        rests_on: narrowed_from(&verified).ok_or_else(unfit)?,
         ..new_token(principal)
     };
     let mut answer = answer(&issued(worker, principal, new).await?);
     answer["issued_token_type"] = ACCESS_TOKEN.into();
     Ok(answer)
+}
+
+/// What is got with a key falls with it, and with the secret that was shown.
+fn of_key(id: KeyId, principal: &Principal) -> Result<Grounds, Fault> {
+    match &principal.proof {
+        Some(Proof::Secret(digest)) => {
+            Ok(Grounds { key: Some(KeyGround { id, secret: digest.mark() }), parents: Vec::new() })
+        }
+        _ => Err(Fault::unavailable()),
+    }
+}
+
+/// What is narrowed from a token falls with it, and with all that it rests on itself. `None` where that is too much.
+fn narrowed_from(token: &Verified) -> Option<Grounds> {
+    let claims = &token.claims;
+    let own = Parent { jti: claims.id, kid: token.kid.parse().ok()?, issued_at: claims.issued_at };
+    let parents: Vec<_> = [own].into_iter().chain(claims.grounds.parents.iter().cloned()).collect();
+    (parents.len() <= MOST_PARENTS).then_some(Grounds { parents, ..claims.grounds })
 }
 
 fn new_token(principal: &Principal) -> NewToken {
@@ -123,6 +149,7 @@ fn new_token(principal: &Principal) -> NewToken {
         algorithm: None,
         kid: None,
         once: false,
+        rests_on: Grounds::default(),
     }
 }
 
@@ -131,9 +158,9 @@ fn new_token(principal: &Principal) -> NewToken {
 fn narrowed(form: &Form, held: &[ScopeName]) -> Result<Vec<ScopeName>, Fault> {
     let wrong = || Fault::new("invalid_scope", "a scope is asked for that the credential does not have");
     let scopes: Vec<ScopeName> = match form.get("scope") {
-        None => held.iter().filter(|scope| !scope.as_str().starts_with("oauth:")).cloned().collect(),
+        None => held.iter().filter(|scope| !is_own(scope)).cloned().collect(),
         Some(asked) => {
-            let has = |scope: &ScopeName| held.iter().any(|own| own == scope || own.as_str() == EVERYTHING);
+            let has = |scope: &ScopeName| holds(held, scope);
             let parsed =
                 asked.split(' ').map(|scope| scope.parse::<ScopeName>().ok().filter(has).ok_or_else(wrong));
             parsed.collect::<Result<_, _>>()?

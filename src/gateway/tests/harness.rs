@@ -91,6 +91,7 @@ impl House {
             algorithm: None,
             kid: None,
             once: false,
+            rests_on: Default::default(),
         };
         change(&mut new);
         ops::token::issue(&self.ctx, new).unwrap()

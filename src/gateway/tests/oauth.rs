@@ -249,3 +249,86 @@ async fn a_token_is_given_up_by_who_holds_it_and_may() {
     }
     assert!(ops::token::show(&house.ctx, live.token.jti).unwrap().refusal.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_got_with_a_key_falls_with_it_everywhere() {
+    type Way = fn(&ops::Ctx, crate::domain::api_key::KeyId);
+    let ways: [(&str, Way); 3] = [
+        ("revoke", |ctx, id| _ = ops::api_key::revoke(ctx, id, "").unwrap()),
+        ("disable", |ctx, id| _ = ops::api_key::disable(ctx, id).unwrap()),
+        ("rotate", |ctx, id| _ = ops::api_key::rotate(ctx, id, std::time::Duration::ZERO).unwrap()),
+    ];
+    for (how, end) in ways {
+        let (house, streaming) = (House::new(), events());
+        let (sender, response) = streaming;
+        let response = std::sync::Mutex::new(Some(response));
+        let upstream = Upstream::answering(move |received| {
+            let is_stream = received.headers.get("mcp-method").is_some_and(|is| is == "subscriptions/listen");
+            let stream = if is_stream { response.lock().unwrap().take() } else { None };
+            async move { stream.unwrap_or_else(|| whole("application/json", "{}")) }
+        })
+        .await;
+        house.policy("free", json!({}));
+        let (id, key) = house.key_of("alice", "free", &["mcp:*"]);
+        let asker = house.key_of("server", "free", &["oauth:introspect"]).1;
+        let gateway = house.gateway(upstream.address);
+        let wide = granted(token(&[("scope", "mcp:* oauth:token")]).key(&key), &gateway).await;
+        let wide = wide["access_token"].as_str().unwrap().to_owned();
+        let child = granted(exchange(&wide, &[("scope", "mcp:*")]), &gateway).await;
+        let child = child["access_token"].as_str().unwrap().to_owned();
+        let by_key = granted(exchange(&wide, &[("scope", "tools:list")]).key(&key), &gateway).await;
+        let by_key = by_key["access_token"].as_str().unwrap().to_owned();
+        let all = [&wide, &child, &by_key];
+        let ping = |text: &str| Ask::modern("ping", json!({})).key(text);
+        let introspect = |text: &str| post("/oauth/introspect", &[("token", text)]).key(&asker);
+        for text in all {
+            assert_eq!(ping(text).send(gateway.address).await.status, 200, "{how}");
+            assert_eq!(granted(introspect(text), &gateway).await["active"], true, "{how}");
+        }
+        let listen = Ask::modern("subscriptions/listen", json!({})).key(&child);
+        let mut body = listen.begin(gateway.address).await.into_body();
+        sender.send("data: 1\n\n").await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+
+        end(&house.ctx, id);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), next(&mut body)).await;
+        assert!(!matches!(ended, Ok(Some(Ok(_))) | Err(_)), "{how}: {ended:?}");
+        for text in all {
+            assert_eq!(ping(text).send(gateway.address).await.status, 401, "{how}");
+            assert_eq!(granted(introspect(text), &gateway).await, json!({"active": false}), "{how}");
+            assert_eq!(refused(exchange(text, &[]), &gateway).await.0, 401, "{how}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_narrowed_by_itself_or_the_key_that_it_was_got_with() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    house.policy("free", json!({}));
+    let (_, key) = house.key_of("alice", "free", &["mcp:*"]);
+    let (_, other) = house.key_of("alice", "free", &["mcp:*"]);
+    let gateway = house.gateway(upstream.address);
+    let wide = granted(token(&[("scope", "mcp:* oauth:token")]).key(&key), &gateway).await;
+    let mut text = wide["access_token"].as_str().unwrap().to_owned();
+    let issued = house.token("free", |_| ()).text;
+    for (ask, fits) in [
+        (exchange(&text, &[]).key(&key), true),
+        (exchange(&text, &[]).key(&text), true),
+        (exchange(&text, &[]).key(&other), false),
+        (exchange(&text, &[]).key(issued.expose()), false),
+        (exchange(issued.expose(), &[]).key(&key), false),
+        (exchange(issued.expose(), &[]), true),
+    ] {
+        match fits {
+            true => _ = granted(ask, &gateway).await,
+            false => assert_eq!(refused(ask, &gateway).await, (400, "invalid_grant".into())),
+        }
+    }
+    // What carries all that it rests on must not grow without end.
+    let again = [("scope", "mcp:* oauth:token")];
+    for _ in 0..crate::domain::token::MOST_PARENTS {
+        let next = granted(exchange(&text, &again), &gateway).await;
+        text = next["access_token"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(refused(exchange(&text, &again), &gateway).await, (400, "invalid_grant".into()));
+}

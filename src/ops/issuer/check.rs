@@ -11,6 +11,8 @@ use crate::vault::SealedEntry;
 
 /// The longest `iss`, audience or name of a claim, in characters.
 const LONGEST: usize = 512;
+/// The longest prefix of subjects: room is left for the subjects.
+const LONGEST_PREFIX: usize = 64;
 
 type Made = (Issuer, Option<Source>, Option<SealedEntry>);
 
@@ -113,11 +115,14 @@ fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
             )));
         }
     }
-    let prefix = &new.mapping.prefix;
-    if prefix.chars().count() > LONGEST || visible(prefix) != prefix.as_str() {
-        return Err(OpsError::Invalid(format!(
-            "the prefix of scopes has at most {LONGEST} characters, all of them visible"
-        )));
+    for (what, most, prefix) in
+        [("scopes", LONGEST, &new.mapping.prefix), ("subjects", LONGEST_PREFIX, &new.mapping.subject_prefix)]
+    {
+        if prefix.chars().count() > most || visible(prefix) != prefix.as_str() || prefix.starts_with(' ') {
+            return Err(OpsError::Invalid(format!(
+                "the prefix of {what} has at most {most} characters, all of them visible, and no space before them"
+            )));
+        }
     }
     Ok(())
 }

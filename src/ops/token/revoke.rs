@@ -11,7 +11,7 @@ use crate::domain::{
     json,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
-    token::{IssuedToken, MOST_SKEW},
+    token::{IssuedToken, MOST_SKEW, Parent},
 };
 use crate::ops::reason;
 use crate::store;
@@ -190,14 +190,16 @@ pub fn would_end(ctx: &Ctx, targets: &[Target]) -> Result<u64, OpsError> {
     })
 }
 
-/// Whether a revocation of `target` refuses a token of this home.
+/// Whether a revocation of `target` refuses a token of this home, by itself or by what it was narrowed from.
 pub fn means(target: &Target, token: &IssuedToken) -> bool {
-    match target {
-        Target::Token { id } => *id == token.jti,
-        Target::Subject { subject, cut } => *subject == token.subject && token.issued_at <= *cut,
-        Target::Key { issuer, kid } => issuer.is_none() && *kid == token.kid,
-        Target::IssuedBefore { issuer, moment } => issuer.is_none() && token.issued_at < *moment,
-    }
+    let own = Parent { jti: token.jti, kid: token.kid.clone(), issued_at: token.issued_at };
+    let refuses = |one: &Parent| match target {
+        Target::Token { id } => *id == one.jti,
+        Target::Subject { subject, cut } => *subject == token.subject && one.issued_at <= *cut,
+        Target::Key { issuer, kid } => issuer.is_none() && *kid == one.kid,
+        Target::IssuedBefore { issuer, moment } => issuer.is_none() && one.issued_at < *moment,
+    };
+    refuses(&own) || token.rests_on.parents.iter().any(refuses)
 }
 
 fn require_issuer(deed: &Deed<'_>, issuer: Option<&IssuerName>) -> Result<(), OpsError> {

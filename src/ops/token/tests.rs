@@ -20,6 +20,7 @@ pub(in crate::ops) fn new_token() -> NewToken {
         algorithm: None,
         kid: None,
         once: false,
+        rests_on: Default::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     domain::{
-        api_key::{ApiKey, Pepper},
+        api_key::{ApiKey, KeyId, Pepper, SecretMark},
         clock::Timestamp,
         issuer::{Issuer, Mapping, Source},
         jose::Algorithm,
@@ -11,7 +11,7 @@ use crate::{
         revocation::{Revocation, Target},
         scope::Scope,
         signing_key::SigningKey,
-        token::{IssuedToken, Profile, TokenId},
+        token::{Grounds, IssuedToken, KeyGround, Profile, TokenId},
     },
     store::api_key as keys,
     vault::SealedEntry,
@@ -28,6 +28,7 @@ impl Books {
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0001_first.sql")).unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0002_tokens.sql")).unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0003_issuers.sql")).unwrap();
+        c.execute_batch(include_str!("../../../assets/migrations/portcullis/0004_token_ground.sql")).unwrap();
         let books = Self(c, RowKey::new(&[7; 32]));
         let c = books.rows();
         let scope = Scope {
@@ -91,6 +92,10 @@ fn tokens(c: &Rows<'_>) {
         audience: vec!["https://mcp.example.org".into()],
         policy: "readers".parse().unwrap(),
         bound: Some(serde_json::json!({ "rate_limits": {} })),
+        rests_on: Grounds {
+            key: Some(KeyGround { id: KeyId::generate().unwrap(), secret: SecretMark::from_bytes([7; 8]) }),
+            parents: Vec::new(),
+        },
         max_uses: Some(1),
         kid: signing_key.kid,
         algorithm: Algorithm::EdDsa,

@@ -13,7 +13,7 @@ use crate::domain::{
     text::visible,
 };
 
-/// The state as of the bound moment (three times); the same as [`crate::domain::token::IssuedToken::state`] with
+/// The state as of the bound moment ([`NOWS`] times); the same as [`crate::domain::token::IssuedToken::state`] with
 /// [`super::refusal`].
 const STATE: &str = "CASE
     WHEN EXISTS (SELECT 1 FROM revocation r WHERE r.kind = 'token' AND r.issuer = '' AND r.object = token.jti)
@@ -24,12 +24,35 @@ const STATE: &str = "CASE
                  WHERE r.kind = 'issued_before' AND r.issuer = '' AND r.object = '' AND token.issued_at < r.cut)
       OR EXISTS (SELECT 1 FROM signing_key k
                  WHERE k.kid = token.kid AND (k.retired_at IS NOT NULL OR k.verifies_until <= ?))
+      OR EXISTS (SELECT 1 FROM token_ground g WHERE g.jti = token.jti AND CASE g.kind
+                 WHEN 'key' THEN NOT EXISTS
+                     (SELECT 1 FROM api_key k
+                      WHERE k.id = g.object AND k.revoked_at IS NULL AND NOT k.disabled
+                        AND (k.expires_at IS NULL OR k.expires_at > ?)
+                        AND (substr(k.digest, 1, 8) = g.secret
+                             OR (k.previous_until > ? AND substr(k.previous_digest, 1, 8) = g.secret)))
+                 ELSE EXISTS (SELECT 1 FROM revocation r WHERE r.issuer = '' AND CASE r.kind
+                              WHEN 'token' THEN r.object = g.object
+                              WHEN 'subject' THEN r.object = token.subject AND g.issued_at <= r.cut
+                              WHEN 'key' THEN r.object = g.kid
+                              ELSE g.issued_at < r.cut END)
+                   OR EXISTS (SELECT 1 FROM signing_key k
+                              WHERE k.kid = g.kid AND (k.retired_at IS NOT NULL OR k.verifies_until <= ?))
+                 END)
     THEN 'revoked'
     WHEN expires_at <= ? THEN 'expired'
     WHEN (expires_at - ?) * 10 < expires_at - issued_at THEN 'expiring'
     ELSE 'live' END";
 
-/// Counts the tokens that end after the moment, which is bound four times: live, expiring, revoked.
+/// How often the moment is bound in [`STATE`].
+pub(super) const NOWS: usize = 6;
+
+/// The moment, as often as [`STATE`] wants it.
+pub(super) fn nows(now: Timestamp) -> [Value; NOWS] {
+    std::array::from_fn(|_| now.millis().into())
+}
+
+/// Counts the tokens that end after the moment, which is bound once more than in [`STATE`]: live, expiring, revoked.
 pub(super) fn states() -> String {
     // materialized, so that the state of each is found out once and not three times
     format!(
@@ -40,10 +63,10 @@ pub(super) fn states() -> String {
     )
 }
 
-/// Counts those that `condition` holds for and that are neither revoked nor expired at the moment, which is bound three
-/// times after the values of the condition.
+/// Counts those that `condition` holds for and that are neither revoked nor expired at the moment ([`nows`]), which comes
+/// after the values of the condition.
 pub(super) fn live(condition: &str) -> String {
-    format!("SELECT count(*) FROM token WHERE {condition} AND ({STATE}) IN ('live', 'expiring')")
+    format!("SELECT count(*) FROM token WHERE ({condition}) AND ({STATE}) IN ('live', 'expiring')")
 }
 
 /// All terms must hold.
@@ -91,7 +114,7 @@ fn any_text(condition: &mut Condition, text: &str, now: Timestamp) {
 }
 
 fn state(condition: &mut Condition, operator: &str, value: String, now: Timestamp) {
-    let now = || Value::from(now.millis());
+    let n = || Value::from(now.millis());
     let escape = if operator == "LIKE" { r" ESCAPE '\'" } else { "" };
-    condition.push(&format!("({STATE}) {operator} ?{escape}"), [now(), now(), now(), value.into()]);
+    condition.push(&format!("({STATE}) {operator} ?{escape}"), [n(), n(), n(), n(), n(), n(), value.into()]);
 }

@@ -2,7 +2,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::{
-    domain::{filter::TOKEN_FIELDS, jose::Algorithm, signing_key::SigningKey},
+    domain::{filter::TOKEN_FIELDS, jose::Algorithm, signing_key::SigningKey, token::Grounds},
     store::RowKey,
     vault::SealedEntry,
 };
@@ -18,6 +18,7 @@ impl Books {
         let c = Connection::open_in_memory().unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0001_first.sql")).unwrap();
         c.execute_batch(include_str!("../../../assets/migrations/portcullis/0002_tokens.sql")).unwrap();
+        c.execute_batch(include_str!("../../../assets/migrations/portcullis/0004_token_ground.sql")).unwrap();
         let books = Self(c, RowKey::new(&[7; 32]));
         for kid in ["old", "new"] {
             let key = SigningKey {
@@ -57,6 +58,7 @@ impl Books {
             audience: vec!["https://a.example".into()],
             policy: "default".parse().unwrap(),
             bound: None,
+            rests_on: Grounds::default(),
             max_uses: None,
             kid: kid.parse().unwrap(),
             algorithm: Algorithm::EdDsa,

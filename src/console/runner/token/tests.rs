@@ -38,6 +38,7 @@ impl Desk {
             algorithm: None,
             kid: None,
             once: false,
+            rests_on: Default::default(),
         };
         match carry_out(&self.ctx, TokenDeed::Issue(Box::new(new))) {
             Ok(Answer::Token(TokenAnswer::Issued(issued))) => *issued,

@@ -77,6 +77,7 @@ impl Keys {
         let mut lines = vec![
             format!("Revoke {named}?"),
             "This is for good: the next call is refused, and open streams are closed.".into(),
+            "Tokens that were got with it fall with it.".into(),
         ];
         if let Some(key) = single {
             lines.push(format!("id {}", key.id));

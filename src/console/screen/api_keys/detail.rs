@@ -88,6 +88,9 @@ fn lines<'a>(detail: &'a KeyDetail, canvas: &Canvas<'_>, room: usize) -> Vec<Lin
     if let Some(at) = key.revoked_at {
         lines.push(fact("revoked", when(at)));
     }
+    if detail.tokens > 0 {
+        lines.push(fact("tokens", format!("{} live rest on it", count(detail.tokens))));
+    }
     lines.push(labelled("policy", policy_pieces(detail.policy.as_ref(), key.policy.as_str(), canvas)));
 
     lines.push(Line::Pieces(Vec::new()));

@@ -70,6 +70,9 @@ fn standing(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
         Some(Refusal::KeyRetired { retired_key }) => {
             lines.push(Line::fact("refused", format!("its signing key {retired_key} is retired")));
         }
+        Some(Refusal::Fallen { kind, fallen_with, why }) => {
+            lines.push(Line::fact("fell", format!("with {kind} {fallen_with}")).note(*why));
+        }
         Some(Refusal::Revoked(revocation)) => {
             let how = match revocation.target.kind() {
                 "token" => "this token alone",
@@ -85,6 +88,12 @@ fn standing(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
     }
     lines.push(Line::fact("subject", token.subject.as_str()).ink(Ink::Title));
     lines.push(Line::fact("issued by", token.issued_by.clone()).note(relative(token.issued_at, now)));
+    if let Some(key) = &token.rests_on.key {
+        lines.push(Line::fact("rests on", format!("key {}", key.id)));
+    }
+    for parent in &token.rests_on.parents {
+        lines.push(Line::fact("rests on", format!("token {}", parent.jti)));
+    }
     let policy = match &detail.policy {
         Some(revision) => Line::fact("policy", token.policy.as_str()).note(format!(
             "r{}  {}",

@@ -195,6 +195,7 @@ fn read(form: &Form) -> Option<NewToken> {
         algorithm,
         kid,
         once: form.value("once") == YES,
+        rests_on: Default::default(),
     })
 }
 

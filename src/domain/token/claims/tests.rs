@@ -177,7 +177,7 @@ fn the_document_s_own_tokens_are_read_in_the_legacy_profile_alone() {
 
 #[test]
 fn an_identity_provider_names_things_its_own_way() {
-    let names = ClaimNames { subject: "email".into(), scopes: "scp".into() };
+    let names = ClaimNames { subject: "email".into(), scopes: "scp".into(), prefix: "corp/".into() };
     let token = |scopes: Value| {
         let mut token = json!({"iss": "https://idp", "sub": "0001", "email": "ana@example.org", "aud": "x", "exp": 2_000_000_000,
             "iat": 1_999_999_000, "policy": "their own", "user_id": 7, "scopes": 1, "max_uses": "many"});
@@ -186,7 +186,7 @@ fn an_identity_provider_names_things_its_own_way() {
     };
     let read = |token: &Value| Claims::read(token.as_object().unwrap(), Profile::Oidc, &names, false);
     let claims = read(&token(json!("api://x/read openid"))).unwrap();
-    assert_eq!(claims.subject.as_str(), "ana@example.org");
+    assert_eq!(claims.subject.as_str(), "corp/ana@example.org");
     assert_eq!(claims.scopes, ["api://x/read", "openid"]);
     assert_eq!((claims.bound, claims.max_uses, claims.policy), (None, None, None));
     assert_eq!(read(&token(json!(["a", "b"]))).unwrap().scopes, ["a", "b"]);

@@ -77,6 +77,12 @@ fn a_token_is_for_us_or_for_somebody_else() {
         (json!("https://mcp.example/mcp?x"), false),
         (json!("https://mcp.example.evil.example/mcp"), false),
         (json!("https://other.example"), false),
+        (json!("https://mcp.example/mcp "), false),
+        (json!("https://mcp.example/mcp\t"), false),
+        (json!("https://mcp.example/x/../mcp"), false),
+        (json!("https:\\\\mcp.example\\mcp"), false),
+        (json!("https://eve@mcp.example/mcp"), false),
+        (json!("https://mcp.example/mcp#x"), false),
     ] {
         let reason = scene.reason(&scene.token(&json!({ "aud": aud })));
         assert_eq!(reason, (!is_for_us).then_some(Reason::WrongAudience), "{aud}");
@@ -191,4 +197,32 @@ fn nobody_is_believed_where_nobody_is_trusted() {
     let scene = Scene::new();
     let verdict = judge(&scene.token(&json!({})), &Trust::default(), &scene.revocations, &scene.expected);
     assert_eq!(verdict.reason, Some(Reason::WrongIssuer));
+}
+
+#[test]
+fn a_legacy_issuer_with_an_audience_demands_it() {
+    let mut scene = Scene::new();
+    let claims = json!({"user_id": "ana", "scopes": ["mcp:read"], "iat": NOW, "exp": NOW + 60, "jti": "x"});
+    let token = |scene: &Scene, aud: Option<&str>| {
+        let mut claims = claims.clone();
+        if let Some(aud) = aud {
+            claims["aud"] = aud.into();
+        }
+        scene.legacy.token(&json!({"alg": "HS256", "typ": "JWT"}), &claims.to_string())
+    };
+    assert_eq!(scene.reason(&token(&scene, None)), None, "where nothing is demanded");
+    let mut issuers = scene.trust.issuers().to_vec();
+    issuers
+        .iter_mut()
+        .filter(|issuer| issuer.iss.is_empty())
+        .for_each(|old| old.audiences = vec!["old".into()]);
+    scene.trust = Trust::new(issuers).unwrap();
+    for (aud, reason) in [
+        (None, Some(Reason::WrongAudience)),
+        (Some(RESOURCE), Some(Reason::WrongAudience)),
+        (Some("old "), Some(Reason::WrongAudience)),
+        (Some("old"), None),
+    ] {
+        assert_eq!(scene.reason(&token(&scene, aud)), reason, "{aud:?}");
+    }
 }

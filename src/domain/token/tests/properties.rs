@@ -30,8 +30,13 @@ prop_compose! {
         client in prop::option::of("[ -~]{1,20}"),
         jkt in prop::option::of(any::<[u8; 32]>()),
         minute in prop::option::of(0..1000_u32),
+        parents in prop::collection::vec(any::<[u8; 16]>(), 0..=MOST_PARENTS),
     ) -> Claims {
         let moment = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let parent = |jti| {
+            let kid = SCENE.home[0].algorithm().as_str().parse().unwrap();
+            Parent { jti: TokenId::from_bytes(jti), kid, issued_at: moment(NOW) }
+        };
         let bound = minute.map(|minute| Bound::read(&json!({"rate_limits": {"requests_per_minute": minute}})).unwrap());
         Claims {
             id: TokenId::from_bytes(id),
@@ -47,6 +52,7 @@ prop_compose! {
             bound,
             confirmation: jkt.map(|jkt| Confirmation { jkt: Some(jkt), certificate: None }),
             max_uses: uses.and_then(std::num::NonZeroU32::new),
+            grounds: Grounds { key: None, parents: parents.into_iter().map(parent).collect() },
         }
     }
 }

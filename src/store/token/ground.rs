@@ -1,0 +1,87 @@
+//! What issued tokens rest on, in SQLite, for the books alone: who judges a token reads it in the token itself.
+
+use rusqlite::{Row, params, params_from_iter, types::Value};
+
+use super::super::{Rows, StoreError, api_key, seal::Table};
+use crate::domain::{
+    api_key::{ApiKey, KeyId, SecretMark},
+    clock::Timestamp,
+    token::{Grounds, KeyGround, Parent, TokenId},
+};
+
+const COLUMNS: &str = "jti, kind, object, place, secret, kid, issued_at";
+
+pub(in crate::store) static TABLE: Table = Table { name: "token_ground", columns: COLUMNS, width: 7, key: 3 };
+
+/// The kinds of grounds.
+const KEY: &str = "key";
+const TOKEN: &str = "token";
+
+/// Writes down what a token rests on.
+pub(super) fn insert(c: &Rows<'_>, jti: TokenId, grounds: &Grounds) -> Result<(), StoreError> {
+    let add = |kind: &str, object: String, rest: [Value; 4]| -> Result<(), StoreError> {
+        let [place, secret, kid, issued_at] = rest;
+        let values =
+            [jti.to_string().into(), kind.to_owned().into(), object.into(), place, secret, kid, issued_at];
+        c.prepare_cached(&format!(
+            "INSERT INTO token_ground ({COLUMNS}, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+        ))?
+        .execute(params_from_iter(TABLE.seal(c, values)?))?;
+        Ok(())
+    };
+    if let Some(KeyGround { id, secret }) = &grounds.key {
+        let secret = secret.to_bytes().to_vec();
+        add(KEY, id.to_string(), [0.into(), secret.into(), Value::Null, Value::Null])?;
+    }
+    for (place, Parent { jti, kid, issued_at }) in (1_i64..).zip(&grounds.parents) {
+        let rest = [place.into(), Value::Null, kid.to_string().into(), issued_at.millis().into()];
+        add(TOKEN, jti.to_string(), rest)?;
+    }
+    Ok(())
+}
+
+/// What a token rests on. `is_sealed`: whether seals are looked at, as [`Table::check`] does.
+pub(super) fn of(c: &Rows<'_>, jti: TokenId, is_sealed: bool) -> Result<Grounds, StoreError> {
+    let mut select =
+        c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token_ground WHERE jti = ?1 ORDER BY place"))?;
+    let mut rows = select.query([jti.to_string()])?;
+    let mut grounds = Grounds::default();
+    while let Some(row) = rows.next()? {
+        if is_sealed {
+            TABLE.check(c, row, 0)?;
+        }
+        read(row, &mut grounds)?;
+    }
+    Ok(grounds)
+}
+
+fn read(row: &Row<'_>, grounds: &mut Grounds) -> Result<(), StoreError> {
+    let (jti, kind, object): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let bad =
+        |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, &[&*jti, &*kind, &*object].join(" "), why);
+    match kind.as_str() {
+        KEY => {
+            let secret: [u8; 8] = row.get(4)?;
+            let id = object.parse().map_err(|error| bad(&error))?;
+            grounds.key = Some(KeyGround { id, secret: SecretMark::from_bytes(secret) });
+        }
+        TOKEN => grounds.parents.push(Parent {
+            jti: object.parse().map_err(|error| bad(&error))?,
+            kid: row.get::<_, String>(5)?.parse().map_err(|error| bad(&error))?,
+            issued_at: Timestamp::from_millis(row.get(6)?),
+        }),
+        _ => return Err(bad(&"it is of a kind that this portcullis does not know")),
+    }
+    Ok(())
+}
+
+/// The key as it is now; `None` where there is none, or none whose row can be believed, which no gateway takes.
+pub fn key(c: &Rows<'_>, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+    api_key::find(c, id).or_else(|error| if error.is_of_one_row() { Ok(None) } else { Err(error) })
+}
+
+/// Forgets what a token rested on that is forgotten itself.
+pub(super) fn delete(c: &Rows<'_>, jti: &str) -> Result<(), StoreError> {
+    c.prepare_cached("DELETE FROM token_ground WHERE jti = ?1")?.execute(params![jti])?;
+    Ok(())
+}
