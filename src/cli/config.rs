@@ -34,6 +34,7 @@ pub struct Serve {
     pub refusals: Option<String>,
     pub upstream_timeout: Option<String>,
     pub connections_per_source: Option<NonZeroUsize>,
+    pub streams_per_principal: Option<NonZeroUsize>,
 }
 
 impl Config {

@@ -71,6 +71,10 @@ pub struct Options {
     /// where this is given [default: 64]
     #[arg(long, value_name = "COUNT")]
     connections_per_source: Option<NonZeroUsize>,
+    /// Streams of events that one caller (a key with its tokens, or a subject with its) may listen on; as many again may
+    /// answer its calls [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    streams_per_principal: Option<NonZeroUsize>,
     /// What is logged to standard error, such as info or portcullis=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", hide_env_values = true, value_name = "FILTER")]
     log: String,
@@ -206,6 +210,9 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
         settings.refusals = answer.into();
     }
     settings.connections_per_source = options.connections_per_source.or(file.connections_per_source);
+    if let Some(most) = options.streams_per_principal.or(file.streams_per_principal) {
+        settings.streams_per_principal = most;
+    }
     if let Some(text) = options.upstream_timeout.as_ref().or(file.upstream_timeout.as_ref()) {
         settings.timeouts.response =
             parse_life(text).map_err(|error| CliError::usage(format!("--upstream-timeout: {error}")))?;
@@ -302,6 +309,7 @@ mod tests {
             refusals: None,
             upstream_timeout: None,
             connections_per_source: None,
+            streams_per_principal: None,
             log: "info".into(),
         }
     }
@@ -309,7 +317,7 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"\nconnections_per_source = 5",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
@@ -317,15 +325,18 @@ mod tests {
         assert_eq!((of_file.listen.port(), of_file.refusals), (9, Refusals::Status));
         assert_eq!(of_file.timeouts.response, Duration::from_secs(90));
         assert_eq!(of_file.connections_per_source.map(NonZeroUsize::get), Some(5));
+        assert_eq!(of_file.streams_per_principal.get(), 7);
         let mut both = options(Some("http://127.0.0.1:2/mcp"));
         both.refusals = Some(Answer::Auto);
         both.upstream_timeout = Some("5m".into());
         both.connections_per_source = NonZeroUsize::new(6);
+        both.streams_per_principal = NonZeroUsize::new(8);
         let both = settings(both, &file).unwrap();
         assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
         assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));
         assert_eq!(both.timeouts.response, Duration::from_secs(300));
         assert_eq!(both.connections_per_source.map(NonZeroUsize::get), Some(6));
+        assert_eq!(both.streams_per_principal.get(), 8);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::text::visible;
 
 use super::place::Place;
+use super::streams;
 use super::tls::Identity;
 
 /// Why a text is no setting of the wanted kind.
@@ -252,6 +253,8 @@ pub struct Settings {
     pub connections: usize,
     /// Those of one source; more are closed. `None`: 64, and as many as there are for loopback.
     pub connections_per_source: Option<NonZeroUsize>,
+    /// Streams of events that one principal may listen on; as many again may answer its calls. More are refused.
+    pub streams_per_principal: NonZeroUsize,
     pub timeouts: Timeouts,
 }
 
@@ -271,6 +274,7 @@ impl Settings {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 1024,
             connections_per_source: None,
+            streams_per_principal: streams::MOST,
             timeouts: Timeouts::default(),
         }
     }

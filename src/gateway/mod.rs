@@ -34,6 +34,7 @@ mod request_id;
 mod route;
 mod sources;
 mod stream;
+mod streams;
 mod tap;
 mod timely;
 mod tls;
@@ -67,6 +68,7 @@ use mcp::session::Binder;
 use metrics::Metrics;
 use route::McpPath;
 use sources::Sources;
+use streams::EventStreams;
 use tls::Tls;
 use worker::Shared;
 
@@ -122,6 +124,7 @@ impl Gateway {
                 settings.connections_per_source,
                 settings.trusted_proxies.clone(),
             )),
+            streams: Arc::new(EventStreams::new(settings.streams_per_principal)),
             tls,
             engine,
             settings,

@@ -234,12 +234,19 @@ async fn forward(
         true => Outgoing::Whole(Bytes::new()),
         false => Outgoing::streamed(body, BODY as u64, limit),
     };
+    if !worker.shared.streams.has_room(&principal) {
+        return Err(Refusal::too_many_streams());
+    }
     let head = head_for(worker, call, &principal, parts, &target, |_| false);
     let (head, body) = send(worker, head, body, now).await?;
-    call.answered();
     let [is_stream] = are_media(&head.fields, ["text/event-stream"]);
+    let place = if is_stream { Some(worker.shared.streams.answer(&principal)?) } else { None };
+    call.answered();
     let passed = Passed::new(body, worker.clone(), principal);
-    let passed = if is_stream { passed.events(call.asked(), None) } else { passed };
+    let passed = match place {
+        Some(place) => passed.events(call.asked(), None, place),
+        None => passed,
+    };
     Ok(answer(head, passed.into()))
 }
 

@@ -162,6 +162,14 @@ impl Refusal {
         refusal
     }
 
+    /// A stream of events more than one caller may have open.
+    pub fn too_many_streams() -> Self {
+        let message = "this caller has all the event streams open that it may have; it has to end one first";
+        let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, message);
+        refusal.0.retry_after = Some(Duration::from_secs(1));
+        refusal
+    }
+
     /// A question of somebody who is no trusted proxy.
     pub fn stranger() -> Self {
         let message = "only a trusted proxy may ask for decisions: name it with --trusted-proxy";

@@ -23,6 +23,7 @@ use super::mcp::Listing;
 use super::mcp::list;
 use super::metrics::Held;
 use super::request_id::RequestId;
+use super::streams::Place;
 use super::upstream::{Answer, BrokenAnswer};
 use super::wire::Fields;
 use super::worker::Worker;
@@ -148,8 +149,8 @@ pub struct Passed {
     /// `None` once it has ended or was cut.
     body: Option<Answer>,
     passage: Rc<Passage>,
-    /// Server-sent events, with the count of open streams.
-    events: Option<Held<Gauge>>,
+    /// Server-sent events, with the count of open streams and the principal's place among them.
+    events: Option<(Held<Gauge>, Place)>,
     /// Edits lists of tools within events.
     editor: Option<(list::Events, Listing)>,
     check: Option<Pin<Box<Sleep>>>,
@@ -171,9 +172,9 @@ impl Passed {
 
     /// Marks it as a stream of events, which lasts while what was `asked` is allowed, and in which lists of tools are
     /// edited where `listing` is given.
-    pub fn events(mut self, asked: Vec<Request>, listing: Option<Listing>) -> Self {
+    pub fn events(mut self, asked: Vec<Request>, listing: Option<Listing>, place: Place) -> Self {
         let (worker, principal) = (self.passage.worker.clone(), self.passage.principal.clone());
-        self.events = Some(worker.metrics.stream());
+        self.events = Some((worker.metrics.stream(), place));
         self.passage = Rc::new(Passage {
             worker,
             principal,

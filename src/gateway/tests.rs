@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod abroad;
 mod admin;
 mod answers;
 mod eras;

@@ -39,6 +39,7 @@ use super::received::Received;
 use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::sources::Sources;
+use super::streams::EventStreams;
 use super::tap::Tapped;
 use super::timely::{Opening, Taken};
 use super::tls::{self, Tls};
@@ -59,6 +60,7 @@ pub struct Shared {
     pub stop: CancellationToken,
     pub connections: Arc<Semaphore>,
     pub sources: Arc<Sources>,
+    pub streams: Arc<EventStreams>,
     /// `None`: plain HTTP.
     pub tls: Option<Tls>,
 }

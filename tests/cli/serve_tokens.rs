@@ -140,3 +140,34 @@ fn a_client_gets_a_short_token_for_its_key_and_gives_it_up() {
     assert_eq!(listed["items"][0]["issued_by"], json!(format!("oauth:{id}")), "{listed}");
     assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
 }
+
+#[test]
+fn what_was_got_with_a_key_falls_with_it_at_the_next_request() {
+    let mut stage = Stage::new();
+    let new_key = || stage.place.json(&["key", "create", "--subject", "alice", "--scope", "mcp:*"]);
+    let token_of = |key: &Value| {
+        let bearer = format!("Authorization: Bearer {}", text(key, "key"));
+        let got = post(&stage.listen, "/oauth/token", &bearer, "grant_type=client_credentials");
+        assert_eq!(got.status, 200, "{}{}", got.head, got.body);
+        let got: Value = serde_json::from_str(&got.body).unwrap();
+        text(&got, "access_token").to_owned()
+    };
+    let bystander = token_of(&new_key());
+    for act in [&["revoke"][..], &["disable"], &["rotate", "--grace", "0s"]] {
+        let key = new_key();
+        let token = token_of(&key);
+        assert_eq!(call(&stage.listen, Some(&token), "search_docs").status, 200, "{act:?}");
+        let told = stage.place.json(&[&["key"], act, &[text(&key, "id")]].concat());
+        let ended = told.get("ended").or_else(|| told["items"][0].get("ended"));
+        assert_eq!(ended, Some(&json!(1)), "{told}");
+        assert_eq!(call(&stage.listen, Some(&token), "search_docs").status, 401, "{act:?}");
+        let jti =
+            stage.place.json(&["token", "list", "--filter", "state:revoked", "--sort", "issued", "--desc"]);
+        let fallen = &jti["items"][0];
+        assert_eq!(fallen["rests_on"]["key"]["id"], key["id"], "{fallen}");
+        assert_eq!(fallen["refusal"]["fallen_with"], key["id"], "{fallen}");
+    }
+    assert_eq!(call(&stage.listen, Some(&bystander), "search_docs").status, 200, "of another key");
+    assert_eq!(stage.gateway.terminate(), 0);
+    assert_eq!(stage.place.json(&["audit", "verify"])["valid"], json!(true));
+}

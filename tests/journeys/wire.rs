@@ -317,7 +317,7 @@ fn a_session_belongs_to_the_key_that_opened_it() {
     let stolen =
         OldSession { credential: format!("Bearer {}", thief.key), id: session.id.clone(), ..session };
     let reply = stolen.read("notes://release");
-    assert_eq!(reply.status, 403, "{}", reply.text);
+    assert_eq!(reply.status, 404, "{}", reply.text);
     assert_eq!(reply.message()["error"]["data"]["reason"], "session_mismatch");
 }
 

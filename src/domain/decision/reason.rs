@@ -25,7 +25,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// The HTTP status: 401, 403, 429, 400 or 503.
+            /// The HTTP status: 401, 403, 404, 429, 400 or 503.
             pub const fn status(self) -> u16 {
                 match self {
                     $(Self::$variant => $status,)+
@@ -64,7 +64,7 @@ reasons! {
     ToolUnsigned = "tool_unsigned", 403, "The tool's definition carries no valid signature.";
     ToolChanged = "tool_changed", 403, "The tool's definition is not the approved one.";
     OriginDenied = "origin_denied", 403, "The Host or Origin header names a site that is not allowed.";
-    SessionMismatch = "session_mismatch", 403, "The MCP session belongs to another principal.";
+    SessionMismatch = "session_mismatch", 404, "There is no such MCP session of this caller with these scopes: begin a new one.";
     RateLimited = "rate_limited", 429, "The quota of a window is spent.";
     HeaderMismatch = "header_mismatch", 400, "An MCP header says something else than the body.";
     BadRequest = "bad_request", 400, "The request cannot be read as HTTP or MCP.";

@@ -65,8 +65,9 @@ fn codes_and_statuses_are_those_of_the_contract() {
     );
     assert_eq!(
         of(403),
-        "ip_denied time_denied insufficient_scope endpoint_denied tool_unsigned tool_changed origin_denied session_mismatch"
+        "ip_denied time_denied insufficient_scope endpoint_denied tool_unsigned tool_changed origin_denied"
     );
+    assert_eq!(of(404), "session_mismatch");
     assert_eq!(
         (of(429), of(400), of(503)),
         ("rate_limited".into(), "header_mismatch bad_request".into(), "unavailable".into())

@@ -34,6 +34,7 @@ use super::proxy::{self, answer, are_media, of_foreign, refuse, upstream_refusal
 use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply, ReplyBody};
+use super::streams::Place;
 use super::upstream::{Answer, Outgoing};
 use super::wire::Fields;
 use super::worker::Worker;
@@ -185,6 +186,8 @@ struct Admitted {
     awaits_answer: bool,
     /// Whether the answer may hold a list of tools.
     lists_tools: bool,
+    /// Where the answer may be a stream, and a place for it was taken already.
+    place: Option<Place>,
 }
 
 async fn judge(
@@ -204,7 +207,10 @@ async fn judge(
     asked?;
     let era = era.map_err(Refusal::mismatch)?;
     agrees(era, &parts.headers, body)?;
-    let session = session_of(worker, &principal, era, &parts.headers)?;
+    let begins = messages.iter().any(|message| message.method() == Some("initialize"));
+    // Who begins anew needs no session, and may still hold one that is gone.
+    let session = if begins { None } else { session_of(worker, &principal, era, &parts.headers)? };
+    let place = place_for(worker, &principal, messages)?;
     if session.is_none() && messages.iter().any(|message| matches!(message.kind, Kind::Response)) {
         return Err(bad_request("a response needs the session whose request it answers"));
     }
@@ -212,10 +218,10 @@ async fn judge(
     Ok(Admitted {
         principal,
         session,
-        has_sessions: era != Era::New
-            || messages.iter().any(|message| message.method() == Some("initialize")),
+        has_sessions: era != Era::New || begins,
         awaits_answer: messages.iter().any(|message| matches!(message.kind, Kind::Request { .. })),
         lists_tools: messages.iter().any(|message| message.method() == Some("tools/list")),
+        place,
     })
 }
 
@@ -280,7 +286,7 @@ fn session_of(
     if era == Era::New {
         return Ok(None);
     }
-    let unbound = worker.shared.binder.unbind(&principal.account, headers);
+    let unbound = worker.shared.binder.unbind(principal, headers);
     unbound.map_err(|_| Refusal::because(Reason::SessionMismatch))
 }
 
@@ -302,14 +308,35 @@ async fn get_or_delete(
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
     }
     let session = session_of(worker, &principal, era, &parts.headers)?;
+    let resumes = is_stream && parts.headers.has(&LAST_EVENT_ID);
+    if resumes && session.is_none() {
+        // The ids of events are bound to nobody; the session is.
+        return Err(bad_request("to resume a stream needs the session that it was of (Mcp-Session-Id)"));
+    }
+    let place = if is_stream { Some(worker.shared.streams.listen(&principal)?) } else { None };
     call.decide(&principal).await?;
     let now = worker.metrics.handed_over(began);
     // A resumed stream repeats what was missed, the answer to tools/list as well.
-    let lists_tools = is_stream && parts.headers.has(&LAST_EVENT_ID);
-    let admitted = Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools };
+    let lists_tools = resumes;
+    let admitted =
+        Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools, place };
     let response = forward(worker, call, parts, admitted, Bytes::new(), now).await?;
     call.answered();
     Ok(response)
+}
+
+/// A place for a stream of a principal who asks to listen. Whether another call is answered with a stream is the server's
+/// to say, and known too late to refuse it: so there has to be room for one.
+fn place_for(
+    worker: &Worker,
+    principal: &Principal,
+    messages: &[Message<'_>],
+) -> Result<Option<Place>, Refusal> {
+    let streams = &worker.shared.streams;
+    if messages.iter().any(|message| message.method() == Some("subscriptions/listen")) {
+        return streams.listen(principal).map(Some);
+    }
+    if streams.has_room(principal) { Ok(None) } else { Err(Refusal::too_many_streams()) }
 }
 
 /// Sends an admitted request to the upstream and makes its answer the client's.
@@ -323,12 +350,14 @@ async fn forward(
 ) -> Result<Response<Reply>, Refusal> {
     let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
     let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
+    // Only a stream is resumed, and only within its session.
+    let resumes = parts.method == Method::GET && admitted.session.is_some();
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
     // readable.
     let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
         let is = |known: &HeaderName| known.as_str().as_bytes() == name;
         is(&SESSION_ID)
-            || (is(&LAST_EVENT_ID) && !admitted.has_sessions)
+            || (is(&LAST_EVENT_ID) && !resumes)
             || (is(&header::ACCEPT_ENCODING) && admitted.lists_tools)
     });
     if let Some(session) = &admitted.session {
@@ -340,7 +369,7 @@ async fn forward(
     }
     let session = match head.fields.all(&SESSION_ID).next_back() {
         Some(session) if admitted.has_sessions => {
-            Some(worker.shared.binder.bind(&admitted.principal.account, session).ok_or_else(garbled)?)
+            Some(worker.shared.binder.bind(&admitted.principal, session).ok_or_else(garbled)?)
         }
         _ => None,
     };
@@ -359,8 +388,16 @@ async fn forward(
             edited(worker, body, &listing).await?
         }
         listing => {
+            let place = match admitted.place.filter(|_| is_stream) {
+                None if is_stream => Some(worker.shared.streams.answer(&admitted.principal)?),
+                place => place,
+            };
             let passed = Passed::new(body, worker.clone(), admitted.principal);
-            if is_stream { passed.events(call.asked(), listing) } else { passed }.into()
+            match place {
+                Some(place) => passed.events(call.asked(), listing, place),
+                None => passed,
+            }
+            .into()
         }
     };
     let mut response = answer(head, body);

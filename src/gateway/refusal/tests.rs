@@ -96,7 +96,7 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
     for (reason, status) in [
         (Reason::Revoked, 401),
         (Reason::InsufficientScope, 403),
-        (Reason::SessionMismatch, 403),
+        (Reason::SessionMismatch, 404),
         (Reason::OriginDenied, 403),
         (Reason::Unavailable, 503),
     ] {

@@ -39,14 +39,19 @@ async fn a_list_holds_what_the_caller_may_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_within_events_is_edited_also_when_it_is_sent_again() {
     let upstream = Upstream::answering(|_| async {
-        whole("text/event-stream", format!("id: 1\nevent: message\ndata: {LIST}\n\n: bye\n\n"))
+        let events = format!("id: 1\nevent: message\ndata: {LIST}\n\n: bye\n\n");
+        let mut response = whole("text/event-stream", events);
+        response.headers_mut().insert("mcp-session-id", "s".parse().unwrap());
+        response
     })
     .await;
     let house = House::new();
     let key = readers(&house);
     let gateway = house.gateway(upstream.address);
+    let opened = Ask::old("tools/list", json!({})).key(&key).send(gateway.address).await;
+    let session = opened.headers["mcp-session-id"].to_str().unwrap();
     let edited = format!("id: 1\nevent: message\ndata: {LESS}\n\n: bye\n\n");
-    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "0");
+    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "0").with("mcp-session-id", session);
     for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({})), resumed] {
         assert_eq!(ask.key(&key).send(gateway.address).await.body, edited);
     }

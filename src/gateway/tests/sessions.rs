@@ -35,7 +35,7 @@ async fn swapped_session_ids_are_refused_on_every_verb() {
     {
         for (key, session) in [(&alice, &of_bob), (&bob, &of_alice), (&alice, &"upstream.id-7".to_owned())] {
             let answered = ask.clone().key(key).with("mcp-session-id", session).send(gateway.address).await;
-            assert_eq!((answered.status, answered.reason().as_str()), (403, "session_mismatch"));
+            assert_eq!((answered.status, answered.reason().as_str()), (404, "session_mismatch"));
         }
     }
     assert_eq!(upstream.received().len(), before);
@@ -68,4 +68,69 @@ async fn an_answer_of_the_client_needs_the_session_that_asked() {
     let answer = Ask::old("ping", json!({})).body(r#"{"jsonrpc":"2.0","id":9,"result":{}}"#).key(&key);
     assert_eq!(answer.send(gateway.address).await.status, 400);
     assert_eq!(answer.with("mcp-session-id", &session).send(gateway.address).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrower_token_neither_reads_along_nor_ends_a_broader_one_s_session() {
+    let (house, upstream) = (House::new(), with_sessions().await);
+    let token = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        house.token("free", |new| new.scopes = scopes).text.expose().to_owned()
+    };
+    let broad = token(&["tools:list", "tools:call"]);
+    let gateway = house.gateway(upstream.address);
+    let session = opened(&broad, &gateway).await;
+    let before = upstream.received().len();
+    let all =
+        || [Ask::old("ping", json!({})), Ask::new(Method::GET, "/mcp"), Ask::new(Method::DELETE, "/mcp")];
+    for narrow in [token(&["tools:list"]), token(&["tools:call", "prompts:get"])] {
+        for ask in all() {
+            let answered = ask.key(&narrow).with("mcp-session-id", &session).send(gateway.address).await;
+            assert_eq!((answered.status, answered.reason().as_str()), (404, "session_mismatch"));
+        }
+    }
+    assert_eq!(upstream.received().len(), before);
+    for fresh in [token(&["tools:call", "tools:list"]), token(&["tools:list", "tools:call", "prompts:get"])] {
+        for ask in all() {
+            let answered = ask.key(&fresh).with("mcp-session-id", &session).send(gateway.address).await;
+            assert_eq!(answered.status, 200, "a fresh one, or one that may do more");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_gone_has_its_client_begin_anew() {
+    let (house, upstream) = (House::new(), with_sessions().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let stale = "from-before-the-gateway";
+    let ping = Ask::old("ping", json!({})).key(&key).with("mcp-session-id", stale);
+    assert_eq!(ping.send(gateway.address).await.status, 404);
+    let hello =
+        Ask::old("initialize", json!({"protocolVersion": "2025-11-25"})).without("mcp-protocol-version");
+    let answered = hello.key(&key).with("mcp-session-id", stale).send(gateway.address).await;
+    assert_eq!(answered.status, 200);
+    assert!(answered.headers.contains_key("mcp-session-id"));
+    assert!(!upstream.received().last().unwrap().headers.contains_key("mcp-session-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_resumed_within_its_session_and_nowhere_else() {
+    let (house, upstream) = (House::new(), with_sessions().await);
+    let (alice, bob) = (house.key(), house.key_of("bob", "free", &["mcp:*"]).1);
+    let gateway = house.gateway(upstream.address);
+    let session = opened(&alice, &gateway).await;
+    let resume = |key: &str| Ask::new(Method::GET, "/mcp").key(key).with("last-event-id", "stream-1_7");
+    let before = upstream.received().len();
+    assert_eq!(resume(&alice).send(gateway.address).await.status, 400, "whose it is nobody can tell");
+    let stolen = resume(&bob).with("mcp-session-id", &session).send(gateway.address).await;
+    assert_eq!((stolen.status, stolen.reason().as_str()), (404, "session_mismatch"));
+    assert_eq!(upstream.received().len(), before);
+    let own = resume(&alice).with("mcp-session-id", &session).send(gateway.address).await;
+    assert_eq!(own.status, 200);
+    assert_eq!(upstream.received().last().unwrap().headers["last-event-id"], "stream-1_7");
+    // Nothing but a stream is resumed.
+    let ping = Ask::old("ping", json!({})).key(&alice).with("last-event-id", "stream-1_7");
+    assert_eq!(ping.send(gateway.address).await.status, 200);
+    assert!(!upstream.received().last().unwrap().headers.contains_key("last-event-id"));
 }

@@ -147,3 +147,56 @@ async fn a_shutdown_ends_streams_and_lets_calls_finish() {
     assert_eq!((answered.status, &answered.json()["result"]["late"]), (200, &json!(true)));
     stopping.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_principal_has_so_many_streams_and_others_theirs() {
+    let senders = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let open = senders.clone();
+    let upstream = Upstream::answering(move |_| {
+        let (sender, response) = events();
+        open.lock().unwrap().push(sender);
+        async move { response }
+    })
+    .await;
+    let house = House::new();
+    let (alice, bob) = (house.key(), house.key_of("bob", "free", &["mcp:*"]).1);
+    let gateway = house.gateway_with(upstream.address, |settings| {
+        settings.streams_per_principal = std::num::NonZeroUsize::new(2).unwrap();
+    });
+    let get = |key: &str| Ask::new(Method::GET, "/mcp").key(key);
+    let listen = |key: &str| Ask::modern("subscriptions/listen", json!({})).key(key);
+    // What is not read to its end stays open.
+    let first = get(&alice).begin(gateway.address).await;
+    let second = listen(&alice).begin(gateway.address).await;
+    assert!(first.status().is_success() && second.status().is_success());
+    let before = upstream.received().len();
+    for ask in [get(&alice), listen(&alice)] {
+        let refused = ask.send(gateway.address).await;
+        assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+    assert_eq!(upstream.received().len(), before, "before the server is asked");
+    let theirs = get(&bob).begin(gateway.address).await;
+    assert_eq!(theirs.status(), 200, "of another principal");
+    // Who listens with all that it has can still call, on as many streams again.
+    let call = || Ask::modern("tools/call", json!({"name": "echo"})).key(&alice);
+    let answers = [call().begin(gateway.address).await, call().begin(gateway.address).await];
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    let before = upstream.received().len();
+    let plain = Ask::new(Method::GET, "/files").key(&alice);
+    for ask in [call(), plain] {
+        assert_eq!(ask.send(gateway.address).await.status, 429);
+    }
+    assert_eq!(upstream.received().len(), before);
+    drop(answers);
+    drop(first);
+    in_time(
+        async {
+            while get(&alice).begin(gateway.address).await.status() != 200 {
+                tokio::task::yield_now().await;
+            }
+        },
+        "the place of a stream that has ended",
+    )
+    .await;
+}
