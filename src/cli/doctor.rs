@@ -11,6 +11,7 @@ use super::{
     error::{CliError, Code},
     output::{self, Table},
     session::Session,
+    status,
 };
 use crate::{
     domain::issuer::{Issuer, IssuerState},
@@ -90,6 +91,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
             note("integrity", integrity(&ctx));
             note("rows", rows(&ctx, &home));
             note("audit", chain(&ctx));
+            note("usage", usage(&ctx));
             note("clock", clock(&ctx, session));
             if let Some(found) = issuers(&ctx, session) {
                 note("issuers", found);
@@ -195,6 +197,21 @@ fn integrity(ctx: &Ctx) -> Found {
         }
     }
     Ok("both databases are whole".into())
+}
+
+/// Whether counters and events keep within their room.
+fn usage(ctx: &Ctx) -> Found {
+    let room = ctx
+        .store
+        .usage_room()
+        .map_err(|error| (error.to_string(), "restore the home from a copy".to_owned()))?;
+    // A gateway makes room after a flush, not before it.
+    if room.used <= room.budget + room.budget / 8 {
+        return Ok(status::room(&room));
+    }
+    let mend = "a gateway makes room by itself; or: portcullis usage purge --older-than 7d; or give it more: portcullis \
+                serve --usage-budget SIZE";
+    Err((status::room(&room), mend.into()))
 }
 
 /// Whether the keys of registered issuers could be had; `None` where there are no issuers. Damaged rows are named elsewhere.

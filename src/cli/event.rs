@@ -1,4 +1,4 @@
-//! `portcullis event …`: recorded denials and security facts.
+//! `portcullis event …`: recorded denials and security facts, and room among them.
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
@@ -7,6 +7,7 @@ use super::{
     input,
     output::{self, Page},
     session::Session,
+    usage::Purge,
 };
 use crate::{domain::event, ops::event as ops, store::event::Query};
 
@@ -14,6 +15,8 @@ use crate::{domain::event, ops::event as ops, store::event::Query};
 pub enum Verb {
     /// List events, newest first
     List(Listing),
+    /// Remove old events, and give their room back to the disk; the audit log says so
+    Purge(Purge),
 }
 
 #[derive(Debug, Args)]
@@ -37,7 +40,14 @@ pub struct Listing {
     page: Page,
 }
 
-pub fn run(session: &Session, Verb::List(listing): Verb) -> Result<Code, CliError> {
+pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
+    match verb {
+        Verb::List(listing) => list(session, listing),
+        Verb::Purge(purge) => purge.run(session, "events", ops::purge),
+    }
+}
+
+fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
     let now = session.now();
     let query = Query {
         kind: listing.kind,

@@ -17,6 +17,7 @@ use crate::domain::{
     name::{BadName, ScopeName},
     token::TokenId,
 };
+use crate::store::room;
 
 /// The longest document that is read whole.
 const LONGEST_DOCUMENT: u64 = 4 * 1024 * 1024;
@@ -141,6 +142,22 @@ pub fn grace(text: &str) -> Result<Duration, String> {
         return Ok(Duration::ZERO);
     }
     parse_life(text).map_err(|error| error.to_string())
+}
+
+/// A size in bytes, such as `64MiB`, `2GiB` or `1048576`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[number.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("a size is a number of bytes, or of KiB, MiB or GiB, such as 512MiB".into()),
+    };
+    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    size.filter(|&size| size >= room::LEAST).ok_or_else(|| {
+        format!("a size is a whole number, such as 512MiB, and at least {} MiB here", room::LEAST >> 20)
+    })
 }
 
 /// The longest a written key can be: `pcl_`, environment, id, secret and checksum, two underscores.

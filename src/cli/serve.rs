@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     config,
     error::{CliError, Code},
-    output,
+    input, output,
     session::Session,
 };
 use crate::{
@@ -75,6 +75,9 @@ pub struct Options {
     /// answer its calls [default: 100]
     #[arg(long, value_name = "COUNT")]
     streams_per_principal: Option<NonZeroUsize>,
+    /// How much of the disk counters and events may take; kept for this home [default: a quarter of the disk, at most 2GiB]
+    #[arg(long, value_name = "SIZE", value_parser = input::size)]
+    usage_budget: Option<u64>,
     /// What is logged to standard error, such as info or portcullis=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", hide_env_values = true, value_name = "FILTER")]
     log: String,
@@ -102,12 +105,16 @@ impl From<Answer> for Refusals {
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     log_to_stderr(&options.log)?;
+    let budget = options.usage_budget;
     let settings = settings(options, &session.config.serve)?;
     let ctx = session.operator()?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("the gateway needs the vault"))?;
     if let Some(resource) = settings.resource() {
         // Tokens are issued for it from now on, also by other processes.
         ops::identity::set_resource(&ctx, &parsed("--public-url", &resource)?)?;
+    }
+    if let Some(bytes) = budget {
+        ctx.store.set_usage_budget(bytes)?;
     }
     let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&ctx.clock))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -310,6 +317,7 @@ mod tests {
             upstream_timeout: None,
             connections_per_source: None,
             streams_per_principal: None,
+            usage_budget: None,
             log: "info".into(),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{act::Act, clock::Timestamp, usage::Totals},
     ops::{self, Ctx},
-    store,
+    store::{self, room::Room},
 };
 
 /// With more keys than these, checking every seal takes longer than a look may; `doctor` takes the time.
@@ -28,6 +28,8 @@ struct Status {
     rows: Rows,
     /// Totals of the last 24 hours.
     last_24h: Totals,
+    /// How much of the disk counters and events take, and what went for want of room.
+    usage: Room,
     gateway: Gateway,
 }
 
@@ -93,6 +95,7 @@ fn gather(session: &Session) -> Result<Status, CliError> {
             },
         },
         last_24h: ops::usage::totals(&ctx, range)?,
+        usage: ctx.store.usage_room()?,
         gateway: gateway(&ctx)?,
     })
 }
@@ -146,6 +149,7 @@ fn show(status: &Status) -> Result<(), CliError> {
             "last 24 h",
             format!("{} calls allowed, {} denied, {} failed", totals.allowed, totals.denied, totals.failed),
         ),
+        ("usage", room(&status.usage)),
         ("gateway", gateway),
     ])?;
     output::line(
@@ -154,4 +158,19 @@ fn show(status: &Status) -> Result<(), CliError> {
          portcullis demo                                      see all of it at work\n\
          portcullis --help                                    every command",
     )
+}
+
+/// How much room counters and events take, and what went for want of it.
+pub fn room(room: &Room) -> String {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let mut told = format!("{:.1} of {:.0} MiB", room.used as f64 / MIB, room.budget as f64 / MIB);
+    for (whose, before) in [
+        ("what strangers left", room.shed_strangers_before),
+        ("what is known of credentials", room.shed_before),
+    ] {
+        if let Some(before) = before {
+            told.push_str(&format!("; some of {whose} from before {before} went for want of room"));
+        }
+    }
+    told
 }

@@ -16,7 +16,7 @@ use crate::{
         clock::{Timestamp, parse_life},
         usage::{self, Dimension, Totals},
     },
-    ops::usage as ops,
+    ops::{Ctx, OpsError, usage as ops},
     store::usage::Query,
 };
 
@@ -49,6 +49,37 @@ pub enum Verb {
         #[command(flatten)]
         range: Range,
     },
+    /// Remove old counters, and give their room back to the disk
+    Purge(Purge),
+}
+
+#[derive(Debug, Args)]
+pub struct Purge {
+    /// How long ago at least
+    #[arg(long, default_value = "30d", value_parser = input::grace, value_name = "LIFE", allow_hyphen_values = true)]
+    older_than: Duration,
+    /// What strangers left, and nothing else
+    #[arg(long)]
+    strangers: bool,
+}
+
+impl Purge {
+    /// Removes what is meant, and says how much that was.
+    pub fn run(
+        &self,
+        session: &Session,
+        what: &str,
+        purge: impl FnOnce(&Ctx, Timestamp, bool) -> Result<u64, OpsError>,
+    ) -> Result<Code, CliError> {
+        let before = session.now().minus(self.older_than);
+        let purged = purge(&session.operator()?, before, self.strangers)?;
+        if session.json {
+            output::json(&serde_json::json!({ "purged": purged }))?;
+        } else {
+            output::line(&format!("{purged} {what} removed"))?;
+        }
+        Ok(Code::Done)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +207,7 @@ struct Summary {
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
+        Verb::Purge(purge) => return purge.run(session, "counters", ops::purge),
         Verb::Summary(range) => summary(session, &range)?,
         Verb::Top { by, limit, csv, range } => {
             let query = range.query(session.now())?;

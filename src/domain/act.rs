@@ -48,8 +48,10 @@ acts! {
     IssuerRemove = "issuer.remove",
     /// What the public URL of the gateway is.
     ResourceSet = "resource.set",
-    /// The gateway's digest of one flush of events.
+    /// The gateway's digest of the events of a minute or more.
     EventFlush = "event.flush",
+    EventPurge = "event.purge",
+    UsagePurge = "usage.purge",
     GatewayStart = "gateway.start",
     GatewayStop = "gateway.stop",
     /// An operator's attempt that was refused.
@@ -73,6 +75,13 @@ impl Act {
                 | Self::PolicyApply
                 | Self::PolicyRollback
         )
+    }
+}
+
+impl Act {
+    /// Whether it makes room on the disk: this too must be possible while the disk is full.
+    pub const fn makes_room(self) -> bool {
+        matches!(self, Self::EventPurge | Self::UsagePurge)
     }
 }
 

@@ -44,6 +44,63 @@ impl Outcome {
     }
 }
 
+/// Stands for a credential and a subject that are not known, and for an endpoint where none was asked for.
+pub const NOBODY: &str = "-";
+/// Stands for endpoints that are not told apart.
+pub const OTHER: &str = METHODS[OTHER_NUMBER as usize];
+/// The number of [`OTHER`] among [`METHODS`].
+pub const OTHER_NUMBER: u32 = 0;
+
+/// What calls are counted under where names are not told apart, since their callers choose them: the methods of MCP in all
+/// eras, the gateway's own endpoints, and one for all others.
+pub const METHODS: &[&str] = &[
+    "(other)",
+    NOBODY,
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/token",
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "session/end",
+    "stream",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
+
+/// The number among [`METHODS`] of the method of an endpoint, whatever target it names.
+pub fn method_number(endpoint: &str) -> u32 {
+    let is_method = |method: &str| {
+        endpoint.strip_prefix(method).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let found = METHODS.iter().position(|method| is_method(method));
+    found.and_then(|number| u32::try_from(number).ok()).unwrap_or(OTHER_NUMBER)
+}
+
+/// The method of an endpoint, whatever target it names; [`OTHER`] where it is none of [`METHODS`].
+pub fn method(endpoint: &str) -> &'static str {
+    METHODS.get(method_number(endpoint) as usize).copied().unwrap_or(OTHER)
+}
+
 /// One counter: calls in one minute.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Count {
@@ -55,7 +112,7 @@ pub struct Count {
     pub issuer: String,
     /// `-` where no credential was recognised.
     pub subject: String,
-    /// `(other)` once a flush has met too many different ones.
+    /// One of [`METHODS`] where it is not told apart from others.
     pub endpoint: String,
     pub outcome: Outcome,
     pub calls: u64,
@@ -73,6 +130,16 @@ pub struct Totals {
 impl Totals {
     pub fn calls(self) -> u64 {
         self.allowed + self.denied + self.failed
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            allowed: self.allowed + other.allowed,
+            denied: self.denied + other.denied,
+            failed: self.failed + other.failed,
+        }
     }
 
     pub fn add(&mut self, outcome: Outcome, calls: u64) {
@@ -117,6 +184,28 @@ mod tests {
         }
         for outcome in outcomes {
             assert_eq!(Outcome::from_code(&outcome.code()), Some(outcome));
+        }
+    }
+
+    #[test]
+    fn a_method_is_known_by_itself_and_with_a_target_and_nothing_else_is() {
+        for &known in METHODS {
+            assert_eq!(method(known), known);
+        }
+        assert_eq!(method("tools/call/a/b"), "tools/call");
+        assert_eq!(method("resources/read/file:///a"), "resources/read");
+        for other in [
+            "",
+            "tools",
+            "tools/caller",
+            "tools/calls/x",
+            "/oauth",
+            "/pub",
+            "(othe",
+            "x/tools/call",
+            "TOOLS/CALL",
+        ] {
+            assert_eq!(method(other), OTHER, "{other:?}");
         }
     }
 

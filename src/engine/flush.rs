@@ -1,18 +1,34 @@
-//! The flusher: one thread that writes what the meter has gathered, and sweeps the store once a day.
+//! The flusher: one thread that writes what the meter has gathered, has the chain cover it, and keeps `usage.db` within its
+//! room.
 //!
-//! Asleep while nothing was recorded. Where a flush fails, everything is kept for the next one and the engine refuses
-//! calls until one succeeds: what cannot be recorded must not happen.
+//! The rule of what must be recorded:
+//! - A call that is let through is counted in `usage.db`. While that cannot be written, not even as one counter for each
+//!   credential and minute, the engine refuses calls: what cannot be recorded must not happen. Another process that holds
+//!   the file is waited for a while.
+//! - What is refused is counted and told as well as can be. Where it cannot be written it stays in memory, bounded and
+//!   folded, and nobody is refused for it; so nothing that a stranger does leads to a refusal of others.
+//! - The audit chain covers denials, joined to one record a minute. Where the chain cannot be written the engine refuses
+//!   calls, for then no act could be recorded either.
+//!
+//! What a stranger causes to be written has a bound: some rows a minute, and `usage.db` within its room (see
+//! [`crate::store::room`]). A disk that others have filled stops calls until there is room, and then they go on.
 
 use super::{
     lock,
-    meter::{Meter, Pending},
+    meter::{Due, Meter, Part, Pending},
+    recorder::Recorder,
+    tidy::Tidy,
 };
 use crate::domain::clock::Clock;
-use crate::store::{Store, StoreError, event, thread, usage};
+use crate::store::{
+    Store, StoreError,
+    event::{self, Whose},
+    room, thread, usage,
+};
 use std::{
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -20,9 +36,25 @@ use std::{
 
 /// How long counters and events gather before they are written.
 const GATHER: Duration = Duration::from_millis(250);
-const DAY: Duration = Duration::from_secs(86_400);
-/// Who the audit log names for a flush.
-const ACTOR: &str = "gateway";
+/// How often it looks for what is to be done where nothing was recorded.
+const LOOK: Duration = Duration::from_secs(60);
+/// Between two slices of tidying: others come in between.
+const BREATH: Duration = Duration::from_millis(25);
+/// How long calls may wait in memory for another process that holds `usage.db`, before they count as not recorded.
+const MOST_LOCKED: Duration = Duration::from_secs(30);
+
+/// How the books stand, for `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Bytes of `usage.db` that hold something, as of the last flush.
+    pub used: u64,
+    /// Bytes that may.
+    pub budget: u64,
+    /// Counters that could not be written yet.
+    pub unwritten: u64,
+    /// Rows that went for want of room since the start.
+    pub shed: u64,
+}
 
 /// What the flusher and everyone else tell each other.
 #[derive(Debug, Default)]
@@ -31,10 +63,14 @@ pub(super) struct Signal {
     dirty: AtomicBool,
     stopping: Mutex<bool>,
     changed: Condvar,
-    /// Why the last flush failed, if it did.
+    /// Why calls are refused, if they are.
     failure: Mutex<Option<StoreError>>,
     /// Whether there is a failure: what is read at every request.
     failed: AtomicBool,
+    used: AtomicU64,
+    pub(super) budget: AtomicU64,
+    unwritten: AtomicU64,
+    pub(super) shed: AtomicU64,
 }
 
 impl Signal {
@@ -53,7 +89,7 @@ impl Signal {
         self.changed.notify_one();
     }
 
-    /// Fails while the last flush has failed.
+    /// Fails while what must be recorded cannot be.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         if !self.failed.load(Ordering::Acquire) {
             return Ok(());
@@ -73,9 +109,9 @@ impl Signal {
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Lets more gather; says whether it is time to stop.
-    fn gather(&self) -> bool {
-        let woken = self.changed.wait_timeout_while(lock(&self.stopping), GATHER, |stopping| !*stopping);
+    /// Lets `time` pass; says whether it is time to stop.
+    fn pause(&self, time: Duration) -> bool {
+        let woken = self.changed.wait_timeout_while(lock(&self.stopping), time, |stopping| !*stopping);
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -100,9 +136,19 @@ impl Flusher {
         self.signal.wake();
     }
 
-    /// Fails while the last flush has failed.
+    /// Fails while what must be recorded cannot be.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.signal.check()
+    }
+
+    pub(super) fn books(&self) -> Books {
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Books {
+            used: read(&self.signal.used),
+            budget: read(&self.signal.budget),
+            unwritten: read(&self.signal.unwritten),
+            shed: read(&self.signal.shed),
+        }
     }
 
     /// Flushes a last time and ends the thread.
@@ -120,161 +166,134 @@ struct Desk {
     clock: Arc<dyn Clock>,
     signal: Arc<Signal>,
     pending: Pending,
-    /// A batch of events that is saved, and whose record in the audit log is not.
-    owed: Option<event::Batch>,
+    recorder: Recorder,
+    tidy: Tidy,
+    /// Why what was refused is not written yet; nobody is refused for that.
+    behind: Option<StoreError>,
+    /// Since when another process holds `usage.db`.
+    locked_since: Option<Instant>,
 }
 
 impl Desk {
     fn new(store: Store, meter: Arc<Meter>, clock: Arc<dyn Clock>, signal: Arc<Signal>) -> Self {
-        Self { store, meter, clock, signal, pending: Pending::default(), owed: None }
+        Self {
+            recorder: Recorder::new(store.clone(), Arc::clone(&clock)),
+            tidy: Tidy::new(store.clone(), Arc::clone(&clock), Arc::clone(&signal)),
+            store,
+            meter,
+            clock,
+            signal,
+            pending: Pending::default(),
+            behind: None,
+            locked_since: None,
+        }
     }
 
     fn run(mut self) -> Result<(), StoreError> {
         thread::step_back();
-        let mut swept_at = None;
         // Said once, not four times a second: the log may lie on the disk that is full.
         let mut said: Option<StoreError> = None;
+        // What a process before this one left without a record.
+        let mut outcome = self.recorder.record(true);
         loop {
-            if swept_at.is_none_or(|at: Instant| at.elapsed() >= DAY) {
-                swept_at = Some(Instant::now());
-                if let Err(error) = self.sweep() {
-                    tracing::warn!(%error, "old counters and events could not be swept");
-                }
+            self.signal.settle(&outcome);
+            self.say(&mut said, outcome.err());
+            let limit = if self.tidy.has_work() { BREATH } else { LOOK };
+            let mut is_over = self.signal.wait_for_work(limit);
+            if self.signal.dirty.load(Ordering::Acquire) {
+                is_over |= self.signal.pause(GATHER);
             }
-            let is_over = self.signal.wait_for_work(DAY) || self.signal.gather();
-            let outcome = self.round();
+            outcome = self.round(is_over);
             if is_over {
-                return outcome;
+                self.signal.settle(&outcome);
+                return outcome.and(self.behind.map_or(Ok(()), Err));
             }
-            let failed = outcome.err();
-            match &failed {
-                Some(error) if failed != said => {
-                    tracing::error!(%error, "counters and events cannot be written; calls are refused until they can");
-                }
-                None if said.is_some() => tracing::info!("counters and events are written again"),
-                _ => {}
-            }
-            said = failed;
+            self.tidy.step();
         }
     }
 
-    /// Flushes what was recorded until now, and tells everyone whether that went well.
-    fn round(&mut self) -> Result<(), StoreError> {
+    fn say(&self, said: &mut Option<StoreError>, failed: Option<StoreError>) {
+        match &failed {
+            Some(error) if failed != *said => {
+                tracing::error!(%error, "calls cannot be recorded; they are refused until they can");
+            }
+            None if said.is_some() => tracing::info!("calls are recorded again"),
+            _ => {}
+        }
+        *said = failed;
+    }
+
+    /// Flushes what was recorded until now; an error is told to everyone by [`Signal::settle`].
+    fn round(&mut self, is_over: bool) -> Result<(), StoreError> {
         // First, so that what is recorded from here on wakes the next round.
         self.signal.dirty.store(false, Ordering::Release);
         self.meter.drain_into(&mut self.pending);
-        let outcome = self.flush();
-        self.signal.settle(&outcome);
-        if outcome.is_err() {
+        let outcome = self.flush(is_over).and_then(|()| self.recorder.record(is_over));
+        if outcome.is_err() || self.behind.is_some() {
             self.signal.dirty.store(true, Ordering::Release);
         }
+        self.signal.unwritten.store(self.pending.counters() as u64, Ordering::Relaxed);
         outcome
     }
 
-    /// Writes counters and events, then the digest of the events into the audit chain. Each is written once, also where
-    /// the other fails.
-    fn flush(&mut self) -> Result<(), StoreError> {
-        self.settle_owed()?;
-        if self.pending.is_empty() {
+    /// Writes all there is; where that fails, what must be written. Each is written once.
+    fn flush(&mut self, is_over: bool) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let due = self.pending.due(now, is_over);
+        if self.pending.is_empty() && due.is_empty() {
+            self.behind = None;
             return Ok(());
         }
-        let (counts, events) = (self.pending.counts(), self.pending.events());
-        self.owed = self.store.write_usage(move |transaction| {
-            usage::add(transaction, &counts)?;
-            if events.is_empty() {
-                return Ok::<_, StoreError>(None);
+        let Err(error) = self.write_all(due) else {
+            Part::ALL.into_iter().for_each(|part| self.pending.clear(part));
+            self.pending.told(now, is_over);
+            (self.behind, self.locked_since) = (None, None);
+            return Ok(());
+        };
+        if self.behind.as_ref() != Some(&error) {
+            tracing::warn!(%error, "what was refused is counted in memory until it can be written");
+        }
+        self.behind = Some(error.clone());
+        if !self.pending.holds(Part::Admitted) {
+            return Ok(());
+        }
+        if error.wants_room() {
+            self.pending.fold_admitted();
+        }
+        let admitted = self.pending.counts(Part::Admitted);
+        match self.store.write_usage(move |c| usage::add(c, &admitted)) {
+            Err(StoreError::Busy)
+                if self.locked_since.get_or_insert_with(Instant::now).elapsed() < MOST_LOCKED =>
+            {
+                Ok(())
             }
-            event::append(transaction, &events).map(Some)
-        })?;
-        self.pending.clear();
-        self.settle_owed()
+            written => {
+                self.locked_since = None;
+                written.map(|()| self.pending.clear(Part::Admitted))
+            }
+        }
     }
 
-    fn settle_owed(&mut self) -> Result<(), StoreError> {
-        let Some(batch) = self.owed else { return Ok(()) };
-        let now = self.clock.now();
-        self.store.write(move |transaction| event::record(transaction, &batch, ACTOR, now))?;
-        self.owed = None;
-        Ok(())
-    }
-
-    fn sweep(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.store.write_usage(move |transaction| {
-            usage::sweep(transaction, now)?;
-            event::sweep(transaction, now)
+    fn write_all(&mut self, due: Due) -> Result<(), StoreError> {
+        let counts: Vec<_> = Part::ALL.into_iter().flat_map(|part| self.pending.counts(part)).collect();
+        let has_events = !due.is_empty();
+        let used = self.store.write_usage(move |c| {
+            usage::add(c, &counts)?;
+            for (whose, events) in [(Whose::Known, &due.known), (Whose::Strangers, &due.strangers)] {
+                if !events.is_empty() {
+                    event::append(c, whose, events)?;
+                }
+            }
+            room::used(c)
         })?;
+        self.signal.used.store(used, Ordering::Relaxed);
+        self.tidy.is_used(used);
+        if has_events {
+            self.recorder.owes();
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{clock::Timestamp, decision::Reason, usage::Outcome};
-    use crate::engine::{Seen, tests::house::House};
-    use crate::ops;
-
-    fn record(meter: &Meter, at: Timestamp) {
-        let outcome = Outcome::Denied(Reason::UnknownCredential);
-        let seen = Seen {
-            credential: None,
-            issuer: None,
-            subject: None,
-            endpoint: "tools/list",
-            address: None,
-            outcome,
-            request_id: "r",
-            at,
-        };
-        meter.record(&seen, None);
-    }
-
-    fn desk(house: &House) -> Desk {
-        let store = house.ctx.store.clone();
-        let desk = Desk::new(store, Arc::default(), house.clock.clone(), Arc::default());
-        record(&desk.meter, house.now());
-        desk
-    }
-
-    fn alter(c: &rusqlite::Connection, sql: &str) -> Result<(), StoreError> {
-        Ok(c.execute_batch(sql)?)
-    }
-
-    fn calls(house: &House) -> u64 {
-        ops::usage::totals(&house.ctx, house.last_hour()).unwrap().calls()
-    }
-
-    #[test]
-    fn a_flush_that_failed_is_told_kept_and_made_up_for() {
-        let house = House::new();
-        let mut desk = desk(&house);
-        let store = &house.ctx.store;
-        store.write_usage(|c| alter(c, "ALTER TABLE usage_minute RENAME TO gone")).unwrap();
-        assert!(desk.round().is_err());
-        assert!(desk.signal.check().is_err(), "calls are refused meanwhile");
-        record(&desk.meter, house.now());
-        store.write_usage(|c| alter(c, "ALTER TABLE gone RENAME TO usage_minute")).unwrap();
-        desk.round().unwrap();
-        desk.signal.check().unwrap();
-        assert_eq!(calls(&house), 2);
-        assert!(ops::audit::verify(&house.ctx).unwrap().valid);
-    }
-
-    #[test]
-    fn events_whose_audit_record_failed_are_not_saved_twice() {
-        let house = House::new();
-        let mut desk = desk(&house);
-        let store = &house.ctx.store;
-        store.write(|c| alter(c, "ALTER TABLE audit RENAME COLUMN detail TO gone")).unwrap();
-        assert!(desk.round().is_err());
-        assert!(desk.round().is_err());
-        assert!(desk.signal.check().is_err());
-        store.write(|c| alter(c, "ALTER TABLE audit RENAME COLUMN gone TO detail")).unwrap();
-        desk.round().unwrap();
-        assert_eq!(calls(&house), 1);
-        assert_eq!(house.events().iter().map(|event| event.count).sum::<u32>(), 1);
-        let verdict = ops::audit::verify(&house.ctx).unwrap();
-        assert!(verdict.valid, "{verdict:?}");
-    }
-}
+mod tests;

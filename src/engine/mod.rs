@@ -14,12 +14,15 @@ mod meter;
 mod missed;
 mod once;
 mod quota;
+mod recorder;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod token;
 
 pub use explain::{Explained, explain};
+pub use flush::Books;
 pub use missed::MissedKeys;
 pub use snapshot::Watch;
 pub use token::PresentedToken;
@@ -189,7 +192,7 @@ impl Engine {
 
     /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is
     /// judged; one call serves all requests that had begun by then. An error means 503, as long as the store cannot be
-    /// read or the flusher cannot write, and for good where the store is not whole.
+    /// read or what must be recorded cannot be, and for good where the store is not whole.
     pub fn refresh(&self, watch: &mut Watch) -> Result<(), StoreError> {
         self.flusher.check()?;
         self.checkup.check()?;
@@ -285,6 +288,11 @@ impl Engine {
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// How the books stand, for `/metrics`.
+    pub fn books(&self) -> Books {
+        self.flusher.books()
     }
 
     /// Totals since the start of the process, for `/metrics`.

@@ -115,8 +115,8 @@ impl<'a> Call<'a> {
                 Ok(principal)
             }
             Err(denied) => {
-                // An id that nobody was given must not fill the counters.
-                let is_known = !matches!(denied.reason, Reason::UnknownCredential | Reason::LockedOut);
+                // An id that nobody was given is nobody's; the engine looks whether somebody was given it.
+                let is_known = denied.reason != Reason::UnknownCredential;
                 self.credential = match presented {
                     Presented::ApiKey(key) if is_known => Some(CredentialId::ApiKey(key.id)),
                     _ => denied.credential,

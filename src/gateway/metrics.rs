@@ -12,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
@@ -48,6 +48,7 @@ impl Metrics {
         let overhead = Histograms::new_with_constructor(overhead_histogram);
         let errors: Family<Labels, Counter> = Family::default();
         let mut registry = Registry::with_prefix("portcullis");
+        registry.register_collector(Box::new(UsageBooks(Arc::clone(&engine))));
         registry.register_collector(Box::new(Decisions(engine)));
         registry.register("requests_in_flight", "Requests whose answer has not begun", in_flight.clone());
         registry.register("open_streams", "Streams of server-sent events that are open", streams.clone());
@@ -141,6 +142,32 @@ impl<G: Borrow<Gauge>> Held<G> {
 impl<G: Borrow<Gauge>> Drop for Held<G> {
     fn drop(&mut self) {
         self.0.borrow().dec();
+    }
+}
+
+/// How `usage.db` stands, read at each scrape.
+struct UsageBooks(Arc<Engine>);
+
+impl fmt::Debug for UsageBooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UsageBooks")
+    }
+}
+
+impl Collector for UsageBooks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let books = self.0.books();
+        for (name, help, value) in [
+            ("usage_bytes", "What counters and events take of the disk", books.used),
+            ("usage_budget_bytes", "What they may take", books.budget),
+            ("usage_unwritten", "Counters that could not be written yet", books.unwritten),
+        ] {
+            let gauge = ConstGauge::new(value as f64);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let help = "Rows of counters and events that went for want of room";
+        let shed = encoder.encode_descriptor("usage_shed_rows", help, None, MetricType::Counter)?;
+        ConstCounter::new(books.shed).encode(shed)
     }
 }
 

@@ -97,7 +97,7 @@ impl Ctx {
     }
 
     /// Does one act on `object`: checks the role, runs `job` in one transaction and, where it is
-    /// refused, records the attempt. An act that stops somebody is done on a full disk as well.
+    /// refused, records the attempt. An act that stops somebody or makes room is done on a full disk as well.
     /// Clones of `job` may run, but only one is kept.
     pub(super) fn perform<T: Send + 'static>(
         &self,
@@ -108,8 +108,8 @@ impl Ctx {
         self.require_operator(act)?;
         let (actor, now) = (self.actor.clone(), self.now());
         let job = move |c: &Rows<'_>| job(&Deed { c, act, actor, now });
-        let done =
-            if act.stops_somebody() { self.store.write_though_full(job) } else { self.store.write(job) };
+        let must_fit = act.stops_somebody() || act.makes_room();
+        let done = if must_fit { self.store.write_though_full(job) } else { self.store.write(job) };
         if let Err(refusal) = &done {
             self.record_refusal(act, object, refusal);
         }

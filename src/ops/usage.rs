@@ -1,11 +1,17 @@
-//! Reading usage, for both roles.
+//! Reading usage, for both roles; and making room in it.
+
+use serde_json::json;
 
 use super::{Ctx, OpsError};
 use crate::domain::{
+    act::Act,
     clock::Timestamp,
     usage::{Busy, Dimension, Totals},
 };
-use crate::store::usage::{self, Query};
+use crate::store::{
+    room::{Cut, Part},
+    usage::{self, Query},
+};
 
 pub fn totals(ctx: &Ctx, q: Query) -> Result<Totals, OpsError> {
     check(&q)?;
@@ -29,6 +35,63 @@ pub fn series(ctx: &Ctx, q: Query, step_minutes: u32) -> Result<Vec<(Timestamp, 
         )));
     }
     ctx.store.read_usage(|c| Ok(usage::series(c, &q, step_minutes)?))
+}
+
+/// Forgets counters from before a moment, those of strangers alone or all; answers how many rows went, and gives their room
+/// to the disk. Nobody who is served waits for it.
+pub fn purge(ctx: &Ctx, before: Timestamp, strangers_only: bool) -> Result<u64, OpsError> {
+    let cuts = cuts(ctx, Act::UsagePurge, before, |part| {
+        !part.is_event() && (part.is_of_strangers() || !strangers_only)
+    })?;
+    if cuts.is_empty() {
+        return Ok(0);
+    }
+    ctx.perform(Act::UsagePurge, "", move |deed| {
+        deed.record("", json!({ "before": before, "strangers": strangers_only }))
+    })?;
+    remove(ctx, &cuts)
+}
+
+/// What there is from before a moment, which must have passed.
+pub(super) fn cuts(
+    ctx: &Ctx,
+    act: Act,
+    before: Timestamp,
+    is_meant: impl Fn(Part) -> bool,
+) -> Result<Vec<Cut>, OpsError> {
+    ctx.check(act, "", || {
+        if before > ctx.now() {
+            return Err(OpsError::Invalid(
+                "only what has happened can be purged: the moment lies ahead".into(),
+            ));
+        }
+        ctx.store.read_usage(|c| {
+            let mut cuts = Vec::new();
+            for part in Part::ALL.into_iter().filter(|&part| is_meant(part)) {
+                let cut = Cut::of(part, before);
+                if part.oldest(c)?.is_some_and(|oldest| oldest < cut.before) {
+                    cuts.push(cut);
+                }
+            }
+            Ok(cuts)
+        })
+    })
+}
+
+/// Removes rows slice by slice, also while the disk is full.
+pub(super) fn remove(ctx: &Ctx, cuts: &[Cut]) -> Result<u64, OpsError> {
+    let mut removed = 0;
+    for &cut in cuts {
+        loop {
+            let rows = ctx.store.write_usage_though_full(move |c| cut.slice(c))?;
+            removed += rows;
+            if rows == 0 {
+                break;
+            }
+        }
+    }
+    ctx.store.compact_usage()?;
+    Ok(removed)
 }
 
 fn check(q: &Query) -> Result<(), OpsError> {

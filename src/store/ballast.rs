@@ -110,7 +110,7 @@ impl Ballast {
         weight(self.home())
     }
 
-    fn home(&self) -> &Path {
+    pub fn home(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
 
@@ -139,6 +139,12 @@ pub fn weight(home: &Path) -> io::Result<u64> {
 pub fn free(home: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(home)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// How many bytes the whole disk has.
+pub fn size(home: &Path) -> io::Result<u64> {
+    let space = rustix::fs::statvfs(home)?;
+    Ok(space.f_blocks.saturating_mul(space.f_frsize))
 }
 
 fn path(home: &Path) -> PathBuf {

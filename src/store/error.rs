@@ -160,7 +160,7 @@ impl StoreError {
     }
 
     /// Whether it might not have been with more room on the disk.
-    pub(super) fn wants_room(&self) -> bool {
+    pub fn wants_room(&self) -> bool {
         matches!(self, Self::Full | Self::Unwritten(_))
     }
 }

@@ -1,19 +1,27 @@
 //! Events in SQLite (`usage.db`), and the digest by which the audit chain covers them.
 //!
-//! A flush is a *batch*. Its number is the moment of its newest event in milliseconds, or the
-//! next free number after the batch before: numbers only grow, and one that a crash lost is not
-//! given again.
+//! What is appended at once is a *batch*. Its number is the moment of its newest event in milliseconds, or the next free
+//! number after the batch before: numbers only grow, and one that a crash lost is not given again. A record of the chain
+//! covers a *span*: all batches after those that the record before it covers. What is known of credentials and what
+//! strangers did stand in batches of their own, with a span each, since the latter go first where room is wanted.
 
 use std::time::Duration;
 
-use super::{StoreError, audit, newest::newest};
+use super::{
+    StoreError, audit,
+    newest::newest,
+    room::{Cut, Part},
+};
 use crate::domain::{act::Act, clock::Timestamp, event::Event};
 use rusqlite::{Connection, Row, ToSql};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// How long events are kept.
 pub const RETENTION: Duration = Duration::from_secs(90 * 86_400);
+/// The [`super::room::mark`] of the batch that was given last.
+const BATCH: &str = "batch";
 
 /// Which events; all conditions must hold. Newest first.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +36,47 @@ pub struct Query {
     pub limit: u32,
 }
 
-/// One flush as it stands in the store.
+/// Whose events a batch holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    pub number: i64,
+pub enum Whose {
+    /// Of credentials and ids that are known.
+    Known,
+    Strangers,
+}
+
+/// Some batches in a row, as they stand in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first batch and the last.
+    pub first: i64,
+    pub last: i64,
     pub events: u64,
-    /// SHA-256 over the canonical forms (RFC 8785) of its events, each followed by a line feed.
-    pub digest: [u8; 32],
+    /// SHA-256 over the canonical forms (RFC 8785) of its events, each followed by a line feed; hex.
+    pub digest: String,
+}
+
+/// What one record of the chain covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spans {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strangers: Option<Span>,
+}
+
+/// The newest record of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastRecord {
+    /// The last batch that it covers; 0 where there is none.
+    pub batch: i64,
+    pub at: Option<Timestamp>,
+}
+
+/// Up to which batch events may be gone, since the chain says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub known: i64,
+    pub strangers: i64,
 }
 
 const COLUMNS: &str = "seq, at, kind, credential, issuer, subject, endpoint, address, count, detail";
@@ -52,20 +94,22 @@ pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
     newest(c, &format!("SELECT {COLUMNS} FROM event WHERE 1"), &conditions, q.limit, |row| Ok(read(row)?))
 }
 
-/// Appends one flush of events; the store gives their `seq`. Within a transaction.
-/// An empty flush writes nothing.
-pub fn append(c: &Connection, events: &[Event]) -> Result<Batch, StoreError> {
+/// Appends a batch of events and answers its number; the store gives their `seq`. Within a transaction.
+pub fn append(c: &Connection, whose: Whose, events: &[Event]) -> Result<i64, StoreError> {
     let newest = events.iter().map(|event| event.at.millis()).max().unwrap_or_default();
     let number: i64 = c
-        .prepare_cached("SELECT max(?1, coalesce(max(batch) + 1, ?1)) FROM event")?
-        .query_row([newest], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT max(?1, 1 + max(coalesce((SELECT max(batch) FROM event), 0),
+                                    coalesce((SELECT value FROM mark WHERE name = ?2), 0)))",
+        )?
+        .query_row((newest, BATCH), |row| row.get(0))?;
+    super::room::set_mark(c, BATCH, number)?;
     let mut insert = c.prepare_cached(
-        "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch, stranger)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
-    let mut digest = Sha256::new();
     for event in events {
-        insert.execute((
+        insert.execute(rusqlite::params![
             event.at.millis(),
             &event.kind,
             &event.credential,
@@ -76,49 +120,167 @@ pub fn append(c: &Connection, events: &[Event]) -> Result<Batch, StoreError> {
             event.count,
             &event.detail,
             number,
-        ))?;
-        absorb(&mut digest, &Event { seq: c.last_insert_rowid(), ..event.clone() })?;
+            whose == Whose::Strangers,
+        ])?;
     }
-    Ok(Batch { number, events: events.len() as u64, digest: digest.finalize().into() })
+    Ok(number)
 }
 
-/// Records a flush in the audit chain: with this, `verify` finds the batch again. Call it once the
-/// batch is committed to `usage.db` and not before, so that a process that is killed between the
-/// two leaves events without a record, never a record that nothing bears out.
-pub fn record(c: &Connection, batch: &Batch, actor: &str, now: Timestamp) -> Result<(), StoreError> {
-    let detail = json!({
-        "batch": batch.number, "events": batch.events, "digest": hex::encode(batch.digest),
-    });
-    audit::append(c, now, actor, Act::EventFlush, "", detail)?;
-    Ok(())
+impl Spans {
+    /// How many events they hold.
+    pub fn events(&self) -> u64 {
+        self.all().map(|(_, span)| span.events).sum()
+    }
+
+    fn last(&self) -> i64 {
+        self.all().map(|(_, span)| span.last).max().unwrap_or(0)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Whose, &Span)> {
+        let known = self.known.iter().map(|span| (Whose::Known, span));
+        known.chain(self.strangers.iter().map(|span| (Whose::Strangers, span)))
+    }
+
+    /// What a record covers, by its detail; also where it is from before spans, of a single batch. `None` where it is no
+    /// such record.
+    fn of(detail: &Value) -> Option<Self> {
+        if let Some(batch) = detail.get("batch") {
+            let batch = batch.as_i64()?;
+            let span = Span {
+                first: batch,
+                last: batch,
+                events: detail.get("events")?.as_u64()?,
+                digest: detail.get("digest")?.as_str()?.to_owned(),
+            };
+            return Some(Self { known: Some(span), strangers: None });
+        }
+        let spans: Self = serde_json::from_value(detail.clone()).ok()?;
+        (spans != Self::default()).then_some(spans)
+    }
 }
 
-/// One flush as it stands in the store now; no events where it is not there (any more).
-pub fn batch(c: &Connection, number: i64) -> Result<Batch, StoreError> {
-    let mut statement =
-        c.prepare_cached(&format!("SELECT {COLUMNS} FROM event WHERE batch = ?1 ORDER BY seq"))?;
-    let mut rows = statement.query([number])?;
+/// What no record up to the one that covers batch `after` covers.
+pub fn unrecorded(c: &Connection, after: i64) -> Result<Spans, StoreError> {
+    let find = |whose| {
+        let found = span(c, whose, after.saturating_add(1), i64::MAX)?;
+        Ok::<_, StoreError>((found.events > 0).then_some(found))
+    };
+    Ok(Spans { known: find(Whose::Known)?, strangers: find(Whose::Strangers)? })
+}
+
+/// The batches from `first` to `last` as they stand in the store now, with the numbers of those that are there.
+fn span(c: &Connection, whose: Whose, first: i64, last: i64) -> Result<Span, StoreError> {
+    let mut statement = c.prepare_cached(&format!(
+        "SELECT {COLUMNS}, batch FROM event WHERE batch BETWEEN ?1 AND ?2 AND stranger = ?3 ORDER BY seq"
+    ))?;
+    let mut rows = statement.query((first, last, whose == Whose::Strangers))?;
     let mut digest = Sha256::new();
-    let mut events = 0;
+    let (mut events, mut found) = (0, (first, first));
     while let Some(row) = rows.next()? {
         match read(row) {
             Ok(event) => absorb(&mut digest, &event)?,
             // Not what was written here: no digest may fit it.
             Err(_) => digest.update(b"\0"),
         }
+        let batch = row.get(10)?;
+        found = if events == 0 { (batch, batch) } else { (found.0.min(batch), found.1.max(batch)) };
         events += 1;
     }
-    Ok(Batch { number, events, digest: digest.finalize().into() })
+    Ok(Span { first: found.0, last: found.1, events, digest: hex::encode(digest.finalize()) })
 }
 
-/// Whether a batch of this number must still be there.
-pub fn is_retained(batch: i64, now: Timestamp) -> bool {
-    batch >= now.minus(RETENTION).millis()
+/// The newest record of events in the chain.
+pub fn last_record(c: &Connection) -> Result<LastRecord, StoreError> {
+    let q = audit::Query {
+        act: Some(Act::EventFlush.as_str().to_owned()),
+        object: Some(String::new()),
+        limit: 1,
+        ..audit::Query::default()
+    };
+    let newest = audit::list(c, &q)?.pop();
+    let spans = newest.as_ref().and_then(|entry| Spans::of(&entry.record.detail)).unwrap_or_default();
+    Ok(LastRecord { batch: spans.last(), at: newest.map(|entry| entry.record.at) })
 }
 
-/// Removes what is older than [`RETENTION`], by whole batches; returns how many events went.
-pub fn sweep(c: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    Ok(c.execute("DELETE FROM event WHERE batch < ?1", [now.minus(RETENTION).millis()])?)
+/// Records spans in the audit chain: with this, `verify` finds them again. Call it once they are committed to `usage.db`
+/// and not before. `last` is the record they were found after; where another process has recorded meanwhile nothing is
+/// done, and the answer is `false`.
+pub fn record(
+    c: &Connection,
+    spans: &Spans,
+    last: LastRecord,
+    actor: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if last_record(c)? != last {
+        return Ok(false);
+    }
+    let detail = serde_json::to_value(spans).map_err(audit::unwritable)?;
+    audit::append(c, now, actor, Act::EventFlush, "", detail)?;
+    Ok(true)
+}
+
+/// Records that events are about to go before they have had their time.
+pub fn record_purge(c: &Connection, cut: Cut, actor: &str, now: Timestamp) -> Result<(), StoreError> {
+    audit::append(c, now, actor, Act::EventPurge, "", purge_detail(cut))?;
+    Ok(())
+}
+
+/// What the chain says of a purge.
+pub fn purge_detail(cut: Cut) -> Value {
+    json!({ "before": cut.before.millis(), "strangers": cut.part == Part::StrangerEvents })
+}
+
+/// What the chain says of events that are gone. Whether it may be believed is the chain's to show.
+pub fn purged(c: &Connection) -> Result<Purged, StoreError> {
+    let mut select =
+        c.prepare_cached("SELECT detail FROM audit WHERE object = '' AND act = ?1 ORDER BY seq")?;
+    let mut rows = select.query([Act::EventPurge.as_str()])?;
+    let mut purged = Purged::default();
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str().unwrap_or_default();
+        let Ok(detail) = serde_json::from_str::<Value>(text) else { continue };
+        let Some(before) = detail.get("before").and_then(Value::as_i64) else { continue };
+        let is_of_strangers = detail.get("strangers").and_then(Value::as_bool).unwrap_or(true);
+        let mark = if is_of_strangers { &mut purged.strangers } else { &mut purged.known };
+        *mark = before.max(*mark);
+    }
+    Ok(purged)
+}
+
+/// Holds what a record of the chain says against the events themselves, as long as they must be there; says what is wrong.
+pub fn check(
+    c: &Connection,
+    detail: &Value,
+    purged: Purged,
+    now: Timestamp,
+) -> Result<Result<(), String>, StoreError> {
+    let Some(spans) = Spans::of(detail) else {
+        return Ok(Err("it records a flush of events without the flush's batch, digest and number".into()));
+    };
+    let ended = now.minus(RETENTION).millis();
+    for (whose, recorded) in spans.all() {
+        let gone_before = match whose {
+            Whose::Known => purged.known.max(ended),
+            Whose::Strangers => purged.strangers.max(ended),
+        };
+        let found = span(c, whose, recorded.first, recorded.last)?;
+        if found.events == recorded.events && found.digest == recorded.digest {
+            continue;
+        }
+        let may_be_gone = recorded.first < gone_before;
+        if may_be_gone && found.events < recorded.events {
+            continue;
+        }
+        return Ok(Err(match found.events {
+            0 => format!(
+                "the {} events of its flush are gone from usage.db: they were deleted, or a power cut lost them",
+                recorded.events
+            ),
+            _ => "the events of its flush in usage.db are not those that were recorded".into(),
+        }));
+    }
+    Ok(Ok(()))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Event> {

@@ -23,6 +23,7 @@ pub mod one_time;
 pub mod policy;
 pub mod quota;
 pub mod revocation;
+pub mod room;
 pub mod scope;
 pub mod seal;
 pub mod sealed_setting;
@@ -39,6 +40,7 @@ pub mod verdict;
 mod writer;
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -163,6 +165,10 @@ impl Store {
         }
     }
 
+    fn home(&self) -> &Path {
+        self.0.ballast.home()
+    }
+
     /// Whether the disk of the home is full.
     pub fn is_full(&self) -> bool {
         self.0.ballast.is_wanted()
@@ -179,6 +185,39 @@ impl Store {
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         self.0.usage.write(job)
+    }
+
+    /// The same for a job that makes room, which a full disk must not hinder: see [`Store::write_though_full`].
+    pub fn write_usage_though_full<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.though_full(|| self.write_usage(job.clone()))
+    }
+
+    /// Gives the disk what `usage.db` holds free within itself, where what it holds is not much: it is written anew for
+    /// that, in memory and beside itself, and every flush waits. A large file uses its free pages itself.
+    pub fn compact_usage(&self) -> Result<(), StoreError> {
+        if self.usage_room()?.used > room::MOST_COMPACTED {
+            return Ok(());
+        }
+        let database = &self.0.usage.database;
+        let connection = database.writer_again()?;
+        self.though_full(|| connection.execute_batch("VACUUM").map_err(|error| database.error(error)))?;
+        // Where somebody reads, the next checkpoint does it.
+        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        checkpoint.map_err(|error| database.error(error))
+    }
+
+    /// Tries again, with more and more of the ballast given up, while the disk is full.
+    fn though_full<T>(&self, attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut pieces = 1;
+        loop {
+            match attempt() {
+                Err(error) if error.wants_room() && self.0.ballast.give_up(Need::Act, pieces) => pieces *= 2,
+                ended => return ended,
+            }
+        }
     }
 
     /// The same for `usage.db`.

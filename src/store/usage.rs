@@ -1,5 +1,9 @@
 //! Usage counters in SQLite (`usage.db`): by the minute for eight days, by the hour for long ranges.
 
+mod add;
+
+pub use add::{MOST_ENDPOINTS, add};
+
 use std::time::Duration;
 
 use super::StoreError;
@@ -38,42 +42,38 @@ pub struct Query {
     pub endpoint: Option<String>,
 }
 
-/// Which table answers a query, and from when on.
+/// Which tables answer a query, and from when on.
 struct Grain {
-    table: &'static str,
+    /// What is known of credentials, and of strangers.
+    tables: [&'static str; 2],
     unit: i64,
     since: i64,
     until: i64,
 }
 
-/// Adds a flush of counters. Within a transaction.
-pub fn add(c: &Connection, counts: &[Count]) -> Result<(), StoreError> {
-    for (table, unit) in [("usage_minute", MINUTE), ("usage_hour", HOUR)] {
-        let mut upsert = c.prepare_cached(&format!(
-            "INSERT INTO {table} (at, credential, issuer, subject, endpoint, outcome, calls)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (at, credential, endpoint, outcome) DO UPDATE SET calls = calls + excluded.calls"
-        ))?;
-        for count in counts {
-            upsert.execute((
-                floor(count.minute.millis(), unit),
-                &count.credential,
-                &count.issuer,
-                &count.subject,
-                &count.endpoint,
-                count.outcome.code(),
-                i64::try_from(count.calls).unwrap_or(i64::MAX),
-            ))?;
-        }
-    }
-    Ok(())
+/// The counters of strangers as those of a credential that is not known.
+macro_rules! strangers {
+    ($table:literal) => {
+        concat!(
+            "(SELECT at, '-' AS credential, '' AS issuer, '-' AS subject, endpoint, outcome, calls FROM ",
+            $table,
+            ")"
+        )
+    };
 }
+
+const BY_MINUTE: [&str; 2] = ["usage_minute", strangers!("stranger_minute")];
+const BY_HOUR: [&str; 2] = ["usage_hour", strangers!("stranger_hour")];
 
 pub fn totals(c: &Connection, q: &Query) -> Result<Totals, StoreError> {
     let grain = grain(c, q)?;
     let (condition, values) = conditions(q, &grain);
-    let sql = format!("SELECT {SUMS} FROM {} WHERE {condition}", grain.table);
-    Ok(c.prepare_cached(&sql)?.query_row(values.as_slice(), |row| sums(row, 0))?)
+    let mut totals = Totals::default();
+    for table in grain.tables {
+        let sql = format!("SELECT {SUMS} FROM {table} WHERE {condition}");
+        totals = totals.plus(c.prepare_cached(&sql)?.query_row(values.as_slice(), |row| sums(row, 0))?);
+    }
+    Ok(totals)
 }
 
 /// The busiest first; equals by name.
@@ -86,13 +86,18 @@ pub fn top(c: &Connection, q: &Query, by: Dimension, limit: u32) -> Result<Vec<B
         Dimension::Outcome => ("outcome", "NULL"),
     };
     let grain = grain(c, q)?;
-    let (condition, mut values) = conditions(q, &grain);
-    values.push(&limit);
+    let (condition, values) = conditions(q, &grain);
+    let of = |table| {
+        format!("SELECT {column}, {issuer}, sum(calls), {SUMS} FROM {table} WHERE {condition} GROUP BY 1, 2")
+    };
+    let [known, strangers] = grain.tables.map(of);
     let sql = format!(
-        "SELECT {column}, {issuer}, {SUMS} FROM {} WHERE {condition}
-         GROUP BY 1, 2 ORDER BY sum(calls) DESC, 1, 2 LIMIT ?",
-        grain.table
+        "WITH part (key, issuer, calls, allowed, denied, failed) AS ({known} UNION ALL {strangers})
+         SELECT key, issuer, sum(allowed), sum(denied), sum(failed) FROM part
+         GROUP BY 1, 2 ORDER BY sum(calls) DESC, 1, 2 LIMIT ?"
     );
+    let mut values = [values.as_slice(), values.as_slice()].concat();
+    values.push(&limit);
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map(values.as_slice(), |row| {
         Ok(Busy { key: row.get(0)?, issuer: row.get(1)?, totals: sums(row, 2)? })
@@ -108,20 +113,21 @@ pub fn series(c: &Connection, q: &Query, step_minutes: u32) -> Result<Vec<(Times
     let (condition, mut values) = conditions(q, &grain);
     values.push(&grain.since);
     values.push(&step);
-    let sql =
-        format!("SELECT (at - ?) / ? AS step, {SUMS} FROM {} WHERE {condition} GROUP BY step", grain.table);
     // The step's values stand first in the statement.
     values.rotate_right(2);
     let span = q.until.millis().saturating_sub(grain.since).max(0);
     let steps = (span / step + i64::from(span % step != 0)).min(MOST_STEPS);
     let mut series: Vec<_> =
         (0..steps).map(|n| (Timestamp::from_millis(grain.since + n * step), Totals::default())).collect();
-    let mut statement = c.prepare_cached(&sql)?;
-    let mut rows = statement.query(values.as_slice())?;
-    while let Some(row) = rows.next()? {
-        let slot = usize::try_from(row.get::<_, i64>(0)?).ok().and_then(|n| series.get_mut(n));
-        if let Some((_, totals)) = slot {
-            *totals = sums(row, 1)?;
+    for table in grain.tables {
+        let sql = format!("SELECT (at - ?) / ? AS step, {SUMS} FROM {table} WHERE {condition} GROUP BY step");
+        let mut statement = c.prepare_cached(&sql)?;
+        let mut rows = statement.query(values.as_slice())?;
+        while let Some(row) = rows.next()? {
+            let slot = usize::try_from(row.get::<_, i64>(0)?).ok().and_then(|n| series.get_mut(n));
+            if let Some((_, totals)) = slot {
+                *totals = totals.plus(sums(row, 1)?);
+            }
         }
     }
     Ok(series)
@@ -159,29 +165,27 @@ pub fn each_minute(
     Ok(())
 }
 
-/// Removes what is older than [`MINUTES_RETENTION`] and [`HOURS_RETENTION`]; returns how many
-/// counters went. Minutes go by whole hours, so that an hour has either all of them or none.
-pub fn sweep(c: &Connection, now: Timestamp) -> Result<usize, StoreError> {
-    let before = |retention| floor(now.minus(retention).millis(), HOUR);
-    let minutes = c.execute("DELETE FROM usage_minute WHERE at < ?1", [before(MINUTES_RETENTION)])?;
-    let hours = c.execute("DELETE FROM usage_hour WHERE at < ?1", [before(HOURS_RETENTION)])?;
-    Ok(minutes + hours)
-}
-
 fn grain(c: &Connection, q: &Query) -> Result<Grain, StoreError> {
     let (since, until) = (q.since.millis(), q.until.millis());
-    let by_hour = Grain { table: "usage_hour", unit: HOUR, since: floor(since, HOUR), until };
-    let by_minute = Grain { table: "usage_minute", unit: MINUTE, since: floor(since, MINUTE), until };
+    let by_hour = Grain { tables: BY_HOUR, unit: HOUR, since: floor(since, HOUR), until };
+    let by_minute = Grain { tables: BY_MINUTE, unit: MINUTE, since: floor(since, MINUTE), until };
     if until.saturating_sub(since) > DAY {
         return Ok(by_hour);
     }
     // A short range of long ago: its minutes are swept, its hours are not.
-    let (minutes, hours): (Option<i64>, Option<i64>) = c
-        .prepare_cached("SELECT (SELECT min(at) FROM usage_minute), (SELECT min(at) FROM usage_hour)")?
-        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let kept_from = minutes.unwrap_or(i64::MAX);
-    let is_swept = by_minute.since < kept_from && hours.is_some_and(|hour| hour < floor(kept_from, HOUR));
-    Ok(if is_swept { by_hour } else { by_minute })
+    let mut oldest = c.prepare_cached(
+        "SELECT (SELECT min(at) FROM usage_minute), (SELECT min(at) FROM usage_hour)
+         UNION ALL SELECT (SELECT min(at) FROM stranger_minute), (SELECT min(at) FROM stranger_hour)",
+    )?;
+    let mut rows = oldest.query(())?;
+    while let Some(row) = rows.next()? {
+        let (minutes, hours): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let kept_from = minutes.unwrap_or(i64::MAX);
+        if by_minute.since < kept_from && hours.is_some_and(|hour| hour < floor(kept_from, HOUR)) {
+            return Ok(by_hour);
+        }
+    }
+    Ok(by_minute)
 }
 
 fn conditions<'a>(q: &'a Query, grain: &'a Grain) -> (String, Vec<&'a dyn ToSql>) {

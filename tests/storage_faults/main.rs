@@ -6,13 +6,14 @@
 //! | whatever read, write or sync of an act fails: nothing is said to be done that is not, nothing is done by half | [`commands`] |
 //! | a gateway refuses what it cannot record or know, and goes on by itself when it can | [`serving`] |
 //! | on a full disk calls are refused at once, keys can still be revoked, and all goes on when there is room | [`full`] |
+//! | strangers at full speed fill no disk, hide nobody and refuse nobody else | [`strangers`] |
 //! | what may not be written, or others could reach, is refused untouched, with what mends it | [`readonly`] |
 //! | while another process locks the store what is known is decided, the rest refused, and nobody hangs | [`locked`] |
 //! | a deleted or exchanged database lets nobody in | [`replaced`] |
 //! | a gateway, two consoles and the command line share a home, and nobody is told that it is locked | [`together`] |
 //! | a gateway ends in time with streams open, and does not wait for an upstream for ever | [`ending`] |
 //!
-//! `PORTCULLIS_FIRE=long` fails every call with every error, once and for good. `PORTCULLIS_FIRE_SEED` (a number) chooses
+//! `PORTCULLIS_FIRE=long` fails every call with every error, once and for good, and lets strangers call for ten minutes. `PORTCULLIS_FIRE_SEED` (a number) chooses
 //! other calls for the short form. What was measured goes to standard error (`--nocapture`).
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
@@ -41,6 +42,7 @@ mod readonly;
 mod replaced;
 mod serving;
 mod strace;
+mod strangers;
 #[path = "../under_fire/support.rs"]
 #[allow(dead_code, reason = "shared with the proofs under fire")]
 mod support;

@@ -96,7 +96,7 @@ fn nothing_seen_writes_nothing() {
 #[test]
 fn what_cannot_be_recorded_refuses_every_call() {
     let house = House::new();
-    let (_, text) = house.key("default");
+    let (id, text) = house.key("default");
     let mut gate = house.gate();
     let break_usage = |c: &rusqlite::Transaction<'_>| -> Result<(), store::StoreError> {
         Ok(c.execute_batch("ALTER TABLE usage_minute RENAME TO gone")?)
@@ -104,9 +104,9 @@ fn what_cannot_be_recorded_refuses_every_call() {
     house.ctx.store.write_usage(break_usage).unwrap();
     assert!(gate.authenticate(&text).is_ok());
     gate.engine.record(&Seen {
-        credential: None,
+        credential: Some(CredentialId::ApiKey(id)),
         issuer: None,
-        subject: None,
+        subject: Some("alice"),
         endpoint: "ping",
         address: None,
         outcome: Outcome::Allowed,

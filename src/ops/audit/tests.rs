@@ -8,7 +8,7 @@ use crate::{
         bench::{Bench, DAY},
         policy,
     },
-    store::{audit::verify::Fault, event},
+    store::{audit::verify::Fault, event, room},
 };
 
 /// A home with a small chain of every shape of record, and both files opened for tampering.
@@ -27,9 +27,11 @@ impl Chain {
         // Two records in one commit: the first of them carries no signature.
         api_key::revoke_all(&bench.ctx, &[one.id, two.id], "naïve \u{1f511}").unwrap();
         let events = vec![event(&bench, Reason::IpDenied), event(&bench, Reason::RateLimited)];
-        let batch = bench.ctx.store.write_usage(move |c| event::append(c, &events)).unwrap();
+        bench.ctx.store.write_usage(move |c| event::append(c, event::Whose::Known, &events)).unwrap();
+        let spans = bench.ctx.store.read_usage(|c| event::unrecorded(c, 0)).unwrap();
         let now = bench.now();
-        bench.ctx.store.write(move |c| event::record(c, &batch, "gateway", now)).unwrap();
+        let last = event::LastRecord::default();
+        assert!(bench.ctx.store.write(move |c| event::record(c, &spans, last, "gateway", now)).unwrap());
         bench.clock.advance(std::time::Duration::from_millis(1));
         bench.key();
         let open = |file| Connection::open(bench.home.path().join(file)).unwrap();
@@ -246,7 +248,11 @@ fn events_that_were_swept_are_not_missed() {
     chain.bench.clock.advance(89 * DAY);
     let sweep = |chain: &Chain| {
         let now = chain.bench.now();
-        chain.after(|_, usage| _ = event::sweep(usage, now).unwrap())
+        chain.after(|_, usage| {
+            while let Some(cut) = room::ended(usage, now).unwrap() {
+                cut.slice(usage).unwrap();
+            }
+        })
     };
     assert_eq!(sweep(&chain), Ok(chain.length().unsigned_abs()), "nothing is old enough to be swept");
     chain.after(|_, usage| usage.execute_batch("DELETE FROM event").unwrap()).unwrap_err();

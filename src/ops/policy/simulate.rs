@@ -21,7 +21,7 @@ use crate::domain::{
     quota::Counter,
     scope::Catalogue,
     text::visible,
-    usage::{Count, Outcome},
+    usage::{Count, OTHER, Outcome},
 };
 use crate::store::{self, event, usage};
 
@@ -149,7 +149,7 @@ fn with_column(error: &serde_json::Error) -> String {
 /// An approximation: the counters know the minute, so the calls of one counter are spread evenly
 /// over it; an address is known only of calls that were refused, from their events, and is not
 /// judged otherwise; scopes are those that the credential has now. Left out are calls refused
-/// before a policy was asked, and endpoints that were counted together as `(other)`; of a very
+/// before a policy was asked, and endpoints that were counted together by their method; of a very
 /// long endpoint only the beginning was counted.
 pub fn recorded(
     ctx: &Ctx,
@@ -203,7 +203,7 @@ impl Holder {
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {
         const MINUTE: u64 = 60_000;
         let Ok(endpoint) = count.endpoint.parse::<Endpoint>() else { return Vec::new() };
-        if count.endpoint == "(other)" {
+        if count.endpoint == OTHER || Endpoint::names_a_target(&count.endpoint) {
             return Vec::new();
         }
         let kind = (count.credential.clone(), count.endpoint.clone(), count.outcome.code());

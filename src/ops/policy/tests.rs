@@ -243,7 +243,7 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
         detail: String::new(),
     };
     bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
-    bench.ctx.store.write_usage(move |c| event::append(c, &[event])).unwrap();
+    bench.ctx.store.write_usage(move |c| event::append(c, event::Whose::Known, &[event])).unwrap();
 
     let requests: Vec<_> = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap().collect();
     assert_eq!(requests.len(), 6, "not the stranger's, nor those whose credential was refused");

@@ -10,7 +10,10 @@ use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, Row, types::ValueRef};
 
-use super::super::{StoreError, event};
+use super::super::{
+    StoreError,
+    event::{self, Purged},
+};
 use crate::domain::{
     act::Act,
     audit::{Hash, Record},
@@ -32,13 +35,8 @@ pub struct Verifier {
     records: u64,
     /// Whether the newest record seen carries a signature.
     signed: bool,
-}
-
-/// What one record says of a flush of events, to be held against `usage.db`.
-struct Flush {
-    batch: i64,
-    digest: String,
-    events: u64,
+    /// Events that may be gone, by what was last read of the chain.
+    purged: Purged,
 }
 
 impl Verifier {
@@ -46,7 +44,7 @@ impl Verifier {
     /// `now` says which events may have been swept.
     pub fn new(public_key: Option<&str>, now: Timestamp) -> Self {
         let key = public_key.and_then(parse_public_key);
-        Self { key, now, previous: Hash::GENESIS, records: 0, signed: false }
+        Self { key, now, previous: Hash::GENESIS, records: 0, signed: false, purged: Purged::default() }
     }
 
     /// How many records were found good so far.
@@ -77,7 +75,7 @@ impl Verifier {
         let mut seen = 0;
         while let Some(row) = rows.next()? {
             let seq: i64 = row.get(0)?;
-            if let Err(reason) = self.link(seq, row, usage)? {
+            if let Err(reason) = self.link(seq, row, c, usage)? {
                 return Ok(ControlFlow::Break(Some(Fault { seq, reason })));
             }
             seen += 1;
@@ -103,6 +101,7 @@ impl Verifier {
         &mut self,
         seq: i64,
         row: &Row<'_>,
+        c: &Connection,
         usage: &Connection,
     ) -> Result<Result<(), String>, StoreError> {
         let expected = i64::try_from(self.records).unwrap_or(i64::MAX).saturating_add(1);
@@ -129,7 +128,7 @@ impl Verifier {
         {
             return Ok(Err(reason));
         }
-        if let Err(reason) = self.check_events(&record, usage)? {
+        if let Err(reason) = self.check_events(&record, c, usage)? {
             return Ok(Err(reason));
         }
         self.previous = hash;
@@ -146,42 +145,23 @@ impl Verifier {
             .map_err(|_| "its signature is not valid under the store's public key".to_owned())
     }
 
-    /// The events that a flush recorded must still be those, as long as they are retained.
-    fn check_events(&self, record: &Record, usage: &Connection) -> Result<Result<(), String>, StoreError> {
+    /// The events that a record covers must still be those, as long as they are retained.
+    fn check_events(
+        &mut self,
+        record: &Record,
+        c: &Connection,
+        usage: &Connection,
+    ) -> Result<Result<(), String>, StoreError> {
         if record.act != Act::EventFlush.as_str() {
             return Ok(Ok(()));
         }
-        let Some(flush) = Flush::of(record) else {
-            return Ok(Err(
-                "it records a flush of events without the flush's batch, digest and number".into()
-            ));
-        };
-        let found = event::batch(usage, flush.batch)?;
-        if found.events == 0 {
-            return Ok(if event::is_retained(flush.batch, self.now) {
-                Err(format!(
-                    "the {} events of its flush are gone from usage.db: they were deleted, or a power cut lost them",
-                    flush.events
-                ))
-            } else {
-                Ok(())
-            });
+        let found = event::check(usage, &record.detail, self.purged, self.now)?;
+        if found.is_ok() {
+            return Ok(found);
         }
-        if found.events != flush.events || hex::encode(found.digest) != flush.digest {
-            return Ok(Err("the events of its flush in usage.db are not those that were recorded".into()));
-        }
-        Ok(Ok(()))
-    }
-}
-
-impl Flush {
-    fn of(record: &Record) -> Option<Self> {
-        let detail = record.detail.as_object()?;
-        Some(Self {
-            batch: detail.get("batch")?.as_i64()?,
-            digest: detail.get("digest")?.as_str()?.to_owned(),
-            events: detail.get("events")?.as_u64()?,
-        })
+        // Perhaps they went with the word of the chain, and that stands further on, where it is verified in its turn.
+        self.purged = event::purged(c)?;
+        event::check(usage, &record.detail, self.purged, self.now)
     }
 }
 

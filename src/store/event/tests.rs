@@ -22,42 +22,57 @@ fn event(at: i64, kind: &str) -> Event {
     }
 }
 
+fn added(c: &Connection, whose: Whose, events: &[Event]) -> i64 {
+    append(c, whose, events).unwrap()
+}
+
 #[test]
-fn a_batch_reads_back_as_it_was_appended() {
+fn batches_have_growing_numbers_and_spans_hold_what_was_appended() {
     let c = database();
-    let first = append(&c, &[event(1000, "expired"), event(900, "revoked")]).unwrap();
-    let second = append(&c, &[event(1000, "expired")]).unwrap();
-    assert_eq!((first.number, second.number), (1000, 1001), "a number is never given twice");
-    assert_eq!(batch(&c, first.number).unwrap(), first);
-    assert_eq!(batch(&c, second.number).unwrap(), second);
-    assert_ne!(first.digest, second.digest);
-    assert_eq!(append(&c, &[event(500, "expired")]).unwrap().number, 1002, "numbers only grow");
-    assert_eq!(batch(&c, 7).unwrap().events, 0);
+    let first = added(&c, Whose::Known, &[event(1000, "expired"), event(900, "revoked")]);
+    let second = added(&c, Whose::Strangers, &[event(1000, "expired")]);
+    assert_eq!((first, second), (1000, 1001), "a number is never given twice");
+    assert_eq!(added(&c, Whose::Known, &[event(500, "expired")]), 1002, "numbers only grow");
+    let Spans { known: Some(known), strangers: Some(strangers) } = unrecorded(&c, 0).unwrap() else {
+        panic!()
+    };
+    assert_eq!((known.first, known.last, known.events), (1000, 1002, 3));
+    assert_eq!((strangers.first, strangers.last, strangers.events), (1001, 1001, 1));
+    assert_eq!(unrecorded(&c, 1001).unwrap().events(), 1);
+    assert_eq!(unrecorded(&c, 1002).unwrap(), Spans::default());
+    c.execute_batch("DELETE FROM event").unwrap();
+    assert_eq!(added(&c, Whose::Known, &[event(500, "expired")]), 1003, "also where all are gone");
+}
+
+fn digest(c: &Connection) -> String {
+    unrecorded(c, -1).unwrap().known.unwrap().digest
 }
 
 #[test]
 fn the_digest_is_sha256_of_the_canonical_lines() {
     let c = database();
-    let saved = append(&c, &[event(0, "expired")]).unwrap();
+    added(&c, Whose::Known, &[event(0, "expired")]);
     let line = r#"{"address":"192.0.2.1","at":"1970-01-01T00:00:00Z","count":1,"credential":"c","detail":"","endpoint":"tools/list","kind":"expired","seq":1,"subject":"s"}"#;
-    assert_eq!(saved.digest, <[u8; 32]>::from(Sha256::digest(format!("{line}\n"))));
+    assert_eq!(digest(&c), hex::encode(Sha256::digest(format!("{line}\n"))));
 }
 
 #[test]
 fn the_issuer_is_in_the_digest_where_it_is_not_the_home() {
     let digest = |issuer: &str| {
-        let event = Event { issuer: issuer.into(), ..event(0, "expired") };
-        append(&database(), &[event]).unwrap().digest
+        let c = database();
+        added(&c, Whose::Known, &[Event { issuer: issuer.into(), ..event(0, "expired") }]);
+        digest(&c)
     };
     let line = r#"{"address":"192.0.2.1","at":"1970-01-01T00:00:00Z","count":1,"credential":"c","detail":"","endpoint":"tools/list","issuer":"corp","kind":"expired","seq":1,"subject":"s"}"#;
-    assert_eq!(digest("corp"), <[u8; 32]>::from(Sha256::digest(format!("{line}\n"))));
+    assert_eq!(digest("corp"), hex::encode(Sha256::digest(format!("{line}\n"))));
     assert_ne!(digest("corp"), digest(""));
 }
 
 #[test]
 fn a_list_is_newest_first_and_takes_every_condition() {
     let c = database();
-    append(&c, &[event(1000, "expired"), event(2000, "revoked"), event(3000, "expired")]).unwrap();
+    append(&c, Whose::Known, &[event(1000, "expired"), event(2000, "revoked"), event(3000, "expired")])
+        .unwrap();
     let seqs =
         |q: Query| list(&c, &Query { limit: 10, ..q }).unwrap().iter().map(|e| e.seq).collect::<Vec<_>>();
     assert_eq!(seqs(Query::default()), [3, 2, 1]);
@@ -72,14 +87,35 @@ fn a_list_is_newest_first_and_takes_every_condition() {
 }
 
 #[test]
-fn a_sweep_takes_whole_batches_that_are_old_enough() {
+fn what_a_record_covers_may_be_gone_only_where_it_has_had_its_time_or_the_chain_says_so() {
     let c = database();
-    let old = append(&c, &[event(1000, "expired"), event(10, "expired")]).unwrap();
-    let young = append(&c, &[event(2000, "expired"), event(20, "expired")]).unwrap();
-    let at = |millis: i64| Timestamp::from_millis(millis).plus(RETENTION);
-    assert_eq!(sweep(&c, at(1000)).unwrap(), 0);
-    assert!(is_retained(old.number, at(1000)));
-    assert_eq!(sweep(&c, at(1001)).unwrap(), 2);
-    assert!(!is_retained(old.number, at(1001)));
-    assert_eq!(batch(&c, young.number).unwrap(), young);
+    let day = Duration::from_secs(86_400);
+    let now = Timestamp::from_millis(1000).plus(RETENTION);
+    added(&c, Whose::Known, &[event(1000, "expired"), event(1000, "revoked")]);
+    let detail = serde_json::to_value(unrecorded(&c, 0).unwrap()).unwrap();
+    let check = |c: &Connection, purged, now| check(c, &detail, purged, now).unwrap();
+    let nothing = Purged::default();
+    assert_eq!(check(&c, nothing, now.plus(day)), Ok(()));
+    c.execute_batch("DELETE FROM event WHERE seq = 1").unwrap();
+    assert!(check(&c, nothing, now).is_err());
+    assert_eq!(check(&c, nothing, now.plus(day)), Ok(()), "being swept");
+    assert!(check(&c, Purged { strangers: 2000, ..nothing }, now).is_err(), "another's word");
+    assert!(check(&c, Purged { known: 1000, ..nothing }, now).is_err(), "of those before it");
+    assert_eq!(check(&c, Purged { known: 1001, ..nothing }, now), Ok(()));
+    c.execute_batch("INSERT INTO event SELECT 3, at, kind, credential, subject, endpoint, address, count, detail, batch, issuer, stranger FROM event").unwrap();
+    assert!(check(&c, nothing, now.plus(day)).is_err(), "as many, and not those");
+}
+
+#[test]
+fn a_record_of_one_batch_from_before_spans_is_still_held_against_it() {
+    let c = database();
+    let batch = added(&c, Whose::Known, &[event(1000, "expired")]);
+    let digest = digest(&c);
+    let now = Timestamp::from_millis(1000);
+    let check = |digest: &str| {
+        let detail = json!({ "batch": batch, "events": 1, "digest": digest });
+        check(&c, &detail, Purged::default(), now).unwrap()
+    };
+    assert_eq!(check(&digest), Ok(()));
+    assert!(check(&digest.replace(|c: char| c.is_ascii_digit(), "a")).is_err());
 }

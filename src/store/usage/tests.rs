@@ -2,7 +2,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::domain::decision::Reason;
-use crate::store::migrate;
+use crate::store::{migrate, room};
 
 fn database() -> Connection {
     migrate::USAGE.in_memory()
@@ -153,16 +153,73 @@ fn a_sweep_leaves_the_hours_to_answer_for_the_minutes() {
     let half_past_ten = at("2026-07-28T10:30:00Z");
     let early = range("2026-07-28T09:00:00Z", "2026-07-28T09:30:00Z");
     assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 0));
-    assert_eq!(sweep(&c, at("2026-07-28T09:59:59Z").plus(MINUTES_RETENTION)).unwrap(), 0, "not half an hour");
+    assert_eq!(sweep(&c, at("2026-07-28T09:59:59Z").plus(MINUTES_RETENTION)), 0, "not half an hour");
     assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 0));
-    assert_eq!(sweep(&c, half_past_ten.plus(MINUTES_RETENTION)).unwrap(), 4, "the minutes before 10:00");
+    assert_eq!(sweep(&c, half_past_ten.plus(MINUTES_RETENTION)), 4, "the minutes before 10:00");
     assert_eq!(totals(&c, &early).unwrap(), sum(6, 2, 3), "now the hours answer");
-    assert_eq!(
-        sweep(&c, half_past_ten.plus(HOURS_RETENTION)).unwrap(),
-        5,
-        "the hours before 10:00, and a minute"
-    );
+    assert_eq!(sweep(&c, half_past_ten.plus(HOURS_RETENTION)), 5, "the hours before 10:00, and a minute");
     assert_eq!(totals(&c, &early).unwrap(), sum(0, 0, 0));
+}
+
+/// Removes what has had its time, slice by slice.
+fn sweep(c: &Connection, now: Timestamp) -> u64 {
+    let mut removed = 0;
+    while let Some(cut) = room::ended(c, now).unwrap() {
+        removed += cut.slice(c).unwrap();
+    }
+    removed
+}
+
+#[test]
+fn what_a_credential_invents_takes_a_bounded_number_of_rows() {
+    let c = database();
+    let hour = "2026-07-28T09:00:00Z";
+    let calls = 3 * MOST_ENDPOINTS as u64;
+    add(&c, &[count(hour, "two", "tools/call/mine", Outcome::Allowed, 1)]).unwrap();
+    for number in 0..calls {
+        let endpoint = if number % 2 == 0 { format!("tools/call/{number}") } else { format!("/{number}") };
+        add(&c, &[count(hour, "one", &endpoint, Outcome::Allowed, 1)]).unwrap();
+    }
+    let all = range(hour, "2026-07-28T10:00:00Z");
+    let one = Query { credential: Some("one".into()), ..all.clone() };
+    let found = top(&c, &one, Dimension::Endpoint, 1_000).unwrap();
+    assert_eq!(found.len(), MOST_ENDPOINTS + 2);
+    let names: Vec<_> = found.iter().take(2).map(|busy| busy.key.as_str()).collect();
+    assert_eq!(names, ["(other)", "tools/call"], "the rest by its method");
+    assert_eq!(totals(&c, &one).unwrap(), sum(calls, 0, 0), "no call is lost");
+    add(&c, &[count(hour, "one", "tools/call/0", Outcome::Allowed, 1)]).unwrap();
+    let known = Query { endpoint: Some("tools/call/0".into()), ..one };
+    assert_eq!(totals(&c, &known).unwrap(), sum(2, 0, 0), "what is told apart stays so");
+    let two = Query { credential: Some("two".into()), endpoint: Some("tools/call/mine".into()), ..all };
+    assert_eq!(totals(&c, &two).unwrap(), sum(1, 0, 0));
+    add(&c, &[count("2026-07-28T10:00:00Z", "one", "/new", Outcome::Allowed, 1)]).unwrap();
+    let later = range("2026-07-28T10:00:00Z", "2026-07-28T11:00:00Z");
+    assert_eq!(top(&c, &later, Dimension::Endpoint, 9).unwrap()[0].key, "/new", "the next hour begins anew");
+}
+
+#[test]
+fn strangers_are_counted_apart_by_method_and_stand_among_the_others() {
+    let c = filled();
+    let minute = "2026-07-28T09:02:00Z";
+    let denied = Outcome::Denied(Reason::UnknownCredential);
+    add(&c, &[count(minute, "-", "tools/call/secret", denied, 4), count(minute, "-", "/secret", denied, 3)])
+        .unwrap();
+    let all = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    assert_eq!(totals(&c, &all).unwrap(), sum(16, 9, 3));
+    let strangers = Query { credential: Some("-".into()), ..all.clone() };
+    assert_eq!(totals(&c, &strangers).unwrap(), sum(0, 7, 0));
+    let names = |q: &Query, by| -> Vec<_> {
+        top(&c, q, by, 9).unwrap().into_iter().map(|busy| (busy.key, busy.totals.calls())).collect()
+    };
+    assert_eq!(
+        names(&strangers, Dimension::Endpoint),
+        [("tools/call".to_owned(), 4), ("(other)".to_owned(), 3)]
+    );
+    assert_eq!(names(&all, Dimension::Credential)[2], ("-".to_owned(), 7));
+    assert_eq!(names(&all, Dimension::Outcome)[1].0, "unknown_credential");
+    assert_eq!(series(&c, &all, 60).unwrap()[0].1, sum(6, 9, 3));
+    let issuer = Query { issuer: Some("corp".into()), ..all };
+    assert_eq!(totals(&c, &issuer).unwrap(), sum(0, 0, 0));
 }
 
 #[test]
