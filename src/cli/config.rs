@@ -31,6 +31,8 @@ pub struct Serve {
     pub trusted_proxy: Vec<String>,
     #[serde(default)]
     pub allow_origin: Vec<String>,
+    #[serde(default)]
+    pub strip_header: Vec<String>,
     pub refusals: Option<String>,
     pub upstream_timeout: Option<String>,
     pub connections_per_source: Option<NonZeroUsize>,

@@ -61,6 +61,9 @@ pub struct Options {
     /// A web page that may call, such as https://app.example.com
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// A field of clients that the MCP server must not see, such as X-Tenant, or all that begin so: X-Tenant-*
+    #[arg(long, value_name = "NAME")]
+    strip_header: Vec<String>,
     /// How a refused call is answered: auto keeps sessions of older clients alive, status is always the true status
     #[arg(long, value_enum)]
     refusals: Option<Answer>,
@@ -206,6 +209,9 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
     let origins = if options.allow_origin.is_empty() { &file.allow_origin } else { &options.allow_origin };
     settings.allowed_origins =
         origins.iter().map(|text| parsed::<Origin>("--allow-origin", text)).collect::<Result<_, _>>()?;
+    let stripped = if options.strip_header.is_empty() { &file.strip_header } else { &options.strip_header };
+    settings.stripped =
+        stripped.iter().map(|text| parsed("--strip-header", text)).collect::<Result<_, _>>()?;
     let refusals = match (options.refusals, &file.refusals) {
         (Some(answer), _) => Some(answer),
         (None, Some(text)) => Some(
@@ -313,6 +319,7 @@ mod tests {
             allow_plain_http: false,
             trusted_proxy: Vec::new(),
             allow_origin: Vec::new(),
+            strip_header: Vec::new(),
             refusals: None,
             upstream_timeout: None,
             connections_per_source: None,
@@ -325,12 +332,13 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nstrip_header = [\"X-Tenant\"]\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
         assert_eq!(of_file.upstream.to_string(), "http://127.0.0.1:1/mcp");
         assert_eq!((of_file.listen.port(), of_file.refusals), (9, Refusals::Status));
+        assert_eq!(of_file.stripped, ["x-tenant".parse().unwrap()]);
         assert_eq!(of_file.timeouts.response, Duration::from_secs(90));
         assert_eq!(of_file.connections_per_source.map(NonZeroUsize::get), Some(5));
         assert_eq!(of_file.streams_per_principal.get(), 7);
@@ -371,6 +379,7 @@ mod tests {
         let error = settings(both(9000), &config::Serve::default()).unwrap_err();
         assert!(error.code == Code::Usage && error.message.contains("127.0.0.1:9000"), "{error}");
         assert!(settings(both(0), &config::Serve::default()).is_ok(), "0 picks two free ports");
+        assert!(wrong(|options| options.strip_header = vec!["Mcp-*".into()]).starts_with("--strip-header"));
         assert!(wrong(|options| options.allow_origin = vec!["app".into()]).starts_with("--allow-origin"));
         let proxy =
             Options { trusted_proxy: vec!["10.0.0.1".into()], ..options(Some("http://127.0.0.1:1/mcp")) };

@@ -82,6 +82,24 @@ impl Engine {
             .ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))
     }
 
+    /// Judges a token, and then the proof of possession beside it: `prove` looks at that for the key to which the token is
+    /// bound. It is not asked where the token is not believed, or is bound to none.
+    pub fn authenticate_bound(
+        &self,
+        presented: &PresentedToken,
+        now: Timestamp,
+        prove: impl FnOnce(&[u8; 32]) -> Result<Possession, Reason>,
+    ) -> Result<Principal, Denied> {
+        let text = presented.text.expose();
+        let entry = self.believe(text, Sha256::digest(text).into(), now)?;
+        let confirmation = entry.verified.claims.confirmation;
+        let bound_to = confirmation.and_then(|confirmation| confirmation.jkt).ok_or(Reason::BadSignature);
+        let possession = bound_to.and_then(|key| prove(&key));
+        let possession = possession.map_err(|reason| Denied::of(&entry.verified, reason))?;
+        let text = presented.text.clone();
+        self.authenticate_token(&PresentedToken { text, possession: Some(possession) }, now)
+    }
+
     pub(super) fn believe(&self, text: &str, digest: [u8; 32], now: Timestamp) -> Result<Arc<Entry>, Denied> {
         let tokens = self.snapshot.tokens();
         let generation = tokens.generation();

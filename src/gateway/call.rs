@@ -14,7 +14,7 @@ use crate::domain::usage;
 use crate::engine::{Engine, Presented, Seen};
 
 use super::challenge::Challenge;
-use super::credential::{self, Credential, Manner, Wrong};
+use super::credential::{self, Aim, Credential, Manner, Proof, Wrong};
 use super::place::Place;
 use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
@@ -83,14 +83,16 @@ impl<'a> Call<'a> {
         headers: &Fields,
         query: Option<&str>,
     ) -> Credential {
-        credential::read(headers, query, |token, proof| {
+        credential::read(headers, query, || {
             let settings = &self.shared.settings;
+            if !self.place.is_certain() {
+                return None;
+            }
             let mut urls = vec![format!("{}{path}", self.place.origin(settings))];
             if self.shared.mcp_path.matches(path) {
                 urls.push(self.place.resource(settings));
             }
-            let now = self.engine().clock().now();
-            Possession::read(proof, &Shown { method: method.as_str(), urls: &urls, token, now })
+            Some(Aim { method: method.as_str().to_owned(), urls })
         })
     }
 
@@ -107,7 +109,16 @@ impl<'a> Call<'a> {
             Err(Wrong::Improper(message)) => return Err(Refusal::improper(message)),
             Err(Wrong::Proof(reason)) => return Err(self.unauthorized(*reason)),
         };
-        match self.engine().authenticate(presented, self.address, now) {
+        let judged = match (presented, &credential.proof) {
+            (Presented::Token(token), Some(Proof { text, aim })) => {
+                self.engine().authenticate_bound(token, now, |bound_to| {
+                    let (method, urls, token) = (&aim.method, &aim.urls, token.text.expose());
+                    Possession::read(text, &Shown { method, urls, token, bound_to, now })
+                })
+            }
+            _ => self.engine().authenticate(presented, self.address, now),
+        };
+        match judged {
             Ok(principal) => {
                 let principal = Rc::new(principal);
                 self.credential = Some(principal.credential);
@@ -130,9 +141,16 @@ impl<'a> Call<'a> {
     /// The refusal for the credential, with what its client may do about it.
     fn unauthorized(&self, reason: Reason) -> Refusal {
         let refusal = Refusal::because(reason);
-        if !reason.is_unauthorized() {
-            return refusal;
-        }
+        if reason.is_unauthorized() { self.challenged(refusal) } else { refusal }
+    }
+
+    /// The refusal of who came with nothing, with the scopes for what it asks, which is known only now.
+    pub fn advised(&self, refusal: Refusal) -> Refusal {
+        let is_of_nothing = self.manner == Manner::Nothing && refusal.is_unauthorized();
+        if is_of_nothing { self.challenged(refusal) } else { refusal }
+    }
+
+    fn challenged(&self, refusal: Refusal) -> Refusal {
         let scopes = match (self.manner, self.asked.first()) {
             (Manner::Nothing, Some(asked)) => self.engine().modest_scopes(&asked.endpoint),
             _ => Vec::new(),
@@ -152,6 +170,17 @@ impl<'a> Call<'a> {
     /// The URL of the MCP endpoint.
     pub fn resource(&self) -> String {
         self.place.resource(&self.shared.settings)
+    }
+
+    /// Whether that is certain, whatever clients say.
+    pub fn is_place_certain(&self) -> bool {
+        self.place.is_certain()
+    }
+
+    /// How the client reached this gateway or the proxy before it: `http` or `https`, and by which host.
+    pub fn reached_by(&self) -> (&'static str, Option<&[u8]>) {
+        let settings = &self.shared.settings;
+        (self.place.scheme(settings), self.place.host(settings))
     }
 
     /// Whether all that was asked for was allowed.

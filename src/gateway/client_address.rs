@@ -1,7 +1,8 @@
 //! Where a request comes from.
 //!
 //! `X-Forwarded-For` is written by anybody; it is read only where the peer is a trusted proxy, and from the right, where
-//! trusted proxies append. `Forwarded` (RFC 7239) is never read.
+//! trusted proxies append, and in this spelling alone: another one a proxy passes on as its client wrote it. `Forwarded`
+//! (RFC 7239) is never read.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -38,7 +39,7 @@ pub fn client_address(peer: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Opti
         return Some(peer);
     }
     let mut client = peer;
-    for value in headers.all(&FORWARDED_FOR).rev() {
+    for value in headers.all_to_the_letter(&FORWARDED_FOR).rev() {
         for element in text(value)?.rsplit(',') {
             client = address_in(element)?;
             if !is_trusted(client, trusted) {
@@ -53,10 +54,10 @@ pub fn client_address(peer: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Opti
 /// proxy says nothing, the address is unknown. `X-Real-IP` counts only where there is no `X-Forwarded-For`, because
 /// proxies that write the latter pass the former on as the client sent it.
 pub fn client_behind(proxy: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
-    if headers.has(&FORWARDED_FOR) {
+    if headers.all_to_the_letter(&FORWARDED_FOR).next().is_some() {
         return client_address(proxy, headers, trusted);
     }
-    address_in(text(headers.single(&REAL_IP).ok()??)?)
+    address_in(text(headers.single_to_the_letter(&REAL_IP).ok()??)?)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use crate::domain::endpoint::Endpoint;
 use crate::domain::text::visible;
 
+use super::headers::names::FieldPattern;
 use super::place::Place;
 use super::streams;
 use super::tls::Identity;
@@ -246,6 +247,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Web pages that may call, beside the gateway's own origin.
     pub allowed_origins: Vec<Origin>,
+    /// Fields of clients that do not reach the upstream, beside those that never do.
+    pub stripped: Vec<FieldPattern>,
     pub refusals: Refusals,
     /// Threads of the data path, each with a runtime of its own.
     pub workers: NonZeroUsize,
@@ -270,6 +273,7 @@ impl Settings {
             allow_plain_http: false,
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
+            stripped: Vec::new(),
             refusals: Refusals::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 1024,

@@ -11,8 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::decision::Reason;
-use crate::domain::token::Possession;
-use crate::engine::{Presented, PresentedToken};
+use crate::engine::Presented;
 
 use super::wire::{self, Fields, Several};
 
@@ -37,6 +36,23 @@ pub enum Manner {
 pub struct Credential {
     pub manner: Manner,
     pub presented: Result<Presented, Wrong>,
+    /// What came beside a token that is bound to a key.
+    pub proof: Option<Proof>,
+}
+
+/// A proof of possession as it came. It is worth looking at only where its token is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub text: String,
+    pub aim: Aim,
+}
+
+/// What a proof has to be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aim {
+    pub method: String,
+    /// Every URL by which the request may have been meant.
+    pub urls: Vec<String>,
 }
 
 /// Why there is nothing to judge.
@@ -53,6 +69,10 @@ const IN_QUERY: Wrong =
 const SEVERAL: Wrong = Wrong::Improper("the request carries more than one credential, or the same one twice");
 const HALF: Wrong = Wrong::Improper("X-API-Key-Id and X-API-Key-Secret belong together");
 const EMPTY: Wrong = Wrong::Improper("Authorization names no credential");
+const NOWHERE: Wrong = Wrong::Improper(
+    "a token that is bound to a key is not taken here: its proof is for a URL, and behind a proxy or off loopback only \
+     the operator knows which, who names it with serve --public-url",
+);
 
 impl From<Several> for Wrong {
     fn from(Several: Several) -> Self {
@@ -60,31 +80,28 @@ impl From<Several> for Wrong {
     }
 }
 
-/// Reads what a request came with. `possession` judges a proof, given the token and the proof.
-pub fn read(
-    headers: &Fields,
-    query: Option<&str>,
-    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
-) -> Credential {
-    let mut manner = Manner::Nothing;
+/// Reads what a request came with. `aim`: what a proof has to be for, where that is known.
+pub fn read(headers: &Fields, query: Option<&str>, aim: impl FnOnce() -> Option<Aim>) -> Credential {
+    let (mut manner, mut proof) = (Manner::Nothing, None);
     let presented = match query.is_some_and(holds_credential) {
         true => Err(IN_QUERY),
-        false => find(headers, &mut manner, possession),
+        false => find(headers, &mut manner, &mut proof, aim),
     };
-    Credential { manner, presented }
+    Credential { manner, presented, proof }
 }
 
 fn find(
     headers: &Fields,
     manner: &mut Manner,
-    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
+    proof: &mut Option<Proof>,
+    aim: impl FnOnce() -> Option<Aim>,
 ) -> Result<Presented, Wrong> {
     let authorization = headers.single(&header::AUTHORIZATION)?;
     let key = headers.single(&KEY)?;
     let (id, secret) = (headers.single(&KEY_ID)?, headers.single(&KEY_SECRET)?);
     let parsed = match (authorization, key, id, secret) {
         (None, None, None, None) => return Ok(Presented::Nothing),
-        (Some(value), None, None, None) => return authorized(value, headers, manner, possession),
+        (Some(value), None, None, None) => return authorized(value, headers, manner, proof, aim),
         (None, Some(value), None, None) => utf_8(value).and_then(PresentedKey::parse),
         (None, None, Some(id), Some(secret)) => {
             utf_8(id).and_then(|id| PresentedKey::from_parts(id, utf_8(secret)?))
@@ -101,7 +118,8 @@ fn authorized(
     value: &[u8],
     headers: &Fields,
     manner: &mut Manner,
-    possession: impl FnOnce(&str, &str) -> Result<Possession, Reason>,
+    proof: &mut Option<Proof>,
+    aim: impl FnOnce() -> Option<Aim>,
 ) -> Result<Presented, Wrong> {
     let malformed = Ok(Presented::Malformed(BadKey::Shape));
     let Ok(text) = utf_8(value) else { return malformed };
@@ -125,11 +143,11 @@ fn authorized(
         return malformed;
     }
     *manner = Manner::Bound;
-    let proof = headers.single(&PROOF)?.and_then(wire::text);
-    match (Presented::of_text(credential), proof) {
-        (Presented::Token(token), Some(proof)) => {
-            let possession = possession(credential, proof).map_err(Wrong::Proof)?;
-            Ok(Presented::Token(PresentedToken { possession: Some(possession), ..token }))
+    let text = headers.single(&PROOF)?.and_then(wire::text);
+    match (Presented::of_text(credential), text) {
+        (presented @ Presented::Token(_), Some(text)) => {
+            *proof = Some(Proof { text: text.to_owned(), aim: aim().ok_or(NOWHERE)? });
+            Ok(presented)
         }
         _ => Err(Wrong::Proof(Reason::Malformed)),
     }

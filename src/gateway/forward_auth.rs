@@ -191,10 +191,11 @@ fn asked(parts: &Parts) -> Result<Asked<'_>, Refusal> {
     Ok(Asked { method, path: normal, query })
 }
 
-/// The text of a field that may stand once: a second one could be the client's.
+/// The text of a field that may stand once: a second one, in whatever spelling, could be the client's.
 fn single<'a>(headers: &'a Fields, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let value =
-        headers.single(name).map_err(|Several| bad_request(format!("{name} stands more than once")))?;
+    let several = |Several| bad_request(format!("{name} stands more than once"));
+    headers.single(name).map_err(several)?;
+    let value = headers.single_to_the_letter(name).map_err(several)?;
     let visible = |value| text(value).ok_or_else(|| bad_request(format!("{name} is not visible ASCII")));
     value.map(visible).transpose()
 }

@@ -57,6 +57,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{BadSetting, Origin, PublicUrl, Refusals, Settings, Timeouts, Upstream};
+pub use headers::names::{self, BadFieldPattern, FieldPattern};
 pub use listen::CannotListen;
 pub use tls::{Identity, TlsError};
 

@@ -18,23 +18,28 @@ pub struct Place<'a> {
     scheme: Option<&'static str>,
     /// Whether it is a proxy that serves the client, and this gateway only decides.
     is_asked: bool,
+    /// Whether that is certain, whatever clients say.
+    is_certain: bool,
 }
 
 impl<'a> Place<'a> {
     /// `is_trusted`: the peer is a proxy that may say what its client asked for; nobody else may.
     pub fn of(settings: &Settings, is_trusted: bool, headers: &'a Fields) -> Self {
         if settings.public_url.is_some() {
-            return Self::default();
+            return Self { is_certain: true, ..Self::default() };
         }
-        let single = |name: &HeaderName| headers.single(name).ok().flatten();
+        let single = |name: &HeaderName| headers.single_to_the_letter(name).ok().flatten();
         let forwarded = |name: &HeaderName| is_trusted.then(|| single(name)).flatten();
-        let host = forwarded(&FORWARDED_HOST).or_else(|| single(&header::HOST));
+        let host = forwarded(&FORWARDED_HOST).filter(|host| authority(host).is_some());
+        let host = host.or_else(|| single(&header::HOST));
         let scheme = forwarded(&FORWARDED_PROTO).and_then(|value| match value {
             b"https" => Some("https"),
             b"http" => Some("http"),
             _ => None,
         });
-        Self { host, scheme, is_asked: false }
+        // A proxy may pass on what its client wrote of that. Without one, on loopback, only names of loopback are served.
+        let is_certain = !is_trusted && settings.listen.ip().to_canonical().is_loopback();
+        Self { host, scheme, is_asked: false, is_certain }
     }
 
     /// For a proxy that only asks for a decision. Whether the metadata can be had there is known only where the operator has
@@ -48,11 +53,29 @@ impl<'a> Place<'a> {
         if let Some(url) = &settings.public_url {
             return format!("{}://{}", url.scheme(), url.authority());
         }
-        let host = self.host.and_then(|host| text(host)?.parse::<Authority>().ok());
-        let host = host.filter(|host| !host.as_str().contains('@'));
+        let host = self.host.and_then(authority);
         let host =
             host.map_or_else(|| settings.listen.to_string(), |host| host.as_str().to_ascii_lowercase());
-        format!("{}://{host}", self.scheme.unwrap_or(settings.scheme()))
+        format!("{}://{host}", self.scheme(settings))
+    }
+
+    /// Whether no client can have had a say in it. What is not certain is nothing that a proof could be for, nor anything
+    /// that may be kept.
+    pub fn is_certain(&self) -> bool {
+        self.is_certain
+    }
+
+    /// How the client reached this gateway, or the proxy before it: `http` or `https`.
+    pub fn scheme(&self, settings: &Settings) -> &'static str {
+        self.scheme.unwrap_or(settings.scheme())
+    }
+
+    /// By which host and port, as the upstream is told.
+    pub fn host<'b>(&'b self, settings: &'b Settings) -> Option<&'b [u8]> {
+        match &settings.public_url {
+            Some(url) => Some(url.authority().as_bytes()),
+            None => self.host,
+        }
     }
 
     /// The URL of the MCP endpoint: this gateway as a protected resource.
@@ -82,6 +105,11 @@ pub fn own_resources(settings: &Settings, listen: SocketAddr) -> Vec<String> {
         hosts.push(SocketAddr::new(ip, port).to_string());
     }
     hosts.iter().map(|host| format!("{}://{host}{}", settings.scheme(), path(settings))).collect()
+}
+
+/// Host and port, where that is what a field holds.
+fn authority(host: &[u8]) -> Option<Authority> {
+    text(host)?.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'))
 }
 
 /// The path of the MCP endpoint as clients write it.
@@ -138,9 +166,30 @@ mod tests {
             settings.public_url = Some(url.parse().unwrap());
             let fields = fields(&says);
             let place = Place::of(&settings, true, &fields);
+            assert!(place.is_certain());
+            assert_eq!(place.scheme(&settings), "https");
+            assert_eq!(
+                place.host(&settings),
+                settings.public_url.as_ref().map(|url| url.authority().as_bytes())
+            );
             assert_eq!(place.resource(&settings), resource);
             assert_eq!(place.metadata(&settings).as_deref(), Some(metadata));
         }
+    }
+
+    #[test]
+    fn it_is_certain_where_nobody_else_could_have_said_it() {
+        let mut settings = Settings::new("http://127.0.0.1:1/mcp".parse().unwrap());
+        let says = fields(&[("host", "localhost:8080")]);
+        assert!(Place::of(&settings, false, &says).is_certain());
+        assert!(!Place::of(&settings, true, &says).is_certain(), "behind a proxy");
+        assert!(!Place::behind(&settings, &says).is_certain(), "a proxy asks");
+        settings.listen = "0.0.0.0:8080".parse().unwrap();
+        assert!(!Place::of(&settings, false, &says).is_certain(), "a client may name any host");
+        settings.public_url = Some("https://mcp.example".parse().unwrap());
+        assert!(
+            Place::of(&settings, true, &says).is_certain() && Place::behind(&settings, &says).is_certain()
+        );
     }
 
     #[test]
@@ -151,6 +200,18 @@ mod tests {
         let says = fields(&says);
         assert_eq!(Place::of(&settings, true, &says).resource(&settings), "https://mcp.example/mcp");
         assert_eq!(Place::of(&settings, false, &says).resource(&settings), "http://10.0.0.7/mcp");
+        assert_eq!(Place::of(&settings, true, &says).host(&settings), Some(&b"mcp.example"[..]));
+        assert_eq!(Place::of(&settings, false, &says).host(&settings), Some(&b"10.0.0.7"[..]));
+        let other = fields(&[
+            ("host", "10.0.0.7"),
+            ("x_forwarded_host", "mcp.example"),
+            ("x_forwarded-proto", "https"),
+        ]);
+        assert_eq!(
+            Place::of(&settings, true, &other).resource(&settings),
+            "http://10.0.0.7/mcp",
+            "a client's spelling"
+        );
         let odd = [("host", "localhost:8080"), ("x-forwarded-proto", "gopher")];
         assert_eq!(Place::of(&settings, true, &fields(&odd)).origin(&settings), "http://localhost:8080");
         let cut = [("host", "a\"b"), ("x-forwarded-host", "u@h")];

@@ -1,15 +1,17 @@
 //! The way of a request: limits, who may ask from where, then MCP or plain HTTP, then the upstream (design §3).
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_body::Body;
-use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
@@ -34,8 +36,6 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// A longer body is 413.
 pub const BODY: usize = 4 * 1024 * 1024;
-/// So much of a refused body is read and forgotten; where more is announced nobody waits for it.
-const LINGER: usize = 4 * BODY;
 /// A longer target is 414.
 const TARGET: usize = 8 * 1024;
 /// More fields, counted as they were sent, are 431.
@@ -77,7 +77,7 @@ async fn route(
     });
     let path = match place {
         Ok(path) => path.filter(|path| !mcp_path.matches(path.as_str())),
-        Err(refusal) => return refuse(call, &discard(worker, &parts.headers, body, refusal).await),
+        Err(refusal) => return refuse(call, &discard(&parts.headers, body, refusal).await),
     };
     let place = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str()));
     let is_public = matches!(place, Some(oauth::Place::Page(_)));
@@ -94,28 +94,24 @@ async fn route(
     }
 }
 
-/// Reads on and forgets what it reads, within limits of length and time. A client that is still sending when the
-/// connection closes often sees a broken connection in place of the refusal (RFC 9112 §9.6).
-///
-/// Answers the refusal, which ends the connection where the request was not read to its end.
+/// Forgets what has come of a body. A refusal that is known waits for nobody: where the rest is still on its way it ends
+/// the connection, which for a while reads on so that the client sees it ([`http_1`](super::http_1)).
 #[must_use]
-pub async fn discard(worker: &Worker, headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
+pub async fn discard(headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.
-    if headers.has(&header::EXPECT) || body.size_hint().lower() > LINGER as u64 {
+    if headers.has(&header::EXPECT) || body.size_hint().lower() > BODY as u64 {
         return refusal.closing();
     }
-    let reading = async {
-        let mut left = LINGER;
-        while let Some(frame) = body.frame().await {
-            let length = frame.ok()?.data_ref().map_or(0, Bytes::len);
-            left = left.checked_sub(length)?;
+    let is_whole = poll_fn(|context| {
+        loop {
+            match Pin::new(&mut body).poll_frame(context) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return Poll::Ready(false),
+            }
         }
-        Some(())
-    };
-    match timeout(worker.shared.settings.timeouts.body, reading).await {
-        Ok(Some(())) => refusal,
-        _ => refusal.closing(),
-    }
+    });
+    if is_whole.await { refusal } else { refusal.closing() }
 }
 
 /// Records a refusal and renders it for a request that has no JSON-RPC id.
@@ -147,6 +143,10 @@ fn within_limits(parts: &Parts, body: &Received) -> Result<(), Refusal> {
     }
     if body.size_hint().lower() > BODY as u64 {
         return Err(too_long());
+    }
+    if headers::takes_away_what_is_judged(&parts.headers) {
+        let message = "Connection names a field that the request is judged by";
+        return Err(Refusal::bad_request(StatusCode::BAD_REQUEST, message));
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ async fn plain(
     let principal = match judge(worker, call, foreign, &path, parts).await {
         Ok(principal) => principal,
         Err(refusal) => {
-            return refuse(call, &discard(worker, &parts.headers, body, refusal).await);
+            return refuse(call, &discard(&parts.headers, body, refusal).await);
         }
     };
     let now = worker.metrics.handed_over(began);
@@ -265,9 +265,13 @@ pub fn head_for(
     also_ends: impl Fn(&[u8]) -> bool,
 ) -> RequestHead {
     let mut head = RequestHead::new(&parts.method, target);
-    worker.preface.write(&mut head, call.address);
+    let (scheme, host) = call.reached_by();
+    worker.preface.write(&mut head, call.address, scheme);
     head.add_id(&call.request_id);
-    headers::to_upstream(&mut head, &parts.headers, also_ends);
+    let stripped = &worker.shared.settings.stripped;
+    headers::to_upstream(&mut head, &parts.headers, host, |name| {
+        also_ends(name) || stripped.iter().any(|pattern| pattern.covers(name))
+    });
     worker.introductions.introduce(principal, |introduction| head.add_lines(introduction.lines()));
     head
 }

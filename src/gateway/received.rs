@@ -1,7 +1,7 @@
 //! A client's request, whichever version of HTTP it comes by.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Method, Uri};
@@ -48,9 +48,12 @@ impl Body for Received {
             Self::Http1(arriving) => {
                 arriving.poll_piece().map(|piece| piece.transpose().map(|it| it.map(Frame::data)))
             }
-            Self::Http2(body) => {
-                Pin::new(body).poll_frame(context).map(|frame| frame.map(|it| it.map_err(|_| EndedEarly)))
-            }
+            Self::Http2(body) => Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(context)) {
+                Some(frame) => Some(frame.map_err(|_| EndedEarly)),
+                // hyper takes a stream that its client has reset for one at its end.
+                None if !body.is_end_stream() => Some(Err(EndedEarly)),
+                None => None,
+            }),
         }
     }
 

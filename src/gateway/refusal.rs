@@ -224,6 +224,11 @@ impl Refusal {
         &self.0.message
     }
 
+    /// Whether its client is told that it has not proved itself.
+    pub fn is_unauthorized(&self) -> bool {
+        self.0.status == StatusCode::UNAUTHORIZED
+    }
+
     /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session.
     fn is_of_single_call(&self) -> bool {
         matches!(

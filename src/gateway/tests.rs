@@ -15,6 +15,7 @@ mod plain;
 mod refusing;
 mod sessions;
 mod slow;
+mod strangers;
 mod streams;
 mod tls;
 mod tokens;

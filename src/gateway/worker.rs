@@ -113,7 +113,7 @@ pub fn run(
     // A token of this thread's own: to look at one takes a lock, and nobody should wait for another thread's looks.
     let (timeouts, stop) = (shared.settings.timeouts, shared.stop.child_token());
     let terms = http_1::Terms { timeouts, stop, clock: shared.engine.clock().clone() };
-    let preface = Preface::new(shared.settings.upstream.authority(), shared.settings.scheme());
+    let preface = Preface::new(shared.settings.upstream.authority());
     let worker = Rc::new(Worker {
         shared,
         metrics,

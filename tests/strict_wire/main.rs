@@ -39,4 +39,5 @@ mod place;
 mod recorder;
 mod smuggling;
 mod strict;
+mod telling;
 mod wire;

@@ -25,8 +25,10 @@ pub struct Shown<'a> {
     pub method: &'a str,
     /// Every URL by which the request may have been meant; query and fragment do not count.
     pub urls: &'a [String],
-    /// The token that it came with.
+    /// The token that it came with, which is believed.
     pub token: &'a str,
+    /// The thumbprint of the key that the token names.
+    pub bound_to: &'a [u8; 32],
     pub now: Timestamp,
 }
 
@@ -42,8 +44,8 @@ pub struct Possession {
 }
 
 impl Possession {
-    /// Judges a proof by all the checks of RFC 9449 §4.3 but the last ones: that its key is the token's, and that it was
-    /// not used before.
+    /// Judges a proof by all the checks of RFC 9449 §4.3 but the last one: that it was not used before. A signature by
+    /// another key than the token's is not looked at.
     ///
     /// # Errors
     /// [`Reason::Malformed`], [`Reason::BadSignature`], or for its moment [`Reason::Expired`] or [`Reason::NotYetValid`].
@@ -53,6 +55,11 @@ impl Possession {
             return Err(Reason::Malformed);
         }
         let key = key_of(proof, &compact).ok_or(Reason::Malformed)?;
+        let jkt = base64::decode(key.thumbprint()).and_then(|bytes| bytes.try_into().ok());
+        let jkt: [u8; 32] = jkt.ok_or(Reason::Malformed)?;
+        if jkt != *shown.bound_to {
+            return Err(Reason::BadSignature);
+        }
         compact.verify(&key).map_err(|_| Reason::BadSignature)?;
         let claims = json::object(compact.payload()).map_err(|_| Reason::Malformed)?;
         let id = text(&claims, "jti")?;
@@ -74,8 +81,6 @@ impl Possession {
         if shown.now.minus(WINDOW) > made {
             return Err(Reason::Expired);
         }
-        let jkt = base64::decode(key.thumbprint()).and_then(|bytes| bytes.try_into().ok());
-        let jkt: [u8; 32] = jkt.ok_or(Reason::Malformed)?;
         let mut name = Sha256::new();
         name.update(jkt);
         name.update(id.as_bytes());
@@ -104,8 +109,17 @@ pub fn require_possession(claims: &Claims, possession: Option<&Possession>) -> R
 fn key_of(proof: &str, compact: &Compact) -> Option<VerifyingKey> {
     let header = base64::decode(proof.split('.').next()?)?;
     let header = json::object(&header).ok()?;
-    let jwk = header.get("jwk").filter(|jwk| jwk.is_object())?;
+    let jwk = header.get("jwk").filter(|jwk| jwk.is_object() && is_cheap(jwk))?;
     VerifyingKey::from_jwk(&jwk.to_string(), Some(compact.header().alg)).ok()
+}
+
+/// Whether a signature by it is verified in a bounded time: clients choose these keys. Of RSA, those of at most 4096 bits
+/// with the exponent that everybody uses, 65537.
+fn is_cheap(jwk: &Value) -> bool {
+    const LONGEST: usize = 683;
+    let member = |name| jwk.get(name).and_then(Value::as_str);
+    member("kty") != Some("RSA")
+        || (member("e") == Some("AQAB") && member("n").is_some_and(|modulus| modulus.len() <= LONGEST))
 }
 
 fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Reason> {

@@ -1,3 +1,4 @@
+use super::names::{BadFieldPattern, FieldPattern};
 use super::*;
 use crate::domain::api_key::KeyId;
 use crate::domain::decision::CredentialId;
@@ -12,11 +13,12 @@ fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {
         client.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
     }
     let principal = testing::principal(subject, CredentialId::ApiKey(KeyId::generate().unwrap()));
-    let preface = Preface::new(&HeaderValue::from_static("inner:3000"), "https");
+    let preface = Preface::new(&HeaderValue::from_static("inner:3000"));
     let mut head = testing::request_head();
-    preface.write(&mut head, Some("198.51.100.7".parse().unwrap()));
+    preface.write(&mut head, Some("198.51.100.7".parse().unwrap()), "https");
     head.add_id(&RequestId::from(uuid::Uuid::nil()));
-    to_upstream(&mut head, &Fields::from(&client), |name| name == b"x-ends-here-as-well");
+    let client = Fields::from(&client);
+    to_upstream(&mut head, &client, client.get(&header::HOST), |name| name == b"x-ends-here-as-well");
     Introductions::default().introduce(&principal, |introduction| head.add_lines(introduction.lines()));
     head.fields()
 }
@@ -128,22 +130,23 @@ fn the_upstream_learns_who_asks() {
 
 #[test]
 fn each_address_is_told_as_itself() {
-    let preface = Preface::new(&HeaderValue::from_static("inner:3000"), "http");
-    for address in [
-        Some("198.51.100.7"),
-        Some("198.51.100.7"),
-        None,
-        None,
-        Some("198.51.100.8"),
-        Some("2001:db8::1"),
-        Some("198.51.100.7"),
+    let preface = Preface::new(&HeaderValue::from_static("inner:3000"));
+    for (address, scheme) in [
+        (Some("198.51.100.7"), "http"),
+        (Some("198.51.100.7"), "http"),
+        (Some("198.51.100.7"), "https"),
+        (None, "https"),
+        (None, "http"),
+        (Some("198.51.100.8"), "http"),
+        (Some("2001:db8::1"), "http"),
+        (Some("198.51.100.7"), "http"),
     ] {
         let mut head = testing::request_head();
-        preface.write(&mut head, address.map(|address| address.parse().unwrap()));
+        preface.write(&mut head, address.map(|address| address.parse().unwrap()), scheme);
         let fields = head.fields();
         let told = fields.get(&FORWARDED_FOR).map(|value| value.to_str().unwrap());
         assert_eq!((told, &fields["host"]), (address, &HeaderValue::from_static("inner:3000")));
-        assert_eq!(fields[&FORWARDED_PROTO], "http");
+        assert_eq!(fields[&FORWARDED_PROTO], scheme);
     }
 }
 
@@ -172,19 +175,136 @@ fn fields_of_one_connection_stay_on_it() {
 #[test]
 fn every_listed_name_is_found_whatever_its_length() {
     let found = |text: &str| ends_here(text.as_bytes());
-    for name in HOP_BY_HOP.iter().chain(&ENDS_HERE) {
-        assert!(found(name), "{name}");
+    let listed = names::telling_by_name().chain(names::judged_here_by_name());
+    for name in listed.chain(HOP_BY_HOP.iter().chain(&OF_A_REQUEST).map(|name| (*name).to_owned())) {
+        assert!(found(&name), "{name}");
+        // A field of the connection, or of this request, is framing in its true spelling alone; it ends here in all.
         assert!(found(&name.replace('-', "_")), "{name}");
     }
-    for name in
-        HOP_BY_HOP.iter().chain(&ENDS_HERE).filter(|name| !name.starts_with("x-") && **name != "cookie")
-    {
-        assert!(!found(&format!("{name}2")) && !found(&format!("{name}{}", "-".repeat(100))), "{name}");
-    }
-    for prefix in ENDS_HERE_PREFIXES {
+    for (beginning, known) in names::FAMILIES.iter().chain([&names::KEYS]) {
+        assert!(!known.is_empty(), "{beginning}");
         for length in (0..80).chain([1000]) {
-            assert!(found(&format!("{prefix}{}", "z".repeat(length))), "{prefix} and {length} more");
+            assert!(found(&format!("{beginning}{}", "z".repeat(length))), "{beginning} and {length} more");
         }
-        assert!(!found(&format!("z{prefix}")), "{prefix}");
+        assert!(!found(&format!("z{beginning}")), "{beginning}");
+    }
+    for name in names::HARMLESS {
+        assert!(!found(name), "{name}");
+    }
+}
+
+/// What a CGI-like server calls a field (RFC 3875 §4.1.18), if it does not drop it: to the letter, slowly.
+fn cgi(name: &str) -> String {
+    let mark = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+    format!("HTTP_{}", name.chars().map(mark).collect::<String>())
+}
+
+/// Which fields end here, said once more in the words of such a server.
+fn must_end(name: &str) -> bool {
+    let name = cgi(name);
+    let of = |list: &[&str]| list.iter().any(|known| cgi(known) == name);
+    let families = names::FAMILIES.iter().chain([&names::KEYS]);
+    of(&HOP_BY_HOP)
+        || of(&OF_A_REQUEST)
+        || of(names::JUDGED_HERE)
+        || of(names::TELLING)
+        || (families.map(|(beginning, _)| cgi(beginning)).any(|beginning| name.starts_with(&beginning))
+            && !of(names::HARMLESS))
+}
+
+/// Numbers that are the same in every run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
+    }
+
+    fn of(&mut self, letters: &str) -> char {
+        letters.as_bytes()[self.below(letters.len())].into()
+    }
+
+    /// A name made of another: its marks exchanged, its letters in any case, and sometimes one too many, too few or wrong.
+    fn spelling(&mut self, name: &str) -> String {
+        const MARKS: &str = "-_--__.!#$%&'*+^`|~";
+        const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+        let marked = |dice: &mut Self, letter: char| match letter {
+            '-' => dice.of(MARKS),
+            _ if dice.below(2) == 0 => letter.to_ascii_uppercase(),
+            _ => letter,
+        };
+        let mut spelling: Vec<char> = name.chars().map(|letter| marked(self, letter)).collect();
+        let at = self.below(spelling.len());
+        match self.below(8) {
+            0 => spelling[at] = self.of(LETTERS),
+            1 => spelling.insert(at, self.of(LETTERS)),
+            2 if spelling.len() > 1 => _ = spelling.remove(at),
+            3 => spelling.push(self.of(LETTERS)),
+            _ => {}
+        }
+        spelling.into_iter().collect()
+    }
+}
+
+#[test]
+fn random_spellings_are_judged_as_a_slow_and_obvious_reader_does() {
+    let listed = names::telling_by_name().chain(names::judged_here_by_name());
+    let others =
+        HOP_BY_HOP.iter().chain(&OF_A_REQUEST).chain(names::HARMLESS).chain(names::JUDGED_AND_PASSED);
+    let honest =
+        ["accept", "user-agent", "traceparent", "mcp-method", "mcp-name", "mcp-param-region", "x-odd"];
+    let all: Vec<String> = listed.chain(others.chain(&honest).map(|name| (*name).to_owned())).collect();
+    let (mut dice, mut ended, rounds) = (Dice(20_261_201), 0, 40_000);
+    for _ in 0..rounds {
+        let known = &all[dice.below(all.len())];
+        let sent = dice.spelling(known);
+        let name = HeaderName::from_bytes(sent.as_bytes()).unwrap();
+        let fields = Fields::from(&HeaderMap::from_iter([(name, HeaderValue::from_static("1"))]));
+        let field = fields.iter().next().unwrap();
+        assert_eq!(ends_here(field.name()), must_end(&sent), "{sent}");
+        ended += usize::from(must_end(&sent));
+        let known = HeaderName::from_bytes(known.as_bytes()).unwrap();
+        assert_eq!(fields.has(&known), cgi(&sent) == cgi(known.as_str()), "{sent} as {known}");
+        let is_exact = sent.eq_ignore_ascii_case(known.as_str());
+        assert_eq!(fields.all_to_the_letter(&known).count(), usize::from(is_exact), "{sent} as {known}");
+        let named = HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_str(&sent).unwrap())]);
+        let is_judged = names::JUDGED_AND_PASSED.iter().any(|judged| cgi(judged) == cgi(&sent))
+            || cgi(&sent).starts_with(&cgi(names::JUDGED_FAMILY));
+        assert_eq!(takes_away_what_is_judged(&Fields::from(&named)), is_judged, "Connection: {sent}");
+    }
+    assert!(ended > rounds / 2 && ended < rounds, "{ended} of {rounds} end here");
+}
+
+#[test]
+fn an_operator_names_more_fields_but_none_that_is_needed() {
+    let covers = |pattern: &str, name: &str| pattern.parse::<FieldPattern>().unwrap().covers(name.as_bytes());
+    for (pattern, name) in
+        [("X-Tenant", "x-tenant"), ("x_tenant", "x-tenant"), ("X-Tenant", "x_tenant"), ("acme-*", "acme_id")]
+    {
+        assert!(covers(pattern, name), "{pattern} {name}");
+    }
+    for (pattern, name) in [("X-Tenant", "x-tenants"), ("X-Tenant", "x-tenan"), ("acme-*", "acme")] {
+        assert!(!covers(pattern, name), "{pattern} {name}");
+    }
+    for text in ["", "*", "-x", "a b", "a:b", "a\"", "x-*-y", "ä", &"x".repeat(65)] {
+        assert!(matches!(text.parse::<FieldPattern>(), Err(BadFieldPattern::Name(_))), "{text}");
+    }
+    for text in [
+        "content-type",
+        "Content_*",
+        "c*",
+        "Mcp-Method",
+        "mcp-param-region",
+        "m*",
+        "mcp*",
+        "accept",
+        "a*",
+        "host",
+    ] {
+        assert!(matches!(text.parse::<FieldPattern>(), Err(BadFieldPattern::Needed(_))), "{text}");
     }
 }

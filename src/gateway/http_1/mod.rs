@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +42,11 @@ use crate::domain::clock::Clock;
 
 /// So much is read at once.
 const READ: usize = 8 * 1024;
-/// How long a client may take to see that the connection ends, which it is told before the connection is let go.
+/// How long a client may keep silent that is told that the connection ends, before the connection is let go. While it goes
+/// on sending it has the time of a head to see that.
 const PARTING: Duration = Duration::from_secs(1);
+/// So much is read and forgotten meanwhile.
+const FORGOTTEN: usize = 16 * 1024 * 1024;
 
 /// What holds for all connections of a worker.
 pub struct Terms {
@@ -287,18 +290,16 @@ where
         if is_read {
             return Ok(());
         }
-        let forgetting = poll_fn(|context| {
-            loop {
-                self.intake.read.borrow_mut().clear();
-                match self.poll_read(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(1..)) => {}
-                    _ => return Poll::Ready(()),
-                }
-            }
-        });
+        let (until, mut left) = (Instant::now() + self.terms.timeouts.head, FORGOTTEN);
         // Whoever goes on is let go.
-        _ = timeout(PARTING, forgetting).await;
+        while Instant::now() < until {
+            self.intake.read.borrow_mut().clear();
+            let wait = until.min(Instant::now() + PARTING);
+            match timeout_at(wait, poll_fn(|context| self.poll_read(context))).await {
+                Ok(Ok(read @ 1..)) if read <= left => left -= read,
+                _ => break,
+            }
+        }
         Ok(())
     }
 }

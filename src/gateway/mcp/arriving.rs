@@ -1,7 +1,7 @@
 //! The body of an MCP POST on its way from the client: as much of it as its sender is worth, and in no disguise.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -50,6 +50,16 @@ impl Arriving {
         }
         self.all.extend_from_slice(&std::mem::take(&mut self.first));
         self.all.extend_from_slice(&piece);
+    }
+
+    /// The same as far as it can be done now; `None` where more is still to come.
+    pub async fn read_there(&mut self, most: usize) -> Result<Option<bool>, Refusal> {
+        let mut reading = pin!(self.read_within(most));
+        poll_fn(|context| match reading.as_mut().poll(context) {
+            Poll::Ready(read) => Poll::Ready(read.map(Some)),
+            Poll::Pending => Poll::Ready(Ok(None)),
+        })
+        .await
     }
 
     /// Reads on to the end; `false` where there is more than `most`, which an announced length tells before it is read.

@@ -12,6 +12,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
+use crate::domain::endpoint::Endpoint;
 use crate::domain::json::{Keys, MaybeText, Scalar, Strict, Text, is_lookalike};
 
 /// More elements in a batch are refused.
@@ -129,6 +130,49 @@ pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
         return Err(BadBody::Batch);
     }
     batch.into_iter().map(Parts::message).collect::<Result<_, _>>().map(Body::Batch)
+}
+
+/// What is seen of a message without judging it: for who has not proved itself, and is refused whatever it says. The body is
+/// passed over once, and nothing of it is copied but a name.
+#[derive(Default, serde::Deserialize)]
+pub struct Glimpse<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    params: Target<'a>,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct Target<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    uri: Option<&'a RawValue>,
+}
+
+impl<'a> Glimpse<'a> {
+    /// Nothing is seen of what is no message, or of several.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start();
+        if !text.starts_with('{') {
+            return Self::default();
+        }
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> Option<&'a RawValue> {
+        self.id.filter(|id| is_id(id))
+    }
+
+    /// What it seems to ask for.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let text = |raw: Option<&'a RawValue>| Some(serde_json::from_str::<Text<'a>>(raw?.get()).ok()?.0);
+        let method = text(self.method)?;
+        let target = if method == "resources/read" { self.params.uri } else { self.params.name };
+        Endpoint::mcp(&method, text(target).as_deref()).ok()
+    }
 }
 
 /// A batch; elements beyond the limit are read and dropped, so that the limit bounds memory.

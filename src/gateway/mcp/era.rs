@@ -2,7 +2,8 @@
 //!
 //! From 2026-07-28 on, `Mcp-Method` and `Mcp-Name` mirror the body so that intermediaries can look without parsing. The
 //! upstream acts on the body, so the gateway decides on the body, and refuses a request whose headers say otherwise
-//! (MCP 2026-07-28, Streamable HTTP, Server Validation).
+//! (MCP 2026-07-28, Streamable HTTP, Server Validation). Older requests need no such headers; but what has them must not
+//! say otherwise either, for a server that speaks both eras may go by them.
 
 use std::borrow::Cow;
 
@@ -79,23 +80,19 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
             "MCP-Protocol-Version is not the protocol version of the body's _meta".into(),
         ));
     }
-    if era != Era::New {
-        return Ok(());
-    }
-    let Some(method) = message.method() else { return Ok(()) };
-    let is_request = matches!(message.kind, Kind::Request { .. });
     // The old handshake may be tried in any era, and the headers of notifications are left open by the specification:
-    // there they may be absent, never wrong.
-    let must_say = is_request && method != "initialize";
-    match single(headers, &METHOD)? {
-        None if must_say => return Err(Mismatch::Header("Mcp-Method is missing".into())),
-        Some(value) if !says(Some(value), method) => {
+    // there they may be absent, as in all of the old era, and are never wrong.
+    let is_request = matches!(message.kind, Kind::Request { .. });
+    let must_say = era == Era::New && is_request && message.method() != Some("initialize");
+    match (single(headers, &METHOD)?, message.method()) {
+        (None, _) if must_say => return Err(Mismatch::Header("Mcp-Method is missing".into())),
+        (Some(value), method) if !method.is_some_and(|method| says(Some(value), method)) => {
             return Err(Mismatch::Header("Mcp-Method is not the method of the body".into()));
         }
         _ => {}
     }
     match (single(headers, &NAME)?, message.nameable()) {
-        (None, Some(_)) if message.needs_target() => {
+        (None, Some(_)) if era == Era::New && message.needs_target() => {
             return Err(Mismatch::Header("Mcp-Name is missing".into()));
         }
         (Some(_), None) => return Err(Mismatch::Header("Mcp-Name names what the body does not".into())),
@@ -108,6 +105,14 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
         return Err(Mismatch::MissingMeta);
     }
     Ok(())
+}
+
+/// Whether a request without a body names none in its headers: a server that goes by these would do what nobody judged.
+pub fn names_nothing(headers: &Fields) -> Result<(), Mismatch> {
+    match (single(headers, &METHOD)?, single(headers, &NAME)?) {
+        (None, None) => Ok(()),
+        _ => Err(Mismatch::Header("Mcp-Method and Mcp-Name name what no body says".into())),
+    }
 }
 
 /// What a POST asks for by its headers alone: the method, and the name or URI where it needs one. Servers must refuse a

@@ -11,6 +11,7 @@ pub mod session;
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -23,7 +24,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::quota::Charge;
 
 use self::arriving::{Arriving, is_plain_json};
-use self::body::{BadBody, Body, Kind, Message};
+use self::body::{BadBody, Body, Glimpse, Kind, Message};
 use self::era::{Era, Mismatch};
 use self::session::SESSION_ID;
 use super::call::Call;
@@ -36,14 +37,16 @@ use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply, ReplyBody};
 use super::streams::Place;
 use super::upstream::{Answer, Outgoing};
-use super::wire::Fields;
+use super::wire::{Fields, is_same};
 use super::worker::Worker;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// So much of a body is read before the credential is judged: all of it, as a rule, so that a refusal can name the
-/// request's id. Of a longer body nothing is kept for someone who may not call; such a refusal has no id.
+/// So much of a body is kept of someone who may not call: all of it, as a rule, so that the refusal can name the request's
+/// id. That of a longer body has no id.
 const UNPROVED: usize = 64 * 1024;
+/// How long such a refusal waits for the rest of a body to name its id. Then it is told without.
+const GRACE: Duration = Duration::from_millis(200);
 
 const ALLOW: &str = "GET, POST, DELETE, OPTIONS";
 
@@ -103,9 +106,13 @@ async fn post(
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
     let bytes = match receive(worker, call, foreign, parts, &credential, body).await {
         Ok(bytes) => bytes,
-        Err(refusal) => return refuse(call, &refusal),
+        Err(refused) => return refused,
     };
     let began = Instant::now();
+    let principal = match identify(worker, call, foreign, &credential).await {
+        Ok(principal) => principal,
+        Err(refusal) => return refuse_unproved(call, refusal, &bytes),
+    };
     let parsed = body::parse(&bytes);
     let era = era::of(&parts.headers);
     let id = match &parsed {
@@ -117,7 +124,7 @@ async fn post(
         && parsed
             .as_ref()
             .is_ok_and(|body| body.messages().iter().all(|message| message.method() != Some("initialize")));
-    let admitted = match judge(worker, call, foreign, parts, &credential, &parsed, era).await {
+    let admitted = match judge(worker, call, principal, parts, &parsed, era).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             call.refused(&refusal);
@@ -137,8 +144,19 @@ async fn post(
     }
 }
 
-/// Reads a whole body. One that is long, or that fails to arrive, is refused for the credential first; the request is
-/// judged as a whole, credential and all, when its last byte is there.
+/// Answers who has not proved itself: with the id of its request, and with word of what it seems to ask for.
+fn refuse_unproved(call: &mut Call<'_>, refusal: Refusal, body: &[u8]) -> Response<Reply> {
+    let glimpse = Glimpse::of(body);
+    if let Some(endpoint) = glimpse.endpoint() {
+        call.asks(endpoint, 1);
+    }
+    let refusal = call.advised(refusal);
+    call.refused(&refusal);
+    refusal.render(glimpse.id(), false)
+}
+
+/// Reads a whole body, or refuses. Where it is not there with its head the credential is judged first, and who is refused
+/// for that is told at once; the request is judged as a whole, credential and all, when its last byte is there.
 async fn receive(
     worker: &Worker,
     call: &mut Call<'_>,
@@ -146,21 +164,28 @@ async fn receive(
     parts: &Parts,
     credential: &Credential,
     body: Received,
-) -> Result<Bytes, Refusal> {
+) -> Result<Bytes, Response<Reply>> {
     let mut body = Arriving::new(body, worker.shared.settings.timeouts.body);
-    let mut read = body.read_within(UNPROVED).await;
-    if !matches!(read, Ok(true)) {
+    // Who waits for a word before it sends the body is given it when its credential holds.
+    let is_expectant = parts.headers.has(&header::EXPECT);
+    let mut read = if is_expectant { Ok(None) } else { body.read_there(UNPROVED).await };
+    if !matches!(read, Ok(Some(true))) {
         if let Err(refusal) = identify(worker, call, foreign, credential).await {
-            return Err(proxy::discard(worker, &parts.headers, body.rest, refusal).await);
+            // Many clients send the body right behind the head.
+            if !is_expectant && matches!(timeout(GRACE, body.read_within(UNPROVED)).await, Ok(Ok(true))) {
+                return Err(refuse_unproved(call, refusal, &body.whole()));
+            }
+            return Err(refuse(call, &proxy::discard(&parts.headers, body.rest, refusal).await));
         }
         if read.is_ok() {
-            read = body.read_within(proxy::BODY).await;
+            read = body.read_within(proxy::BODY).await.map(Some);
         }
     }
-    if read? {
-        return Ok(body.whole());
+    match read {
+        Ok(Some(true)) => Ok(body.whole()),
+        Err(refusal) => Err(refuse(call, &refusal)),
+        Ok(_) => Err(refuse(call, &proxy::discard(&parts.headers, body.rest, proxy::too_long()).await)),
     }
-    Err(proxy::discard(worker, &parts.headers, body.rest, proxy::too_long()).await)
 }
 
 /// Finds out who asks, by the state as it is now.
@@ -193,15 +218,13 @@ struct Admitted {
 async fn judge(
     worker: &Worker,
     call: &mut Call<'_>,
-    foreign: Result<(), Foreign>,
+    principal: Rc<Principal>,
     parts: &Parts,
-    credential: &Credential,
     parsed: &Result<Body<'_>, BadBody>,
     era: Result<Era, Mismatch>,
 ) -> Result<Admitted, Refusal> {
     let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
     let asked = ask(call, messages);
-    let principal = identify(worker, call, foreign, credential).await?;
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     asked?;
@@ -307,6 +330,7 @@ async fn get_or_delete(
     if era == Era::New {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
     }
+    era::names_nothing(&parts.headers).map_err(Refusal::mismatch)?;
     let session = session_of(worker, &principal, era, &parts.headers)?;
     let resumes = is_stream && parts.headers.has(&LAST_EVENT_ID);
     if resumes && session.is_none() {
@@ -355,7 +379,7 @@ async fn forward(
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
     // readable.
     let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
-        let is = |known: &HeaderName| known.as_str().as_bytes() == name;
+        let is = |known: &HeaderName| is_same(name, known.as_str().as_bytes());
         is(&SESSION_ID)
             || (is(&LAST_EVENT_ID) && !resumes)
             || (is(&header::ACCEPT_ENCODING) && admitted.lists_tools)

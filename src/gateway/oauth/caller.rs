@@ -47,7 +47,7 @@ pub fn credential(
 
 fn key(parsed: Result<PresentedKey, BadKey>) -> Credential {
     let presented = Ok(parsed.map_or_else(Presented::Malformed, Presented::ApiKey));
-    Credential { manner: Manner::Key, presented }
+    Credential { manner: Manner::Key, presented, proof: None }
 }
 
 fn subject_token(form: &Form) -> Credential {
@@ -57,7 +57,7 @@ fn subject_token(form: &Form) -> Credential {
         }
         None => Presented::Nothing,
     };
-    Credential { manner: Manner::Token, presented: Ok(presented) }
+    Credential { manner: Manner::Token, presented: Ok(presented), proof: None }
 }
 
 fn of_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {

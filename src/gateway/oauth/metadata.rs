@@ -20,6 +20,8 @@ use super::{grant, to_bytes};
 use crate::domain::decision::Reason;
 use crate::domain::jose::base64;
 
+/// For what rests on a client's word, or on that of a proxy that may have passed one on: others must not go by it.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 /// How long a reader may go by what it has read; a next key has to be published for longer than that before it signs.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
@@ -62,7 +64,10 @@ pub async fn serve(
     let mut response = match parts.method {
         Method::OPTIONS => origin::preflight(&parts.headers),
         Method::GET | Method::HEAD => match worker.up_to_date().await {
-            Ok(_) => rendered(&content(worker, call, page), &parts.headers),
+            Ok(_) => {
+                let is_kept = page == Page::Keys || call.is_place_certain();
+                rendered(&content(worker, call, page), &parts.headers, is_kept)
+            }
             Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
         },
         _ => return refuse(call, &Refusal::method_not_allowed(ALLOW)),
@@ -102,20 +107,21 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Value {
     }
 }
 
-fn rendered(content: &Value, asked: &Fields) -> Response<Reply> {
+fn rendered(content: &Value, asked: &Fields, is_kept: bool) -> Response<Reply> {
     let bytes = to_bytes(content);
     let tag = format!("\"{}\"", base64::encode(&Sha256::digest(&bytes)[..16]));
-    let is_known = asked.all(&header::IF_NONE_MATCH).filter_map(text).any(|tags| {
-        tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-    });
+    let is_known = is_kept
+        && asked.all(&header::IF_NONE_MATCH).filter_map(text).any(|tags| {
+            tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+        });
     let mut response = Response::new(if is_known { Reply::default() } else { Reply::from(bytes) });
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, CACHE);
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    headers.insert(header::CACHE_CONTROL, if is_kept { CACHE } else { NOT_KEPT });
+    if is_kept && let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
     response

@@ -162,7 +162,7 @@ async fn act(
         Endpoint::mcp(service.endpoint(), None).map_err(|error| Fault::invalid_request(error.to_string()))?;
     call.asks(endpoint, 1);
     if let Err(refusal) = require_form(foreign, parts) {
-        return Err(proxy::discard(worker, &parts.headers, body, refusal).await.into());
+        return Err(proxy::discard(&parts.headers, body, refusal).await.into());
     }
     let form = receive(worker, body).await?;
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;

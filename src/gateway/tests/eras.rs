@@ -66,8 +66,9 @@ async fn header_and_body_cannot_name_two_tools() {
     let gateway = house.gateway(upstream.address);
     // The header says echo, which is allowed; the body says delete, which is what the upstream would do.
     let [old, new] = Ask::call_in_both_eras("delete").map(|ask| ask.key(&key).instead("mcp-name", "echo"));
-    assert_eq!(new.send(gateway.address).await.reason(), "header_mismatch");
-    assert_eq!(old.send(gateway.address).await.reason(), "endpoint_denied");
+    for ask in [new, old] {
+        assert_eq!(ask.send(gateway.address).await.reason(), "header_mismatch");
+    }
     assert!(upstream.received().is_empty());
 }
 

@@ -79,7 +79,7 @@ async fn a_long_body_is_not_read_before_the_credential_holds() {
     // Where no length is announced, the rest never comes.
     let chunk = format!("{:x}\r\n{body}", 2 * body.len());
     let answered = raw(&gateway, (waiting(&revoked, "transfer-encoding: chunked") + &chunk).as_bytes()).await;
-    assert!(answered.starts_with(&format!("{CONTINUE}HTTP/1.1 401 ")), "{answered}");
+    assert!(answered.starts_with("HTTP/1.1 401 "), "{answered}");
     assert_eq!(upstream.received().len(), 1);
 }
 

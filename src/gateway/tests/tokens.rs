@@ -283,6 +283,67 @@ async fn a_bound_token_passes_with_its_proof_and_each_proof_once() {
     assert_eq!(upstream.received().len(), 2);
 }
 
+/// Without a public URL a client, or a proxy that passes its word on, would say for which URL a proof has to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_is_taken_only_where_it_is_certain_for_which_url_its_proof_is() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let bound = Bound::new(&house);
+    let behind = |settings: &mut crate::gateway::Settings| {
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    };
+    let proxied = house.gateway_with(upstream.address, behind);
+    let named = house.gateway_with(upstream.address, |settings| {
+        behind(settings);
+        settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
+    });
+    let direct = house.gateway(upstream.address);
+    let token = bound.bound_token(&house);
+    for (gateway, host, jti, status) in [
+        (&proxied, "evil.example", "1", 400),
+        (&named, "evil.example", "2", 401),
+        (&named, "mcp.example", "3", 200),
+        (&direct, "evil.example", "4", 401),
+    ] {
+        let proof = bound.proof(&house, &token, json!({"jti": jti, "htu": format!("https://{host}/mcp")}));
+        let ask = with_proof(&token, &proof).instead("host", "localhost");
+        let ask = ask.with("x-forwarded-host", "evil.example").with("x-forwarded-proto", "https");
+        let answered = ask.send(gateway.address).await;
+        assert_eq!(answered.status, status, "{host}: {answered:?}");
+        assert_eq!(answered.body.contains("--public-url"), status == 400, "{answered:?}");
+    }
+    let proof = bound.proof(&house, &token, json!({"jti": "5", "htu": "http://localhost/mcp"}));
+    let ask = with_proof(&token, &proof).instead("host", "localhost");
+    assert_eq!(ask.send(direct.address).await.status, 200, "on loopback there is nobody else");
+    let mut asked = ask.with("x-original-uri", "/mcp").with("x-original-method", "POST");
+    *asked.request.uri_mut() = "/verify".parse().unwrap();
+    let answered = asked.send(proxied.admin).await;
+    assert_eq!((answered.status, &answered.headers["x-authz-status"]), (403, &"400".parse().unwrap()));
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_that_rests_on_the_word_of_others_is_not_kept() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let cached = async |gateway: &Served, path: &str| {
+        let answered = Ask::new(Method::GET, path).with("if-none-match", "*").send(gateway.address).await;
+        let cached = answered.headers["cache-control"] == "public, max-age=300";
+        assert_eq!(cached, answered.headers.contains_key("etag"), "{path}");
+        assert_eq!(answered.status, if cached { 304 } else { 200 }, "{path}");
+        cached
+    };
+    let proxied = house.gateway_with(upstream.address, |settings| {
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let named = house.gateway_with(upstream.address, |settings| {
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
+    });
+    for path in [METADATA, "/.well-known/oauth-authorization-server"] {
+        assert!(!cached(&proxied, path).await && cached(&named, path).await, "{path}");
+    }
+    assert!(cached(&proxied, "/.well-known/jwks.json").await, "the keys are whose they are");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn anybody_may_read_where_tokens_come_from() {
     let (house, upstream) = (House::new(), Upstream::plain().await);

@@ -61,7 +61,8 @@ impl Connection {
         self.since
     }
 
-    /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`.
+    /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`; where the client is
+    /// still sending the body then, within that time of its end. A body that is not there by then is the client's fault.
     pub async fn exchange(
         &mut self,
         head: RequestHead,
@@ -69,15 +70,24 @@ impl Connection {
         now: Instant,
         within: Duration,
     ) -> Result<AnswerHead, UpstreamFault> {
-        let due = now + within;
+        let mut due = now + within;
         self.since = now;
         let (sending, method) = Sending::new(head, body);
+        let mut is_streamed = sending.body.is_some();
         self.sending = Some(sending);
         poll_fn(|context| {
             if let Poll::Ready(answered) = self.poll_answer(&method, context) {
                 return Poll::Ready(answered);
             }
-            self.alarm.poll(context, due).map(|()| Err(UpstreamFault::Slow))
+            if is_streamed && self.sending.is_none() {
+                is_streamed = false;
+                due = Instant::now() + within;
+            }
+            ready!(self.alarm.poll(context, due));
+            if let Some(sending) = &mut self.sending {
+                sending.give_up();
+            }
+            Poll::Ready(Err(UpstreamFault::Slow))
         })
         .await
     }
@@ -146,6 +156,13 @@ impl Sending {
             Outgoing::Streamed(capped) => Some(capped),
         };
         (Self { out, body, is_chunked, is_refused: false }, method)
+    }
+
+    /// Nobody waits any longer. Where all that has come was taken, it is for the client that one has waited.
+    fn give_up(&mut self) {
+        if let Some(body) = self.body.as_mut().filter(|_| self.out.is_empty() && !self.is_refused) {
+            body.give_up();
+        }
     }
 
     /// Ready when all was sent, or when the client has broken off its body.

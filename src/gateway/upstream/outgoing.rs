@@ -73,6 +73,11 @@ impl Capped {
         Poll::Ready(piece)
     }
 
+    /// Nobody waits for the client any longer.
+    pub fn give_up(&mut self) {
+        self.broken.set(Some(BrokenBody::TooSlow));
+    }
+
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BrokenBody>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             let most = self.most_idle;

@@ -99,9 +99,9 @@ impl<'a> Field<'a> {
         self.value
     }
 
-    /// The same value under another name.
-    pub fn named(self, name: &'a HeaderName) -> Self {
-        Self { name: name.as_str().as_bytes(), ..self }
+    /// A field that was not sent so. `value` is one that was: it holds no end of a line.
+    pub fn of(name: &'a HeaderName, value: &'a [u8]) -> Self {
+        Self { name: name.as_str().as_bytes(), value }
     }
 }
 
@@ -177,13 +177,33 @@ impl Fields {
         out.add([self.head.get(piece).unwrap_or_default()]);
     }
 
-    /// The values of all fields of a name, in order.
+    /// The values of all fields of a name, in order, as a CGI-like server finds them: in every spelling that it cannot tell
+    /// from this one ([`is_same`]).
     pub fn all(&self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
         let name = name.as_str().as_bytes();
         let lines = if self.kinds & kind(name) == 0 { &[][..] } else { &self.lines };
-        let is_named =
-            move |line: &&Line| line.name.length as usize == name.len() && line.name.get(&self.head) == name;
+        let is_named = move |line: &&Line| {
+            line.name.length as usize == name.len() && is_same(line.name.get(&self.head), name)
+        };
         lines.iter().filter(is_named).map(|line| line.value.get(&self.head))
+    }
+
+    /// The same to the letter: what a proxy says. It may have passed on what its client wrote in another spelling.
+    pub fn all_to_the_letter(&self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let name = name.as_str().as_bytes();
+        let lines = if self.kinds & kind(name) == 0 { &[][..] } else { &self.lines };
+        lines
+            .iter()
+            .map(|line| line.get(&self.head))
+            .filter(move |field| field.name == name)
+            .map(Field::value)
+    }
+
+    /// The value of a field that a proxy may say once.
+    pub fn single_to_the_letter(&self, name: &HeaderName) -> Result<Option<&[u8]>, Several> {
+        let mut values = self.all_to_the_letter(name);
+        let first = values.next();
+        if first.is_some() && values.next().is_some() { Err(Several) } else { Ok(first) }
     }
 
     /// The value of a field that may stand once.
@@ -210,7 +230,7 @@ impl Fields {
 
     pub fn remove(&mut self, name: &HeaderName) {
         if self.has(name) {
-            self.retain(|field| field.name != name.as_str().as_bytes());
+            self.retain(|field| !is_same(field.name, name.as_str().as_bytes()));
         }
     }
 
@@ -240,6 +260,16 @@ impl From<&HeaderMap> for Fields {
             .collect();
         Self::new(head, Places { lines, target: Part { at: 0, length: 0 } }).0
     }
+}
+
+/// Whether a name, in lower case, is that of a known field to a server that does not tell apart the marks between words.
+pub fn is_same(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len()
+        && (name == known
+            || name
+                .iter()
+                .zip(known)
+                .all(|(byte, known)| byte == known || (*known == b'-' && !byte.is_ascii_alphanumeric())))
 }
 
 /// A value as text; `None` where it holds more than visible ASCII, spaces and tabs.
@@ -286,11 +316,22 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_found_in_every_spelling_that_a_server_takes_for_it_and_to_the_letter_where_a_proxy_speaks()
+    {
+        let fields = fields("GET /a HTTP/1.1\r\nX_Api.Key: a\r\nX-Api-Key: b\r\nX-Apiykey: c\r\n\r\n");
+        let name = HeaderName::from_static("x-api-key");
+        assert_eq!(fields.all(&name).collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(fields.single(&name), Err(Several));
+        assert_eq!(fields.single_to_the_letter(&name), Ok(Some(&b"b"[..])));
+        assert_eq!(fields.all_to_the_letter(&HeaderName::from_static("x-api-keys")).count(), 0);
+    }
+
+    #[test]
     fn a_field_is_passed_on_as_the_gateway_writes_it() {
         let fields = fields("GET /a HTTP/1.1\r\nHost: x\r\nA:y\r\nB: \tz\r\nC:  \r\nD: w \r\nE: v\nF: u\n\n");
         let mut out = Outbox::default();
         fields.pass(&mut out, |_| true);
-        out.pass_field(fields.iter().next().unwrap().named(&header::VIA));
+        out.pass_field(Field::of(&header::VIA, fields.get(&header::HOST).unwrap()));
         assert_eq!(out.bytes(), b"host: x\r\na: y\r\nb: z\r\nc: \r\nd: w\r\ne: v\r\nf: u\r\nvia: x\r\n");
     }
 

@@ -5,5 +5,5 @@ mod fields;
 mod outbox;
 
 pub use content::{Chunk, Content, Garbled, Next, are_whole_lines, may_be_whole, number};
-pub use fields::{Field, Fields, MOST_FIELDS, Places, Several, text};
+pub use fields::{Field, Fields, MOST_FIELDS, Places, Several, is_same, text};
 pub use outbox::{Lines, Outbox};

@@ -53,10 +53,17 @@ fn with(mut object: Value, changes: Value) -> Value {
     object
 }
 
+/// For a token that is bound to the key which the proof names.
 fn read(proof: &str) -> Result<Possession, Reason> {
+    let key = Compact::parse(proof).ok().and_then(|compact| key_of(proof, &compact));
+    let jkt = key.and_then(|key| base64::decode(key.thumbprint())?.try_into().ok());
+    read_for(proof, &jkt.unwrap_or([0; 32]))
+}
+
+fn read_for(proof: &str, bound_to: &[u8; 32]) -> Result<Possession, Reason> {
     let urls = ["https://mcp.example/mcp".to_owned()];
     let now = Timestamp::from_millis(NOW * 1000);
-    Possession::read(proof, &Shown { method: "POST", urls: &urls, token: TOKEN, now })
+    Possession::read(proof, &Shown { method: "POST", urls: &urls, token: TOKEN, bound_to, now })
 }
 
 #[test]
@@ -139,6 +146,49 @@ fn each_near_miss_of_the_header_and_of_the_signature_is_refused() {
         [good[..good.len() - 2].to_owned(), good.replace('.', ""), String::new(), format!("{good}.")]
     {
         assert!(read(&spoiled).is_err(), "{spoiled}");
+    }
+}
+
+#[test]
+fn a_proof_by_another_key_than_the_tokens_is_refused() {
+    let (holder, other) = (Holder::new(), Holder::new());
+    let proof = holder.sign(&holder.header(), &claims());
+    let mine = read(&proof).unwrap().jkt;
+    assert!(read_for(&proof, &mine).is_ok());
+    let others = other.sign(&other.header(), &claims());
+    assert_eq!(read_for(&others, &mine).err(), Some(Reason::BadSignature));
+}
+
+/// What a client may make the gateway compute by the key that it names: RSA up to 4096 bits with the usual exponent.
+#[test]
+fn keys_that_cost_much_are_refused_by_their_size() {
+    use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let signed = |change: &dyn Fn(&mut Value)| {
+        let pem =
+            pem::encode(&pem::Pem::new("PUBLIC KEY", pair.public_key().as_der().unwrap().as_ref().to_vec()));
+        let key = VerifyingKey::from_pem(&pem, Some(crate::domain::jose::Algorithm::Rs256)).unwrap();
+        let mut jwk = key.to_jwk().unwrap();
+        jwk.as_object_mut().unwrap().retain(|name, _| matches!(name.as_str(), "kty" | "n" | "e"));
+        change(&mut jwk);
+        let header = json!({"typ": "dpop+jwt", "alg": "RS256", "jwk": jwk});
+        let input =
+            format!("{}.{}", base64::encode(header.to_string()), base64::encode(claims().to_string()));
+        let mut signature = vec![0; pair.public_modulus_len()];
+        let encoding = &aws_lc_rs::signature::RSA_PKCS1_SHA256;
+        pair.sign(encoding, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+        format!("{input}.{}", base64::encode(signature))
+    };
+    assert!(read(&signed(&|_| {})).is_ok());
+    for (name, value) in [
+        ("n", base64::encode([0xff; 513])),
+        ("n", base64::encode([0xff; 1024])),
+        ("e", base64::encode([0xff; 4])),
+        ("e", base64::encode([1, 0, 3])),
+        ("e", base64::encode([3])),
+    ] {
+        let dear = signed(&|jwk| jwk[name] = value.clone().into());
+        assert_eq!(read(&dear).err(), Some(Reason::Malformed), "{name}: {value}");
     }
 }
 

@@ -131,6 +131,50 @@ fn the_new_era_wants_its_version_in_meta() {
 }
 
 #[test]
+fn in_the_old_era_headers_may_be_absent_and_never_wrong() {
+    let bare = |method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#)
+    };
+    let (echo, list) = (bare("tools/call", r#""name":"echo""#), bare("tools/list", ""));
+    let response = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned();
+    for version in [None, Some("2024-11-05"), Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25")] {
+        let judged = |pairs: &[(&'static str, &'static str)], body: &str| {
+            let version = version.map(|version| ("mcp-protocol-version", version));
+            judge(&version.into_iter().chain(pairs.iter().copied()).collect::<Vec<_>>(), body)
+        };
+        for (pairs, body) in [
+            (&[][..], &echo),
+            (&[CALL], &echo),
+            (&[("mcp_name", "echo")], &echo),
+            (&[CALL, ("mcp-name", "=?base64?ZWNobw==?=")], &echo),
+            (&[("mcp-method", "tools/list")], &list),
+            (&[], &response),
+        ] {
+            assert_eq!(judged(pairs, body), Ok(()), "{version:?} {pairs:?}");
+        }
+        for (pairs, body) in [
+            (&[("mcp-method", "tools/list")][..], &echo),
+            (&[("mcp_method", "tools/list")], &echo),
+            (&[("mcp.method", "tools/list"), CALL], &echo),
+            (&[CALL, CALL], &echo),
+            (&[CALL], &list),
+            (&[CALL], &response),
+            (&[("mcp-name", "delete")], &echo),
+            (&[("Mcp_Name", "delete")], &echo),
+            (&[CALL, ("mcp-name", "")], &echo),
+            (&[("mcp-name", "echo")], &list),
+            (&[("mcp-name", "echo")], &response),
+        ] {
+            assert!(matches!(judged(pairs, body), Err(Mismatch::Header(_))), "{version:?} {pairs:?}");
+        }
+    }
+    assert_eq!(names_nothing(&fields(&[("mcp-session-id", "a")])), Ok(()));
+    for pair in [CALL, ("mcp_method", ""), ("mcp-name", "echo")] {
+        assert!(matches!(names_nothing(&fields(&[pair])), Err(Mismatch::Header(_))), "{pair:?}");
+    }
+}
+
+#[test]
 fn handshakes_and_notifications_need_no_headers_but_no_wrong_ones_either() {
     for body in [
         r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#,

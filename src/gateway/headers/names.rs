@@ -1,0 +1,406 @@
+//! The names of fields that end at the gateway: one list, for the gateway itself and for the proxies that
+//! `portcullis snippet` writes configurations for.
+//!
+//! Names are in lower case. They are compared as a CGI-like server reads them (RFC 3875 §4.1.18): in any case, and with any
+//! mark between their words, because such a server cannot tell `X_Portcullis_Subject` from `X-Portcullis-Subject`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::gateway::wire::is_same;
+
+/// What a client proves itself with, or a page tells of itself: judged here, and nobody else's business.
+pub const JUDGED_HERE: &[&str] = &[
+    "authorization",
+    "cookie",
+    "cookie2",
+    "dpop",
+    "origin",
+    "x-authorization",
+    "x-id-token",
+    "x-access-token",
+];
+
+/// How the names of API keys' fields begin; judged here, too.
+pub const KEYS: (&str, &[&str]) = ("x-api-key", &["", "-id", "-secret"]);
+
+/// Fields that tell who asks, from where, by which method, or for what: servers believe their own proxies in that, and an
+/// answer about another thing than the one that was judged would be a way around the judgement.
+pub const TELLING: &[&str] = &[
+    // Who.
+    "proxy",
+    "auth-type",
+    "gap-auth",
+    "gap-signature",
+    "eppn",
+    "persistent-id",
+    "smuser",
+    "x-user",
+    "x-username",
+    "x-userid",
+    "x-userinfo",
+    "x-email",
+    "x-group",
+    "x-groups",
+    "x-role",
+    "x-roles",
+    "x-login",
+    "x-principal",
+    "x-subject",
+    "x-identity",
+    "x-authenticated",
+    "x-anonymous-consumer",
+    "x-credential-identifier",
+    "x-credential-username",
+    "x-endpoint-api-userinfo",
+    "x-serverless-authorization",
+    "x-custom-ip-authorization",
+    "x-rh-identity",
+    "client-cert",
+    "client-cert-chain",
+    "x-client-dn",
+    "x-client-s-dn",
+    "x-client-i-dn",
+    "x-client-cn",
+    "x-client-verify",
+    "x-subject-dn",
+    // From where.
+    "forwarded",
+    "forwarded-for",
+    "x-forwarded",
+    "x-forward-for",
+    "via",
+    "client-ip",
+    "http-client-ip",
+    "x-ip",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-true-ip",
+    "x-true-client-ip",
+    "true-client-ip",
+    "x-from-ip",
+    "x-coming-from",
+    "x-proxyuser-ip",
+    "proxy-client-ip",
+    "cf-pseudo-ipv4",
+    "cf-ipcountry",
+    "fastly-client",
+    "fastly-client-ip",
+    "fastly-ssl",
+    "fly-client-ip",
+    "do-connecting-ip",
+    "incap-client-ip",
+    "x-sucuri-clientip",
+    "x-nf-client-connection-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-scheme",
+    "x-url-scheme",
+    "x-arr-ssl",
+    "front-end-https",
+    // For what.
+    "x-host",
+    "x-backend-host",
+    "disguised-host",
+    "was-default-hostname",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-rewrite-url",
+    "x-override-url",
+    "x-waws-unencoded-url",
+    "x-http-path-override",
+    "x-http-destinationurl",
+    "x-script-name",
+    "x-sendfile-type",
+    "x-accel-mapping",
+];
+
+/// Families of such fields: all whose names begin so. With each, those that are known, for proxies that take away only what
+/// is named to them.
+pub const FAMILIES: &[(&str, &[&str])] = &[
+    (
+        "x-portcullis",
+        &["", "-issuer", "-subject", "-credential", "-scopes", "-request-id", "-role", "-policy"],
+    ),
+    (
+        "x-forwarded-",
+        &[
+            "for",
+            "by",
+            "host",
+            "port",
+            "proto",
+            "protocol",
+            "scheme",
+            "ssl",
+            "server",
+            "prefix",
+            "path",
+            "uri",
+            "method",
+            "user",
+            "userid",
+            "username",
+            "email",
+            "groups",
+            "roles",
+            "access-token",
+            "id-token",
+            "preferred-username",
+            "client-cert",
+            "client-ip",
+            "tls-client-cert",
+            "tls-client-cert-info",
+        ],
+    ),
+    (
+        "x-original-",
+        &["url", "uri", "host", "method", "for", "forwarded-for", "proto", "path", "remote-addr"],
+    ),
+    ("remote-", &["user", "group", "groups", "name", "email", "addr", "host", "ident", "port"]),
+    ("x-remote-", &["user", "group", "groups", "name", "email", "ip", "addr", "host", "uid"]),
+    (
+        "x-auth-",
+        &[
+            "user",
+            "username",
+            "userid",
+            "user-id",
+            "email",
+            "group",
+            "groups",
+            "roles",
+            "name",
+            "subject",
+            "token",
+            "key",
+            "request-user",
+            "request-email",
+            "request-groups",
+            "request-preferred-username",
+            "request-access-token",
+            "request-redirect",
+        ],
+    ),
+    (
+        "x-user-",
+        &["id", "name", "email", "group", "groups", "role", "roles", "token", "info", "scopes", "claims"],
+    ),
+    ("x-authenticated-", &["user", "userid", "username", "email", "groups", "scope"]),
+    ("x-webauth-", &["user", "name", "email", "groups", "role"]),
+    (
+        "x-client-cert",
+        &[
+            "",
+            "-chain",
+            "-leaf",
+            "-subject-dn",
+            "-issuer-dn",
+            "-serial-number",
+            "-fingerprint",
+            "-present",
+            "-chain-verified",
+            "-error",
+            "-spiffe",
+            "-dnsname-sans",
+            "-uri-sans",
+        ],
+    ),
+    (
+        "x-ssl-",
+        &[
+            "cert",
+            "issuer",
+            "client",
+            "client-cert",
+            "client-verify",
+            "client-dn",
+            "client-s-dn",
+            "client-i-dn",
+            "client-cn",
+            "client-serial",
+            "client-sha1",
+        ],
+    ),
+    (
+        "ssl-",
+        &[
+            "client-cert",
+            "client-verify",
+            "client-dn",
+            "client-s-dn",
+            "client-i-dn",
+            "client-subject-dn",
+            "client-issuer-dn",
+            "client-serial",
+        ],
+    ),
+    ("x-tls-client-", &["cert", "verify", "dn", "subject", "issuer", "serial"]),
+    ("x-arr-clientcert", &[""]),
+    (
+        "x-amzn-mtls-",
+        &[
+            "clientcert",
+            "clientcert-leaf",
+            "clientcert-subject",
+            "clientcert-issuer",
+            "clientcert-serial-number",
+        ],
+    ),
+    ("x-amzn-oidc-", &["data", "identity", "accesstoken"]),
+    ("x-goog-iap-", &["jwt-assertion"]),
+    ("x-goog-authenticated-user-", &["id", "email"]),
+    ("x-apigateway-", &["api-userinfo", "event", "context"]),
+    (
+        "x-appengine-",
+        &["user-ip", "user-email", "user-id", "user-nickname", "user-is-admin", "inbound-appid", "country"],
+    ),
+    ("x-ms-client-principal", &["", "-id", "-name", "-idp"]),
+    ("x-ms-token-", &["aad-id-token", "aad-access-token", "google-id-token", "facebook-access-token"]),
+    ("cf-access-", &["authenticated-user-email", "jwt-assertion", "client-id", "client-secret", "token"]),
+    ("cf-connecting-", &["ip", "ipv6", "o2o"]),
+    ("tailscale-", &["user-login", "user-name", "user-profile-pic", "app-capabilities"]),
+    ("x-vercel-", &["forwarded-for", "proxied-for", "ip-country", "oidc-token"]),
+    ("x-consumer-", &["id", "custom-id", "username", "groups"]),
+    ("x-authentik-", &["username", "groups", "email", "name", "uid", "jwt", "entitlements"]),
+    ("x-pomerium-", &["jwt-assertion", "claim-sub", "claim-user", "claim-email", "claim-groups"]),
+    ("x-vouch-", &["user", "success", "token", "idp-accesstoken", "idp-idtoken"]),
+    ("x-jwt-", &["payload", "claims", "assertion", "sub"]),
+    ("x-oidc-", &["sub", "email", "user", "groups", "access-token", "id-token"]),
+    ("oidc-", &["claim-sub", "claim-email", "claim-name", "claim-groups", "access-token", "id-token"]),
+    ("x-saml-", &["user", "subject", "groups", "roles"]),
+    ("x-sso-", &["user", "email", "groups"]),
+    ("x-spiffe-", &["id"]),
+    ("mellon-", &["name-id", "uid", "mail"]),
+    ("shib-", &["session-id", "identity-provider", "application-id"]),
+    ("cas-", &["user", "attributes"]),
+    ("sm-", &["user", "userdn", "universalid", "authtype"]),
+    ("iv-", &["user", "groups", "creds"]),
+    ("oam-", &["remote-user", "identity-domain"]),
+    ("osso-", &["user-dn", "user-guid"]),
+    ("wl-proxy-", &["client-ip", "client-cert", "ssl"]),
+    ("impersonate-", &["user", "group", "uid"]),
+    ("x-hasura-", &["role", "user-id", "admin-secret", "allowed-roles"]),
+    ("teleport-", &["jwt-assertion"]),
+    ("x-replit-user-", &["id", "name", "roles"]),
+    ("x-envoy-", &["external-address", "original-path", "original-host", "internal", "peer-metadata"]),
+    ("x-middleware-", &["subrequest", "rewrite", "next", "prefetch"]),
+    ("x-invoke-", &["path", "query", "output", "status"]),
+    ("x-matched-", &["path"]),
+];
+
+/// Names of such families that tell nothing of the kind: what runs at the client, not who.
+pub const HARMLESS: &[&str] = &["x-user-agent"];
+
+/// Of fields that go on to the upstream, those that are judged before: `Connection` must not take them away again.
+pub const JUDGED_AND_PASSED: &[&str] =
+    &["content-type", "content-encoding", "accept-encoding", "last-event-id"];
+/// The same for all whose names begin so.
+pub const JUDGED_FAMILY: &str = "mcp-";
+
+/// A name of fields, or how their names begin: `x-tenant` or `x-tenant-*`, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldPattern {
+    text: Cow<'static, str>,
+    is_beginning: bool,
+}
+
+/// Why a text names no fields that could be kept from the upstream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadFieldPattern {
+    #[error(
+        "`{0}` is neither the name of a field, such as X-Tenant, nor how names begin, such as X-Tenant-*"
+    )]
+    Name(String),
+    #[error("`{0}` is a field without which the upstream would read another request than was judged")]
+    Needed(String),
+}
+
+impl FieldPattern {
+    /// One of this name, in lower case.
+    pub const fn name(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), is_beginning: false }
+    }
+
+    const fn beginning(text: &'static str) -> Self {
+        Self { text: Cow::Borrowed(text), is_beginning: true }
+    }
+
+    /// The name, or its beginning.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is how names begin.
+    pub fn is_beginning(&self) -> bool {
+        self.is_beginning
+    }
+
+    /// Whether it is about a field. `name`: in lower case.
+    pub fn covers(&self, name: &[u8]) -> bool {
+        let pattern = self.text.as_bytes();
+        let end = if self.is_beginning { pattern.len() } else { name.len() };
+        name.get(..end).is_some_and(|beginning| is_same(beginning, pattern))
+    }
+}
+
+impl fmt::Display for FieldPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.is_beginning { "*" } else { "" })
+    }
+}
+
+impl FromStr for FieldPattern {
+    type Err = BadFieldPattern;
+
+    fn from_str(text: &str) -> Result<Self, BadFieldPattern> {
+        let shown = || crate::domain::text::excerpt(text);
+        let (name, is_beginning) = text.strip_suffix('*').map_or((text, false), |name| (name, true));
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let starts_well = name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+        if !starts_well || name.len() > 64 || !name.bytes().all(is_word) {
+            return Err(BadFieldPattern::Name(shown()));
+        }
+        let pattern = Self { text: name.to_ascii_lowercase().replace('_', "-").into(), is_beginning };
+        let needed = JUDGED_AND_PASSED.iter().chain(&["accept", "content-length", "host", "mcp-method"]);
+        let takes_family = is_beginning && JUDGED_FAMILY.starts_with(pattern.as_str());
+        if takes_family
+            || pattern.text.starts_with(JUDGED_FAMILY)
+            || needed.copied().any(|name| pattern.covers(name.as_bytes()))
+        {
+            return Err(BadFieldPattern::Needed(shown()));
+        }
+        Ok(pattern)
+    }
+}
+
+/// What must not reach the upstream from a client, nor a decision that is asked for on its behalf.
+pub fn telling() -> impl Iterator<Item = FieldPattern> {
+    let families = FAMILIES.iter().map(|(beginning, _)| FieldPattern::beginning(beginning));
+    TELLING.iter().copied().map(FieldPattern::name).chain(families)
+}
+
+/// The same in full names alone, as far as they are known.
+pub fn telling_by_name() -> impl Iterator<Item = String> {
+    let members = |(beginning, known): &(&str, &[&str])| {
+        let beginning = (*beginning).to_owned();
+        known.iter().map(move |rest| format!("{beginning}{rest}")).collect::<Vec<_>>()
+    };
+    TELLING.iter().copied().map(str::to_owned).chain(FAMILIES.iter().flat_map(members))
+}
+
+/// What a decision is made by, and must not reach the upstream either.
+pub fn judged_here() -> impl Iterator<Item = FieldPattern> {
+    JUDGED_HERE.iter().copied().map(FieldPattern::name).chain([FieldPattern::beginning(KEYS.0)])
+}
+
+/// The same in full names alone.
+pub fn judged_here_by_name() -> impl Iterator<Item = String> {
+    let keys = KEYS.1.iter().map(|rest| format!("{}{rest}", KEYS.0));
+    JUDGED_HERE.iter().copied().map(str::to_owned).chain(keys)
+}
