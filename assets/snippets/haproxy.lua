@@ -2,11 +2,12 @@
 -- answer. No variable is set where there is no answer.
 
 local asked_with = {
-    "authorization", "x-api-key", "x-api-key-id", "x-api-key-secret", "origin",
+    "authorization", "dpop", "x-api-key", "x-api-key-id", "x-api-key-secret", "origin",
     "mcp-protocol-version", "mcp-method", "mcp-name",
 }
 
 local told = {
+    portcullis_issuer = "x-portcullis-issuer",
     portcullis_subject = "x-portcullis-subject",
     portcullis_credential = "x-portcullis-credential",
     portcullis_scopes = "x-portcullis-scopes",

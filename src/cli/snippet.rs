@@ -1,5 +1,7 @@
 //! `portcullis snippet`: the configuration of another proxy that asks this gateway for decisions (forward-auth).
 
+mod fields;
+
 use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum};
@@ -9,7 +11,8 @@ use super::{
     output,
     session::Session,
 };
-use crate::gateway::Upstream;
+use crate::gateway::{FieldPattern, Upstream};
+use fields::When;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -24,6 +27,9 @@ pub struct Options {
     /// Where the proxy takes clients
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// A field of clients that the MCP server must not see, such as X-Tenant, or all that begin so: X-Tenant-*
+    #[arg(long, value_name = "NAME")]
+    strip_header: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,7 +76,17 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             "--admin-listen: a proxy cannot connect to {admin}; give the address that it has from there"
         )));
     }
-    output::raw(render(options.program, admin, &upstream, options.listen).as_bytes())?;
+    let more = if options.strip_header.is_empty() { &serve.strip_header } else { &options.strip_header };
+    let more = more.iter().map(|text| text.parse()).collect::<Result<Vec<FieldPattern>, _>>();
+    let more = more.map_err(|error| CliError::usage(format!("--strip-header: {error}")))?;
+    if options.program == Program::Nginx
+        && let Some(beginning) = more.iter().find(|pattern| pattern.is_beginning())
+    {
+        return Err(CliError::usage(format!(
+            "--strip-header: nginx takes away fields by their whole names; name those that {beginning} stands for"
+        )));
+    }
+    output::raw(render(options.program, admin, &upstream, options.listen, &more).as_bytes())?;
     Ok(Code::Done)
 }
 
@@ -80,8 +96,15 @@ fn is_plain(upstream: &Upstream) -> bool {
     upstream.host().bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte))
 }
 
-/// Every value is a number, an address or a plain host name, so that none can end a line or a quotation.
-fn render(program: Program, admin: SocketAddr, upstream: &Upstream, listen: SocketAddr) -> String {
+/// Every value is a number, an address, a plain host name or the name of a field, so that none can end a line or a
+/// quotation.
+fn render(
+    program: Program,
+    admin: SocketAddr,
+    upstream: &Upstream,
+    listen: SocketAddr,
+    more: &[FieldPattern],
+) -> String {
     let (host, port) = (upstream.host(), upstream.port());
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let values = [
@@ -95,7 +118,32 @@ fn render(program: Program, admin: SocketAddr, upstream: &Upstream, listen: Sock
         ("{{listen_host}}", listen.ip().to_string()),
         ("{{listen_port}}", listen.port().to_string()),
     ];
-    values.iter().fold(program.template().to_owned(), |text, (place, value)| text.replace(place, value))
+    let text = stripping(program, more);
+    values.iter().fold(text, |text, (place, value)| text.replace(place, value))
+}
+
+/// The template with the lines that take fields away, where it wants them.
+fn stripping(program: Program, more: &[FieldPattern]) -> String {
+    // What the same block says of fields itself.
+    let mut blocks = program.template().split("\n    }\n");
+    let kept =
+        blocks.find(|block| block.contains("{{strip_before}}")).unwrap_or_default().to_ascii_lowercase();
+    let mut text = String::new();
+    for line in program.template().lines() {
+        let when = match line.trim() {
+            "{{strip_before}}" => When::Before,
+            "{{strip_after}}" => When::After,
+            _ => {
+                text += &format!("{line}\n");
+                continue;
+            }
+        };
+        let indent = &line[..line.len() - line.trim_start().len()];
+        for stripping in fields::lines(program, when, more, &kept) {
+            text += &format!("{indent}{stripping}\n");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -111,9 +159,19 @@ mod tests {
                 "127.0.0.1:9081".parse().unwrap(),
                 &upstream,
                 "127.0.0.2:9000".parse().unwrap(),
+                &["x-tenant".parse().unwrap()],
             );
             assert!(!text.contains("{{"), "{program:?}: {text}");
             assert!(text.contains("9081"), "{program:?}");
+            let twice = |name: &str| text.matches(&format!("proxy_set_header {name} ")).count();
+            if *program == Program::Nginx {
+                // For the server, and for the question.
+                assert_eq!(
+                    (twice("X-Real-Ip"), twice("X-Forwarded-For"), twice("X-Original-Url")),
+                    (2, 2, 1)
+                );
+            }
+            assert!(*program == Program::HaproxyLua || text.to_lowercase().contains("tenant"), "{program:?}");
         }
     }
 

@@ -6,8 +6,12 @@
 #[allow(dead_code, reason = "shared with the journeys, which use all of it")]
 mod support;
 
+#[path = "../strict_wire/telling.rs"]
+mod telling;
+
 mod program;
 mod proxies;
+mod spellings;
 mod upstream;
 
 use serde_json::json;
@@ -32,6 +36,11 @@ fn caddy_asks_and_forwards() {
 #[test]
 fn haproxy_asks_and_forwards() {
     passes_only_what_is_allowed(Program::Haproxy);
+}
+
+#[test]
+fn envoy_asks_and_forwards() {
+    passes_only_what_is_allowed(Program::Envoy);
 }
 
 fn passes_only_what_is_allowed(program: Program) {

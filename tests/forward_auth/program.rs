@@ -20,6 +20,7 @@ pub enum Program {
     Nginx,
     Caddy,
     Haproxy,
+    Envoy,
 }
 
 impl Program {
@@ -28,6 +29,7 @@ impl Program {
             Self::Nginx => "nginx",
             Self::Caddy => "caddy",
             Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
         }
     }
 
@@ -35,7 +37,9 @@ impl Program {
     /// (set by `.ci/run`), where it fails.
     pub fn found(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+        // Envoy comes from PyPI.
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/envoy/bin");
+        let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into(), own]);
         let found = folders.map(|folder| folder.join(self.name())).find(|file| file.is_file());
         if found.is_none() {
             let message = format!("{} is not installed; `.ci/run` installs it", self.name());
@@ -63,6 +67,21 @@ impl Program {
                 .env("XDG_CONFIG_HOME", folder.path())
                 .env("XDG_DATA_HOME", folder.path()),
             Self::Haproxy => command.args(["-db", "-f", CONFIGURATION]),
+            // It knows by the end of the name in which language a file is.
+            Self::Envoy => {
+                let yaml = "configuration.yaml";
+                fs::rename(folder.path().join(CONFIGURATION), folder.path().join(yaml))
+                    .expect("it was written");
+                command.args([
+                    "--disable-hot-restart",
+                    "--concurrency",
+                    "1",
+                    "--log-level",
+                    "error",
+                    "-c",
+                    yaml,
+                ])
+            }
         };
         let process = Process::start(&mut command);
         wait_until_it_listens(listen);

@@ -1,5 +1,10 @@
 //! A proxy under the configuration that `portcullis snippet` prints, between a client and a server.
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
 use crate::program::{self, CONFIGURATION, Program, Proxy};
 use crate::support::{
     gateway::{Gateway, Reply, plain_client},
@@ -39,6 +44,7 @@ impl Place {
                 Program::Caddy => {
                     vec![(CONFIGURATION, format!("{{\n\tadmin off\n}}\n\n{}", snippet("caddy")))]
                 }
+                Program::Envoy => vec![(CONFIGURATION, snippet("envoy"))],
                 Program::Haproxy => {
                     vec![("portcullis.lua", snippet("haproxy-lua")), (CONFIGURATION, snippet("haproxy"))]
                 }
@@ -56,6 +62,17 @@ impl Place {
             request = request.header(*name, value);
         }
         Reply::of(request.send().expect("the proxy answers"))
+    }
+
+    /// The status of a GET with these lines among its fields, written byte by byte.
+    pub fn say(&self, target: &str, lines: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.proxy.listen).expect("the proxy listens");
+        let host = self.proxy.listen;
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n");
+        stream.write_all(head.as_bytes()).expect("the proxy reads");
+        let mut status = String::new();
+        BufReader::new(stream).read_line(&mut status).ok()?;
+        status.split(' ').nth(1)?.parse().ok()
     }
 
     /// Every request that reached the server since the last time.

@@ -21,6 +21,14 @@ pub struct Received {
 }
 
 impl Received {
+    /// The variables that a CGI-like server makes of it (RFC 3875 §4.1.18): which marks stood between words is lost.
+    pub fn variables(&self) -> Vec<(String, &str)> {
+        let mark =
+            |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+        let variable = |name: &str| format!("HTTP_{}", name.chars().map(mark).collect::<String>());
+        self.headers.iter().map(|(name, value)| (variable(name), value.as_str())).collect()
+    }
+
     /// Every value of a field; the name in lower case.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str()).collect()
