@@ -215,7 +215,7 @@ async fn a_field_is_judged_in_every_spelling_in_which_a_server_could_read_it() {
         ("mcp_method", "tools/list", 400),
         ("mcp-name", "delete", 400),
         ("mcp_name", "delete", 400),
-        ("mcp_session_id", "stolen", 403),
+        ("mcp_session_id", "stolen", 404),
         ("mcp_protocol_version", "2026-07-28", 400),
         ("content_encoding", "gzip", 415),
         ("content_type", "text/plain", 415),
