@@ -113,7 +113,6 @@ fn main() {
         endpoint: "tools/call/search_docs".parse().expect("an endpoint"),
         address: Some("192.0.2.1".parse().expect("an address")),
         at: SystemClock.now(),
-        cost: 1,
     };
     let mut measured: [Vec<f64>; 7] = Default::default();
     for _ in 0..ROUNDS {

@@ -97,8 +97,7 @@ fn explain(session: &Session, presented: &Presented, options: &Options) -> Resul
         Some(endpoint) => endpoint.clone(),
         None => Endpoint::mcp("ping", None).map_err(|error| CliError::usage(error.to_string()))?,
     };
-    let request =
-        Request { endpoint, address: options.ip, at: options.at.unwrap_or_else(|| session.now()), cost: 1 };
+    let request = Request { endpoint, address: options.ip, at: options.at.unwrap_or_else(|| session.now()) };
     let ctx = session.operator()?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("judging a credential needs the vault"))?;
     Ok(engine::explain(&ctx.store, vault, presented, &request)?)

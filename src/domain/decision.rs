@@ -18,8 +18,8 @@ use serde::Serialize;
 use super::clock::Timestamp;
 use super::endpoint::{Endpoint, EndpointSet};
 use super::name::ScopeName;
-use super::policy::{CompiledPolicy, Mode};
-use super::quota::Charge;
+use super::policy::{CompiledPolicy, Mode, RateLimits};
+use super::quota::{Charge, Cost, free_bound};
 use super::text::excerpt;
 use super::token::Bound;
 
@@ -29,8 +29,6 @@ pub struct Request {
     pub endpoint: Endpoint,
     pub address: Option<IpAddr>,
     pub at: Timestamp,
-    /// What it costs: one, or nothing for a notification.
-    pub cost: u32,
 }
 
 /// One check of a decision, for `explain` and the tester.
@@ -139,8 +137,7 @@ pub fn judge_under(
     RULES.iter().find(|rule| !(rule.passes)(policy, covered, request)).map(|rule| rule.reason)
 }
 
-/// The whole decision. `charge` is asked last, and only if everything else passed and the call
-/// costs something.
+/// The whole decision. `charge` is asked last, and only if everything else passed.
 ///
 /// What the credential carries itself binds in shadow mode as well.
 pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() -> Charge) -> Decision {
@@ -179,7 +176,6 @@ fn decide_with(
 ) -> Decision {
     let denial = match judge_under(policy, covered, request) {
         Some(reason) => Some(Denial { reason, retry_after: None }),
-        None if request.cost == 0 => None,
         None => refusal(&charge()),
     };
     let is_shadow = policy.policy.mode == Mode::Shadow;
@@ -206,7 +202,7 @@ pub fn failed(
 ) -> Vec<Reason> {
     let failing = RULES.iter().filter(|rule| !(rule.passes)(policy, covered, request));
     let mut failed: Vec<Reason> = failing.map(|rule| rule.reason).collect();
-    if request.cost > 0 && !quota.is_granted() {
+    if !quota.is_granted() {
         failed.push(Reason::RateLimited);
     }
     failed
@@ -238,26 +234,29 @@ pub fn explain(principal: &Principal, request: &Request, quota: &Charge) -> Vec<
             }
         });
     }
-    checks.push(match quota {
-        _ if request.cost == 0 => {
-            Check { check: "rate_limit", passed: true, detail: "notifications cost nothing".into() }
-        }
-        Charge::Granted => Check {
-            check: "rate_limit",
-            passed: true,
-            detail: "one more request fits into every window".into(),
-        },
-        Charge::Refused { window, limit, retry_after } => Check {
-            check: "rate_limit",
-            passed: false,
-            detail: format!(
-                "all {limit} requests per {} are spent; one more fits in {}",
-                window.as_str(),
-                humantime::format_duration(*retry_after)
-            ),
-        },
-    });
+    let detail = rate_detail(&request.endpoint, &principal.limits(), quota);
+    checks.push(Check { check: "rate_limit", passed: quota.is_granted(), detail });
     checks
+}
+
+/// What the charge of a call looked at.
+fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> String {
+    match (quota, Cost::of(endpoint)) {
+        (Charge::Granted, Cost::Request) => "one more request fits into every window".into(),
+        (Charge::Granted, Cost::Nothing) => "ending a session always passes".into(),
+        (Charge::Granted, Cost::Free) => match free_bound(limits) {
+            Some(bound) => format!("it costs nothing; each gateway lets {bound} such calls a minute through"),
+            None => "it costs nothing".into(),
+        },
+        (Charge::Refused { window, limit: 0, .. }, _) => {
+            format!("the limit of the {} is 0: nothing passes", window.as_str())
+        }
+        (Charge::Refused { window, limit, retry_after }, _) => format!(
+            "all {limit} requests per {} are spent; one more fits in {}",
+            window.as_str(),
+            humantime::format_duration(*retry_after)
+        ),
+    }
 }
 
 fn refusal(charge: &Charge) -> Option<Denial> {

@@ -6,8 +6,10 @@
 //! each. The same cells are counted in memory ([`Counter`], for simulation) and in the store's
 //! ledger, from which gateways lease.
 
+mod cost;
 mod counter;
 
+pub use cost::{Bill, Cost, LEAST_FREE, free_bound, free_spent, minute_of, still_counts};
 pub use counter::Counter;
 
 use std::time::Duration;
@@ -114,13 +116,14 @@ pub fn used(
     counted.fold(0, |sum, (_, charged)| sum.saturating_add(charged))
 }
 
-/// How long from `now` until one more request fits into the window if nothing else is charged:
-/// `None` where it fits now, else at least a millisecond. A limit of 0 never frees anything; the
-/// answer is then the window's length. `cells`: start and charge of each, oldest first.
+/// How long from `now` until `count` more requests fit into the window if nothing else is charged:
+/// `None` where they fit now, else at least a millisecond. What is more than the limit never fits;
+/// the answer is then the window's length. `cells`: start and charge of each, oldest first.
 pub fn free_after<I>(
     algorithm: Algorithm,
     window: Window,
     limit: u32,
+    count: u32,
     cells: I,
     now: Timestamp,
 ) -> Option<Duration>
@@ -128,12 +131,10 @@ where
     I: IntoIterator<Item = (Timestamp, u64)>,
     I::IntoIter: Clone,
 {
-    if limit == 0 {
-        return Some(window.length());
-    }
+    let Some(most) = limit.checked_sub(count).map(u64::from) else { return Some(window.length()) };
     let cells = cells.into_iter();
     let mut left = used(algorithm, window, cells.clone(), now);
-    if left < u64::from(limit) {
+    if left <= most {
         return None;
     }
     let oldest = Cells::at(algorithm, window, now).oldest;
@@ -141,7 +142,7 @@ where
     for (start, charged) in cells.filter(|(start, _)| *start >= oldest) {
         left = left.saturating_sub(charged);
         frees = counts_until(algorithm, window, start);
-        if left < u64::from(limit) {
+        if left <= most {
             break;
         }
     }
@@ -188,7 +189,7 @@ impl Standing {
 pub enum Charge {
     Granted,
     /// `window` is spent, and of those that are it is the last to free; the earliest moment at
-    /// which one more request fits into all windows is `retry_after` from now.
+    /// which what was asked for fits into all windows is `retry_after` from now.
     Refused {
         window: Window,
         limit: u32,
@@ -211,6 +212,12 @@ impl Charge {
             }
         }
         outcome
+    }
+
+    /// What becomes of every call, whatever it costs, where a limit is 0: nothing passes. `None` where none is.
+    pub fn of_nothing(limits: &RateLimits) -> Option<Self> {
+        let refused = Self::of(limits, |window, limit| (limit == 0).then(|| window.length()));
+        (!refused.is_granted()).then_some(refused)
     }
 
     pub const fn is_granted(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::domain::{
     api_key::{KeyState, Pepper, PresentedKey},
     decision::{self, Account, Check, Decision, Principal, Reason, Request},
     policy::RateLimits,
-    quota::{Charge, Counter},
+    quota::{Charge, Cost, Counter},
     token::require_possession,
 };
 use crate::store::{RowKey, Rows, Store, StoreError, issuer, quota, trust, verdict};
@@ -177,11 +177,16 @@ fn peek(
     limits: &RateLimits,
     request: &Request,
 ) -> Result<Charge, StoreError> {
-    let name = account.to_string();
-    if matches!(account, Account::Foreign(_)) && !quota::is_open(c, &name)? {
-        return Ok(Counter::new().peek(limits, request.at));
+    let (name, cost) = (account.to_string(), Cost::of(&request.endpoint));
+    // What is free is counted by each gateway for itself.
+    let is_fresh = matches!(account, Account::Foreign(_)) && !quota::is_open(c, &name)?;
+    if cost == Cost::Request && is_fresh && !quota::has_room(c, &name)? {
+        return Ok(Charge::of(limits, |window, _| Some(window.length())));
     }
-    Ok(quota::peek(c, &name, limits, request.at)?.1)
+    if cost != Cost::Request || is_fresh {
+        return Ok(Counter::new().peek_call(limits, cost, request.at));
+    }
+    Ok(quota::peek(c, &name, limits, 1, request.at)?.1)
 }
 
 fn check(name: &'static str, passed: bool, detail: impl std::fmt::Display) -> Check {

@@ -9,7 +9,7 @@ use crate::domain::{
     clock::{Clock, Timestamp},
     decision::Account,
     policy::RateLimits,
-    quota::{Charge, Window},
+    quota::Charge,
 };
 use crate::store::{Rows, Store, StoreError, quota};
 use std::{
@@ -19,7 +19,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A lease takes at most one of so many parts of what remains: towards the limit it is a single request.
@@ -31,6 +31,13 @@ const SMALL_PARTS: u32 = 256;
 const LARGEST_LEASE: u32 = 16_384;
 /// How long the lessor sleeps at least where nobody asks.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(50);
+/// How many rows of a table a slice of the sweep looks at: a few milliseconds' work, in which nobody else can write.
+const SLICE: u32 = 256;
+/// How long the others have between two slices.
+const BETWEEN_SLICES: Duration = Duration::from_millis(100);
+/// When the first sweep begins, and how long there is none after each.
+const FIRST_SWEEP: Duration = Duration::from_secs(60);
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(600);
 
 /// What the lessor is told.
 #[derive(Debug)]
@@ -53,6 +60,14 @@ pub(super) struct Lessor {
     reminders: Reminders,
     /// Accounts whose row in the ledger was found damaged, which is said once.
     damaged: HashSet<Account>,
+    sweep: Sweep,
+}
+
+/// How far the sweep has come.
+struct Sweep {
+    next: Instant,
+    /// The last account that it looked at.
+    after: String,
 }
 
 type Reminders = BinaryHeap<Reverse<(Timestamp, Account)>>;
@@ -71,18 +86,20 @@ impl Return {
     }
 }
 
-/// A lease wanted: for how many requests at least, so that those who wait go on at once.
+/// A lease wanted: for how many requests each that waits asks at once, so that all of them go on.
 #[derive(Clone, Debug)]
 struct Want {
     account: Account,
     limits: RateLimits,
-    waiters: u32,
+    counts: Vec<u32>,
 }
 
 /// What the ledger said to one [`Want`].
-enum Answer {
-    Granted(Held),
-    Refused(Refusal),
+struct Answer {
+    /// `None` where nobody who waits could do with what is left.
+    held: Option<Held>,
+    /// What does not fit, where somebody waits for it.
+    refusal: Option<Refusal>,
 }
 
 impl Lessor {
@@ -92,7 +109,8 @@ impl Lessor {
         clock: Arc<dyn Clock>,
         inbox: Receiver<Message>,
     ) -> Self {
-        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new(), damaged: HashSet::new() }
+        let sweep = Sweep { next: Instant::now() + FIRST_SWEEP, after: String::new() };
+        Self { accounts, store, clock, inbox, reminders: BinaryHeap::new(), damaged: HashSet::new(), sweep }
     }
 
     /// Serves asks until it is told to stop. Asleep while nobody asks and no lease is about to end.
@@ -118,7 +136,28 @@ impl Lessor {
             }
             let ended = self.collect_ended();
             self.serve(&asks, ended);
+            if Instant::now() >= self.sweep.next {
+                let is_done = self.sweep();
+                self.sweep.next = Instant::now() + if is_done { BETWEEN_SWEEPS } else { BETWEEN_SLICES };
+            }
         }
+    }
+
+    /// Removes some of what is long over: uses that cannot be repeated, and accounts that are whole. Says whether there is
+    /// no more of it.
+    pub(super) fn sweep(&mut self) -> bool {
+        let (now, after) = (self.clock.now(), self.sweep.after.clone());
+        let swept = self.store.write(move |c| {
+            let forgotten = once::forget(c, now, SLICE)?;
+            Ok::<_, StoreError>((forgotten < SLICE.into(), quota::sweep(c, &after, now, SLICE)?))
+        });
+        let (is_all_forgotten, last) = swept.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what is long over could not be swept from the store");
+            (true, None)
+        });
+        let is_done = is_all_forgotten && last.is_none();
+        self.sweep.after = last.unwrap_or_default();
+        is_done
     }
 
     /// Uses up what may be used once, all in one commit; where that fails nobody may go on.
@@ -127,9 +166,9 @@ impl Lessor {
             return;
         }
         let asks: Vec<_> = spendings.iter().map(Spending::asks).collect();
-        let long_ago = self.clock.now().minus(once::REMEMBERED);
+        let now = self.clock.now();
         let spent = self.store.write(move |c| {
-            once::forget(c, long_ago)?;
+            once::forget(c, now, SLICE)?;
             asks.iter().map(|ask| ask(c)).collect::<Result<Vec<_>, _>>()
         });
         let outcomes: Vec<_> = match spent {
@@ -144,10 +183,9 @@ impl Lessor {
 
     fn next(&self) -> Result<Message, RecvTimeoutError> {
         let until_end = self.reminders.peek().map(|Reverse((ends, _))| ends.since(self.clock.now()));
-        match until_end {
-            Some(wait) => self.inbox.recv_timeout(wait.max(SHORTEST_SLEEP)),
-            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        let until_sweep = self.sweep.next.saturating_duration_since(Instant::now());
+        let wait = until_end.map_or(until_sweep, |until_end| until_end.min(until_sweep));
+        self.inbox.recv_timeout(wait.max(SHORTEST_SLEEP))
     }
 
     /// Takes what is left of the leases that have ended.
@@ -200,9 +238,9 @@ impl Lessor {
         let balance = shard.get_mut(account)?;
         let waiting = balance.waiting.as_ref()?;
         let limits = waiting.limits.clone();
-        let waiters = u32::try_from(waiting.waiters.len()).unwrap_or(u32::MAX);
+        let counts = waiting.waiters.iter().map(|waiter| waiter.count).collect();
         returns.extend(balance.held.take().and_then(|held| Return::of(account.clone(), held)));
-        Some(Want { account: account.clone(), limits, waiters })
+        Some(Want { account: account.clone(), limits, counts })
     }
 
     /// An answer for each want, in their order: an error where the account's own row is damaged.
@@ -222,15 +260,12 @@ impl Lessor {
         let mut shard = lock(self.accounts.shard(account));
         let balance = shard.entry(account.clone()).or_default();
         let outcome = match answer {
-            Ok(Answer::Granted(held)) => {
-                remind(&mut self.reminders, balance, account, held.ends);
-                balance.refusal = None;
-                balance.held = Some(held);
-                Ok(())
-            }
-            Ok(Answer::Refused(refusal)) => {
-                remind(&mut self.reminders, balance, account, refusal.until());
-                balance.refusal = Some(refusal);
+            Ok(Answer { held, refusal }) => {
+                let held_until = held.as_ref().map(|held| held.ends);
+                if let Some(at) = held_until.or_else(|| refusal.as_ref().map(Refusal::until)) {
+                    remind(&mut self.reminders, balance, account, at);
+                }
+                (balance.held, balance.refusal) = (held, refusal);
                 Ok(())
             }
             Err(unavailable) => Err(unavailable),
@@ -269,7 +304,7 @@ fn remind(reminders: &mut Reminders, balance: &mut Balance, account: &Account, a
 fn wake(waiting: Option<Waiting>, outcome: Result<(), Unavailable>) {
     for waiter in waiting.into_iter().flat_map(|waiting| waiting.waiters) {
         // Who no longer waits has gone away; the lease stays for the next.
-        let _ = waiter.send(outcome);
+        let _ = waiter.answer.send(outcome);
     }
 }
 
@@ -293,23 +328,33 @@ fn of_its_own<T>(done: Result<T, StoreError>) -> Result<Result<T, StoreError>, S
 fn lease(c: &Rows<'_>, want: &Want, now: Timestamp) -> Result<Answer, StoreError> {
     let account = want.account.to_string();
     if matches!(want.account, Account::Foreign(_)) {
-        quota::open_foreign(c, &account, now)?;
+        // Its issuer has brought too many others; they go when they are whole again.
+        if !quota::open_foreign(c, &account, now)? {
+            let full = Charge::of(&want.limits, |window, _| Some(window.length()));
+            return Ok(Answer { held: None, refusal: Refusal::of(&full, &want.limits, 1, now) });
+        }
     }
-    let (standings, charge) = quota::peek(c, &account, &want.limits, now)?;
-    if let Charge::Refused { window, limit, retry_after } = charge {
-        return Ok(refused(want, (window, limit, retry_after), now));
-    }
+    let peek = |count| quota::peek(c, &account, &want.limits, count, now);
+    let (standings, _) = peek(1)?;
     let remaining = standings.iter().map(|(_, standing)| standing.remaining).min().unwrap_or(u32::MAX);
-    let most = (remaining / SMALL_PARTS).clamp(SMALL_LEASE, LARGEST_LEASE);
-    let count = (remaining / PARTS).max(want.waiters).clamp(1, most);
-    let lease = quota::lease(c, &account, &want.limits, count, now)?;
-    if let Some(refusal) = lease.refused.filter(|_| lease.granted == 0) {
-        return Ok(refused(want, refusal, now));
+    let (fit, unfit): (Vec<u32>, Vec<u32>) = want.counts.iter().partition(|count| **count <= remaining);
+    // Where the least does not fit, those that are more do not.
+    let refusal = match unfit.into_iter().min() {
+        Some(count) => Refusal::of(&peek(count)?.1, &want.limits, count, now),
+        None => None,
+    };
+    if fit.is_empty() {
+        return Ok(Answer { held: None, refusal });
     }
-    let limits = want.limits.clone();
-    Ok(Answer::Granted(Held { limits, remaining: lease.granted, taken_at: lease.at, ends: lease.ends }))
-}
-
-fn refused(want: &Want, refusal: (Window, u32, Duration), now: Timestamp) -> Answer {
-    Answer::Refused(Refusal::new(want.limits.clone(), refusal, now))
+    let most = (remaining / SMALL_PARTS).clamp(SMALL_LEASE, LARGEST_LEASE);
+    let waited_for = fit.into_iter().fold(0, u32::saturating_add).min(LARGEST_LEASE);
+    let count = (remaining / PARTS).clamp(1, most).max(waited_for);
+    let lease = quota::lease(c, &account, &want.limits, count, now)?;
+    let held = (lease.granted > 0).then(|| Held {
+        limits: want.limits.clone(),
+        remaining: lease.granted,
+        taken_at: lease.at,
+        ends: lease.ends,
+    });
+    Ok(Answer { held, refusal })
 }

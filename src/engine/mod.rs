@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod checkup;
+mod decide;
 mod explain;
 mod flush;
 mod home;
@@ -21,6 +22,7 @@ mod tests;
 mod tidy;
 mod token;
 
+pub use decide::{Decided, Denying};
 pub use explain::{Explained, explain};
 pub use flush::Books;
 pub use missed::MissedKeys;
@@ -30,7 +32,7 @@ pub use token::PresentedToken;
 use crate::domain::{
     api_key::{BadKey, MARK, Pepper, PresentedKey},
     clock::{Clock, Timestamp},
-    decision::{self, CredentialId, Decision, Principal, Proof, Reason, Request},
+    decision::{self, CredentialId, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
     identity::Identity,
     name::Subject,
@@ -47,6 +49,7 @@ use flush::Flusher;
 use lessor::{Lessor, Message};
 use lockout::Lockouts;
 use meter::Meter;
+use once::UsedUp;
 use quota::{Accounts, Quota};
 use snapshot::Snapshot;
 use std::{
@@ -107,14 +110,6 @@ impl From<Reason> for Denied {
     }
 }
 
-/// A decision, and what became of the charge it rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decided {
-    pub decision: Decision,
-    /// `None` where the quota was not asked: something else had already denied, or the call costs nothing.
-    pub charge: Option<Charge>,
-}
-
 /// One call as it was seen, for the counters.
 #[derive(Clone, Debug)]
 pub struct Seen<'a> {
@@ -144,6 +139,7 @@ pub struct Engine {
     checkup: Checkup,
     lessor: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     lessor_inbox: mpsc::Sender<Message>,
+    used_up: UsedUp,
     missed: Arc<MissedKeys>,
 }
 
@@ -170,6 +166,7 @@ impl Engine {
             checkup: Checkup::default(),
             lessor: Mutex::new(Some(lessor)),
             lessor_inbox,
+            used_up: UsedUp::default(),
             missed: Arc::default(),
         }))
     }
@@ -199,29 +196,8 @@ impl Engine {
         self.snapshot.follow(watch)
     }
 
-    /// The whole decision for a principal; charges the quota. Waits only where a lease has run out, and at most two
-    /// seconds; a ledger that does not answer by then denies as `unavailable`.
-    pub async fn decide(&self, principal: &Principal, request: &Request) -> Decided {
-        let (account, limits) = (&principal.account, &*principal.limits());
-        let mut charge = None;
-        let mut must_wait = false;
-        let decision = decision::decide(principal, request, || {
-            charge = self.quota.try_charge(account, limits, request.at);
-            must_wait = charge.is_none();
-            charge.clone().unwrap_or(Charge::Granted)
-        });
-        if !must_wait {
-            return Decided { decision, charge };
-        }
-        let Ok(charge) = self.quota.charge(account, limits, request.at).await else {
-            return Decided { decision: Decision::deny(Reason::Unavailable), charge: None };
-        };
-        let decision = decision::decide(principal, request, || charge.clone());
-        Decided { decision, charge: Some(charge) }
-    }
-
     /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
-    /// that are still open. Quota is not asked: what was admitted has been charged.
+    /// that are still open. What was admitted has been charged; but where a limit is 0 by now, nothing goes on.
     pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
         let renewed = match (principal.credential, &principal.proof) {
             (CredentialId::ApiKey(id), Some(Proof::Secret(proof))) => {
@@ -232,8 +208,9 @@ impl Engine {
         };
         renewed.is_some_and(|principal| {
             asked.iter().all(|request| {
-                let request = Request { at: now, cost: 0, ..request.clone() };
-                decision::decide(&principal, &request, || Charge::Granted).is_allowed()
+                let request = Request { at: now, ..request.clone() };
+                let charge = || Charge::of_nothing(&principal.limits()).unwrap_or(Charge::Granted);
+                decision::decide(&principal, &request, charge).is_allowed()
             })
         })
     }

@@ -1,11 +1,15 @@
 //! What may be used once, by any process: one-time tokens and proofs of possession. The lessor's thread uses them up, so
 //! that no thread of the gateway waits for the disk, and those that come together share one commit.
+//!
+//! Each use leaves a row in the store, so that a call is charged before; and a call whose credential was used up is refused
+//! before it is charged, as far as this process remembers.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Mutex, time::Duration};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::{Engine, lessor::Message, quota::Unavailable};
+use super::{Engine, lessor::Message, lock, quota::Unavailable};
 use crate::domain::{
     clock::Timestamp,
     decision::{Principal, Proof, Reason},
@@ -16,11 +20,11 @@ use crate::store::{Rows, StoreError, one_time};
 /// How long a request waits before it is refused as unavailable.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a use is remembered after it cannot be repeated anyway, so that no clock which is set back forgets any.
-pub(super) const REMEMBERED: Duration = Duration::from_secs(86_400);
-/// How many of them go with each commit, so that they never pile up.
-const FORGOTTEN_AT_ONCE: u32 = 256;
+const REMEMBERED: Duration = Duration::from_secs(86_400);
 /// The realm of proofs of possession.
 const PROOFS: &str = "dpop";
+/// Of so many uses at least this process remembers that there is no other: of twice as many at most.
+const KNOWN: usize = 32_768;
 
 /// One thing that is used up.
 #[derive(Clone, Debug)]
@@ -32,29 +36,64 @@ struct Use {
     ends_at: Timestamp,
 }
 
+impl Use {
+    fn name(&self) -> Name {
+        let digest =
+            Sha256::new().chain_update(self.realm).chain_update([0_u8]).chain_update(&self.id).finalize();
+        std::array::from_fn(|index| digest[index])
+    }
+}
+
+/// Half a SHA-256 over realm and id.
+type Name = [u8; 16];
+
+/// What is known to be used up, the newest of it. The store knows all; this spares an honest caller the price of somebody
+/// who repeats its calls.
+#[derive(Debug, Default)]
+pub(super) struct UsedUp(Mutex<[HashSet<Name>; 2]>);
+
+impl UsedUp {
+    fn has(&self, one: &Use) -> bool {
+        let name = one.name();
+        lock(&self.0).iter().any(|names| names.contains(&name))
+    }
+
+    fn add(&self, one: &Use) {
+        let mut generations = lock(&self.0);
+        if generations[0].len() >= KNOWN {
+            generations.swap(0, 1);
+            generations[0].clear();
+        }
+        generations[0].insert(one.name());
+    }
+}
+
 /// What one call uses up, and who waits to hear whether it was the first.
 #[derive(Debug)]
 pub(super) struct Spending {
     uses: Vec<Use>,
-    answer: oneshot::Sender<Result<bool, Unavailable>>,
+    answer: oneshot::Sender<Result<Outcome, Unavailable>>,
 }
 
+/// Which of the uses was used up before, by its place; `None` where all were free.
+pub(super) type Outcome = Option<usize>;
+
 impl Spending {
-    pub(super) fn answer(self, outcome: Result<bool, Unavailable>) {
+    pub(super) fn answer(self, outcome: Result<Outcome, Unavailable>) {
         // Who no longer waits was refused; what it used up stays used.
         let _ = self.answer.send(outcome);
     }
 
     /// What it asks of the store: a copy, since a job for the store may run more than once.
-    pub(super) fn asks(&self) -> impl Fn(&Rows<'_>) -> Result<bool, StoreError> + Clone + Send + 'static {
+    pub(super) fn asks(&self) -> impl Fn(&Rows<'_>) -> Result<Outcome, StoreError> + Clone + Send + 'static {
         let uses = self.uses.clone();
         move |c| {
-            for one in &uses {
+            for (place, one) in uses.iter().enumerate() {
                 if !use_up(c, one)? {
-                    return Ok(false);
+                    return Ok(Some(place));
                 }
             }
-            Ok(true)
+            Ok(None)
         }
     }
 }
@@ -63,6 +102,15 @@ impl Engine {
     /// Whether a call of this principal uses up anything.
     pub fn is_spending(&self, principal: &Principal) -> bool {
         !uses(principal).is_empty()
+    }
+
+    /// Whether what a call of this principal uses up may still be free, by what this process remembers.
+    ///
+    /// # Errors
+    /// [`Reason::Replayed`] where it was used before.
+    pub fn require_unspent(&self, principal: &Principal) -> Result<(), Reason> {
+        let is_used = uses(principal).iter().any(|one| self.used_up.has(one));
+        if is_used { Err(Reason::Replayed) } else { Ok(()) }
     }
 
     /// Uses up what a call of this principal may use once. Waits for the store, at most two seconds.
@@ -75,10 +123,17 @@ impl Engine {
             return Ok(());
         }
         let (answer, outcome) = oneshot::channel();
-        self.lessor_inbox.send(Message::Spend(Spending { uses, answer })).map_err(|_| Reason::Unavailable)?;
+        let spending = Spending { uses: uses.clone(), answer };
+        self.lessor_inbox.send(Message::Spend(spending)).map_err(|_| Reason::Unavailable)?;
         match tokio::time::timeout(PATIENCE, outcome).await {
-            Ok(Ok(Ok(true))) => Ok(()),
-            Ok(Ok(Ok(false))) => Err(Reason::Replayed),
+            Ok(Ok(Ok(None))) => {
+                uses.iter().filter(|one| one.times == 1).for_each(|one| self.used_up.add(one));
+                Ok(())
+            }
+            Ok(Ok(Ok(Some(place)))) => {
+                uses.get(place).into_iter().for_each(|one| self.used_up.add(one));
+                Err(Reason::Replayed)
+            }
             _ => Err(Reason::Unavailable),
         }
     }
@@ -102,9 +157,9 @@ fn of_token(claims: &Claims) -> Option<Use> {
     Some(Use { realm: one_time::TOKENS, id: claims.id.to_string(), times, ends_at })
 }
 
-/// Forgets uses that ended before `before`.
-pub(super) fn forget(c: &Rows<'_>, before: Timestamp) -> Result<(), StoreError> {
-    one_time::purge(c, before, FORGOTTEN_AT_ONCE).map(|_| ())
+/// Forgets up to `most` uses that ended long ago, and says how many.
+pub(super) fn forget(c: &Rows<'_>, now: Timestamp, most: u32) -> Result<u64, StoreError> {
+    one_time::purge(c, now.minus(REMEMBERED), most)
 }
 
 /// The uses of one thing follow each other: the first free place is found by halves.

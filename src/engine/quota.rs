@@ -3,14 +3,19 @@
 //! The ledger is debited before a lease is spent, so several gateways on one store never admit more than the limit, and
 //! a crash can only under-admit. An account without a lease asks the [`lessor`](super::lessor); requests of one account
 //! that wait together share one ask, and the asks of all accounts that wait together share one commit.
+//!
+//! What costs nothing never comes near the ledger: it is counted in memory, and by each gateway for itself.
+
+mod free;
 
 use super::{lessor::Message, lock};
 use crate::domain::{
     clock::Timestamp,
     decision::Account,
     policy::RateLimits,
-    quota::{Charge, Counter, Window},
+    quota::{Bill, Charge, LEAST_FREE, Window, free_bound},
 };
+use free::Free;
 use std::{
     collections::HashMap,
     sync::{
@@ -46,7 +51,7 @@ pub(super) struct Held {
 impl Held {
     /// A lease ends with its cell; and a clock set back must not make it last longer.
     fn is_good(&self, limits: &RateLimits, now: Timestamp) -> bool {
-        self.remaining > 0 && now < self.ends && self.taken_at <= now.plus(SLACK) && self.limits == *limits
+        now < self.ends && self.taken_at <= now.plus(SLACK) && self.limits == *limits
     }
 }
 
@@ -54,6 +59,8 @@ impl Held {
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     limits: RateLimits,
+    /// So many requests at once, and more than these, do not fit.
+    count: u32,
     window: Window,
     limit: u32,
     at: Timestamp,
@@ -61,12 +68,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(
-        limits: RateLimits,
-        (window, limit, retry_after): (Window, u32, Duration),
-        at: Timestamp,
-    ) -> Self {
-        Self { limits, window, limit, at, retry_at: at.plus(retry_after) }
+    /// `None` where they do fit.
+    pub(super) fn of(charge: &Charge, limits: &RateLimits, count: u32, at: Timestamp) -> Option<Self> {
+        let Charge::Refused { window, limit, retry_after } = *charge else { return None };
+        let (limits, retry_at) = (limits.clone(), at.plus(retry_after));
+        Some(Self { limits, count, window, limit, at, retry_at })
     }
 
     /// Until when it is believed.
@@ -74,8 +80,8 @@ impl Refusal {
         self.retry_at.min(self.at.plus(REFUSAL_LASTS))
     }
 
-    fn is_good(&self, limits: &RateLimits, now: Timestamp) -> bool {
-        now < self.until() && self.at <= now.plus(SLACK) && self.limits == *limits
+    fn is_good(&self, limits: &RateLimits, count: u32, now: Timestamp) -> bool {
+        count >= self.count && now < self.until() && self.at <= now.plus(SLACK) && self.limits == *limits
     }
 
     fn charge(&self, now: Timestamp) -> Charge {
@@ -97,27 +103,36 @@ pub(super) struct Balance {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) limits: RateLimits,
-    pub(super) waiters: Vec<oneshot::Sender<Result<(), Unavailable>>>,
+    pub(super) waiters: Vec<Waiter>,
+}
+
+/// Who waits, and for how many requests at once.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) count: u32,
+    pub(super) answer: oneshot::Sender<Result<(), Unavailable>>,
 }
 
 impl Waiting {
-    fn push(&mut self, waiter: oneshot::Sender<Result<(), Unavailable>>) {
+    fn push(&mut self, waiter: Waiter) {
         // Who has lost patience must not pile up while the ledger is stuck.
         if self.waiters.len() == self.waiters.capacity() {
-            self.waiters.retain(|waiter| !waiter.is_closed());
+            self.waiters.retain(|waiter| !waiter.answer.is_closed());
         }
         self.waiters.push(waiter);
     }
 }
 
 impl Balance {
-    /// Charges one request to what is held; `None` where the ledger has to be asked.
-    fn charge(&mut self, limits: &RateLimits, now: Timestamp) -> Option<Charge> {
-        if let Some(held) = self.held.as_mut().filter(|held| held.is_good(limits, now)) {
-            held.remaining -= 1;
+    /// Charges so many requests to what is held, or none; `None` where the ledger has to be asked.
+    fn charge(&mut self, limits: &RateLimits, count: u32, now: Timestamp) -> Option<Charge> {
+        if let Some(held) = self.held.as_mut().filter(|held| held.is_good(limits, now))
+            && let Some(remaining) = held.remaining.checked_sub(count)
+        {
+            held.remaining = remaining;
             return Some(Charge::Granted);
         }
-        let refusal = self.refusal.as_ref().filter(|refusal| refusal.is_good(limits, now))?;
+        let refusal = self.refusal.as_ref().filter(|refusal| refusal.is_good(limits, count, now))?;
         Some(refusal.charge(now))
     }
 
@@ -166,19 +181,67 @@ impl Accounts {
 #[derive(Debug)]
 pub(super) struct Quota {
     accounts: Arc<Accounts>,
+    free: Free,
     lessor: mpsc::Sender<Message>,
 }
 
 impl Quota {
     pub(super) fn new(accounts: Arc<Accounts>, lessor: mpsc::Sender<Message>) -> Self {
-        Self { accounts, lessor }
+        Self { accounts, free: Free::new(), lessor }
     }
 
-    /// Charges one request to what this process holds; `None` where [`Self::charge`] has to wait for the ledger.
+    /// Charges all that a request costs, or nothing of it, waiting for a lease where none is left.
+    pub(super) async fn charge_all(
+        &self,
+        account: &Account,
+        limits: &RateLimits,
+        bill: Bill,
+        now: Timestamp,
+    ) -> Result<Charge, Unavailable> {
+        let free = self.charge_free(account, limits, bill.free, now);
+        if bill.requests == 0 || !free.is_granted() {
+            return Ok(free);
+        }
+        let charge = match self.try_charge(account, limits, bill.requests, now) {
+            Some(charge) => Ok(charge),
+            None => self.charge(account, limits, bill.requests, now).await,
+        };
+        if bill.free > 0 && !charge.as_ref().is_ok_and(Charge::is_granted) {
+            self.free.give_back(account, bill.free, now);
+        }
+        charge
+    }
+
+    /// Counts so many free calls, or none.
+    pub(super) fn charge_free(
+        &self,
+        account: &Account,
+        limits: &RateLimits,
+        count: u32,
+        now: Timestamp,
+    ) -> Charge {
+        if count == 0 {
+            return Charge::Granted;
+        }
+        Charge::of_nothing(limits).unwrap_or_else(|| match free_bound(limits) {
+            Some(bound) => self.free.take(account, bound, count, now),
+            None => Charge::Granted,
+        })
+    }
+
+    /// Counts what ends sessions, whatever the limits are, where each leaves something behind in the store.
+    pub(super) fn charge_ends(&self, account: &Account, count: u32, now: Timestamp) -> Charge {
+        const ENDS: &str = "ends";
+        self.free.take((ENDS, account), LEAST_FREE, count, now)
+    }
+
+    /// Charges so many requests to what this process holds, or none; `None` where [`Self::charge`] has to wait for the
+    /// ledger.
     pub(super) fn try_charge(
         &self,
         account: &Account,
         limits: &RateLimits,
+        count: u32,
         now: Timestamp,
     ) -> Option<Charge> {
         let windows = Window::ALL.map(|window| window.limit(limits));
@@ -186,21 +249,22 @@ impl Quota {
             return Some(Charge::Granted);
         }
         if windows.contains(&Some(0)) {
-            return Some(Counter::new().peek(limits, now));
+            return Charge::of_nothing(limits);
         }
-        lock(self.accounts.shard(account)).get_mut(account)?.charge(limits, now)
+        lock(self.accounts.shard(account)).get_mut(account)?.charge(limits, count, now)
     }
 
-    /// Charges one request, waiting for a lease where none is left.
+    /// Charges so many requests, or none, waiting for a lease where none is left.
     pub(super) async fn charge(
         &self,
         account: &Account,
         limits: &RateLimits,
+        count: u32,
         now: Timestamp,
     ) -> Result<Charge, Unavailable> {
         let charged = async {
             loop {
-                match self.charge_or_ask(account, limits, now)? {
+                match self.charge_or_ask(account, limits, count, now)? {
                     Ok(charge) => return Ok(charge),
                     Err(answer) => answer.await.map_err(|_| Unavailable)??,
                 }
@@ -213,6 +277,7 @@ impl Quota {
         &self,
         account: &Account,
         limits: &RateLimits,
+        count: u32,
         now: Timestamp,
     ) -> Result<Result<Charge, oneshot::Receiver<Result<(), Unavailable>>>, Unavailable> {
         let mut shard = lock(self.accounts.shard(account));
@@ -223,14 +288,15 @@ impl Quota {
             Some(balance) => balance,
             None => shard.entry(account.clone()).or_default(),
         };
-        if let Some(charge) = balance.charge(limits, now) {
+        if let Some(charge) = balance.charge(limits, count, now) {
             return Ok(Ok(charge));
         }
         let (sender, answer) = oneshot::channel();
+        let waiter = Waiter { count, answer: sender };
         match &mut balance.waiting {
-            Some(waiting) => waiting.push(sender),
+            Some(waiting) => waiting.push(waiter),
             None => {
-                let waiting = Waiting { limits: limits.clone(), waiters: vec![sender] };
+                let waiting = Waiting { limits: limits.clone(), waiters: vec![waiter] };
                 balance.waiting = Some(waiting);
                 self.lessor.send(Message::Ask(account.clone())).map_err(|_| Unavailable)?;
             }

@@ -7,5 +7,6 @@ mod issuers;
 mod judging;
 mod limits;
 mod recording;
+mod sweeping;
 mod tampering;
 mod tokens;

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use http::Method;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{CredentialId, Outcome, Principal, Reason, Request};
+use crate::domain::decision::{CredentialId, Decision, Outcome, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::token::{Possession, Shown};
 use crate::domain::usage;
-use crate::engine::{Engine, Presented, Seen};
+use crate::engine::{Decided, Engine, Presented, Seen};
 
 use super::challenge::Challenge;
 use super::credential::{self, Aim, Credential, Manner, Proof, Wrong};
@@ -24,7 +24,6 @@ use super::worker::Shared;
 /// One call of a request.
 struct Asked {
     endpoint: Endpoint,
-    cost: u32,
     /// Once it was admitted: whether a policy in shadow mode would have denied it.
     outcome: usage::Outcome,
 }
@@ -66,9 +65,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Adds a call: what it asks for and what it costs.
-    pub fn asks(&mut self, endpoint: Endpoint, cost: u32) {
-        self.asked.push(Asked { endpoint, cost, outcome: usage::Outcome::Allowed });
+    /// Adds a call: what it asks for.
+    pub fn asks(&mut self, endpoint: Endpoint) {
+        self.asked.push(Asked { endpoint, outcome: usage::Outcome::Allowed });
     }
 
     fn engine(&self) -> &Engine {
@@ -188,55 +187,55 @@ impl<'a> Call<'a> {
         self.is_admitted
     }
 
-    fn request(&self, endpoint: &Endpoint, cost: u32) -> Request {
-        Request { endpoint: endpoint.clone(), address: self.address, at: self.at, cost }
+    fn request(&self, endpoint: &Endpoint) -> Request {
+        Request { endpoint: endpoint.clone(), address: self.address, at: self.at }
     }
 
     /// What must go on to be allowed while an answer to it is open.
     pub fn asked(&self) -> Vec<Request> {
-        self.asked.iter().map(|asked| self.request(&asked.endpoint, 0)).collect()
+        self.asked.iter().map(|asked| self.request(&asked.endpoint)).collect()
     }
 
-    /// Decides on every call; one that is denied denies all. A batch is judged as a whole before any of it is charged.
+    /// Decides on every call, and charges for all; one that is denied denies all. What may be used once is used up last, and
+    /// only by what everything else admits: each use leaves a row in the store.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
         let is_spending = self.engine().is_spending(principal);
-        if self.asked.len() > 1 || is_spending {
-            for asked in &self.asked {
-                self.decide_one(principal, &asked.endpoint, 0).await?;
+        if is_spending {
+            self.engine().require_unspent(principal).map_err(|reason| self.unauthorized(reason))?;
+        }
+        match self.asked.as_slice() {
+            [asked] => {
+                let decided = self.engine().decide(principal, &self.request(&asked.endpoint)).await;
+                let outcome = outcome(&decided.decision).ok_or_else(|| self.denied(0, &decided))?;
+                self.asked[0].outcome = outcome;
+            }
+            _ => {
+                let decisions = self.engine().decide_all(principal, &self.asked(), self.at).await;
+                let decisions = decisions.map_err(|denying| self.denied(denying.place, &denying.decided))?;
+                for (asked, decision) in self.asked.iter_mut().zip(&decisions) {
+                    asked.outcome = outcome(decision).unwrap_or(usage::Outcome::Allowed);
+                }
             }
         }
         if is_spending {
-            // Once for the whole request, and only where everything but the quota admits it.
             self.engine().spend(principal).await.map_err(|reason| self.unauthorized(reason))?;
-        }
-        for index in 0..self.asked.len() {
-            let Asked { endpoint, cost, .. } = &self.asked[index];
-            self.asked[index].outcome = self.decide_one(principal, endpoint, *cost).await?;
         }
         self.is_admitted = true;
         Ok(())
     }
 
-    async fn decide_one(
-        &self,
-        principal: &Principal,
-        endpoint: &Endpoint,
-        cost: u32,
-    ) -> Result<usage::Outcome, Refusal> {
-        let decided = self.engine().decide(principal, &self.request(endpoint, cost)).await;
-        let decision = decided.decision;
-        match decision.outcome {
-            Outcome::Allow => Ok(decision.shadowed.map_or(usage::Outcome::Allowed, usage::Outcome::Shadowed)),
-            Outcome::Deny(denial) => {
-                let refusal = Refusal::denied(&denial, decision.policy_revision, decided.charge.as_ref());
-                Err(match denial.reason {
-                    Reason::InsufficientScope => {
-                        let scopes = self.engine().sufficient_scopes(endpoint);
-                        refusal.challenged(Challenge::insufficient(self.manner, &scopes, || self.metadata()))
-                    }
-                    _ => refusal,
-                })
+    /// The refusal of all, since the call at `place` is denied.
+    fn denied(&self, place: usize, decided: &Decided) -> Refusal {
+        let Outcome::Deny(denial) = &decided.decision.outcome else {
+            return Refusal::because(Reason::Unavailable);
+        };
+        let refusal = Refusal::denied(denial, decided.decision.policy_revision, decided.charge.as_ref());
+        match (denial.reason, self.asked.get(place)) {
+            (Reason::InsufficientScope, Some(asked)) => {
+                let scopes = self.engine().sufficient_scopes(&asked.endpoint);
+                refusal.challenged(Challenge::insufficient(self.manner, &scopes, || self.metadata()))
             }
+            _ => refusal,
         }
     }
 
@@ -276,6 +275,12 @@ impl<'a> Call<'a> {
             at: self.at,
         });
     }
+}
+
+/// What is recorded of a call that is let through; `None` of one that is not.
+fn outcome(decision: &Decision) -> Option<usage::Outcome> {
+    let shadowed = decision.shadowed.map_or(usage::Outcome::Allowed, usage::Outcome::Shadowed);
+    decision.is_allowed().then_some(shadowed)
 }
 
 impl Drop for Call<'_> {

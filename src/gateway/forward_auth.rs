@@ -125,7 +125,7 @@ impl Verifier {
             Ok(()) => Ok(asked),
             Err(refusal) => {
                 // What was meant is not known; where it went to is.
-                call.asks(asked.path, 1);
+                call.asks(asked.path);
                 Err(refusal)
             }
         });
@@ -156,7 +156,7 @@ impl Verifier {
         if route::is_ambiguous(asked.path.as_str()) {
             return Err(bad_request("the path hides dot segments or control characters"));
         }
-        call.asks(asked.path.clone(), 1);
+        call.asks(asked.path.clone());
         Ok(())
     }
 }

@@ -203,7 +203,7 @@ async fn judge(
     parts: &Parts,
 ) -> Result<Rc<Principal>, Refusal> {
     const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-    call.asks(path.clone(), 1);
+    call.asks(path.clone());
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     foreign.map_err(of_foreign)?;
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());

@@ -257,6 +257,17 @@ impl Refusal {
         response
     }
 
+    /// The same for a batch: each of its requests gets the refusal, in one array (JSON-RPC 2.0 §6). Who did not prove to be
+    /// anybody is told once.
+    pub fn render_batch<B: From<Bytes>>(&self, ids: &[&RawValue], in_session: bool) -> Response<B> {
+        let Some(first) = ids.first().filter(|_| self.0.status != StatusCode::UNAUTHORIZED) else {
+            return self.render(None, false);
+        };
+        let bodies: Vec<_> = ids.iter().map(|id| self.body(Some(id))).collect();
+        let body = [&b"["[..], &bodies.join(&b","[..]), b"]"].concat();
+        self.render::<Bytes>(Some(first), in_session).map(|_| B::from(body.into()))
+    }
+
     fn fill(&self, headers: &mut HeaderMap) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

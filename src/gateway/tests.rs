@@ -12,6 +12,7 @@ mod limits;
 mod lists;
 mod oauth;
 mod plain;
+mod quota;
 mod refusing;
 mod sessions;
 mod slow;

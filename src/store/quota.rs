@@ -4,6 +4,10 @@
 //! every admission then falls into the cell that was debited, so that several gateways together
 //! never admit more than the limit, and one that dies can only under-admit.
 
+mod foreign;
+
+pub use foreign::{has_room, open_foreign, sweep};
+
 use std::time::Duration;
 
 use super::{Rows, StoreError, seal::Table};
@@ -13,7 +17,7 @@ use crate::domain::{
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
-use rusqlite::{OptionalExtension, params, params_from_iter};
+use rusqlite::{OptionalExtension, params_from_iter};
 
 pub(super) static TABLE: Table = Table { name: "quota", columns: "account, charged", width: 2, key: 1 };
 
@@ -27,20 +31,17 @@ pub fn account_of_subject(subject: &Subject, policy: &PolicyName) -> Account {
 
 /// The same for a subject of a registered issuer, who has nothing to do with one of the same name here.
 pub fn account_of_foreign_subject(issuer: &IssuerName, subject: &Subject, policy: &PolicyName) -> Account {
-    format!("issuer:{issuer}:{policy}:{subject}")
+    format!("{FOREIGN}{issuer}:{policy}:{subject}")
 }
 
 /// What the accounts of tokens begin with; no id of a key has a colon.
 const TOKENS: &str = "tokens:";
+/// What those of foreign subjects begin with.
+const FOREIGN: &str = "issuer:";
 
 /// How many cells of a window are kept, the newest. Eleven count at most; cells are never dropped for their age alone, so
 /// that a clock which is set ahead and back again forgets nothing.
 const KEPT: usize = 16;
-
-/// How long an account of a foreign subject is kept that is not charged: no window is as long.
-const IDLE: Duration = Duration::from_secs(2 * 86_400);
-/// How many of them are looked at when another is opened.
-const LOOKED_AT: u32 = 8;
 
 /// The bytes of a cell in the store: the window's number, its start in milliseconds, what was charged; little-endian.
 const CELL: usize = 1 + 8 + 4;
@@ -87,29 +88,6 @@ pub fn open_shared(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
     if is_open(c, account)? { Ok(()) } else { open(c, account) }
 }
 
-/// The same for a subject of a registered issuer, of whom nobody says when they are gone. Some of those that were not
-/// charged for long go in its place, so that there are never many more than there are callers.
-pub fn open_foreign(c: &Rows<'_>, account: &str, now: Timestamp) -> Result<(), StoreError> {
-    if is_open(c, account)? {
-        return Ok(());
-    }
-    open(c, account)?;
-    let mut select = c.prepare_cached(
-        "SELECT account, charged, mac FROM quota WHERE account > ?1 AND account < 'issuer;' ORDER BY account LIMIT ?2",
-    )?;
-    let mut rows = select.query(params![account, LOOKED_AT])?;
-    let mut idle = Vec::new();
-    while let Some(row) = rows.next()? {
-        // One that is damaged stays, and is refused.
-        let cells = TABLE.check(c, row, 0).ok().and_then(|()| decode(row.get_ref(1).ok()?.as_blob().ok()?));
-        let long_ago = now.minus(IDLE);
-        if cells.is_some_and(|cells| cells.iter().all(|cell| cell.starts < long_ago)) {
-            idle.push(row.get::<_, String>(0)?);
-        }
-    }
-    idle.iter().try_for_each(|account| close(c, account))
-}
-
 /// Whether an account is there.
 pub fn is_open(c: &Rows<'_>, account: &str) -> Result<bool, StoreError> {
     let mut select = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM quota WHERE account = ?1)")?;
@@ -137,7 +115,7 @@ pub fn lease(
     let ends = tallies.iter().map(|tally| tally.cells.ends).min();
     let ends = ends.unwrap_or(Timestamp::from_millis(i64::MAX));
     if granted == 0 {
-        let refused = match charge(&tallies, limits, now) {
+        let refused = match charge(&tallies, limits, 1, now) {
             Charge::Granted => None,
             Charge::Refused { window, limit, retry_after } => Some((window, limit, retry_after)),
         };
@@ -171,15 +149,16 @@ pub fn give_back(
     if cells.is_empty() { Ok(()) } else { write(c, account, &cells) }
 }
 
-/// How the limited windows stand, and whether one more would be granted.
+/// How the limited windows stand, and whether `count` more would be granted.
 pub fn peek(
     c: &Rows<'_>,
     account: &str,
     limits: &RateLimits,
+    count: u32,
     now: Timestamp,
 ) -> Result<(Vec<(Window, Standing)>, Charge), StoreError> {
     let tallies = tallies(&charged(c, account, limits)?, limits, now);
-    Ok((standings(&tallies, limits, now), charge(&tallies, limits, now)))
+    Ok((standings(&tallies, limits, now), charge(&tallies, limits, count, now)))
 }
 
 /// The accounts of keys and of issued tokens that have no row, each as an error that names it.
@@ -277,10 +256,10 @@ fn standings(tallies: &[Tally], limits: &RateLimits, now: Timestamp) -> Vec<(Win
     tallies.iter().map(standing).collect()
 }
 
-fn charge(tallies: &[Tally], limits: &RateLimits, now: Timestamp) -> Charge {
+fn charge(tallies: &[Tally], limits: &RateLimits, count: u32, now: Timestamp) -> Charge {
     Charge::of(limits, |window, limit| {
         let tally = tallies.iter().find(|tally| tally.window == window)?;
-        free_after(limits.algorithm, window, limit, tally.charged.iter().copied(), now)
+        free_after(limits.algorithm, window, limit, count, tally.charged.iter().copied(), now)
     })
 }
 

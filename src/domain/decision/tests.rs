@@ -38,7 +38,7 @@ fn strict(mode: &str) -> Principal {
 }
 
 fn request(endpoint: &str, address: &str, at: Timestamp) -> Request {
-    Request { endpoint: endpoint.parse().unwrap(), address: address.parse().ok(), at, cost: 1 }
+    Request { endpoint: endpoint.parse().unwrap(), address: address.parse().ok(), at }
 }
 
 fn good() -> Request {
@@ -147,11 +147,22 @@ fn a_denied_call_uses_no_quota() {
 }
 
 #[test]
-fn a_notification_costs_nothing() {
-    let free = Request { cost: 0, ..request("notifications/cancelled", "10.0.0.1", NOW) };
-    let principal = strict("enforce");
-    assert!(decide(&principal, &free, || panic!("the quota was charged")).is_allowed());
-    assert!(failed(&principal.policy, None, &free, &spent()).is_empty());
+fn what_a_call_costs_is_told() {
+    let principal = principal(r#"{"name": "p"}"#, &["mcp:*"]);
+    let spent = Charge::Refused { window: Window::Minute, limit: 0, retry_after: Duration::from_secs(60) };
+    for (endpoint, charge, detail) in [
+        ("tools/list", Charge::Granted, "one more request fits into every window"),
+        (
+            "notifications/cancelled",
+            Charge::Granted,
+            "it costs nothing; each gateway lets 1000 such calls a minute through",
+        ),
+        ("session/end", Charge::Granted, "ending a session always passes"),
+        ("ping", spent, "the limit of the minute is 0: nothing passes"),
+    ] {
+        let checks = explain(&principal, &request(endpoint, "10.0.0.1", NOW), &charge);
+        assert_eq!((checks[4].passed, &*checks[4].detail), (charge.is_granted(), detail), "{endpoint}");
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Cells, Charge, Standing, Window, free_after};
+use super::{
+    Cells, Charge, Cost, Standing, Window, free_after, free_bound, free_spent, minute_of, still_counts,
+};
 use crate::domain::clock::Timestamp;
 use crate::domain::policy::{Algorithm, RateLimits};
 
@@ -14,6 +16,8 @@ type Row = VecDeque<(Timestamp, u64)>;
 #[derive(Clone, Debug, Default)]
 pub struct Counter {
     rows: [Row; Window::ALL.len()],
+    /// The minute of the last free call, and how many there were in it.
+    free: (u32, u32),
 }
 
 impl Counter {
@@ -37,8 +41,38 @@ impl Counter {
     /// Whether a charge would be granted, without making it.
     pub fn peek(&self, limits: &RateLimits, now: Timestamp) -> Charge {
         Charge::of(limits, |window, limit| {
-            free_after(limits.algorithm, window, limit, self.row(window).iter().copied(), now)
+            free_after(limits.algorithm, window, limit, 1, self.row(window).iter().copied(), now)
         })
+    }
+
+    /// Charges a call that costs so much.
+    pub fn charge_call(&mut self, limits: &RateLimits, cost: Cost, now: Timestamp) -> Charge {
+        if cost == Cost::Request {
+            return self.charge(limits, now);
+        }
+        let outcome = self.peek_call(limits, cost, now);
+        if cost == Cost::Free && outcome.is_granted() {
+            let (minute, counted) = self.counted_free(now);
+            self.free = (minute, counted.saturating_add(1));
+        }
+        outcome
+    }
+
+    /// Whether that would be granted, without doing it.
+    pub fn peek_call(&self, limits: &RateLimits, cost: Cost, now: Timestamp) -> Charge {
+        match cost {
+            Cost::Request => self.peek(limits, now),
+            Cost::Nothing => Charge::Granted,
+            Cost::Free => Charge::of_nothing(limits).unwrap_or_else(|| match free_bound(limits) {
+                Some(bound) if self.counted_free(now).1 >= bound => free_spent(bound, now),
+                _ => Charge::Granted,
+            }),
+        }
+    }
+
+    fn counted_free(&self, now: Timestamp) -> (u32, u32) {
+        let (of, counted) = self.free;
+        still_counts(minute_of(now), of, counted)
     }
 
     /// How each limited window stands.

@@ -124,7 +124,7 @@ fn the_window_that_frees_last_is_named() {
 #[test]
 fn more_used_than_the_limit_is_no_fault() {
     let cells = [(at(0), 50), (at(6_000), 2)];
-    let wait = free_after(Algorithm::Sliding, Window::Minute, 2, cells, at(6_000));
+    let wait = free_after(Algorithm::Sliding, Window::Minute, 2, 1, cells, at(6_000));
     assert_eq!(wait, Some(Duration::from_secs(66)));
     let standing = Standing::at(Algorithm::Sliding, Window::Minute, 2, cells, at(6_000));
     assert_eq!(standing, Standing { limit: 2, remaining: 0, reset_after_ms: 60_000 });
@@ -200,7 +200,7 @@ proptest! {
         for time in times {
             let now = at(time);
             let row = |window| ledger.iter().filter(move |((of, _), _)| *of == window).map(|((_, start), used)| (*start, *used));
-            let expected = Charge::of(&limits, |window, limit| free_after(algorithm, window, limit, row(window), now));
+            let expected = Charge::of(&limits, |window, limit| free_after(algorithm, window, limit, 1, row(window), now));
             prop_assert_eq!(counter.charge(&limits, now), expected.clone());
             if expected.is_granted() {
                 for window in [Window::Minute, Window::Hour] {
@@ -209,4 +209,56 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn calls_cost_what_their_endpoint_says() {
+    for (endpoint, cost) in [
+        ("tools/call/x", Cost::Request),
+        ("/health", Cost::Request),
+        ("initialize", Cost::Request),
+        ("server/discover", Cost::Request),
+        ("notification/x", Cost::Request),
+        ("oauth/token", Cost::Request),
+        ("session/ends", Cost::Request),
+        ("notifications/initialized", Cost::Free),
+        ("ping", Cost::Free),
+        ("stream", Cost::Free),
+        ("session/end", Cost::Nothing),
+    ] {
+        assert_eq!(Cost::of(&endpoint.parse().unwrap()), cost, "{endpoint}");
+    }
+}
+
+#[test]
+fn what_is_free_has_ten_times_the_shortest_limit_and_at_least_sixty() {
+    let bound = |minute, hour, day| free_bound(&limits(minute, hour, day, Algorithm::Fixed));
+    assert_eq!(bound(Some(100), Some(1), None), Some(1000));
+    assert_eq!(bound(None, Some(50), Some(1)), Some(500));
+    assert_eq!(bound(None, None, Some(3)), Some(60));
+    assert_eq!(bound(Some(u32::MAX), None, None), Some(u32::MAX));
+    assert_eq!(bound(None, None, None), None);
+}
+
+#[test]
+fn free_calls_are_counted_by_the_minute_and_pass_not_at_all_where_a_limit_is_zero() {
+    let some = limits(Some(2), None, None, Algorithm::Sliding);
+    let mut counter = Counter::new();
+    let mut passed =
+        |now| (0..100).filter(|_| counter.charge_call(&some, Cost::Free, now).is_granted()).count();
+    assert_eq!((passed(at(0)), passed(at(59_999)), passed(at(60_000))), (60, 0, 60));
+    assert_eq!(counter.peek_call(&some, Cost::Free, at(61_000)), refused(Window::Minute, 60, 59_000));
+    assert!(counter.charge(&some, at(61_000)).is_granted(), "another account");
+    let nothing = limits(None, Some(0), None, Algorithm::Sliding);
+    for (cost, is_granted) in [(Cost::Request, false), (Cost::Free, false), (Cost::Nothing, true)] {
+        assert_eq!(Counter::new().charge_call(&nothing, cost, at(0)).is_granted(), is_granted, "{cost:?}");
+    }
+}
+
+#[test]
+fn several_fit_when_all_of_them_do() {
+    let cells = [(at(0), 6), (at(12_000), 4)];
+    let wait = |count| free_after(Algorithm::Sliding, Window::Minute, 10, count, cells, at(12_000));
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!([wait(1), wait(6), wait(7), wait(10), wait(11)], [54, 54, 66, 66, 60].map(seconds));
 }

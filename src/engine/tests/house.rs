@@ -145,6 +145,10 @@ pub struct Gate {
 }
 
 impl Gate {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub fn authenticate_from(&mut self, text: &str, address: &str) -> Result<Principal, Reason> {
         self.engine.refresh(&mut self.watch).map_err(|_| Reason::Unavailable)?;
         let address = Some(address.parse().unwrap());
@@ -176,7 +180,7 @@ pub fn presented(text: &str) -> Presented {
 }
 
 pub fn request(endpoint: &str, at: Timestamp) -> Request {
-    Request { endpoint: endpoint.parse().unwrap(), address: Some("192.0.2.1".parse().unwrap()), at, cost: 1 }
+    Request { endpoint: endpoint.parse().unwrap(), address: Some("192.0.2.1".parse().unwrap()), at }
 }
 
 /// The same key with another secret, its checksum right.

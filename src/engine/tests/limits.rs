@@ -194,12 +194,123 @@ async fn denied_and_free_calls_use_no_quota() {
     for _ in 0..9 {
         assert_eq!(gate.call(&text, "tools/call/x").await, Err(Reason::InsufficientScope));
         let principal = gate.authenticate(&text).unwrap();
-        let mut free = request("notifications/initialized", house.now());
-        free.cost = 0;
-        let decided = gate.engine.decide(&principal, &free).await;
-        assert!(decided.decision.is_allowed() && decided.charge.is_none());
+        let free = request("notifications/initialized", house.now());
+        assert!(gate.engine.decide(&principal, &free).await.decision.is_allowed());
     }
     assert_eq!(admitted(&mut gate, &text, 9).await, 3);
+}
+
+/// Whether so many calls pass together.
+async fn together(gate: &mut Gate, text: &str, count: usize) -> bool {
+    let principal = gate.authenticate(text).unwrap();
+    let now = gate.now();
+    let decided = gate.engine.decide_all(&principal, &vec![request("tools/list", now); count], now).await;
+    match decided {
+        Ok(decisions) => decisions.len() == count,
+        Err(denying) => {
+            let Outcome::Deny(denial) = denying.decided.decision.outcome else { panic!("not denied") };
+            assert_eq!(denial.reason, Reason::RateLimited);
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_come_together_are_charged_together_or_not_at_all() {
+    for algorithm in ["fixed", "sliding"] {
+        let house = House::new();
+        house.limit("limited", 100, algorithm);
+        let (_, text) = house.key("limited");
+        let (mut one, mut other) = (house.gate(), house.gate());
+        assert!(!together(&mut one, &text, 101).await);
+        // The first holds a lease of twelve, of which this takes one; the second does not know.
+        assert_eq!(one.call(&text, "tools/list").await, Ok(()));
+        assert!(together(&mut one, &text, 80).await, "more than its lease holds");
+        assert!(!together(&mut other, &text, 20).await, "one too many");
+        assert!(!together(&mut one, &text, 20).await);
+        let mut left = 19;
+        for count in [10, 5, 3] {
+            assert!(together(&mut one, &text, count).await, "{algorithm}: {count} of {left}");
+            left -= count;
+        }
+        assert_eq!(admitted(&mut one, &text, 9).await, 1);
+        assert_eq!(admitted(&mut other, &text, 9).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_together_says_when_it_will() {
+    let house = House::new();
+    house.limit("limited", 10, "sliding");
+    let (_, text) = house.key("limited");
+    let mut gate = house.gate();
+    assert!(together(&mut gate, &text, 6).await);
+    house.advance(12);
+    assert!(together(&mut gate, &text, 4).await);
+    let principal = gate.authenticate(&text).unwrap();
+    let wait = async |count: usize| {
+        let requests = vec![request("tools/list", house.now()); count];
+        let denying = gate.engine.decide_all(&principal, &requests, house.now()).await.unwrap_err();
+        match denying.decided.charge {
+            Some(Charge::Refused { window: Window::Minute, limit: 10, retry_after }) => retry_after.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    // The cell of the six counts for 66 seconds from its start, that of the four from the twelfth second on.
+    assert_eq!((wait(11).await, wait(7).await, wait(6).await), (60, 66, 54));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_and_single_calls_through_two_gateways_never_pass_the_limit() {
+    for algorithm in ["fixed", "sliding"] {
+        let house = House::new();
+        house.limit("limited", 500, algorithm);
+        let (_, text) = house.key("limited");
+        let engines = [house.engine(), house.engine()];
+        let passed = Arc::new(AtomicU32::new(0));
+        let mut running = Vec::new();
+        for task in 0..12_u32 {
+            let engine = engines[task as usize % 2].clone();
+            let principal = engine.authenticate(&super::house::presented(&text), None, house.now()).unwrap();
+            let (passed, now) = (passed.clone(), house.now());
+            running.push(tokio::spawn(async move {
+                for _ in 0..40 {
+                    let count = task % 4 * 7 + 1;
+                    let requests = vec![request("tools/list", now); count as usize];
+                    match engine.decide_all(&principal, &requests, now).await {
+                        Ok(_) => _ = passed.fetch_add(count, Ordering::Relaxed),
+                        Err(denying) => {
+                            assert_ne!(denying.decided.charge, None, "it was refused, not unavailable")
+                        }
+                    }
+                }
+            }));
+        }
+        for task in running {
+            task.await.unwrap();
+        }
+        let together = passed.load(Ordering::Relaxed);
+        assert!(together <= 500, "{together}");
+        for engine in &engines {
+            engine.stop().unwrap();
+        }
+        assert_eq!(together + admitted(&mut house.gate(), &text, 500).await, 500, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_answer_ends_where_a_limit_becomes_nothing() {
+    let house = House::new();
+    house.limit("limited", 5, "fixed");
+    let (_, text) = house.key("limited");
+    let mut gate = house.gate();
+    let principal = gate.authenticate(&text).unwrap();
+    let asked = [request("stream", house.now())];
+    admitted(&mut gate, &text, 9).await;
+    assert!(gate.engine.still_valid(&principal, &asked, house.now()), "a spent limit ends nothing");
+    house.limit("limited", 0, "fixed");
+    gate.authenticate(&text).unwrap();
+    assert!(!gate.engine.still_valid(&principal, &asked, house.now()));
 }
 
 #[tokio::test]

@@ -82,7 +82,15 @@ pub enum Version<'a> {
     Given(Cow<'a, str>),
 }
 
-impl Message<'_> {
+impl<'a> Message<'a> {
+    /// The id of a request, as it was written.
+    pub fn id(&self) -> Option<&'a RawValue> {
+        match &self.kind {
+            Kind::Request { id, .. } => Some(id),
+            Kind::Notification { .. } | Kind::Response => None,
+        }
+    }
+
     pub fn method(&self) -> Option<&str> {
         match &self.kind {
             Kind::Request { method, .. } | Kind::Notification { method } => Some(method),

@@ -50,6 +50,10 @@ const GRACE: Duration = Duration::from_millis(200);
 
 const ALLOW: &str = "GET, POST, DELETE, OPTIONS";
 
+/// The endpoints of GET and DELETE.
+const STREAM: &str = "stream";
+const SESSION_END: &str = "session/end";
+
 fn allowed() -> Response<Reply> {
     let mut response = Response::new(Reply::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -90,7 +94,7 @@ impl Listing {
 
     pub fn may_call(&self, tool: &str) -> bool {
         Endpoint::mcp("tools/call", Some(tool)).is_ok_and(|endpoint| {
-            let request = decision::Request { endpoint, address: self.address, at: self.at, cost: 0 };
+            let request = decision::Request { endpoint, address: self.address, at: self.at };
             decision::decide(&self.principal, &request, || Charge::Granted).is_allowed()
         })
     }
@@ -115,20 +119,16 @@ async fn post(
     };
     let parsed = body::parse(&bytes);
     let era = era::of(&parts.headers);
-    let id = match &parsed {
-        Ok(Body::One(Message { kind: Kind::Request { id, .. }, .. })) => Some(*id),
-        _ => None,
-    };
     let in_session = worker.shared.settings.refusals == Refusals::Auto
         && matches!(era, Ok(Era::Old { .. }))
         && parsed
             .as_ref()
             .is_ok_and(|body| body.messages().iter().all(|message| message.method() != Some("initialize")));
-    let admitted = match judge(worker, call, principal, parts, &parsed, era).await {
+    let admitted = match judge(worker, call, principal, parts, &parsed, &era).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             call.refused(&refusal);
-            return refusal.render(id, in_session);
+            return refused(&refusal, &parsed, &era, in_session);
         }
     };
     let now = worker.metrics.handed_over(began);
@@ -139,7 +139,7 @@ async fn post(
         }
         Err(refusal) => {
             call.refused(&refusal);
-            refusal.render(id, in_session)
+            refused(&refusal, &parsed, &era, in_session)
         }
     }
 }
@@ -148,11 +148,28 @@ async fn post(
 fn refuse_unproved(call: &mut Call<'_>, refusal: Refusal, body: &[u8]) -> Response<Reply> {
     let glimpse = Glimpse::of(body);
     if let Some(endpoint) = glimpse.endpoint() {
-        call.asks(endpoint, 1);
+        call.asks(endpoint);
     }
     let refusal = call.advised(refusal);
     call.refused(&refusal);
     refusal.render(glimpse.id(), false)
+}
+
+/// A refusal as who sent the body reads it.
+fn refused(
+    refusal: &Refusal,
+    parsed: &Result<Body<'_>, BadBody>,
+    era: &Result<Era, Mismatch>,
+    in_session: bool,
+) -> Response<Reply> {
+    match parsed {
+        Ok(Body::One(message)) => refusal.render(message.id(), in_session),
+        Ok(Body::Batch(messages)) if *era == Ok(Era::Old { batches: true }) => {
+            let ids: Vec<_> = messages.iter().filter_map(Message::id).collect();
+            refusal.render_batch(&ids, in_session)
+        }
+        _ => refusal.render(None, in_session),
+    }
 }
 
 /// Reads a whole body, or refuses. Where it is not there with its head the credential is judged first, and who is refused
@@ -221,14 +238,14 @@ async fn judge(
     principal: Rc<Principal>,
     parts: &Parts,
     parsed: &Result<Body<'_>, BadBody>,
-    era: Result<Era, Mismatch>,
+    era: &Result<Era, Mismatch>,
 ) -> Result<Admitted, Refusal> {
     let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
     let asked = ask(call, messages);
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     asked?;
-    let era = era.map_err(Refusal::mismatch)?;
+    let era = era.clone().map_err(Refusal::mismatch)?;
     agrees(era, &parts.headers, body)?;
     let begins = messages.iter().any(|message| message.method() == Some("initialize"));
     // Who begins anew needs no session, and may still hold one that is gone.
@@ -255,33 +272,32 @@ fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 /// Makes calls of messages: of all, or of none where one asks for what cannot be.
 fn ask(call: &mut Call<'_>, messages: &[Message<'_>]) -> Result<(), Refusal> {
     if let [message] = messages {
-        let (endpoint, cost) = endpoint(message)?;
-        call.asks(endpoint, cost);
+        call.asks(endpoint(message)?);
         return Ok(());
     }
     let asked = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
-    asked.into_iter().for_each(|(endpoint, cost)| call.asks(endpoint, cost));
+    asked.into_iter().for_each(|endpoint| call.asks(endpoint));
     Ok(())
 }
 
-/// What a message asks for, and what it costs.
-fn endpoint(message: &Message<'_>) -> Result<(Endpoint, u32), Refusal> {
-    let (method, cost) = match &message.kind {
-        Kind::Request { method, .. } => (&**method, 1),
-        // A server that runs any method without an id must not be a way around the limits.
-        Kind::Notification { method } => (&**method, u32::from(!method.starts_with("notifications/"))),
-        Kind::Response => ("notifications/response", 0),
-    };
-    let endpoint = Endpoint::mcp(method, message.target()).map_err(|fault| bad_request(fault.to_string()))?;
-    Ok((endpoint, cost))
+/// What a message asks for. What it costs follows from that alone: a server that runs any method without an id must not be
+/// a way around the limits.
+fn endpoint(message: &Message<'_>) -> Result<Endpoint, Refusal> {
+    method_endpoint(message.method().unwrap_or("notifications/response"), message.target())
+}
+
+/// What the message of a body asks for. [`STREAM`] and [`SESSION_END`] are asked for by GET and DELETE alone.
+fn method_endpoint(method: &str, target: Option<&str>) -> Result<Endpoint, Refusal> {
+    if matches!(method, STREAM | SESSION_END) {
+        return Err(bad_request("the stream and the end of a session are no methods of JSON-RPC"));
+    }
+    Endpoint::mcp(method, target).map_err(|fault| bad_request(fault.to_string()))
 }
 
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
 pub fn ask_by_headers(call: &mut Call<'_>, headers: &Fields) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
-    let endpoint =
-        Endpoint::mcp(method, target.as_deref()).map_err(|fault| bad_request(fault.to_string()))?;
-    call.asks(endpoint, u32::from(!method.starts_with("notifications/")));
+    call.asks(method_endpoint(method, target.as_deref())?);
     Ok(())
 }
 
@@ -321,8 +337,8 @@ async fn get_or_delete(
     parts: &Parts,
 ) -> Result<Response<Reply>, Refusal> {
     let is_stream = parts.method == Method::GET;
-    let method = if is_stream { "stream" } else { "session/end" };
-    call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?, 1);
+    let method = if is_stream { STREAM } else { SESSION_END };
+    call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?);
     let began = Instant::now();
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
     let principal = identify(worker, call, foreign, &credential).await?;

@@ -27,20 +27,27 @@ pub fn is_exchange(form: &Form) -> bool {
     form.get("grant_type") == Some(EXCHANGE)
 }
 
-pub async fn serve(
-    worker: &Worker,
-    call: &Call<'_>,
-    principal: &Principal,
-    form: &Form,
-) -> Result<Value, Fault> {
+/// What is wrong with a form can be said before anything is charged or used up for it.
+pub fn check(worker: &Worker, call: &Call<'_>, principal: &Principal, form: &Form) -> Result<(), Fault> {
     require_target(worker, call, form)?;
     match form.need("grant_type")? {
-        CLIENT_CREDENTIALS => for_key(worker, principal, form).await,
-        EXCHANGE => for_token(worker, principal, form).await,
+        CLIENT_CREDENTIALS => {
+            require_key(principal)?;
+            narrowed(form, &principal.scopes).map(|_| ())
+        }
+        EXCHANGE => check_exchange(form),
         _ => Err(Fault::new(
             "unsupported_grant_type",
             format!("there are {CLIENT_CREDENTIALS} and {EXCHANGE}"),
         )),
+    }
+}
+
+/// Answers a form that was checked.
+pub async fn serve(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+    match is_exchange(form) {
+        true => for_token(worker, principal, form).await,
+        false => for_key(worker, principal, form).await,
     }
 }
 
@@ -57,14 +64,19 @@ fn require_target(worker: &Worker, call: &Call<'_>, form: &Form) -> Result<(), F
     Ok(())
 }
 
-async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
-    let CredentialId::ApiKey(id) = principal.credential else {
+fn require_key(principal: &Principal) -> Result<KeyId, Fault> {
+    match principal.credential {
+        CredentialId::ApiKey(id) => Ok(id),
         // Else a token could renew itself for good.
-        return Err(Fault::new(
-            "unauthorized_client",
-            "client_credentials needs an API key; a token is exchanged",
-        ));
-    };
+        CredentialId::Token(_) => {
+            let why = "client_credentials needs an API key; a token is exchanged";
+            Err(Fault::new("unauthorized_client", why))
+        }
+    }
+}
+
+async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+    let id = require_key(principal)?;
     let new = NewToken {
         subject: principal.identity.subject.clone(),
         client: Some(id.to_string()),
@@ -76,7 +88,7 @@ async fn for_key(worker: &Worker, principal: &Principal, form: &Form) -> Result<
     Ok(answer(&issued(worker, principal, new).await?))
 }
 
-async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
+fn check_exchange(form: &Form) -> Result<(), Fault> {
     for (name, allowed, needed) in [
         ("subject_token_type", &[ACCESS_TOKEN, JWT][..], true),
         ("requested_token_type", &[ACCESS_TOKEN, JWT], false),
@@ -89,6 +101,10 @@ async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Resul
     if form.get("actor_token").is_some() {
         return Err(Fault::invalid_request("nobody acts for another here: there is no actor_token"));
     }
+    form.need("subject_token").map(|_| ())
+}
+
+async fn for_token(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
     let text = form.need("subject_token")?;
     // What is wrong with it is told to nobody who cannot prove to be its subject.
     let unfit =

@@ -160,7 +160,7 @@ async fn act(
 ) -> Result<Option<Value>, Stopped> {
     let endpoint =
         Endpoint::mcp(service.endpoint(), None).map_err(|error| Fault::invalid_request(error.to_string()))?;
-    call.asks(endpoint, 1);
+    call.asks(endpoint);
     if let Err(refusal) = require_form(foreign, parts) {
         return Err(proxy::discard(&parts.headers, body, refusal).await.into());
     }
@@ -168,9 +168,13 @@ async fn act(
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
     let credential = caller::credential(call, parts, service, &form)?;
     let principal = call.authenticate(&credential, now)?;
+    match service {
+        Service::Token => grant::check(worker, call, &principal, &form)?,
+        Service::Introspect | Service::Revoke => _ = form.need("token")?,
+    }
     call.decide(&principal).await?;
     match service {
-        Service::Token => Ok(Some(grant::serve(worker, call, &principal, &form).await?)),
+        Service::Token => Ok(Some(grant::serve(worker, &principal, &form).await?)),
         Service::Introspect => Ok(Some(inquiry::introspect(worker, &form).await?)),
         Service::Revoke => {
             inquiry::revoke(worker, &principal, &form).await?;

@@ -63,8 +63,9 @@ async fn notifications_cost_nothing_and_requests_one() {
     for _ in 0..3 {
         assert_eq!(notification.send(gateway.address).await.status, 200);
     }
-    assert_eq!(Ask::modern("ping", json!({})).key(&key).send(gateway.address).await.status, 200);
-    assert_eq!(Ask::modern("ping", json!({})).key(&key).send(gateway.address).await.status, 429);
+    let list = Ask::modern("prompts/list", json!({})).key(&key);
+    assert_eq!(list.send(gateway.address).await.status, 200);
+    assert_eq!(list.send(gateway.address).await.status, 429);
     // A call that only looks like a notification costs what it costs.
     let call = Ask::post(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}"#).key(&key);
     assert_eq!(call.send(gateway.address).await.status, 429);

@@ -250,7 +250,7 @@ pub fn events() -> (mpsc::Sender<&'static str>, Response<UpstreamBody>) {
 }
 
 /// What a client asks.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Ask {
     pub request: Request<Bytes>,
 }

@@ -171,11 +171,11 @@ async fn a_spent_limit_says_when_to_come_back_and_does() {
     house.policy("two", json!({"rate_limits": {"requests_per_minute": 2, "requests_per_hour": null, "requests_per_day": null, "algorithm": "fixed"}}));
     let key = house.key_of("alice", "two", &["mcp:*"]).1;
     let gateway = house.gateway(upstream.address);
-    let ping = Ask::modern("ping", json!({})).key(&key);
+    let list = Ask::modern("prompts/list", json!({})).key(&key);
     for status in [200, 200, 429] {
-        assert_eq!(ping.send(gateway.address).await.status, status);
+        assert_eq!(list.send(gateway.address).await.status, status);
     }
-    for (ask, status) in [(ping.clone(), 429), (Ask::old("ping", json!({})).key(&key), 200)] {
+    for (ask, status) in [(list.clone(), 429), (Ask::old("prompts/list", json!({})).key(&key), 200)] {
         let answered = ask.send(gateway.address).await;
         assert_eq!((answered.status, answered.code()), (status, 429));
         assert_eq!(answered.headers["retry-after"], "60");
@@ -184,7 +184,7 @@ async fn a_spent_limit_says_when_to_come_back_and_does() {
         assert_eq!(answered.json()["error"]["data"]["retryAfterMs"], 60_000);
     }
     house.clock.advance(std::time::Duration::from_secs(60));
-    assert_eq!(ping.send(gateway.address).await.status, 200);
+    assert_eq!(list.send(gateway.address).await.status, 200);
     assert_eq!(upstream.received().len(), 3);
 }
 

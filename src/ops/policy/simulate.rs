@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{Ctx, OpsError};
 use crate::domain::{
-    api_key::KeyId,
+    api_key::{ApiKey, KeyId},
     clock::Timestamp,
     decision::{self, Outcome as Decided, Reason, Request},
     endpoint::{Endpoint, EndpointSet},
     name::{PolicyName, ScopeName},
     policy::{CompiledPolicy, IpRestrictions},
-    quota::Counter,
-    scope::Catalogue,
+    quota::{Cost, Counter},
+    scope::{Catalogue, holds},
     text::visible,
+    token::TokenId,
     usage::{Count, OTHER, Outcome},
 };
-use crate::store::{self, event, usage};
+use crate::store::{self, Rows, StoreError, event, usage};
 
 /// One request to replay. As a line of JSON: `{"at","ip","endpoint","scopes"?}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -37,7 +38,7 @@ pub struct SimulatedRequest {
     pub scopes: Option<Vec<ScopeName>>,
     /// Whose quota it counts against; written requests share one.
     #[serde(skip)]
-    pub credential: Option<Arc<str>>,
+    pub account: Option<Arc<str>>,
     /// The address was not recorded: addresses are not judged.
     #[serde(skip)]
     pub any_address: bool,
@@ -82,7 +83,7 @@ impl<'a> Replay<'a> {
     }
 
     fn step(&mut self, simulated: SimulatedRequest) -> Simulated {
-        let SimulatedRequest { at, ip, endpoint, scopes, credential, any_address } = simulated;
+        let SimulatedRequest { at, ip, endpoint, scopes, account, any_address } = simulated;
         let policy = if any_address { &self.any_address } else { self.policy };
         let covered = scopes.map(|scopes| {
             let catalogue = self.catalogue;
@@ -91,12 +92,13 @@ impl<'a> Replay<'a> {
                 .entry(policy.policy.effective_scopes(&scopes))
                 .or_insert_with_key(|held| catalogue.compile(held))
         });
-        let cost = u32::from(!endpoint.as_str().starts_with("notifications/"));
-        let request = Request { endpoint, address: ip, at, cost };
-        let counter = self.counters.entry(credential).or_default();
+        let cost = Cost::of(&endpoint);
+        let request = Request { endpoint, address: ip, at };
+        let counter = self.counters.entry(account).or_default();
         let limits = &policy.policy.rate_limits;
-        let failed = decision::failed(policy, covered, &request, &counter.peek(limits, at));
-        let decision = decision::decide_under(policy, covered, &request, || counter.charge(limits, at));
+        let failed = decision::failed(policy, covered, &request, &counter.peek_call(limits, cost, at));
+        let decision =
+            decision::decide_under(policy, covered, &request, || counter.charge_call(limits, cost, at));
         let reason = match &decision.outcome {
             Decided::Allow => decision.shadowed,
             Decided::Deny(denial) => Some(denial.reason),
@@ -149,8 +151,8 @@ fn with_column(error: &serde_json::Error) -> String {
 /// An approximation: the counters know the minute, so the calls of one counter are spread evenly
 /// over it; an address is known only of calls that were refused, from their events, and is not
 /// judged otherwise; scopes are those that the credential has now. Left out are calls refused
-/// before a policy was asked, and endpoints that were counted together by their method; of a very
-/// long endpoint only the beginning was counted.
+/// before a policy was asked, those with tokens of other issuers, and endpoints that were counted
+/// together by their method; of a very long endpoint only the beginning was counted.
 pub fn recorded(
     ctx: &Ctx,
     policy: &PolicyName,
@@ -163,11 +165,7 @@ pub fn recorded(
         let mut holders: HashMap<String, Option<Holder>> = HashMap::new();
         for count in &counts {
             if !holders.contains_key(&count.credential) {
-                let key = match count.credential.parse::<KeyId>() {
-                    Ok(id) => store::api_key::find(c, id)?.filter(|key| key.policy == *policy),
-                    Err(_) => None,
-                };
-                let holder = key.map(|key| Holder { credential: key.id.as_str().into(), scopes: key.scopes });
+                let holder = Holder::find(c, &count.credential)?.filter(|holder| holder.policy == *policy);
                 holders.insert(count.credential.clone(), holder);
             }
         }
@@ -189,9 +187,10 @@ pub fn recorded(
     Ok(by_minute.flatten())
 }
 
-/// A credential under the policy that is replayed.
+/// Who made recorded calls, and what they count against.
 struct Holder {
-    credential: Arc<str>,
+    account: Arc<str>,
+    policy: PolicyName,
     scopes: Vec<ScopeName>,
 }
 
@@ -200,6 +199,31 @@ struct Holder {
 type Addresses = HashMap<(String, String, String), VecDeque<(Timestamp, IpAddr, u32)>>;
 
 impl Holder {
+    /// By the id of a key, or of a token of this home, which may rest on a key.
+    fn find(c: &Rows<'_>, credential: &str) -> Result<Option<Self>, StoreError> {
+        // The id of a token may read as one of a key.
+        if let Ok(id) = credential.parse::<KeyId>()
+            && let Some(key) = store::api_key::find(c, id)?
+        {
+            return Ok(Some(Self::of_key(key)));
+        }
+        let Ok(id) = credential.parse::<TokenId>() else { return Ok(None) };
+        let Some(token) = store::token::find(c, id)? else { return Ok(None) };
+        let Some(ground) = token.rests_on.key else {
+            let account = store::quota::account_of_subject(&token.subject, &token.policy).into();
+            return Ok(Some(Self { account, policy: token.policy, scopes: token.scopes }));
+        };
+        let key = store::api_key::find(c, ground.id)?.map(Self::of_key);
+        Ok(key.map(|key| {
+            let scopes = token.scopes.into_iter().filter(|scope| holds(&key.scopes, scope)).collect();
+            Self { scopes, ..key }
+        }))
+    }
+
+    fn of_key(key: ApiKey) -> Self {
+        Self { account: key.id.as_str().into(), policy: key.policy, scopes: key.scopes }
+    }
+
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {
         const MINUTE: u64 = 60_000;
         let Ok(endpoint) = count.endpoint.parse::<Endpoint>() else { return Vec::new() };
@@ -216,7 +240,7 @@ impl Holder {
                 ip,
                 endpoint: endpoint.clone(),
                 scopes: Some(self.scopes.clone()),
-                credential: Some(self.credential.clone()),
+                account: Some(self.account.clone()),
                 any_address: ip.is_none(),
             }
         };

@@ -5,6 +5,7 @@ use crate::{
         decision::Reason,
         event::Event,
         policy::CompiledPolicy,
+        token::{Grounds, IssuedToken, KeyGround},
         usage::{Count, Outcome},
     },
     ops::bench::{Bench, DAY, HOUR},
@@ -264,4 +265,83 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
     );
     assert_eq!(denied[0].failed, [Reason::IpDenied]);
     assert_eq!(recorded(&bench.ctx, &readers, bench.now()).unwrap().count(), 0);
+}
+
+#[test]
+fn calls_with_tokens_count_where_they_were_charged() {
+    let bench = Bench::new();
+    create(&bench.ctx, named("readers"), "").unwrap();
+    let readers: PolicyName = "readers".parse().unwrap();
+    let new = crate::ops::api_key::NewKey { policy: readers.clone(), ..crate::ops::bench::new_key() };
+    let key = crate::ops::api_key::create(&bench.ctx, new).unwrap().key;
+    let issue = || {
+        let new = crate::ops::token::NewToken {
+            subject: "alice".parse().unwrap(),
+            client: None,
+            scopes: vec!["mcp:*".parse().unwrap()],
+            audience: Vec::new(),
+            policy: readers.clone(),
+            bind_policy: false,
+            life: HOUR,
+            algorithm: None,
+            kid: None,
+            once: false,
+            rests_on: Default::default(),
+        };
+        crate::ops::token::issue(&bench.ctx, new).unwrap().token
+    };
+    let (one, two) = (issue(), issue());
+    let jti = crate::domain::token::TokenId::generate().unwrap();
+    let ground = KeyGround { id: key.id, secret: key.digest.mark() };
+    let rests_on = Grounds { key: Some(ground), parents: Vec::new() };
+    let got = IssuedToken { jti, rests_on, ..one.clone() };
+    bench.ctx.store.write(move |c| crate::store::token::insert(c, &got)).unwrap();
+    let minute: Timestamp = "2026-07-28T09:00:00Z".parse().unwrap();
+    let count = |credential: String| Count {
+        minute,
+        credential,
+        issuer: String::new(),
+        subject: "alice".into(),
+        endpoint: "tools/list".into(),
+        outcome: Outcome::Allowed,
+        calls: 2,
+    };
+    let credentials = [key.id.to_string(), jti.to_string(), one.jti.to_string(), two.jti.to_string()];
+    let counts = credentials.map(count);
+    bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
+
+    let requests: Vec<_> = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap().collect();
+    assert_eq!(requests.len(), 8);
+    let catalogue = scope::list(&bench.ctx).unwrap();
+    let allowed = |limit: u32| {
+        let policy = CompiledPolicy::new(per_minute("readers", limit), 1).unwrap();
+        simulate(&policy, &catalogue, requests.iter().cloned()).filter(|one| one.allowed).count()
+    };
+    assert_eq!(allowed(4), 8);
+    assert_eq!(
+        allowed(3),
+        6,
+        "the key with what was got with it has one account, its subject's tokens another"
+    );
+}
+
+#[test]
+fn what_costs_nothing_is_replayed_by_its_own_bound() {
+    let line =
+        |endpoint: &str| format!(r#"{{"at":"2026-07-28T09:00:00Z","ip":null,"endpoint":"{endpoint}"}}"#);
+    let lines = |endpoint: &str, count: usize| vec![line(endpoint); count].join("\n");
+    let allowed = |limit: u32, lines: &str| {
+        replay(per_minute("p", limit), lines).iter().filter(|one| one.allowed).count()
+    };
+    assert_eq!(allowed(2, &lines("ping", 70)), 60);
+    assert_eq!(allowed(7, &lines("notifications/progress", 80)), 70);
+    assert_eq!(allowed(2, &lines("initialize", 3)), 2);
+    for (endpoint, passing) in [("ping", 0), ("stream", 0), ("tools/list", 0), ("session/end", 70)] {
+        assert_eq!(allowed(0, &lines(endpoint, 70)), passing, "{endpoint}");
+    }
+    let refused = replay(per_minute("p", 0), &line("ping"));
+    assert_eq!(
+        (refused[0].reason, &refused[0].failed),
+        (Some(Reason::RateLimited), &vec![Reason::RateLimited])
+    );
 }

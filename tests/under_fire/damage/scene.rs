@@ -226,7 +226,7 @@ fn judge(engine: &Engine, runtime: &Runtime, call: &Call, now: Timestamp) -> Ver
         return Verdict::Denied;
     };
     let endpoint = call.endpoint.parse().expect("an endpoint");
-    let request = Request { endpoint, address: Some(address), at: now, cost: 1 };
+    let request = Request { endpoint, address: Some(address), at: now };
     if !runtime.block_on(engine.decide(&principal, &request)).decision.is_allowed() {
         return Verdict::Denied;
     }

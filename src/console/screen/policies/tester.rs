@@ -18,7 +18,7 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::name::{BadName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Revision};
-use crate::domain::quota::Charge;
+use crate::domain::quota::{Cost, Counter};
 use crate::domain::scope::Catalogue;
 
 /// Stands for a key where none is meant.
@@ -82,7 +82,7 @@ impl Tester {
             .unwrap_or_default();
         self.checks = match (endpoint, address, at) {
             (Ok(endpoint), Ok(address), Ok(at)) => {
-                let request = Request { endpoint, address, at, cost: 1 };
+                let request = Request { endpoint, address, at };
                 try_call(&self.revision, &choices.catalogue, &held, &request)
             }
             _ => Err("fill in the fields above".into()),
@@ -111,7 +111,9 @@ fn try_call(
         expires_at: None,
         proof: None,
     };
-    Ok(explain(&principal, request, &Charge::Granted))
+    let limits = &revision.policy.rate_limits;
+    let charge = Counter::new().peek_call(limits, Cost::of(&request.endpoint), request.at);
+    Ok(explain(&principal, request, &charge))
 }
 
 impl Layer for Tester {
