@@ -192,8 +192,10 @@ pub fn draw_too_small(canvas: &mut Canvas<'_>, whole: Rect) {
         "The window is too small.".to_owned(),
         format!("Portcullis needs {LEAST_WIDTH}×{LEAST_HEIGHT},"),
         format!("this is {}×{}.", whole.width, whole.height),
+        "Until then no key does anything,".to_owned(),
+        "but ctrl-c, which quits.".to_owned(),
     ];
-    let top = whole.y + whole.height.saturating_sub(3) / 2;
+    let top = whole.y + whole.height.saturating_sub(5) / 2;
     for (y, line) in (top..whole.bottom()).zip(&lines) {
         let cells = u16::try_from(width(line)).unwrap_or(0);
         let x = whole.x + whole.width.saturating_sub(cells) / 2;

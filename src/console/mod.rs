@@ -8,6 +8,7 @@ mod app;
 mod canvas;
 mod effect;
 mod event;
+mod input;
 mod keymap;
 mod layer;
 mod layout;
@@ -25,11 +26,9 @@ mod widget;
 use std::io;
 use std::path::PathBuf;
 
-use crossterm::event::{Event as Input, EventStream};
-use futures_util::StreamExt;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use zeroize::Zeroizing;
 
 use crate::ops::{Ctx, Role};
@@ -136,21 +135,6 @@ impl Signals {
     }
 }
 
-/// Hands the terminal's events on. A task of its own: an `EventStream` that is polled now and
-/// then, rather than awaited, forgets whom to wake.
-async fn forward(events: UnboundedSender<Event>) {
-    let mut input = EventStream::new();
-    while let Some(Ok(read)) = input.next().await {
-        if let Some(event) = translate(read)
-            && events.send(event).is_err()
-        {
-            return;
-        }
-    }
-    // the terminal is gone; where the console has ended already, nobody wants to know
-    let _ = events.send(Event::InputEnded);
-}
-
 async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
     let mut signals = Signals::listen()?;
     let (sender, mut events) = unbounded_channel();
@@ -158,7 +142,7 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
     let runner = Runner::start(ctx, &sender)?;
     let (width, height) = screen.size()?;
     app.size = Rect::new(0, 0, width, height);
-    tokio::spawn(forward(sender));
+    input::forward(sender, (width, height))?;
     let mut effects = update::start(app, ctx.clock.now());
     loop {
         if carry_out(std::mem::take(&mut effects), app, &mut screen, &runner, ctx)? {
@@ -184,7 +168,6 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
         };
         effects = take_in(first, app, ctx);
         // all that has come meanwhile, then one frame; a flood must not keep the frame away
-        tokio::task::yield_now().await;
         for _ in 0..1_000 {
             let Ok(event) = events.try_recv() else { break };
             effects.extend(take_in(Some(event), app, ctx));
@@ -194,16 +177,6 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
 
 fn take_in(event: Option<Event>, app: &mut App, ctx: &Ctx) -> Vec<Effect> {
     event.map(|event| update::update(app, event, ctx.clock.now())).unwrap_or_default()
-}
-
-fn translate(input: Input) -> Option<Event> {
-    match input {
-        Input::Key(key) => Some(Event::Key(key)),
-        Input::Mouse(mouse) => Some(Event::Mouse(mouse)),
-        Input::Paste(text) => Some(Event::Paste(text)),
-        Input::Resize(width, height) => Some(Event::Resize { width, height }),
-        Input::FocusGained | Input::FocusLost => None,
-    }
 }
 
 /// Carries effects out; true = the console ends.

@@ -72,6 +72,34 @@ fn too_small_a_window_says_so_and_nothing_else() {
 }
 
 #[test]
+fn keys_are_not_acted_on_while_the_window_is_too_small_to_see_what_they_do() {
+    let resize = |person: &mut Person, width, height| person.send(Event::Resize { width, height });
+    let mut person = Person::new(80, 24);
+    person.press("2");
+    resize(&mut person, 59, 16);
+    // By name: revoke, the dialog's own keys, a new key, another screen; and what a mouse and a paste would do.
+    person.press("R tab tab enter n 7 :").type_text("quit");
+    person.send(Event::Paste("q".into()));
+    resize(&mut person, 80, 24);
+    assert!(person.sees("› keys") && person.deeds.is_empty() && !person.quit);
+    assert!(person.app.overlays.is_empty(), "nothing has opened unseen");
+
+    // The first key after it has grown counts, in a form that was open before as well.
+    person.press("7");
+    assert!(person.sees("› usage"));
+    person.press("2 n").type_text("ad");
+    resize(&mut person, 80, 15);
+    person.type_text("x");
+    resize(&mut person, 80, 16);
+    person.type_text("a");
+    assert!(person.sees(" ada") && !person.sees("adx"), "{}", person.screen());
+
+    // A sequence that was begun before is not ended by a key from after.
+    resize(&mut person, 10, 3);
+    assert!(!person.press("Q").quit && person.press("ctrl-c").quit);
+}
+
+#[test]
 fn the_selection_is_seen_without_colour() {
     let mut person = Person::with(80, 24, 40, None, "mono", false);
     person.press("2 j");

@@ -76,9 +76,16 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
     app.now = now;
     app.dirty = true;
+    // Who sees nothing but that the window is too small acts on nothing.
+    let is_hidden = layout::is_too_small(app.size);
     match event {
+        Event::Key(key) if key.kind == KeyEventKind::Press && is_hidden => {
+            app.pressed.clear();
+            press_hidden(app, key, now, &mut effects);
+        }
         Event::Key(key) if key.kind == KeyEventKind::Press => press(app, key, now, &mut effects),
         Event::Key(_) => app.dirty = false,
+        Event::Mouse(_) | Event::Paste(_) if is_hidden => app.dirty = false,
         Event::Mouse(mouse) => mouse_moved(app, mouse, now, &mut effects),
         Event::Paste(text) => at_top(app, now, &mut effects, |top, turn| top.paste(&text, turn)),
         Event::Resize { width, height } => {
@@ -110,6 +117,18 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
     effects
 }
 
+/// What is done about the terminal itself, whatever is shown.
+const ABOUT_THE_TERMINAL: [&str; 4] = ["quit", "suspend", "redraw", "mouse"];
+
+/// A key that is pressed while nothing can be seen: of all keys, ctrl and a letter still reaches the terminal.
+fn press_hidden(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
+    if key.modifiers.contains(KeyModifiers::CONTROL)
+        && let Found::Name(name) = app.keymap.find(&[keymap::chord(key)], &ABOUT_THE_TERMINAL)
+    {
+        perform(app, name, now, effects);
+    }
+}
+
 fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
     if app.pressed.is_empty() {
         let mut taken = false;
@@ -127,7 +146,7 @@ fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>
     let mut names: Vec<&'static str> = app.actions().iter().map(|action| action.name).collect();
     if !app.overlays.is_empty() && key.modifiers.contains(KeyModifiers::CONTROL) {
         // an overlay holds the keys, but never the terminal
-        names.extend(["quit", "suspend", "redraw", "mouse"]);
+        names.extend(ABOUT_THE_TERMINAL);
     }
     app.pressed.push(keymap::chord(key));
     match app.keymap.find(&app.pressed, &names) {

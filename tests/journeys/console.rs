@@ -189,6 +189,26 @@ fn a_window_too_small_says_so_and_recovers() {
     leave(terminal);
 }
 
+/// What is pressed as the window changes counts, whether the program sees the key or the new size first.
+#[test]
+fn no_key_is_lost_that_comes_together_with_another_size() {
+    let home = Home::new();
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("Nothing may call your MCP server yet");
+    for round in 0..20 {
+        let size = if round % 2 == 0 { Size(130, 40) } else { Size(50, 12) };
+        terminal.resize(size);
+        terminal.resize(Size(80, 24));
+        terminal.press("7");
+        terminal.wait_for("› usage");
+        terminal.resize(size);
+        terminal.resize(Size(90, 30));
+        terminal.press("1");
+        terminal.wait_for("› overview");
+    }
+    leave(terminal);
+}
+
 #[test]
 fn without_colour_the_selection_is_still_to_be_seen() {
     let home = Home::new();
