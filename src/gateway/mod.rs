@@ -65,7 +65,7 @@ use crate::engine::Engine;
 use crate::ops::Ctx;
 use crate::store::StoreError;
 use freshness::Freshness;
-use mcp::session::Binder;
+use mcp::{aside::Aside, session::Binder};
 use metrics::Metrics;
 use route::McpPath;
 use sources::Sources;
@@ -126,6 +126,7 @@ impl Gateway {
                 settings.trusted_proxies.clone(),
             )),
             streams: Arc::new(EventStreams::new(settings.streams_per_principal)),
+            aside: Aside::default(),
             tls,
             engine,
             settings,

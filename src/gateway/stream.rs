@@ -19,8 +19,8 @@ use tokio::time::{Instant, Sleep};
 
 use crate::domain::decision::{Principal, Request};
 
-use super::mcp::Listing;
 use super::mcp::list;
+use super::mcp::listing::{Editor, Listing};
 use super::metrics::Held;
 use super::request_id::RequestId;
 use super::streams::Place;
@@ -152,7 +152,7 @@ pub struct Passed {
     /// Server-sent events, with the count of open streams and the principal's place among them.
     events: Option<(Held<Gauge>, Place)>,
     /// Edits lists of tools within events.
-    editor: Option<(list::Events, Listing)>,
+    editor: Option<Editor>,
     check: Option<Pin<Box<Sleep>>>,
 }
 
@@ -175,6 +175,7 @@ impl Passed {
     pub fn events(mut self, asked: Vec<Request>, listing: Option<Listing>, place: Place) -> Self {
         let (worker, principal) = (self.passage.worker.clone(), self.passage.principal.clone());
         self.events = Some((worker.metrics.stream(), place));
+        self.editor = listing.map(|listing| Editor::new(listing, worker.shared.aside.clone()));
         self.passage = Rc::new(Passage {
             worker,
             principal,
@@ -183,7 +184,6 @@ impl Passed {
             given: Cell::new(0),
             is_unread: Cell::new(false),
         });
-        self.editor = listing.map(|listing| (list::Events::default(), listing));
         self.check = Some(self.next_check());
         self
     }
@@ -247,6 +247,13 @@ impl Passed {
         }
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            if let Some(editor) = &mut self.editor {
+                match ready!(editor.poll_next(context)) {
+                    Ok(Some(edited)) => return Poll::Ready(Some(Ok(Frame::data(edited)))),
+                    Ok(None) => {}
+                    Err(unreadable) => return self.broken_off(unreadable.into()),
+                }
+            }
             let polled = Pin::new(body).poll_frame(context);
             if polled.is_pending() && self.check.is_none() {
                 self.check = Some(self.next_check());
@@ -265,13 +272,10 @@ impl Passed {
             };
             // Trailers belong to the upstream's connection.
             let Ok(data) = frame.into_data() else { continue };
-            let data = match &mut self.editor {
-                None => data,
-                Some((events, listing)) => match events.take(&data, &mut |name| listing.may_call(name)) {
-                    Ok(edited) => edited,
-                    Err(unreadable) => return self.broken_off(unreadable.into()),
-                },
-            };
+            if let Some(editor) = &mut self.editor {
+                editor.push(&data);
+                continue;
+            }
             if !data.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }

@@ -31,6 +31,7 @@ use super::headers::Preface;
 use super::http_1;
 use super::http_2::{self, Frames, Streams};
 use super::introduction::Introductions;
+use super::mcp::aside::Aside;
 use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::origin::LastHost;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub connections: Arc<Semaphore>,
     pub sources: Arc<Sources>,
     pub streams: Arc<EventStreams>,
+    /// For lists that are long.
+    pub aside: Aside,
     /// `None`: plain HTTP.
     pub tls: Option<Tls>,
 }

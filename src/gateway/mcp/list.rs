@@ -97,7 +97,7 @@ fn mark(
     Ok(())
 }
 
-/// Edits the answer within a stream of server-sent events, event by event, as they come.
+/// Takes a stream of server-sent events apart, as it comes.
 #[derive(Default)]
 pub struct Events {
     held: BytesMut,
@@ -108,24 +108,18 @@ pub struct Events {
 }
 
 impl Events {
-    /// Takes a frame and gives back the events that are complete by now, edited. An event that never ends is dropped,
-    /// as clients do (HTML §9.2.6).
-    pub fn take(
-        &mut self,
-        frame: &[u8],
-        may_call: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<Bytes, Unreadable> {
+    pub fn push(&mut self, frame: &[u8]) {
         self.held.extend_from_slice(frame);
-        let mut ready = BytesMut::new();
-        while let Some(end) = self.end_of_event() {
-            let event = self.held.split_to(end);
+    }
+
+    /// The first event, where it is complete by now. One that never ends is dropped, as clients do (HTML §9.2.6), and
+    /// one that is longer than is held cannot be edited.
+    pub fn take(&mut self) -> Result<Option<Bytes>, Unreadable> {
+        if let Some(end) = self.end_of_event() {
             (self.searched, self.line) = (0, 0);
-            edit_event(&event, may_call, &mut ready)?;
+            return Ok(Some(self.held.split_to(end).freeze()));
         }
-        if self.held.len() > MOST {
-            return Err(Unreadable);
-        }
-        Ok(ready.freeze())
+        if self.held.len() > MOST { Err(Unreadable) } else { Ok(None) }
     }
 
     /// Where the first event ends: after a blank line. A line ends with LF, CR LF or CR (HTML §9.2.5).
@@ -150,13 +144,9 @@ impl Events {
     }
 }
 
-/// Writes one event to `out`: as it came, or with its data replaced.
-fn edit_event(
-    event: &[u8],
-    may_call: &mut dyn FnMut(&str) -> bool,
-    out: &mut BytesMut,
-) -> Result<(), Unreadable> {
-    let text = std::str::from_utf8(event).map_err(|_| Unreadable)?;
+/// An event as it came, or with the answer in its data edited.
+pub fn edit_event(event: Bytes, may_call: &mut dyn FnMut(&str) -> bool) -> Result<Bytes, Unreadable> {
+    let text = std::str::from_utf8(&event).map_err(|_| Unreadable)?;
     let lines = || text.split(['\n', '\r']).filter(|line| !line.is_empty());
     let data: Vec<&str> = lines()
         .filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("data"))
@@ -167,10 +157,8 @@ fn edit_event(
         .collect();
     let data = data.join("\n");
     let edited = if data.trim().is_empty() { None } else { edit(&data, may_call)? };
-    let Some(edited) = edited else {
-        out.extend_from_slice(event);
-        return Ok(());
-    };
+    let Some(edited) = edited else { return Ok(event) };
+    let mut out = BytesMut::with_capacity(event.len());
     for line in lines().filter(|line| !line.trim_start_matches('\u{feff}').starts_with("data")) {
         out.extend_from_slice(line.as_bytes());
         out.extend_from_slice(b"\n");
@@ -181,7 +169,7 @@ fn edit_event(
         out.extend_from_slice(b"\n");
     }
     out.extend_from_slice(b"\n");
-    Ok(())
+    Ok(out.freeze())
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! bytes that were read.
 
 mod arriving;
+pub mod aside;
 pub mod body;
 pub mod era;
 pub mod list;
+pub mod listing;
 pub mod session;
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,14 +19,13 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, timeout};
 
-use crate::domain::clock::Timestamp;
-use crate::domain::decision::{self, Principal, Reason};
+use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::quota::Charge;
 
 use self::arriving::{Arriving, is_plain_json};
 use self::body::{BadBody, Body, Glimpse, Kind, Message};
 use self::era::{Era, Mismatch};
+use self::listing::Listing;
 use self::session::SESSION_ID;
 use super::call::Call;
 use super::config::Refusals;
@@ -77,26 +77,6 @@ pub async fn serve(
         },
         Method::OPTIONS => allowed(),
         _ => refuse(call, &Refusal::method_not_allowed(ALLOW)),
-    }
-}
-
-/// Which tools a principal may call: for lists of them.
-pub struct Listing {
-    principal: Rc<Principal>,
-    address: Option<IpAddr>,
-    at: Timestamp,
-}
-
-impl Listing {
-    fn new(call: &Call<'_>, principal: &Rc<Principal>) -> Self {
-        Self { principal: principal.clone(), address: call.address, at: call.at }
-    }
-
-    pub fn may_call(&self, tool: &str) -> bool {
-        Endpoint::mcp("tools/call", Some(tool)).is_ok_and(|endpoint| {
-            let request = decision::Request { endpoint, address: self.address, at: self.at };
-            decision::decide(&self.principal, &request, || Charge::Granted).is_allowed()
-        })
     }
 }
 
@@ -425,7 +405,7 @@ async fn forward(
     let body = match listing {
         Some(listing) if is_json && head.status.is_success() => {
             head.fields.remove(&header::ETAG);
-            edited(worker, body, &listing).await?
+            edited(worker, body, listing).await?
         }
         listing => {
             let place = match admitted.place.filter(|_| is_stream) {
@@ -455,7 +435,7 @@ fn is_passable(status: StatusCode) -> bool {
 }
 
 /// The answer to `tools/list`, without the tools that the principal may not call.
-async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<ReplyBody, Refusal> {
+async fn edited(worker: &Worker, body: Answer, listing: Listing) -> Result<ReplyBody, Refusal> {
     let refuse = |fault| upstream_refusal(worker, fault);
     let limit = worker.shared.settings.timeouts.response;
     let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
@@ -463,10 +443,6 @@ async fn edited(worker: &Worker, body: Answer, listing: &Listing) -> Result<Repl
         Ok(Err(_)) => return Err(refuse(UpstreamFault::Garbled)),
         Err(_) => return Err(refuse(UpstreamFault::Slow)),
     };
-    let text = std::str::from_utf8(&whole).map_err(|_| refuse(UpstreamFault::Garbled))?;
-    match list::edit(text, &mut |tool| listing.may_call(tool)) {
-        Ok(Some(edited)) => Ok(Bytes::from(edited).into()),
-        Ok(None) => Ok(whole.into()),
-        Err(list::Unreadable) => Err(refuse(UpstreamFault::Garbled)),
-    }
+    let edited = listing.edit(whole, worker.shared.aside.clone()).await;
+    edited.map(Into::into).map_err(|list::Unreadable| refuse(UpstreamFault::Garbled))
 }

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::domain::api_key::KeyId;
 use crate::domain::clock::{ManualClock, Timestamp};
 use crate::domain::policy::Policy;
+use crate::domain::scope::Scope;
 use crate::domain::usage::Outcome;
 use crate::engine::Engine;
 use crate::gateway::{Gateway, Running, Settings};
@@ -56,6 +57,12 @@ impl House {
         }
         let policy = Policy::from_json(&document.to_string()).unwrap();
         ops::policy::apply(&self.ctx, policy, "test").unwrap();
+    }
+
+    pub fn scope(&self, name: &str, patterns: &[String]) {
+        let endpoints = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        let scope = Scope { name: name.parse().unwrap(), description: String::new(), endpoints };
+        ops::scope::set(&self.ctx, scope).unwrap();
     }
 
     pub fn key_of(&self, subject: &str, policy: &str, scopes: &[&str]) -> (KeyId, String) {

@@ -68,3 +68,35 @@ async fn a_list_that_cannot_be_read_does_not_pass() {
         assert_eq!((answered.status, answered.reason().as_str()), (502, "upstream_garbled"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_for_many_scopes_is_edited_like_a_short_one() {
+    let house = House::new();
+    house.policy("free", json!({}));
+    let scopes: Vec<String> = (0..50).map(|number| format!("team:t{number}")).collect();
+    for (first, scope) in (0..500).step_by(10).zip(&scopes) {
+        let patterns: Vec<String> =
+            (first..first + 10).map(|number| format!("tools/call/t{number}_*")).collect();
+        house.scope(scope, &patterns);
+    }
+    let held: Vec<&str> = scopes.iter().map(String::as_str).chain(["tools:list"]).collect();
+    let key = house.key_of("alice", "free", &held).1;
+    let listed = |tools: Vec<String>| format!(r#"{{"id":1,"result":{{"tools":[{}]}}}}"#, tools.join(","));
+    let tool = |number: usize, end: &str| format!(r#"{{"name":"t{number}{end}","description":"{number}"}}"#);
+    let all = listed((0..2_500).flat_map(|number| [tool(number, "_x"), tool(number, "x")]).collect());
+    let own = listed((0..500).map(|number| tool(number, "_x")).collect());
+    let events = |list: &str| format!("event: message\ndata: {list}\n\n: bye\n\n");
+    for (kind, body, edited) in
+        [("application/json", all.clone(), own.clone()), ("text/event-stream", events(&all), events(&own))]
+    {
+        let upstream = Upstream::answering(move |_| {
+            let body = body.clone();
+            async move { whole(kind, body) }
+        })
+        .await;
+        let gateway = house.gateway(upstream.address);
+        for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({}))] {
+            assert_eq!(ask.key(&key).send(gateway.address).await.body, edited, "{kind}");
+        }
+    }
+}
