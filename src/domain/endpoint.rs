@@ -3,11 +3,12 @@
 //! MCP: the JSON-RPC method, and for `tools/call`, `prompts/get` and `resources/read` the
 //! target's name or URI after a slash. Plain HTTP: the normalised path, which starts with `/`.
 
+mod globs;
 mod path;
 mod pattern;
 mod reading;
 
-pub use pattern::{BadPattern, EndpointPattern, EndpointSet};
+pub use pattern::{BadPattern, Breadth, EndpointPattern, EndpointSet};
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,10 +1,11 @@
 //! Scopes and the catalogue that says which endpoints each covers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::{BadPattern, Endpoint, EndpointPattern, EndpointSet};
+use super::endpoint::{BadPattern, Breadth, Endpoint, EndpointPattern, EndpointSet};
 use super::name::ScopeName;
 
 /// The scope that covers every endpoint, and that the catalogue always has.
@@ -37,9 +38,33 @@ pub struct Scope {
 
 /// All scopes there are. A call needs a scope that covers its endpoint; a scope outside the
 /// catalogue is refused when a credential is issued, and covers nothing.
+///
+/// A copy of it is cheap beside its making: what was compiled is shared.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    scopes: BTreeMap<ScopeName, (Scope, EndpointSet)>,
+    scopes: BTreeMap<ScopeName, Arc<Compiled>>,
+    /// Those that do not cover everything, the narrowest first.
+    by_breadth: Vec<Arc<Compiled>>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    scope: Scope,
+    covered: EndpointSet,
+    breadth: Breadth,
+}
+
+impl Compiled {
+    fn new(scope: Scope) -> Result<Arc<Self>, BadPattern> {
+        let covered = EndpointSet::new(&scope.endpoints)?;
+        let breadth = covered.breadth();
+        Ok(Arc::new(Self { scope, covered, breadth }))
+    }
+
+    /// Its place among the others. No two have the same.
+    fn rank(&self) -> (&Breadth, &ScopeName) {
+        (&self.breadth, &self.scope.name)
+    }
 }
 
 impl Catalogue {
@@ -47,10 +72,34 @@ impl Catalogue {
     pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, BadPattern> {
         let mut catalogue = Self::default();
         for scope in scopes {
-            let covered = EndpointSet::new(&scope.endpoints)?;
-            catalogue.scopes.insert(scope.name.clone(), (scope, covered));
+            let name = scope.name.clone();
+            catalogue.scopes.insert(name, Compiled::new(scope)?);
         }
+        let narrow = catalogue.scopes.values().filter(|compiled| !compiled.covered.is_everything());
+        catalogue.by_breadth = narrow.cloned().collect();
+        catalogue.by_breadth.sort_unstable_by(|one, other| one.rank().cmp(&other.rank()));
         Ok(catalogue)
+    }
+
+    /// Adds a scope, or puts it in the place of the one that has its name. No other one is compiled again.
+    pub fn put(&mut self, scope: Scope) -> Result<(), BadPattern> {
+        let compiled = Compiled::new(scope)?;
+        self.remove(&compiled.scope.name);
+        if !compiled.covered.is_everything() {
+            let place = self.by_breadth.partition_point(|other| other.rank() < compiled.rank());
+            self.by_breadth.insert(place, compiled.clone());
+        }
+        self.scopes.insert(compiled.scope.name.clone(), compiled);
+        Ok(())
+    }
+
+    /// Takes a scope out, if there is one of this name.
+    pub fn remove(&mut self, name: &ScopeName) {
+        if let Some(gone) = self.scopes.remove(name)
+            && let Ok(place) = self.by_breadth.binary_search_by(|other| other.rank().cmp(&gone.rank()))
+        {
+            self.by_breadth.remove(place);
+        }
     }
 
     /// The scopes that come with Portcullis (`assets/scopes.toml`).
@@ -67,21 +116,22 @@ impl Catalogue {
     }
 
     pub fn get(&self, name: &ScopeName) -> Option<&Scope> {
-        self.scopes.get(name).map(|(scope, _)| scope)
+        self.scopes.get(name).map(|compiled| &compiled.scope)
     }
 
     /// Whether nobody but this home itself says who has it: a scope of this gateway's own endpoints, by its name or by
     /// what it covers. One that covers everything covers those.
     pub fn is_reserved(&self, name: &ScopeName) -> bool {
-        let covers_own = |(_, covered): &(Scope, EndpointSet)| {
-            OWN_ENDPOINTS.iter().filter_map(|own| own.parse().ok()).any(|own| covered.contains(&own))
+        let covers_own = |compiled: &Arc<Compiled>| {
+            let mut own = OWN_ENDPOINTS.iter().filter_map(|own| own.parse().ok());
+            own.any(|own| compiled.covered.contains(&own))
         };
         is_own(name) || name.as_str() == EVERYTHING || self.scopes.get(name).is_some_and(covers_own)
     }
 
     /// By name.
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
-        self.scopes.values().map(|(scope, _)| scope)
+        self.scopes.values().map(|compiled| &compiled.scope)
     }
 
     /// Whether one of `held` covers `endpoint`.
@@ -89,10 +139,11 @@ impl Catalogue {
         self.sets(held).any(|covered| covered.contains(endpoint))
     }
 
-    /// Every scope that would suffice for `endpoint`, by name: what a 403 names in its challenge.
-    pub fn sufficient(&self, endpoint: &Endpoint) -> Vec<ScopeName> {
-        let covering = self.scopes.iter().filter(|(_, (_, covered))| covered.contains(endpoint));
-        covering.map(|(name, _)| name.clone()).collect()
+    /// Of the scopes that would suffice for `endpoint` the one that covers least, by what its patterns cover and then by
+    /// name; never one that covers everything. What a 403 names: clients ask for all that is named.
+    pub fn narrowest(&self, endpoint: &Endpoint) -> Option<&ScopeName> {
+        let narrowest = self.by_breadth.iter().find(|compiled| compiled.covered.contains(endpoint));
+        narrowest.map(|compiled| &compiled.scope.name)
     }
 
     /// The endpoints that `held` cover together, compiled once for the hot path.
@@ -101,7 +152,7 @@ impl Catalogue {
     }
 
     fn sets<'a>(&'a self, held: &'a [ScopeName]) -> impl Iterator<Item = &'a EndpointSet> {
-        held.iter().filter_map(|name| self.scopes.get(name)).map(|(_, covered)| covered)
+        held.iter().filter_map(|name| self.scopes.get(name)).map(|compiled| &compiled.covered)
     }
 }
 
@@ -166,9 +217,79 @@ mod tests {
     }
 
     #[test]
-    fn every_sufficient_scope_is_named() {
+    fn the_narrowest_scope_that_would_do_is_named() {
         let catalogue = built_in();
-        assert_eq!(catalogue.sufficient(&endpoint("tools/call/x")), names(&["mcp:*", "tools:call"]));
-        assert_eq!(catalogue.sufficient(&endpoint("/health")), names(&["mcp:*"]));
+        for (asked, narrowest) in [
+            ("tools/list", Some("tools:list")),
+            ("tools/call/x", Some("tools:call")),
+            ("resources/list", Some("resources:list")),
+            ("resources/templates/list", Some("resources:list")),
+            ("resources/read/file:///a", Some("resources:read")),
+            ("prompts/list", Some("prompts:list")),
+            ("prompts/get/x", Some("prompts:get")),
+            ("completion/complete", Some("completion:complete")),
+            ("subscriptions/listen", Some("resources:subscribe")),
+            ("/health", None),
+            ("no/such", None),
+        ] {
+            let named = catalogue.narrowest(&endpoint(asked)).map(ScopeName::as_str);
+            assert_eq!(named, narrowest, "{asked}");
+        }
+    }
+
+    fn scope(name: &str, patterns: &[&str]) -> Scope {
+        Scope {
+            name: name.parse().unwrap(),
+            description: String::new(),
+            endpoints: patterns.iter().map(|pattern| pattern.parse().unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_narrow_is_decided_by_patterns_and_never_by_names_or_their_order() {
+        let scopes = [
+            scope("a:all", &["*", "*/**"]),
+            scope("b:calls", &["tools/call/**"]),
+            scope("c:search", &["tools/call/search_*"]),
+            scope("d:one", &["tools/call/search_docs"]),
+            scope("e:one", &["tools/call/search_docs"]),
+            scope("f:two", &["tools/call/search_docs", "tools/call/delete"]),
+        ];
+        let named = |catalogue: &Catalogue, asked: &str| {
+            catalogue.narrowest(&endpoint(asked)).map(|name| name.as_str().to_owned())
+        };
+        let forwards = Catalogue::new(scopes.clone()).unwrap();
+        let mut one_by_one = Catalogue::default();
+        for scope in scopes.iter().rev() {
+            one_by_one.put(scope.clone()).unwrap();
+        }
+        for catalogue in [&forwards, &one_by_one] {
+            for (asked, narrowest) in [
+                ("tools/call/search_docs", Some("d:one")),
+                ("tools/call/delete", Some("f:two")),
+                ("tools/call/search_web", Some("c:search")),
+                ("tools/call/search/web", Some("b:calls")),
+                ("tools/list", None),
+            ] {
+                assert_eq!(named(catalogue, asked).as_deref(), narrowest, "{asked}");
+            }
+        }
+        one_by_one.remove(&"d:one".parse().unwrap());
+        one_by_one.put(scope("e:one", &["tools/**"])).unwrap();
+        assert_eq!(named(&one_by_one, "tools/call/search_docs").as_deref(), Some("f:two"));
+        assert_eq!(named(&one_by_one, "tools/list").as_deref(), Some("e:one"));
+        assert_eq!(one_by_one.iter().count(), 5);
+    }
+
+    #[test]
+    fn a_change_of_one_scope_compiles_no_other() {
+        let before = built_in();
+        let mut after = before.clone();
+        after.put(scope("tools:list", &["tools/list", "tools/call/x"])).unwrap();
+        for (name, compiled) in &before.scopes {
+            assert_eq!(Arc::ptr_eq(compiled, &after.scopes[name]), name.as_str() != "tools:list", "{name}");
+        }
+        assert!(after.covers(&names(&["tools:list"]), &endpoint("tools/call/x")));
+        assert!(!before.covers(&names(&["tools:list"]), &endpoint("tools/call/x")));
     }
 }

@@ -37,7 +37,6 @@ use crate::domain::{
     identity::Identity,
     name::Subject,
     quota::Charge,
-    scope::EVERYTHING,
     secret::Secret,
     token::Verified,
     usage::Outcome,
@@ -215,20 +214,13 @@ impl Engine {
         })
     }
 
-    /// Every scope that would suffice for `endpoint`: for the challenge of a 403.
-    pub fn sufficient_scopes(&self, endpoint: &Endpoint) -> Vec<String> {
-        self.snapshot.catalogue().sufficient(endpoint).iter().map(ToString::to_string).collect()
-    }
-
-    /// The same without the one that covers everything: for who asks for the first time and should
-    /// ask for no more than it needs.
-    pub fn modest_scopes(&self, endpoint: &Endpoint) -> Vec<String> {
+    /// The narrowest of the scopes that would suffice for `endpoint`: for a refusal, whose client asks for all that is
+    /// named. `None` where only one that covers everything would do, and where none is needed.
+    pub fn narrowest_scope(&self, endpoint: &Endpoint) -> Option<String> {
         if endpoint.is_protocol() {
-            return Vec::new();
+            return None;
         }
-        let mut scopes = self.sufficient_scopes(endpoint);
-        scopes.retain(|scope| scope != EVERYTHING);
-        scopes
+        self.snapshot.catalogue().narrowest(endpoint).map(ToString::to_string)
     }
 
     /// Counts an outcome and, where it is a denial, records an event. An id that no key has is not told apart from others

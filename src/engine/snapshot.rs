@@ -1,8 +1,8 @@
 //! Every key in memory, ready to be judged, what tokens are judged by, and how that picture follows the store.
 //!
-//! Readers take no lock. Keys with the same scopes under the same policy share one [`Access`], behind a slot that is
-//! exchanged when the policy or the catalogue changes, so that such a change touches no key. A policy that is missing,
-//! damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
+//! Readers take no lock. Keys with the same scopes under the same policy share one [`AccessSlot`], which goes by what is
+//! exchanged when the policy or the catalogue changes, so that such a change touches no key: it costs as much for a million
+//! as for one. A policy that is missing, damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
 //! and a scope whose row is damaged covers nothing; all others are judged as ever.
 
 mod access;
@@ -240,31 +240,45 @@ impl Snapshot {
     fn apply(&self, c: &Rows<'_>, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut keys = HashSet::new();
         let mut policies = HashSet::new();
-        let (mut scopes, mut beliefs) = (false, false);
+        let mut scopes = HashSet::new();
+        let (mut all_scopes, mut beliefs) = (false, false);
         let (mut revoked, mut revocations) = (Vec::new(), false);
         for change in changes {
             match change {
                 Change::Key(id) => _ = keys.insert(id),
                 Change::Policy(name) => _ = policies.insert(name),
-                Change::Scopes => scopes = true,
+                Change::Scope(name) => _ = scopes.insert(name),
+                Change::Scopes => all_scopes = true,
                 Change::Revoked(id) => revoked.push(id),
                 Change::Revocations => revocations = true,
                 Change::SigningKeys | Change::Issuers => beliefs = true,
                 Change::All => return self.read_all(c, applied),
             }
         }
-        if scopes {
-            self.catalogue.store(catalogue(c)?);
+        // All is compiled before any of it is exchanged: nobody who is judged meanwhile waits for it.
+        let read = |name| Ok((compiled(c, &name)?, name));
+        let policies = policies.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+        let changed = match scopes {
+            _ if all_scopes => Some(catalogue(c)?),
+            names if names.is_empty() => None,
+            names => {
+                let mut changed = Catalogue::clone(&self.catalogue.load());
+                for name in names {
+                    unless_damaged(scope::renew(c, &mut changed, &name).map(Some))?;
+                }
+                Some(Arc::new(changed))
+            }
+        };
+        if let Some(changed) = &changed {
+            self.catalogue.store(Arc::clone(changed));
             self.tokens.outdate();
         }
-        for name in policies {
-            let compiled = compiled(c, &name)?;
-            let known = applied.policies.entry(name).or_default();
-            known.compiled = compiled;
-            known.fill(&self.catalogue.load());
+        let catalogue = self.catalogue.load();
+        for (compiled, name) in policies {
+            applied.policies.entry(name).or_default().exchange(compiled, &catalogue);
         }
-        if scopes {
-            applied.policies.values().for_each(|policy| policy.fill(&self.catalogue.load()));
+        if changed.is_some() {
+            applied.policies.values().for_each(|policy| policy.recatalogue(&catalogue));
         }
         for id in keys {
             self.read_key(c, applied, id)?;
@@ -298,9 +312,7 @@ impl Snapshot {
         let names: HashSet<_> = applied.policies.keys().cloned().chain(policy::names(c)?).collect();
         for name in names {
             let policy = compiled(c, &name)?;
-            let known = applied.policies.entry(name).or_default();
-            known.compiled = policy;
-            known.fill(&catalogue);
+            applied.policies.entry(name).or_default().exchange(policy, &catalogue);
         }
         let pinned = self.keys.pin();
         let mut seen = HashSet::new();
@@ -331,7 +343,7 @@ impl Snapshot {
     /// Where a token under `policy` with `scopes` finds what it may reach; `None` where there is no such policy.
     pub(super) fn slot(&self, policy: &PolicyName, scopes: &[ScopeName]) -> Option<Arc<AccessSlot>> {
         let mut applied = lock(&self.applied);
-        Some(applied.policies.get_mut(policy)?.slot(&self.catalogue.load(), policy, scopes))
+        Some(applied.policies.get_mut(policy)?.slot(policy, scopes))
     }
 
     /// What a token may reach, for a single look: with its policy and the catalogue read for it.
@@ -355,7 +367,7 @@ impl Snapshot {
         let compiled = policy::find(c, &policy)?
             .and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok());
         let Some(compiled) = compiled else { return Ok(None) };
-        let access = PolicyAccess { compiled: Some(compiled), slots: HashMap::new() };
+        let access = PolicyAccess::new(Some(compiled), &self.catalogue.load());
         lock(&self.applied).policies.insert(policy, access);
         Ok(token::reach(self, verified, issuer, under))
     }
@@ -385,16 +397,14 @@ impl Applied {
     fn slot(
         &mut self,
         c: &Rows<'_>,
-        catalogue: &Catalogue,
+        catalogue: &Arc<Catalogue>,
         key: &ApiKey,
     ) -> Result<Arc<AccessSlot>, StoreError> {
         if !self.policies.contains_key(&key.policy) {
-            let compiled = compiled(c, &key.policy)?;
-            let slots = HashMap::new();
-            self.policies.insert(key.policy.clone(), PolicyAccess { compiled, slots });
+            let access = PolicyAccess::new(compiled(c, &key.policy)?, catalogue);
+            self.policies.insert(key.policy.clone(), access);
         }
-        let policy = self.policies.entry(key.policy.clone()).or_default();
-        Ok(policy.slot(catalogue, &key.policy, &key.scopes))
+        Ok(self.policies.entry(key.policy.clone()).or_default().slot(&key.policy, &key.scopes))
     }
 }
 

@@ -150,11 +150,11 @@ impl<'a> Call<'a> {
     }
 
     fn challenged(&self, refusal: Refusal) -> Refusal {
-        let scopes = match (self.manner, self.asked.first()) {
-            (Manner::Nothing, Some(asked)) => self.engine().modest_scopes(&asked.endpoint),
-            _ => Vec::new(),
+        let scope = match (self.manner, self.asked.first()) {
+            (Manner::Nothing, Some(asked)) => self.engine().narrowest_scope(&asked.endpoint),
+            _ => None,
         };
-        refusal.challenged(Challenge::unauthorized(self.manner, &scopes, || self.metadata()))
+        refusal.challenged(Challenge::unauthorized(self.manner, scope.as_deref(), || self.metadata()))
     }
 
     fn metadata(&self) -> Option<String> {
@@ -232,8 +232,12 @@ impl<'a> Call<'a> {
         let refusal = Refusal::denied(denial, decided.decision.policy_revision, decided.charge.as_ref());
         match (denial.reason, self.asked.get(place)) {
             (Reason::InsufficientScope, Some(asked)) => {
-                let scopes = self.engine().sufficient_scopes(&asked.endpoint);
-                refusal.challenged(Challenge::insufficient(self.manner, &scopes, || self.metadata()))
+                let scope = self.engine().narrowest_scope(&asked.endpoint);
+                match Challenge::insufficient(self.manner, scope.as_deref(), || self.metadata()) {
+                    Some(challenge) => refusal.challenged(challenge),
+                    None => refusal,
+                }
+                .wanting(scope)
             }
             _ => refusal,
         }

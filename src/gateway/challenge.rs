@@ -23,7 +23,7 @@ impl Challenge {
     /// For a 401. Whatever is wrong with a credential, it is told the same.
     pub fn unauthorized(
         manner: Manner,
-        scopes: &[String],
+        scope: Option<&str>,
         metadata: impl FnOnce() -> Option<String>,
     ) -> Self {
         let mut parts = Parts::new(manner);
@@ -35,18 +35,22 @@ impl Challenge {
                 Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect();
             parts.add("algs", &names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "));
         }
-        parts.invite(manner, scopes, metadata)
+        parts.invite(manner, scope, metadata)
     }
 
-    /// For a 403: all scopes that would suffice, at once.
+    /// For a 403: what the client should ask for, all of which it will. None for who came with an API key: there is
+    /// nobody to ask for more, and a client that is challenged begins a login.
     pub fn insufficient(
         manner: Manner,
-        scopes: &[String],
+        scope: Option<&str>,
         metadata: impl FnOnce() -> Option<String>,
-    ) -> Self {
+    ) -> Option<Self> {
+        if manner == Manner::Key {
+            return None;
+        }
         let mut parts = Parts::new(manner);
         parts.add("error", "insufficient_scope");
-        parts.invite(manner, scopes, metadata)
+        Some(parts.invite(manner, scope, metadata))
     }
 
     /// For a 400.
@@ -70,11 +74,11 @@ impl Parts {
     fn invite(
         mut self,
         manner: Manner,
-        scopes: &[String],
+        scope: Option<&str>,
         metadata: impl FnOnce() -> Option<String>,
     ) -> Challenge {
-        if !scopes.is_empty() {
-            self.add("scope", &scopes.join(" "));
+        if let Some(scope) = scope {
+            self.add("scope", scope);
         }
         if manner != Manner::Key
             && let Some(url) = metadata()
@@ -98,8 +102,7 @@ mod tests {
     #[test]
     fn each_client_is_told_what_it_can_act_on() {
         let metadata = || Some("https://h/.well-known/oauth-protected-resource/mcp".to_owned());
-        let scopes = ["tools:call".to_owned(), "mcp:*".to_owned()];
-        let told = |manner| text(Challenge::unauthorized(manner, &[], metadata));
+        let told = |manner| text(Challenge::unauthorized(manner, None, metadata));
         let at = ", resource_metadata=\"https://h/.well-known/oauth-protected-resource/mcp\"";
         assert_eq!(
             told(Manner::Nothing),
@@ -112,9 +115,12 @@ mod tests {
             told(Manner::Bound)
                 .starts_with("DPoP realm=\"portcullis\", error=\"invalid_token\", algs=\"EdDSA ES256")
         );
-        let told = |manner| text(Challenge::insufficient(manner, &scopes, metadata));
-        let wants = "Bearer realm=\"portcullis\", error=\"insufficient_scope\", scope=\"tools:call mcp:*\"";
-        assert_eq!(told(Manner::Key), wants);
-        assert_eq!(told(Manner::Token), format!("{wants}{at}"));
+        let told = |manner| Challenge::insufficient(manner, Some("tools:call"), metadata).map(text);
+        let wants = "realm=\"portcullis\", error=\"insufficient_scope\", scope=\"tools:call\"";
+        assert_eq!(told(Manner::Token), Some(format!("Bearer {wants}{at}")));
+        assert_eq!(told(Manner::Bound), Some(format!("DPoP {wants}{at}")));
+        assert_eq!(told(Manner::Key), None);
+        let unnamed = Challenge::insufficient(Manner::Token, None, metadata).map(text);
+        assert_eq!(unnamed, Some(format!("Bearer realm=\"portcullis\", error=\"insufficient_scope\"{at}")));
     }
 }

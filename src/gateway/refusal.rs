@@ -65,6 +65,8 @@ struct Details {
     spent: Option<(Window, u32)>,
     challenge: Option<HeaderValue>,
     allow: Option<&'static str>,
+    /// The narrowest scope that would have sufficed.
+    wanted: Option<String>,
     /// The version of MCP that was asked for in vain.
     unsupported: Option<String>,
     /// Whether the connection ends with it, because its request was not read to the end.
@@ -84,6 +86,7 @@ impl Refusal {
             spent: None,
             challenge: None,
             allow: None,
+            wanted: None,
             unsupported: None,
             closes: false,
         }))
@@ -106,6 +109,12 @@ impl Refusal {
     /// The same with what its client is to do about it (RFC 9110 §11.6.1).
     pub fn challenged(mut self, challenge: Challenge) -> Self {
         self.0.challenge = Some(challenge.into());
+        self
+    }
+
+    /// The same with the scope that would have sufficed, where one would that does not cover everything.
+    pub fn wanting(mut self, scope: Option<String>) -> Self {
+        self.0.wanted = scope;
         self
     }
 
@@ -229,19 +238,22 @@ impl Refusal {
         self.0.status == StatusCode::UNAUTHORIZED
     }
 
-    /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session.
+    /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session. A
+    /// scope that is missing is told by status to those that are challenged and can ask for more.
     fn is_of_single_call(&self) -> bool {
-        matches!(
-            self.0.outcome,
-            usage::Outcome::Denied(
-                Reason::TimeDenied
-                    | Reason::IpDenied
-                    | Reason::EndpointDenied
-                    | Reason::ToolUnsigned
-                    | Reason::ToolChanged
-                    | Reason::RateLimited
+        let wants_scope = self.0.outcome == usage::Outcome::Denied(Reason::InsufficientScope);
+        (wants_scope && self.0.challenge.is_none())
+            || matches!(
+                self.0.outcome,
+                usage::Outcome::Denied(
+                    Reason::TimeDenied
+                        | Reason::IpDenied
+                        | Reason::EndpointDenied
+                        | Reason::ToolUnsigned
+                        | Reason::ToolChanged
+                        | Reason::RateLimited
+                )
             )
-        )
     }
 
     /// The response. `id` is that of the JSON-RPC request, where there is one; `in_session` whether its client would
@@ -306,6 +318,7 @@ impl Refusal {
                     .retry_after
                     .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
                 policy_revision: self.0.policy_revision,
+                scopes: self.0.wanted.as_deref().map(|scope| [scope]),
                 supported: self.0.unsupported.is_some().then_some(BY_REQUEST.as_slice()),
                 requested: self.0.unsupported.as_deref(),
             },
@@ -344,6 +357,8 @@ struct Data<'a> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy_revision: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<[&'a str; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     supported: Option<&'static [&'static str]>,
     #[serde(skip_serializing_if = "Option::is_none")]

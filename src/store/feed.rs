@@ -2,7 +2,11 @@
 use rusqlite::{Connection, params_from_iter};
 
 use super::{RowKey, Rows, Store, StoreError, connection::Database, seal::Table};
-use crate::domain::{api_key::KeyId, name::PolicyName, token::TokenId};
+use crate::domain::{
+    api_key::KeyId,
+    name::{PolicyName, ScopeName},
+    token::TokenId,
+};
 
 /// How many changes are kept for those who look seldom.
 const KEPT: i64 = 10_000;
@@ -14,6 +18,8 @@ pub(super) static TABLE: Table = Table { name: "change", columns: "seq, noun, ob
 pub enum Change {
     Key(KeyId),
     Policy(PolicyName),
+    Scope(ScopeName),
+    /// Any of the scopes: earlier versions did not say which.
     Scopes,
     /// One token was revoked.
     Revoked(TokenId),
@@ -31,6 +37,7 @@ impl Change {
         match self {
             Self::Key(id) => ("key", id.to_string()),
             Self::Policy(name) => ("policy", name.to_string()),
+            Self::Scope(name) => ("scopes", name.to_string()),
             Self::Scopes => ("scopes", String::new()),
             Self::Revoked(id) => ("revoked", id.to_string()),
             Self::Revocations => ("revocations", String::new()),
@@ -44,7 +51,7 @@ impl Change {
         match noun {
             "key" => object.parse().map_or(Self::All, Self::Key),
             "policy" => object.parse().map_or(Self::All, Self::Policy),
-            "scopes" => Self::Scopes,
+            "scopes" => object.parse().map_or(Self::Scopes, Self::Scope),
             "revoked" => object.parse().map_or(Self::All, Self::Revoked),
             "revocations" => Self::Revocations,
             "signing_keys" => Self::SigningKeys,

@@ -43,6 +43,14 @@ pub fn find(c: &Rows<'_>, name: &ScopeName) -> Result<Option<Scope>, StoreError>
         .transpose()
 }
 
+/// Reads one scope of a catalogue anew; an error where it is damaged, and then it covers nothing.
+pub fn renew(c: &Rows<'_>, catalogue: &mut Catalogue, name: &ScopeName) -> Result<(), StoreError> {
+    let found = find(c, name);
+    catalogue.remove(name);
+    let Some(scope) = found? else { return Ok(()) };
+    catalogue.put(scope).map_err(|error| StoreError::row(TABLE.name, &error.pattern, &error.why))
+}
+
 /// Adds a scope, or gives it another description and other endpoints.
 pub fn upsert(c: &Rows<'_>, scope: &Scope) -> Result<(), StoreError> {
     let (name, endpoints) = (scope.name.to_string(), super::to_json(&scope.endpoints)?);
@@ -52,14 +60,14 @@ pub fn upsert(c: &Rows<'_>, scope: &Scope) -> Result<(), StoreError> {
          ON CONFLICT (name) DO UPDATE SET description = ?2, endpoints = ?3, mac = ?4",
     )?
     .execute(params_from_iter(values))?;
-    feed::append(c, &Change::Scopes)
+    feed::append(c, &Change::Scope(scope.name.clone()))
 }
 
 /// Removes a scope; `false` where there was none.
 pub fn delete(c: &Rows<'_>, name: &ScopeName) -> Result<bool, StoreError> {
     let removed = c.prepare_cached("DELETE FROM scope WHERE name = ?1")?.execute([name.as_str()])?;
     if removed > 0 {
-        feed::append(c, &Change::Scopes)?;
+        feed::append(c, &Change::Scope(name.clone()))?;
     }
     Ok(removed > 0)
 }

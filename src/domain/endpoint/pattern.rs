@@ -1,23 +1,29 @@
 //! Globs over endpoints, one by one and compiled together.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::globs::Globs;
 use super::{Endpoint, LONGEST, path};
 use crate::domain::text::excerpt;
 
 /// Covers every endpoint, HTTP paths included.
 const EVERYTHING: &str = "**";
+/// Said apart: what has no slash, and what has one.
+const EVERYTHING_APART: [&str; 2] = ["*", "*/**"];
+/// So many bytes the patterns of one set have together.
+const MOST_TOGETHER: usize = 1024 * 1024;
 
 /// A glob over endpoints as people write it: `*` stands for any characters of one segment, `**`
 /// for any characters at all. Everything else means itself, `?` and `[` too, since URIs have them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct EndpointPattern(String);
+pub struct EndpointPattern(Arc<str>);
 
 /// Why a text is not a pattern. Both parts are safe to show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,22 +38,14 @@ impl EndpointPattern {
         &self.0
     }
 
-    /// The same as a regular expression over the bytes of an endpoint.
-    fn to_regex(&self) -> String {
-        let mut expression = String::from(r"\A");
-        let mut rest = self.0.as_str();
-        while let Some(star) = rest.find('*') {
-            expression += &regex::escape(&rest[..star]);
-            rest = &rest[star + 1..];
-            expression += match rest.strip_prefix('*') {
-                Some(after) => {
-                    rest = after;
-                    ".*"
-                }
-                None => "[^/]*",
-            };
-        }
-        expression + &regex::escape(rest) + r"\z"
+    fn breadth(&self) -> PatternBreadth {
+        let stars = self.0.bytes().filter(|&byte| byte == b'*').count();
+        let reach = match stars {
+            0 => return PatternBreadth { reach: Reach::One, letters: Reverse(0), stars },
+            _ if self.0.contains("**") => Reach::Across,
+            _ => Reach::Within,
+        };
+        PatternBreadth { reach, letters: Reverse(self.0.len() - stars), stars }
     }
 }
 
@@ -76,7 +74,7 @@ impl FromStr for EndpointPattern {
                 Err(why) => return refused(why.to_string()),
             }
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -92,66 +90,96 @@ impl<'de> Deserialize<'de> for EndpointPattern {
     }
 }
 
-/// What an endpoint has to begin with, where that is all that `glob` asks.
-fn prefix(glob: &str) -> Option<&str> {
-    glob.strip_suffix("**").filter(|prefix| !prefix.is_empty() && !prefix.contains('*'))
+/// How far a pattern reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// One endpoint.
+    One,
+    /// Stars that stay in their segment.
+    Within,
+    Across,
 }
 
-/// Many patterns compiled into one matcher. The default covers nothing.
+/// How much a pattern covers: one that another covers whole is always less. Both hold the same letters then, or the
+/// narrower one more; and where as many, fewer stars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PatternBreadth {
+    reach: Reach,
+    letters: Reverse<usize>,
+    stars: usize,
+}
+
+/// How much a set covers, so that sets can be put in an order: one that another covers whole comes first. Of others it
+/// is the one whose broadest pattern is the narrower; where these are alike, the next ones count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Breadth(Vec<PatternBreadth>);
+
+/// Many patterns compiled into one matcher: a look takes about as long for thousands as for a few. The default covers
+/// nothing.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointSet {
     everything: bool,
-    literals: HashSet<Box<str>>,
-    /// Of patterns such as `tools/call/**`: what stands before the stars.
-    prefixes: Vec<Box<str>>,
-    globs: Vec<RegexSet>,
+    literals: HashSet<Arc<str>>,
+    globs: Globs,
 }
 
 impl EndpointSet {
-    /// Fails only where the patterns together are too large to compile.
+    /// Fails only where the patterns together are too long to be held.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<Self, BadPattern> {
-        let mut set = Self::default();
-        let mut globs = Vec::new();
-        for pattern in patterns {
-            match pattern.as_str() {
+        let (mut set, mut globs, mut length) = (Self::default(), Vec::new(), 0);
+        for EndpointPattern(text) in patterns {
+            length += text.len();
+            match &**text {
                 EVERYTHING => set.everything = true,
-                glob if prefix(glob).is_some() => set.prefixes.extend(prefix(glob).map(Box::from)),
-                glob if glob.contains('*') => globs.push(pattern.to_regex()),
-                literal => _ = set.literals.insert(literal.into()),
+                glob if glob.contains('*') => globs.push(text.clone()),
+                _ => _ = set.literals.insert(text.clone()),
             }
         }
-        if globs.is_empty() {
-            return Ok(set);
+        if length > MOST_TOGETHER {
+            let pattern = format!("patterns of {length} bytes together");
+            return Err(BadPattern { pattern, why: "they are too large; use fewer or shorter ones".into() });
         }
-        let compiled = RegexSetBuilder::new(&globs).unicode(false).dot_matches_new_line(true).build();
-        match compiled {
-            Ok(compiled) => set.globs.push(compiled),
-            Err(_) => {
-                let pattern = format!("{} patterns together", globs.len());
-                return Err(BadPattern {
-                    pattern,
-                    why: "they are too large; use fewer or shorter ones".into(),
-                });
-            }
-        }
+        set.globs = Globs::new(globs);
         Ok(set)
     }
 
     /// What `sets` cover together.
     pub fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut union = Self::default();
+        let (mut union, mut globs) = (Self::default(), Vec::new());
         for set in sets {
-            union.everything |= set.everything;
+            if set.everything {
+                return Self { everything: true, ..Self::default() };
+            }
             union.literals.extend(set.literals.iter().cloned());
-            union.prefixes.extend(set.prefixes.iter().cloned());
-            union.globs.extend(set.globs.iter().cloned());
+            globs.extend(set.globs.texts().cloned());
         }
+        union.globs = Globs::new(globs);
         union
     }
 
     /// Whether it covers nothing.
     pub fn is_empty(&self) -> bool {
-        !self.everything && self.literals.is_empty() && self.prefixes.is_empty() && self.globs.is_empty()
+        !self.everything && self.literals.is_empty() && self.globs.is_empty()
+    }
+
+    /// Whether it covers every endpoint, HTTP paths included, in one pattern or in two.
+    pub fn is_everything(&self) -> bool {
+        let has =
+            |pattern: &str| self.globs.texts().any(|text| &**text == pattern) || self.globs.hold(pattern);
+        self.everything || EVERYTHING_APART.into_iter().all(has)
+    }
+
+    /// How much it covers, by the patterns that no other one of it covers whole.
+    pub fn breadth(&self) -> Breadth {
+        if self.everything {
+            return Breadth(vec![EndpointPattern(EVERYTHING.into()).breadth()]);
+        }
+        let literals = self.literals.iter().filter(|literal| !self.globs.cover(literal));
+        let globs = self.globs.texts().filter(|glob| !self.globs.hold(glob));
+        let own = literals.chain(globs).map(|text| EndpointPattern(text.clone()).breadth());
+        let mut own: Vec<_> = own.collect();
+        own.sort_unstable_by_key(|breadth| Reverse(*breadth));
+        Breadth(own)
     }
 
     /// Whether it covers the endpoint, however servers read it: what must hold for what is allowed.
@@ -171,8 +199,7 @@ impl EndpointSet {
 
     fn covers(&self, reading: &str) -> bool {
         self.everything
-            || self.prefixes.iter().any(|prefix| reading.starts_with(&**prefix))
+            || self.globs.cover(reading)
             || (!self.literals.is_empty() && self.literals.contains(reading))
-            || self.globs.iter().any(|globs| globs.is_match(reading.as_bytes()))
     }
 }

@@ -247,9 +247,11 @@ fn explained(house: &House, text: &str, endpoint: &str) -> crate::engine::Explai
 }
 
 #[test]
-fn sufficient_scopes_are_those_of_the_catalogue() {
+fn the_narrowest_scope_is_one_of_the_catalogue() {
     let house = House::new();
     let engine: &Engine = &house.engine();
-    let sufficient = engine.sufficient_scopes(&"tools/call/x".parse().unwrap());
-    assert_eq!(sufficient, ["mcp:*", "tools:call"]);
+    let narrowest = |endpoint: &str| engine.narrowest_scope(&endpoint.parse().unwrap());
+    assert_eq!(narrowest("tools/call/x").as_deref(), Some("tools:call"));
+    assert_eq!(narrowest("/health"), None, "only one that covers everything would do");
+    assert_eq!(narrowest("ping"), None, "none is needed");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::gateway::credential::Manner;
 
 fn id(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
@@ -95,7 +96,6 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
     }
     for (reason, status) in [
         (Reason::Revoked, 401),
-        (Reason::InsufficientScope, 403),
         (Reason::SessionMismatch, 404),
         (Reason::OriginDenied, 403),
         (Reason::Unavailable, 503),
@@ -103,6 +103,20 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
         let refusal = Refusal::denied(&denial(reason), Some(1), None);
         assert_eq!(show(&refusal, Some("1"), true).status, status, "{reason}");
     }
+}
+
+#[test]
+fn a_missing_scope_ends_only_sessions_that_can_ask_for_it() {
+    let missing = || {
+        Refusal::denied(&denial(Reason::InsufficientScope), Some(1), None).wanting(Some("tools:call".into()))
+    };
+    let challenge = Challenge::insufficient(Manner::Token, Some("tools:call"), || None).unwrap();
+    let of_token = show(&missing().challenged(challenge), Some("1"), true);
+    let of_key = show(&missing(), Some("1"), true);
+    assert_eq!((of_token.status, of_key.status), (403, 200));
+    assert_eq!(of_token.body, of_key.body);
+    assert!(of_key.body.contains(r#""policyRevision":1,"scopes":["tools:call"]}"#), "{}", of_key.body);
+    assert_eq!(show(&missing(), Some("1"), false).status, 403, "by its status where that is asked for");
 }
 
 #[test]

@@ -68,7 +68,10 @@ fn a_scope_tells_of_itself() {
         store.write(move |tx| Ok::<_, StoreError>((scope::delete(tx, &name)?, scope::delete(tx, &name)?))),
         Ok((true, false))
     );
-    assert_eq!(feed.changes(0).unwrap().0, [Change::Scopes, Change::Scopes]);
+    assert_eq!(feed.changes(0).unwrap().0, vec![Change::Scope(new.name); 2]);
+    // As earlier versions told it.
+    tell(&store, vec![Change::Scopes]);
+    assert_eq!(feed.changes(2).unwrap().0, [Change::Scopes]);
 }
 
 #[test]
