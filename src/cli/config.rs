@@ -5,6 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, path::PathBuf};
 use serde::Deserialize;
 
 use super::{error::CliError, input};
+use crate::{domain::text::without_user_info, store::writers};
 
 /// The whole file. A key that nobody knows is refused: a typing error must not switch a restriction off.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,9 +42,18 @@ pub struct Serve {
 
 impl Config {
     pub fn read(path: &Path) -> Result<Self, CliError> {
+        if path != Path::new("-") {
+            writers::check(path)?;
+        }
         let text = input::document(path)?;
-        toml::from_str(&text)
-            .map_err(|error| CliError::usage(format!("{} is not a configuration: {error}", path.display())))
+        // Not toml's own message, which quotes the line: it may hold the password of a URL.
+        toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before
+                .map_or_else(String::new, |before| format!(" in line {}", before.matches('\n').count() + 1));
+            let why = without_user_info(error.message()).into_owned();
+            CliError::usage(format!("{} is not a configuration{line}: {why}", path.display()))
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         issuer::{Issuer, IssuerState, Mapping, Source},
         jose::Algorithm,
         name::{IssuerName, PolicyName, ScopeName},
+        text::without_user_info,
         token::Profile,
     },
     gateway::issuers::{self, Fetcher, LookUpError},
@@ -162,6 +163,11 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 fn add(session: &Session, new: Add) -> Result<Code, CliError> {
     // Before anything is fetched: whoever may not add an issuer has no need to.
     let ctx = session.operator()?;
+    if new.issuer.as_deref().is_some_and(|iss| without_user_info(iss) != iss) {
+        return Err(CliError::usage(
+            "--issuer: it holds a user name or password; no issuer has these in its name",
+        ));
+    }
     let (mut iss, mut rename) = (new.issuer, std::collections::BTreeMap::new());
     for (theirs, ours) in new.scope_map {
         if rename.insert(theirs.clone(), ours).is_some() {

@@ -34,7 +34,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::domain::text::visible;
+use crate::domain::text::{visible, without_user_info};
 use error::{CliError, Code};
 pub use process::harden;
 pub use reference::manual;
@@ -160,7 +160,7 @@ fn usage(error: &clap::Error) -> Result<Code, CliError> {
     }
     let text = error.render().to_string();
     for line in text.lines() {
-        output::remark(&visible(line));
+        output::remark(&visible(&without_user_info(line)));
     }
     Ok(Code::Usage)
 }

@@ -73,6 +73,39 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// A URL that a person gave, for quoting in a message: without user name and password, and without what stands behind
+/// `?` or `#`, since any of these may be a secret. What is meant as one URL is one, whatever is wrong with it.
+pub fn url_excerpt(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, place)| format!("…@{place}"));
+    let rest = match rest.find(['?', '#']) {
+        Some(end) => format!("{}…", &rest[..=end]),
+        None => rest,
+    };
+    excerpt(&(scheme + &rest))
+}
+
+/// `text` without the user names and passwords of the URLs in it.
+pub fn without_user_info(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") || !text.contains('@') {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str("://");
+        let end = part.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(part.len());
+        match part[..end].rfind('@') {
+            Some(at) => _ = write!(shown, "…{}", &part[at..]),
+            None => shown.push_str(part),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 fn spell(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),
@@ -130,6 +163,30 @@ mod tests {
     fn an_excerpt_is_short_and_safe() {
         assert_eq!(excerpt("short\n"), "short\\n");
         assert_eq!(excerpt(&"é".repeat(81)), "é".repeat(80) + "…");
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_never_quoted() {
+        for (given, shown) in [
+            ("http://u:p4ss@h:1/mcp", "http://…@h:1/mcp"),
+            ("http://u:p4 ss@h", "http://…@h"),
+            ("http://u:p4/s?s#@h/x", "http://…@h/x"),
+            ("u:p4ss@h/x", "…@h/x"),
+            ("http://u:p4ss@", "http://…@"),
+            ("http://h/mcp?key=p4ss", "http://h/mcp?…"),
+            ("http://h/mcp#p4ss", "http://h/mcp#…"),
+            ("http://h/mcp", "http://h/mcp"),
+            ("nowhere\n", "nowhere\\n"),
+        ] {
+            assert_eq!(url_excerpt(given), shown);
+        }
+        for (given, shown) in [
+            ("'http://u:p4ss@h' and `https://x:y@z/`", "'http://…@h' and `https://…@z/`"),
+            ("write to me@example.com or http://h/", "write to me@example.com or http://h/"),
+            ("a@b", "a@b"),
+        ] {
+            assert_eq!(without_user_info(given), shown);
+        }
     }
 
     proptest! {

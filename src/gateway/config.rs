@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 
 use crate::domain::endpoint::Endpoint;
-use crate::domain::text::visible;
+use crate::domain::text::url_excerpt;
 
 use super::headers::names::FieldPattern;
 use super::place::Place;
@@ -38,7 +38,7 @@ pub enum BadSetting {
 }
 
 fn parts(text: &str) -> Result<(Uri, Authority), BadSetting> {
-    let shown = || visible(text).into_owned();
+    let shown = || url_excerpt(text);
     let uri: Uri = text.parse().map_err(|_| BadSetting::Url(shown()))?;
     let authority = uri.authority().cloned().ok_or_else(|| BadSetting::Url(shown()))?;
     if authority.as_str().contains('@') {
@@ -84,7 +84,7 @@ impl FromStr for Upstream {
     type Err = BadSetting;
 
     fn from_str(text: &str) -> Result<Self, BadSetting> {
-        let shown = || visible(text).into_owned();
+        let shown = || url_excerpt(text);
         let (uri, authority) = parts(text)?;
         match uri.scheme_str() {
             Some("http") => {}
@@ -121,7 +121,7 @@ impl FromStr for Origin {
     type Err = BadSetting;
 
     fn from_str(text: &str) -> Result<Self, BadSetting> {
-        let wrong = || BadSetting::Origin(visible(text).into_owned());
+        let wrong = || BadSetting::Origin(url_excerpt(text));
         let (uri, authority) = parts(text).map_err(|_| wrong())?;
         let scheme = uri.scheme_str().ok_or_else(wrong)?;
         if uri.path() != "/" || text.ends_with('/') {
@@ -172,7 +172,7 @@ impl FromStr for PublicUrl {
         let scheme = match uri.scheme_str() {
             Some("http") => "http",
             Some("https") => "https",
-            _ => return Err(BadSetting::Url(visible(text).into_owned())),
+            _ => return Err(BadSetting::Url(url_excerpt(text))),
         };
         let authority = authority.as_str().to_ascii_lowercase();
         Ok(Self { text: text.to_owned(), scheme, authority, path: uri.path().to_owned() })
@@ -324,7 +324,21 @@ mod tests {
         let fault = |text: &str| text.parse::<Upstream>().unwrap_err();
         assert!(matches!(fault("https://mcp.example/mcp"), BadSetting::HttpsUpstream(_)));
         assert!(matches!(fault("http://u:p@localhost/mcp"), BadSetting::UserInfo(_)));
-        assert!(!fault("http://u:p4ss@localhost/mcp").to_string().contains("p4ss"));
+        for text in [
+            "http://u:p4ss@localhost/mcp",
+            "http://u:p4 ss@localhost/mcp",
+            "http://u:p4ss@",
+            "https://u:p4ss@localhost/mcp",
+            "u:p4ss@localhost",
+            "http://u:p4ss@localhost:99999/mcp",
+            "http://localhost/mcp?key=p4ss",
+        ] {
+            assert!(!fault(text).to_string().contains("p4"), "{text}: {}", fault(text));
+            let public = text.parse::<PublicUrl>().unwrap_err();
+            assert!(!public.to_string().contains("p4"), "{text}: {public}");
+            let origin = text.parse::<Origin>().unwrap_err();
+            assert!(!origin.to_string().contains("p4"), "{text}: {origin}");
+        }
         assert!(matches!(fault("http://localhost/mcp?x=1"), BadSetting::Query(_)));
         assert!(matches!(fault("http://localhost/mcp#x"), BadSetting::Query(_)));
         for text in ["", "localhost:3000", "ftp://localhost/mcp", "/mcp", "http://"] {

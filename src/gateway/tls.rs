@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -19,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use crate::store::writers;
 
 /// A client that has not shaken hands by then is let go.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -117,6 +120,14 @@ fn written(certificate: &Path, key: &Path) -> io::Result<Written> {
 
 fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     let fault = |path: &Path, why: String| TlsError::File { path: path.to_owned(), why };
+    for path in [certificate, key] {
+        if let Some(doubt) = writers::check(path).map_err(|error| fault(path, error.to_string()))? {
+            tracing::warn!("{doubt}");
+        }
+    }
+    if fs::metadata(key).is_ok_and(|found| found.mode() & 0o004 != 0) {
+        tracing::warn!(key = %key.display(), "any user of this machine can read the private key: chmod o-r it");
+    }
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| fault(certificate, error.to_string()))?;

@@ -12,7 +12,7 @@ use etcetera::BaseStrategy;
 use super::{
     StoreError,
     error::{io, shown},
-    modes,
+    modes, writers,
 };
 
 /// A home folder, and where the key to its vault comes from. Finding it touches nothing; opening
@@ -81,8 +81,10 @@ impl Home {
         self.path.join("vault.key")
     }
 
-    /// The home as it is, by its real path; refused where it is not its owner's alone.
+    /// The home as it is, by its real path; refused where it is not its owner's alone, or where others can put another in
+    /// its place.
     pub(super) fn check(&self) -> Result<PathBuf, StoreError> {
+        writers::check(&self.path)?;
         if !modes::check(&self.path, modes::Kind::Folder)? {
             return Err(StoreError::Missing(shown(&self.path)));
         }
@@ -94,6 +96,7 @@ impl Home {
         // Whatever this process makes is its owner's alone. SQLite creates its files itself, and
         // they must never be opened outside it, so no narrower place can set their modes.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        writers::check(&self.path)?;
         if !modes::check(&self.path, modes::Kind::Folder)? {
             DirBuilder::new()
                 .recursive(true)

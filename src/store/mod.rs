@@ -38,6 +38,7 @@ pub mod usage;
 pub mod vault_entry;
 pub mod verdict;
 mod writer;
+pub mod writers;
 
 use std::{
     path::Path,

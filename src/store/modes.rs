@@ -22,8 +22,8 @@ pub(super) enum Kind {
     File,
 }
 
-/// Refuses what is no `kind`, is a symbolic link, belongs to somebody else, or gives its group
-/// or others any right. `Ok(false)` where there is nothing.
+/// Refuses what is no `kind`, is a symbolic link, belongs to somebody else, gives its group
+/// or others any right, or is a file with more names than this one. `Ok(false)` where there is nothing.
 pub(super) fn check(path: &Path, kind: Kind) -> Result<bool, StoreError> {
     match path.symlink_metadata() {
         Ok(found) => check_metadata(path, kind, &found).map(|()| true),
@@ -63,6 +63,16 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
         return refused(
             format!("its mode is {mode:04o}, which lets other users at it"),
             format!("chmod {right} {at}"),
+        );
+    }
+    if kind == Kind::File && metadata.nlink() > 1 {
+        // Its contents are reached by a name that nobody here knows of, and SQLite keeps a log for each name.
+        return refused(
+            format!(
+                "it has {} names (hard links), and who has another keeps what is in it",
+                metadata.nlink()
+            ),
+            format!("cp -p {at} {at}.alone && mv {at}.alone {at}"),
         );
     }
     Ok(())

@@ -26,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Position, Url};
 
 use super::address::{Place, place};
-use crate::domain::text::excerpt;
+use crate::domain::text::{excerpt, without_user_info};
 use crate::gateway::tls;
 use crate::ops::issuer::Published;
 
@@ -163,7 +163,9 @@ impl Fetcher {
         etag: Option<&str>,
     ) -> Result<Answer, FetchError> {
         let fetched = tokio::time::timeout(PATIENCE, self.fetch(url, allow_private, etag)).await;
-        fetched.unwrap_or(Err(Fault::Slow)).map_err(|fault| FetchError { url: url.to_string(), fault })
+        fetched
+            .unwrap_or(Err(Fault::Slow))
+            .map_err(|fault| FetchError { url: without_user_info(url.as_str()).into_owned(), fault })
     }
 
     async fn fetch(&self, url: &Url, allow_private: &[String], etag: Option<&str>) -> Result<Answer, Fault> {

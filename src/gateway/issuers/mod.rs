@@ -15,7 +15,7 @@ use std::io;
 use url::{Host, Url};
 
 use crate::domain::issuer::{BadMetadata, Metadata, locations};
-use crate::domain::text::excerpt;
+use crate::domain::text::{excerpt, url_excerpt, without_user_info};
 use crate::ops::issuer::Published;
 pub use fetch::{Answer, Fault, FetchError, Fetcher};
 pub use keeper::Keeper;
@@ -51,8 +51,11 @@ impl LookUpError {
 /// # Errors
 /// What is wrong with it.
 pub fn issuer_url(text: &str) -> Result<Url, LookUpError> {
-    let bad = |why| LookUpError::Url(excerpt(text), why);
+    let bad = |why| LookUpError::Url(url_excerpt(text), why);
     let url = Url::parse(text).map_err(|_| bad("it has to begin with https:// and name a host"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("it holds a user name or password; put no secret into a URL"));
+    }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it has neither ?query nor #fragment"));
     }
@@ -119,7 +122,9 @@ async fn discover(
             Ok(Answer::Document(document)) => {
                 return match Metadata::read(document.text.as_bytes(), iss) {
                     Ok(metadata) => Ok(metadata.jwks_uri),
-                    Err(error) => Err(LookUpError::Metadata { url: at.to_string(), error }),
+                    Err(error) => {
+                        Err(LookUpError::Metadata { url: without_user_info(at.as_str()).into_owned(), error })
+                    }
                 };
             }
             Ok(Answer::Unchanged { .. }) => tried.push(format!("{at}: {}", Fault::Status(304))),
