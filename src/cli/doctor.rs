@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     domain::issuer::{Issuer, IssuerState},
-    ops::{self, Ctx},
+    ops::{
+        self, Ctx,
+        audit::{Kept, Standing},
+    },
     store::{Mode, StoreError, audit, ballast, home::Home},
 };
 
@@ -90,7 +93,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
             note("store", pragmas(&ctx));
             note("integrity", integrity(&ctx));
             note("rows", rows(&ctx, &home));
-            note("audit", chain(&ctx));
+            note("audit", chain(&ctx, &home));
             note("usage", usage(&ctx));
             note("clock", clock(&ctx, session));
             if let Some(found) = issuers(&ctx, session) {
@@ -263,15 +266,23 @@ fn told(error: &StoreError) -> String {
     }
 }
 
-fn chain(ctx: &Ctx) -> Found {
+fn chain(ctx: &Ctx, home: &Home) -> Found {
     let mend =
         || "compare with the head that was notarised elsewhere; restore the home from a copy".to_owned();
-    let verdict = ops::audit::verify(ctx).map_err(|error| (error.to_string(), mend()))?;
-    if verdict.valid {
-        return Ok(format!("{} records, chained and signed", verdict.records));
+    let verdict = ops::audit::verify_against(ctx, home, &Kept::default())
+        .map_err(|error| (error.to_string(), mend()))?;
+    let reason = verdict.reason.unwrap_or_default();
+    match (verdict.verdict, verdict.key) {
+        (Standing::Valid, _) => Ok(format!("{} records, chained and signed", verdict.records)),
+        (Standing::Unproven, Some(key)) => Err((
+            format!("{} records, chained and signed, but {reason}", verdict.records),
+            format!("have the vault at hand, or: portcullis audit verify --public-key {key}"),
+        )),
+        _ => {
+            let place = verdict.first_bad.map_or_else(String::new, |seq| format!(" at record {seq}"));
+            Err((format!("altered{place}: {reason}"), mend()))
+        }
     }
-    let place = verdict.first_bad.map_or_else(String::new, |seq| format!(" at record {seq}"));
-    Err((format!("altered{place}: {}", verdict.reason.unwrap_or_default()), mend()))
 }
 
 /// A clock that was set back would revive what has expired.

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::clock::Timestamp;
 
+mod key;
+pub use key::ChainKey;
+
 /// What is recorded of one act. The canonical form is its JCS bytes (RFC 8785).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -34,6 +37,13 @@ impl Hash {
 
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
+    }
+
+    /// What [`Hash::to_hex`] wrote; `None` where it is anything else than 64 hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
     }
 }
 

@@ -83,7 +83,7 @@ impl Bench {
 
     #[track_caller]
     pub fn assert_valid(&self) {
-        let verdict = audit::verify(&self.auditor()).unwrap();
+        let verdict = audit::verify(&self.ctx).unwrap();
         assert!(verdict.valid, "{verdict:?}");
     }
 }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     domain::{
+        audit::ChainKey,
         clock::Timestamp,
         name::PolicyName,
         policy::{Policy, Revision},
@@ -40,6 +41,17 @@ pub fn open_vault(store: &Store, home: &Home) -> Result<Vault, StoreError> {
     let vault = store.read(|c| open(c, &master))?;
     store.set_row_key(RowKey::new(vault.row_key()));
     Ok(vault)
+}
+
+/// The public key of the chain as the vault has it, whatever the store says; `None` where the vault is not at hand: its key
+/// is kept elsewhere, or locked with a passphrase that nobody gave.
+pub fn audit_key(store: &Store, home: &Home) -> Result<Option<ChainKey>, StoreError> {
+    let master = match existing_key(home) {
+        Err(StoreError::Vault(VaultError::Key(_))) => return Ok(None),
+        master => master?,
+    };
+    let vault = store.read(|c| open_entries(c, &master))?;
+    Ok(ChainKey::parse(&vault.audit_signer().public_key_pem()?))
 }
 
 /// Opens the vault of `home`, and makes it first where the home is new. `created` runs in the
@@ -122,15 +134,19 @@ fn is_made(c: &Connection) -> Result<bool, StoreError> {
 }
 
 fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
-    let Some(store_id) = setting::get(c, setting::STORE_ID)? else {
-        return Err(VaultError::DoesNotFit("the store has no id".into()).into());
-    };
-    let vault = Vault::open(master, &store_id, &entries(c)?)?;
+    let vault = open_entries(c, master)?;
     let published = setting::get(c, setting::AUDIT_PUBLIC_KEY)?;
     if published != Some(vault.audit_signer().public_key_pem()?) {
         return Err(VaultError::DoesNotFit("the store publishes another audit key".into()).into());
     }
     Ok(vault)
+}
+
+fn open_entries(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
+    let Some(store_id) = setting::get(c, setting::STORE_ID)? else {
+        return Err(VaultError::DoesNotFit("the store has no id".into()).into());
+    };
+    Ok(Vault::open(master, &store_id, &entries(c)?)?)
 }
 
 fn entries(c: &Connection) -> Result<Vec<SealedEntry>, StoreError> {
@@ -258,15 +274,35 @@ fn read_file(path: &Path) -> Result<Option<Zeroizing<String>>, StoreError> {
 /// Makes `path` with `content`, on the disk before it returns; leaves one that is already there.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let draft = beside(path, &format!(".{}", uuid::Uuid::now_v7().simple()));
-    let written = write_draft(&draft, content).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+    let written = write_draft(&draft, content).and_then(|()| rename_where_free(&draft, path));
+    let removed = match fs::remove_file(&draft) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
-    });
-    let removed = fs::remove_file(&draft);
+    };
     written
         .and(removed)
         .and_then(|()| path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()))
         .map_err(|error| io("make", path, &error))
+}
+
+/// Gives `draft` the name `path`, unless somebody has it. At no moment has the file two names, where the file system can
+/// do that; else for a moment.
+fn rename_where_free(draft: &Path, path: &Path) -> std::io::Result<()> {
+    use rustix::{fs::RenameFlags, io::Errno};
+    let done = match rustix::fs::renameat_with(
+        rustix::fs::CWD,
+        draft,
+        rustix::fs::CWD,
+        path,
+        RenameFlags::NOREPLACE,
+    ) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::hard_link(draft, path),
+        done => done.map_err(Into::into),
+    };
+    match done {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        done => done,
+    }
 }
 
 fn write_draft(draft: &Path, content: &[u8]) -> std::io::Result<()> {

@@ -126,9 +126,11 @@ fn a_vault_of_another_home_does_not_fit() {
     let create = place.run(&[&["key", "create"], KEY].concat());
     assert_eq!(code(&create), 5, "{}", err(&create));
     assert!(err(&create).contains("vault"), "{}", err(&create));
-    // An auditor needs no vault.
+    // An auditor needs no vault; but one that does not fit proves nothing, and is a fault.
     assert_eq!(code(&place.run(&["key", "list"])), 0);
-    assert_eq!(code(&place.run(&["audit", "verify"])), 0);
+    assert_eq!(code(&place.run(&["audit", "verify"])), 5);
+    let fingerprint = place.json(&["audit", "head"])["fingerprint"].as_str().unwrap().to_owned();
+    assert_eq!(code(&place.run(&["audit", "verify", "--public-key", &fingerprint])), 0);
     let doctor = place.run(&["doctor"]);
     assert_eq!(code(&doctor), 1);
     assert!(out(&doctor).contains("vault"), "{}", out(&doctor));

@@ -7,6 +7,7 @@
     reason = "a test that finds what it did not expect has failed"
 )]
 
+mod audit_key;
 mod demo;
 mod home;
 mod issued;

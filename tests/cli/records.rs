@@ -10,7 +10,7 @@ fn every_change_stands_in_a_chain_that_verifies() {
     let (id, _) = place.key(&["--subject", "alice", "--scope", "mcp:read"]);
     place.ok(&["key", "revoke", &id, "--reason", "lost"]);
     let verdict = place.json(&["audit", "verify"]);
-    assert_eq!(fields(&verdict), ["first_bad", "head", "reason", "records", "valid"]);
+    assert_eq!(fields(&verdict), ["first_bad", "head", "key", "key_from", "reason", "records", "valid", "verdict"]);
     assert_eq!((&verdict["valid"], &verdict["first_bad"]), (&json!(true), &json!(null)));
 
     let newest = &place.json(&["audit", "list", "--limit", "1"])["items"][0];
@@ -19,7 +19,7 @@ fn every_change_stands_in_a_chain_that_verifies() {
     assert_eq!(newest["detail"]["reason"], json!("lost"));
     assert_eq!(newest["hash"], verdict["head"]);
     let head = place.json(&["audit", "head"]);
-    assert_eq!(fields(&head), ["hash", "public_key", "seq", "signature"]);
+    assert_eq!(fields(&head), ["fingerprint", "hash", "public_key", "seq", "signature"]);
     assert_eq!((&head["hash"], &head["seq"]), (&verdict["head"], &newest["seq"]));
     assert!(head["public_key"].as_str().unwrap().starts_with("-----BEGIN PUBLIC KEY-----"));
 }

@@ -41,7 +41,7 @@ impl Chain {
     /// What verification says, in small steps, so that faults also fall on their borders.
     fn verify(&self) -> Result<u64, Fault> {
         let key = setting::get(&self.portcullis, setting::AUDIT_PUBLIC_KEY).unwrap();
-        let mut verifier = Verifier::new(key.as_deref(), self.bench.now());
+        let mut verifier = Verifier::new(key.as_deref().and_then(ChainKey::parse), self.bench.now());
         loop {
             match verifier.step(&self.portcullis, &self.usage, 2).unwrap() {
                 ControlFlow::Continue(()) => {}
@@ -90,8 +90,8 @@ fn event(bench: &Bench, reason: Reason) -> Event {
 fn an_untouched_chain_is_valid_and_so_is_an_empty_one() {
     let chain = Chain::new();
     assert_eq!(chain.verify(), Ok(chain.length().unsigned_abs()));
-    let verdict = verify(&chain.bench.auditor()).unwrap();
-    assert!(verdict.valid);
+    let verdict = verify(&chain.bench.ctx).unwrap();
+    assert!(verdict.valid && verdict.key_from == KeyFrom::Vault);
     let head = head(&chain.bench.auditor()).unwrap();
     assert_eq!((head.seq, &head.hash), (chain.length(), &verdict.head));
     assert_eq!(head.signature.len(), 128);

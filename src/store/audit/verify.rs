@@ -6,8 +6,6 @@
 
 use std::ops::ControlFlow;
 
-use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, Row, types::ValueRef};
 
 use super::super::{
@@ -16,7 +14,7 @@ use super::super::{
 };
 use crate::domain::{
     act::Act,
-    audit::{Hash, Record},
+    audit::{ChainKey, Hash, Record},
     clock::Timestamp,
 };
 
@@ -29,8 +27,10 @@ pub struct Fault {
 
 /// A verification under way. Feed it with [`Verifier::step`] until that answers `Break`.
 pub struct Verifier {
-    key: Option<ParsedPublicKey>,
+    key: Option<ChainKey>,
     now: Timestamp,
+    /// A head that was kept elsewhere and is not met yet.
+    sought: Option<Hash>,
     previous: Hash,
     records: u64,
     /// Whether the newest record seen carries a signature.
@@ -40,11 +40,21 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// `public_key`: Ed25519 as PEM (SPKI); without a usable one no signature is valid.
-    /// `now` says which events may have been swept.
-    pub fn new(public_key: Option<&str>, now: Timestamp) -> Self {
-        let key = public_key.and_then(parse_public_key);
-        Self { key, now, previous: Hash::GENESIS, records: 0, signed: false, purged: Purged::default() }
+    /// `key`: without one no signature is valid. `now` says which events may have been swept.
+    pub fn new(key: Option<ChainKey>, now: Timestamp) -> Self {
+        Self { key, now, sought: None, previous: Hash::GENESIS, records: 0, signed: false, purged: Purged::default() }
+    }
+
+    /// Looks on its way for `head`, which was kept elsewhere: whatever led up to it is as it was then.
+    #[must_use]
+    pub fn seeking(mut self, head: Option<Hash>) -> Self {
+        self.sought = head.filter(|head| *head != Hash::GENESIS);
+        self
+    }
+
+    /// The head that was sought and not met so far.
+    pub fn not_met(&self) -> Option<Hash> {
+        self.sought
     }
 
     /// How many records were found good so far.
@@ -131,6 +141,7 @@ impl Verifier {
         if let Err(reason) = self.check_events(&record, c, usage)? {
             return Ok(Err(reason));
         }
+        self.sought.take_if(|sought| *sought == hash);
         self.previous = hash;
         self.signed = signature.is_some();
         self.records += 1;
@@ -139,10 +150,12 @@ impl Verifier {
 
     fn check_signature(&self, hash: &Hash, signature: &[u8]) -> Result<(), String> {
         let Some(key) = &self.key else {
-            return Err("it is signed, but the store has no valid public key to verify that with".into());
+            return Err("it is signed, but there is no valid public key to verify that with".into());
         };
-        key.verify_sig(&hash.0, signature)
-            .map_err(|_| "its signature is not valid under the store's public key".to_owned())
+        if key.verifies(&hash.0, signature) {
+            return Ok(());
+        }
+        Err(format!("its signature is not valid under the public key {}", key.fingerprint()))
     }
 
     /// The events that a record covers must still be those, as long as they are retained.
@@ -193,10 +206,4 @@ fn read(seq: i64, row: &Row<'_>) -> Result<Result<Record, String>, StoreError> {
         object: object.to_owned(),
         detail: value,
     }))
-}
-
-fn parse_public_key(pem: &str) -> Option<ParsedPublicKey> {
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
-    let der = BASE64_STANDARD.decode(body).ok()?;
-    ParsedPublicKey::new(&ED25519, der).ok()
 }
