@@ -75,11 +75,16 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
     };
     note("sqlite", sqlite());
     if !session.has_store()? {
-        let detail = format!(
-            "there is no store in {} yet; the first command that needs one makes it",
-            home.path().display()
-        );
-        note("home", Ok(detail));
+        match session.witness() {
+            Ok(_) => note(
+                "home",
+                Ok(format!(
+                    "there is no store in {} yet; the first command that needs one makes it",
+                    home.path().display()
+                )),
+            ),
+            Err(error) => note("store", Err((error.message, error.mend.unwrap_or_default()))),
+        }
         return Ok(findings);
     }
     note("home", modes(home.path()));
@@ -95,6 +100,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
             note("rows", rows(&ctx, &home));
             note("audit", chain(&ctx, &home));
             note("usage", usage(&ctx));
+            note("stops", stops(&ctx));
             note("clock", clock(&ctx, session));
             if let Some(found) = issuers(&ctx, session) {
                 note("issuers", found);
@@ -257,6 +263,23 @@ fn rows(ctx: &Ctx, home: &Home) -> Found {
         "restore the home from a copy; a policy or a scope is mended as well by applying or setting it anew"
             .into(),
     ))
+}
+
+/// Whether all who were stopped still are.
+fn stops(ctx: &Ctx) -> Found {
+    let found = ops::rows::contradictions(ctx)
+        .map_err(|error| (error.to_string(), "restore the home from a copy".to_owned()))?;
+    match found.first() {
+        None => Ok("who was revoked or disabled still is".into()),
+        Some(first) => Err((
+            format!(
+                "the audit chain says of {} what the tables do not: a row was removed, or an older one put back; the \
+                 first: {first}",
+                found.len()
+            ),
+            "do what the detail says for each, or restore the home from a copy".into(),
+        )),
+    }
 }
 
 fn told(error: &StoreError) -> String {

@@ -86,11 +86,17 @@ impl From<StoreError> for CliError {
             StoreError::Modes { path, found, mend } => {
                 return Self::broken(format!("{path} is refused: {found}")).mend(mend.as_str());
             }
-            StoreError::Lost { file, mend } => {
+            StoreError::Lost { file, left } => {
                 return Self::broken(format!(
-                    "{file} is gone, and what SQLite keeps beside it is still there; put it back from your backup"
+                    "{file} is gone, and {left} is still there: the store of this home is lost; put it back from your \
+                     backup"
                 ))
-                .mend(format!("to begin anew, end every portcullis on this home, and then: {mend}"));
+                .mend("to begin anew, end every portcullis on this home, and then: portcullis store begin-anew");
+            }
+            StoreError::Astray(why) => {
+                return Self::broken(format!("{why}; put back the store that it had")).mend(
+                    "to go on with this one: portcullis store accept; to begin anew: portcullis store begin-anew",
+                );
             }
             StoreError::Cursor(_) | StoreError::Filter(_) => Code::Usage,
             StoreError::OpenedReadOnly => Code::Refused,

@@ -26,6 +26,7 @@ mod signing_key;
 mod simulate;
 mod snippet;
 mod status;
+mod store;
 mod token;
 mod usage;
 mod verify;
@@ -105,6 +106,9 @@ enum Command {
     /// The audit log: who changed what, chained and signed
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// What to do where the store of the home is lost, or is not the one that it had
+    #[command(subcommand)]
+    Store(store::Verb),
     /// Print the configuration of another proxy that asks this gateway for decisions
     Snippet(snippet::Options),
     /// Print the completion script of a shell
@@ -184,6 +188,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Usage(verb)) => usage::run(&session, verb),
         Some(Command::Event(verb)) => event::run(&session, verb),
         Some(Command::Audit(verb)) => audit::run(&session, verb),
+        Some(Command::Store(verb)) => store::run(&session, verb),
         Some(Command::Snippet(options)) => snippet::run(&session, &options),
         Some(Command::Completions { shell }) => reference::completions(shell).map(|()| Code::Done),
         Some(Command::Man) => reference::man().map(|()| Code::Done),

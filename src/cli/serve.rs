@@ -111,6 +111,7 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     let budget = options.usage_budget;
     let settings = settings(options, &session.config.serve)?;
     let ctx = session.operator()?;
+    refuse_contradictions(&ctx)?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("the gateway needs the vault"))?;
     if let Some(resource) = settings.resource() {
         // Tokens are issued for it from now on, also by other processes.
@@ -129,6 +130,24 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     served?;
     stopped?;
     Ok(Code::Done)
+}
+
+/// Nobody is served while the tables let in whom the audit chain says was stopped.
+fn refuse_contradictions(ctx: &Ctx) -> Result<(), CliError> {
+    const SHOWN: usize = 5;
+    let found = ops::rows::contradictions(ctx)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut lines = vec![
+        "the audit chain says what the tables do not bear out: a row was removed, or an older one put back"
+            .to_owned(),
+    ];
+    lines.extend(found.iter().take(SHOWN).cloned());
+    if found.len() > SHOWN {
+        lines.push(format!("and {} more", found.len() - SHOWN));
+    }
+    Err(CliError::broken(lines.join("\n")).mend("do what each line says, or restore the home from a copy"))
 }
 
 async fn serve(ctx: &Ctx, settings: Settings, engine: &Arc<Engine>) -> Result<(), CliError> {

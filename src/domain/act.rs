@@ -52,6 +52,10 @@ acts! {
     EventFlush = "event.flush",
     EventPurge = "event.purge",
     UsagePurge = "usage.purge",
+    /// An operator went on with a store that is not what the home remembers.
+    StoreAccept = "store.accept",
+    /// The first record of a store that was made in the place of a lost one.
+    StoreBeginAnew = "store.begin-anew",
     GatewayStart = "gateway.start",
     GatewayStop = "gateway.stop",
     /// An operator's attempt that was refused.

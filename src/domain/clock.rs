@@ -146,6 +146,39 @@ impl Clock for ManualClock {
     }
 }
 
+/// The latest moment that was seen, by which a clock that was set back is noticed. Shared by all threads.
+#[derive(Debug)]
+pub struct HighWater(AtomicI64);
+
+impl HighWater {
+    /// Clocks are set by a little all the time.
+    const SLACK: Duration = Duration::from_secs(60);
+    /// It is raised by so much at once, so that threads seldom write what they share.
+    const GRAIN: Duration = Duration::from_secs(1);
+
+    pub fn raise(&self, now: Timestamp) {
+        if now > self.latest().plus(Self::GRAIN) {
+            self.0.fetch_max(now.millis(), Ordering::Relaxed);
+        }
+    }
+
+    pub fn latest(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Whether `now` cannot be: a later moment was seen, by more than clocks are set by.
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        now < self.latest().minus(Self::SLACK)
+    }
+}
+
+impl Default for HighWater {
+    /// Nothing was seen yet.
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +209,17 @@ mod tests {
         for text in ["", "0s", "999ms", "-1h", "24", "200years", "1h\u{202E}"] {
             assert!(parse_life(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_clock_set_back_by_more_than_a_minute_is_noticed() {
+        let (high, now) = (HighWater::default(), Timestamp::from_millis(1_800_000_000_000));
+        assert!(!high.is_past(now), "nothing was seen yet");
+        high.raise(now);
+        high.raise(now.minus(Duration::from_secs(3600)));
+        assert_eq!(high.latest(), now);
+        assert!(!high.is_past(now.minus(Duration::from_secs(60))));
+        assert!(high.is_past(now.minus(Duration::from_millis(60_001))));
     }
 
     #[test]

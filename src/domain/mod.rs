@@ -22,6 +22,7 @@ pub mod revocation;
 pub mod scope;
 pub mod secret;
 pub mod signing_key;
+pub mod stop;
 pub mod text;
 pub mod token;
 pub mod usage;

@@ -8,14 +8,15 @@ use super::OpsError;
 use crate::{
     domain::{
         act::Act,
+        audit::ChainKey,
         clock::{Clock, Timestamp},
         text::visible,
     },
     store::{
-        Mode, Rows, Store, StoreError, audit,
+        Mode, Rows, Store, StoreError, anchor, audit,
         feed::{self, Change},
         home::Home,
-        vault_entry,
+        sealed_setting, setting, vault_entry,
     },
     vault::Vault,
 };
@@ -48,18 +49,92 @@ impl Ctx {
     /// on first use, with its `home.create` record.
     pub fn open(home: &Home, mode: Mode, face: &str, clock: Arc<dyn Clock>) -> Result<Self, OpsError> {
         let store = Store::open(home, mode)?;
-        let actor = actor_of_process(face);
+        let found = anchor::read(store.home())?;
         if mode == Mode::ReadOnly {
-            return Ok(Self { store, vault: None, clock, actor, role: Role::Auditor });
+            // Whoever has no vault believes the key beside the chain here; `audit verify` says what that is worth.
+            store.read(|c| {
+                let key = setting::get(c, setting::AUDIT_PUBLIC_KEY)?.as_deref().and_then(ChainKey::parse);
+                anchor::check(c, found.as_ref(), key.as_ref())
+            })?;
+            return Ok(Self {
+                store,
+                vault: None,
+                clock,
+                actor: actor_of_process(face),
+                role: Role::Auditor,
+            });
         }
+        store.read(|c| anchor::check(c, found.as_ref(), None))?;
+        let ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, json!({})))?;
+        ctx.store.read(|c| anchor::check(c, found.as_ref(), ctx.chain_key()?.as_ref()))?;
+        ctx.keep_anchor(found.is_some());
+        Ok(ctx)
+    }
+
+    /// The same for the operator alone, whatever the home remembers, and without having it remember anything: for the act
+    /// that accepts the store as it is. Makes nothing.
+    pub(super) fn open_unanchored(home: &Home, face: &str, clock: Arc<dyn Clock>) -> Result<Self, OpsError> {
+        let store = Store::open(home, Mode::ReadWrite)?;
+        let vault = vault_entry::open_vault(&store, home)?;
+        sign_heads(&store, &vault);
+        let actor = actor_of_process(face);
+        Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
+    }
+
+    /// Makes the store of a home that has none any more. `act` is the first record of its chain.
+    pub(super) fn make(
+        home: &Home,
+        face: &str,
+        clock: Arc<dyn Clock>,
+        act: Act,
+        detail: Value,
+    ) -> Result<Self, OpsError> {
+        let ctx = Self::with_vault(Store::make_anew(home)?, home, face, clock, (act, detail))?;
+        ctx.keep_anchor(false);
+        Ok(ctx)
+    }
+
+    fn with_vault(
+        store: Store,
+        home: &Home,
+        face: &str,
+        clock: Arc<dyn Clock>,
+        (act, detail): (Act, Value),
+    ) -> Result<Self, OpsError> {
+        let actor = actor_of_process(face);
         let (first, first_actor, now) = (store.clone(), actor.clone(), clock.now());
         let vault = vault_entry::open_or_create(&store, home, now, move |c, vault| {
             sign_heads(&first, vault);
-            audit::append(c, now, &first_actor, Act::HomeCreate, "", json!({}))?;
+            audit::append(c, now, &first_actor, act, "", detail)?;
             Ok::<_, OpsError>(())
         })?;
         sign_heads(&store, &vault);
         Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
+    }
+
+    fn chain_key(&self) -> Result<Option<ChainKey>, StoreError> {
+        let pem = self.vault.as_ref().map(|vault| vault.audit_signer().public_key_pem()).transpose()?;
+        Ok(pem.as_deref().and_then(ChainKey::parse))
+    }
+
+    /// Has the home remember its store from now on, one from before there were anchors too. A disk that is full or a file
+    /// system that is read-only does not keep anybody from what else can be done there.
+    fn keep_anchor(&self, has_one: bool) {
+        let Some(vault) = &self.vault else { return };
+        let signer = vault.audit_signer();
+        let kept = self.store.read(|c| sealed_setting::has_mark(c, sealed_setting::ANCHORED)).and_then(
+            |is_marked| {
+                if !is_marked && !has_one {
+                    self.store.anchor_anew(signer, self.now())?;
+                } else if !is_marked {
+                    self.store.write(|c| sealed_setting::set_mark(c, sealed_setting::ANCHORED))?;
+                }
+                self.store.keep_anchor(signer.clone(), Arc::clone(&self.clock))
+            },
+        );
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the home does not remember its store");
+        }
     }
 
     /// As an operator where that can be, else as an auditor, with the reason why: what the

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod rows;
 pub mod scope;
 pub mod signing_key;
+pub mod store;
 pub mod token;
 pub mod usage;
 

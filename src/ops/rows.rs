@@ -4,8 +4,14 @@ use super::{Ctx, OpsError};
 use crate::store::{
     home::Home,
     seal::{self, Examined},
-    vault_entry,
+    stops, vault_entry,
 };
+
+/// What the audit chain says of those who were stopped and the tables do not bear out, each in a sentence; nothing where
+/// all is well. Needs no vault.
+pub fn contradictions(ctx: &Ctx) -> Result<Vec<String>, OpsError> {
+    Ok(ctx.store.read(stops::contradictions)?)
+}
 
 /// Checks every sealed row, with the vault of `home`, which it opens where `ctx` has not; changes nothing. An error where the
 /// vault cannot be opened or the store not be read: then nothing is known. Takes seconds for a million keys.

@@ -20,10 +20,16 @@ pub enum StoreError {
     #[error("{path} is refused: {found}; mend it with: {mend}")]
     Modes { path: String, found: String, mend: String },
     #[error(
-        "{file} is gone, and what SQLite keeps beside it is still there; put it back from your backup, or, to begin \
-         anew, end every portcullis on this home and then: {mend}"
+        "{file} is gone, and {left} is still there: the store of this home is lost; put it back from your backup, or, to \
+         begin anew, end every portcullis on this home and then: portcullis store begin-anew"
     )]
-    Lost { file: String, mend: String },
+    Lost { file: String, left: String },
+    /// It is not what the home's anchor remembers; says how.
+    #[error(
+        "{0}; put back the store that it had, or, to go on with this one: portcullis store accept, or, to begin anew: \
+         portcullis store begin-anew"
+    )]
+    Astray(String),
     #[error("there is no store in {0} yet; `portcullis console` makes one")]
     Missing(String),
     #[error(
@@ -114,6 +120,11 @@ impl StoreError {
     /// Whether the fault is that of one row, which is known, and not of the store.
     pub fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Row { .. })
+    }
+
+    /// Whether the home's own store is not there: it was lost, replaced, put back from an older copy, or destroyed.
+    pub fn is_of_a_lost_store(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Astray(_) | Self::Corrupt { .. })
     }
 
     fn of(error: Error, file: &str) -> Self {

@@ -15,6 +15,26 @@ use super::{
     modes, writers,
 };
 
+/// The store's own file, which is made before all others.
+const STORE: &str = "portcullis.db";
+/// What is made after it, and stays.
+const LATER: [&str; 3] = ["vault.key", "usage.db", "anchor"];
+/// All that belongs to one store, and not to the next one in the same home.
+pub const PARTS: [&str; 7] =
+    [STORE, "portcullis.db-wal", "portcullis.db-shm", "usage.db", "usage.db-wal", "usage.db-shm", "anchor"];
+
+/// Refuses a home that has had a store and has it no longer.
+pub(super) fn check_store(home: &Path) -> Result<(), StoreError> {
+    let is_there = |name: &&str| home.join(name).symlink_metadata().is_ok();
+    // Before the store: whoever makes one at this moment makes it before them.
+    match LATER.iter().find(|name| is_there(name)) {
+        Some(left) if !is_there(&STORE) => {
+            Err(StoreError::Lost { file: shown(&home.join(STORE)), left: (*left).to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A home folder, and where the key to its vault comes from. Finding it touches nothing; opening
 /// the store makes it.
 #[derive(Clone, Debug)]
@@ -79,6 +99,11 @@ impl Home {
 
     pub(super) fn key_file(&self) -> PathBuf {
         self.path.join("vault.key")
+    }
+
+    /// Where it really is; an error where it is not there, or is not its owner's alone.
+    pub fn real_path(&self) -> Result<PathBuf, StoreError> {
+        self.check()
     }
 
     /// The home as it is, by its real path; refused where it is not its owner's alone, or where others can put another in

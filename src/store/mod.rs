@@ -5,6 +5,7 @@
 //!
 //! Nothing here judges who may do what, and nothing writes an audit record: that is `ops`.
 
+pub mod anchor;
 pub mod api_key;
 pub mod audit;
 pub mod ballast;
@@ -29,6 +30,7 @@ pub mod seal;
 pub mod sealed_setting;
 pub mod setting;
 pub mod signing_key;
+pub mod stops;
 #[cfg(test)]
 mod tests;
 pub mod thread;
@@ -41,7 +43,7 @@ mod writer;
 pub mod writers;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -52,6 +54,11 @@ pub use error::StoreError;
 pub use seal::{RowKey, Rows};
 pub use writer::BeforeCommit;
 
+use crate::{
+    domain::clock::{Clock, HighWater, Timestamp},
+    vault::AuditSigner,
+};
+use anchor::Keeper;
 use ballast::{Ballast, Need};
 use connection::Database;
 use error::shown;
@@ -74,8 +81,12 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     mode: Mode,
+    home: PathBuf,
     ballast: Arc<Ballast>,
     row_key: OnceLock<RowKey>,
+    high_water: Arc<HighWater>,
+    /// Dropped before the files, so that a writer's connection closes last.
+    keeper: OnceLock<Keeper>,
     portcullis: File,
     usage: File,
 }
@@ -98,12 +109,31 @@ impl Store {
 
     /// The same, waiting at most `busy` for other processes at each step.
     pub fn open_with_timeout(home: &home::Home, mode: Mode, busy: Duration) -> Result<Self, StoreError> {
+        Self::open_in(home, mode, busy, home::check_store)
+    }
+
+    /// Makes the store of a home that has lost its own, or whose own was moved aside.
+    pub fn make_anew(home: &home::Home) -> Result<Self, StoreError> {
+        Self::open_in(home, Mode::ReadWrite, connection::BUSY_TIMEOUT, |_| Ok(()))
+    }
+
+    fn open_in(
+        home: &home::Home,
+        mode: Mode,
+        busy: Duration,
+        check_store: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
         connection::check_version()?;
         let path = match mode {
             Mode::ReadWrite => home.make()?,
             Mode::ReadOnly => home.check()?,
         };
         modes::check(&home.key_file(), modes::Kind::File)?;
+        check_store(&path)?;
+        let high_water = Arc::<HighWater>::default();
+        if let Some(anchor) = anchor::read(&path)?.and_then(|found| found.open(None).ok()) {
+            high_water.raise(anchor.at);
+        }
         let ballast = Arc::new(Ballast::of(&path));
         ballast.check()?;
         if mode == Mode::ReadWrite {
@@ -116,7 +146,45 @@ impl Store {
             }
         };
         let (portcullis, usage) = (file(&migrate::PORTCULLIS)?, file(&migrate::USAGE)?);
-        Ok(Self(Arc::new(Inner { mode, ballast, row_key: OnceLock::new(), portcullis, usage })))
+        Ok(Self(Arc::new(Inner {
+            mode,
+            home: path,
+            ballast,
+            row_key: OnceLock::new(),
+            high_water,
+            keeper: OnceLock::new(),
+            portcullis,
+            usage,
+        })))
+    }
+
+    /// The folder that it is in.
+    pub fn home(&self) -> &Path {
+        &self.0.home
+    }
+
+    /// The latest moment that was seen on this home.
+    pub fn high_water(&self) -> &Arc<HighWater> {
+        &self.0.high_water
+    }
+
+    /// Has the home's [`anchor`] follow what is committed here. The second call changes nothing.
+    pub fn keep_anchor(&self, signer: AuditSigner, clock: Arc<dyn Clock>) -> Result<(), StoreError> {
+        let Some(writer) = &self.0.portcullis.writer else { return Err(StoreError::OpenedReadOnly) };
+        let (database, high_water) = (self.0.portcullis.database.clone(), Arc::clone(&self.0.high_water));
+        let keeper = Keeper::start(database, self.0.home.clone(), signer, clock, high_water)?;
+        writer.set_after_commit(Arc::new(keeper.bell()));
+        // One that is not needed ends here.
+        drop(self.0.keeper.set(keeper));
+        Ok(())
+    }
+
+    /// Has the home remember this store as it stands at `at`, and nothing of what it remembered before.
+    pub fn anchor_anew(&self, signer: &AuditSigner, at: Timestamp) -> Result<(), StoreError> {
+        let _alone = anchor::lock(&self.0.home)?;
+        let anchor = self.read(|c| anchor::of(c, None, at))?;
+        anchor::write(&self.0.home, &anchor, signer)?;
+        self.write(|c| sealed_setting::set_mark(c, sealed_setting::ANCHORED))
     }
 
     pub fn mode(&self) -> Mode {

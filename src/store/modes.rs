@@ -84,15 +84,16 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
 /// perhaps beneath a process that still has it open. A new one in its place would share them with that process, and what
 /// it acknowledges could be lost (<https://sqlite.org/howtocorrupt.html> §2.4).
 pub(super) fn check_database(path: &Path) -> Result<bool, StoreError> {
-    let mut left = false;
+    let mut left = None;
     // Before the database: whoever makes one at this moment makes it before them.
     for suffix in ["-wal", "-shm"] {
-        left |= check(&beside(path, suffix), Kind::File)?;
+        let beside = beside(path, suffix);
+        if check(&beside, Kind::File)? {
+            left = Some(shown(&beside));
+        }
     }
-    let found = check(path, Kind::File)?;
-    if left && !found {
-        let at = quoted(path);
-        return Err(StoreError::Lost { file: shown(path), mend: format!("rm -f {at}-wal {at}-shm") });
+    match (check(path, Kind::File)?, left) {
+        (false, Some(left)) => Err(StoreError::Lost { file: shown(path), left }),
+        (found, _) => Ok(found),
     }
-    Ok(found)
 }

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicIsize, Ordering},
         mpsc,
     },
@@ -23,6 +23,9 @@ const GROUP: usize = 128;
 
 /// Runs in each commit's transaction after its jobs; an error takes the whole group back.
 pub type BeforeCommit = Arc<dyn Fn(&Transaction<'_>) -> Result<(), StoreError> + Send + Sync>;
+
+/// Runs after each commit.
+pub type AfterCommit = Arc<dyn Fn() + Send + Sync>;
 
 /// Tells the one who waits what became of his job.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -42,6 +45,7 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
     waiting: Arc<AtomicIsize>,
     before_commit: Arc<Mutex<Option<BeforeCommit>>>,
+    after_commit: Arc<OnceLock<AfterCommit>>,
 }
 
 impl Writer {
@@ -53,22 +57,29 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
         let (waiting, before_commit) = (Arc::default(), Arc::default());
+        let after_commit = Arc::<OnceLock<AfterCommit>>::default();
         let mut desk = Desk {
             database,
             connection: Some(connection),
             ballast,
             waiting: Arc::clone(&waiting),
             before_commit: Arc::clone(&before_commit),
+            after_commit: Arc::clone(&after_commit),
         };
         let thread = thread::Builder::new()
             .name(format!("store {}", desk.database.schema.file))
             .spawn(move || desk.serve(&jobs))
             .map_err(|error| StoreError::Home(format!("cannot start the store's writer: {error}")))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), waiting, before_commit })
+        Ok(Self { queue: Some(queue), thread: Some(thread), waiting, before_commit, after_commit })
     }
 
     pub fn set_before_commit(&self, hook: BeforeCommit) {
         *self.before_commit.lock().unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    }
+
+    /// The first that is set stays.
+    pub fn set_after_commit(&self, hook: AfterCommit) {
+        drop(self.after_commit.set(hook));
     }
 
     /// How many jobs are queued and not begun.
@@ -124,6 +135,7 @@ struct Desk {
     ballast: Arc<Ballast>,
     waiting: Arc<AtomicIsize>,
     before_commit: Arc<Mutex<Option<BeforeCommit>>>,
+    after_commit: Arc<OnceLock<AfterCommit>>,
 }
 
 impl Desk {
@@ -198,7 +210,11 @@ impl Desk {
         if let Some(hook) = hook {
             catch_unwind(AssertUnwindSafe(|| hook(&transaction))).unwrap_or(Err(StoreError::Panicked))?;
         }
-        transaction.commit().map_err(at)
+        transaction.commit().map_err(at)?;
+        if let Some(hook) = self.after_commit.get() {
+            hook();
+        }
+        Ok(())
     }
 }
 

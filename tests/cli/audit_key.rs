@@ -60,7 +60,8 @@ fn forge(place: &Place) {
         books.execute(update, (record.seq, &record.actor, previous.0, signature.as_ref())).unwrap();
     }
     let der = pair.public_key().as_der().unwrap();
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
+    let pem =
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der.as_ref()));
     books.execute("UPDATE setting SET value = ?1 WHERE name = 'audit_public_key'", [pem]).unwrap();
 }
 
@@ -98,7 +99,8 @@ fn an_honest_chain_is_valid_by_the_vault_and_by_what_was_kept_elsewhere() {
     let (place, head) = kept();
     let pem = place.file("kept.pem", text(&head, "public_key"));
     let json = place.file("kept.json", head.to_string());
-    let coloned: Vec<_> = text(&head, "fingerprint").as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
+    let coloned: Vec<_> =
+        text(&head, "fingerprint").as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
     let coloned = coloned.join(":").to_uppercase();
     let by_vault = place.json(&["audit", "verify"]);
     assert_eq!((&by_vault["valid"], &by_vault["key_from"]), (&true.into(), &"vault".into()));
@@ -107,13 +109,21 @@ fn an_honest_chain_is_valid_by_the_vault_and_by_what_was_kept_elsewhere() {
     for key in [text(&head, "fingerprint"), &coloned, &pem, &json] {
         for kept in [text(&head, "hash"), &json] {
             let verdict = place.json(&["audit", "verify", "--public-key", key, "--head", kept]);
-            assert_eq!((&verdict["valid"], &verdict["key_from"]), (&true.into(), &"given".into()), "{key} {kept}");
+            assert_eq!(
+                (&verdict["valid"], &verdict["key_from"]),
+                (&true.into(), &"given".into()),
+                "{key} {kept}"
+            );
         }
     }
     // With neither it says whose fingerprint is to be compared.
     let told = place.run(&["audit", "verify"]);
     assert_eq!(code(&told), 1);
-    assert!(out(&told).starts_with("not proven") && out(&told).contains(text(&head, "fingerprint")), "{}", out(&told));
+    assert!(
+        out(&told).starts_with("not proven") && out(&told).contains(text(&head, "fingerprint")),
+        "{}",
+        out(&told)
+    );
     // Every signed line of an export can be verified by itself.
     for line in place.ok(&["audit", "export"]).lines() {
         let line: Value = serde_json::from_str(line).unwrap();

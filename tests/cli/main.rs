@@ -21,6 +21,7 @@ mod serve;
 mod serve_tokens;
 mod signing_key;
 mod support;
+mod store;
 mod surface;
 mod tampering;
 mod terminal;

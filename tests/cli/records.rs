@@ -10,7 +10,10 @@ fn every_change_stands_in_a_chain_that_verifies() {
     let (id, _) = place.key(&["--subject", "alice", "--scope", "mcp:read"]);
     place.ok(&["key", "revoke", &id, "--reason", "lost"]);
     let verdict = place.json(&["audit", "verify"]);
-    assert_eq!(fields(&verdict), ["first_bad", "head", "key", "key_from", "reason", "records", "valid", "verdict"]);
+    assert_eq!(
+        fields(&verdict),
+        ["first_bad", "head", "key", "key_from", "reason", "records", "valid", "verdict"]
+    );
     assert_eq!((&verdict["valid"], &verdict["first_bad"]), (&json!(true), &json!(null)));
 
     let newest = &place.json(&["audit", "list", "--limit", "1"])["items"][0];

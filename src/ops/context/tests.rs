@@ -110,7 +110,7 @@ fn two_writers_on_one_home_keep_one_chain_without_gaps() {
         }
     });
     assert_eq!(bench.records(0).len(), 1 + 4 * EACH);
-    let verdict = chain::verify(&bench.auditor()).unwrap();
+    let verdict = chain::verify(&bench.ctx).unwrap();
     assert!(verdict.valid, "{verdict:?}");
     assert_eq!(verdict.records, 1 + 4 * EACH as u64);
 }

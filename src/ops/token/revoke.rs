@@ -174,8 +174,8 @@ fn record(
     store::revocation::upsert(deed.c, &revocation)?;
     let target = &revocation.target;
     let detail = json!({
-        "kind": target.kind(), "issuer": target.issuer(), "cut": target.cut(), "reason": revocation.reason,
-        "ended": ended,
+        "kind": target.kind(), "issuer": target.issuer(), "cut": target.cut(), "ends_at": revocation.ends_at,
+        "reason": revocation.reason, "ended": ended,
     });
     deed.record(&target.object(), detail)?;
     Ok(Revoked { revocation, ended })

@@ -146,7 +146,7 @@ fn readers_read_the_file_that_is_at_its_path() {
         fs::remove_file(place.file(&format!("portcullis.db{suffix}"))).unwrap();
     }
     assert!(matches!(store.read(|c| setting::get(c, "a")), Err(StoreError::Missing(_))));
-    set(&place.open(), "a", "new").unwrap();
+    set(&Store::make_anew(&place.home).unwrap(), "a", "new").unwrap();
     assert_eq!(get(&store, "a").as_deref(), Some("new"));
     assert!(
         matches!(set(&store, "a", "lost"), Err(StoreError::Replaced { .. })),

@@ -1,4 +1,5 @@
 //! What the store does with homes as they are found in the field: real files, real processes' locks.
+mod anchor;
 mod bad_homes;
 mod ballast;
 mod feed;

@@ -1,0 +1,66 @@
+//! `portcullis store …`: what to do where the home's store is lost, or is not the one that it had.
+
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    error::{CliError, Code},
+    output,
+    session::Session,
+};
+use crate::ops::store as ops;
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Go on with the store that is there, such as an older copy that was put back; what the home remembers of those who
+    /// were stopped since is done again in it
+    Accept(Why),
+    /// Make a new store where the old one is lost; what is left of the old one is moved aside, and the vault's key stays
+    BeginAnew(Why),
+}
+
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Why; it stands in the audit log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
+    let (home, clock) = (session.home()?, Arc::clone(&session.clock));
+    match verb {
+        Verb::Accept(Why { reason }) => {
+            let accepted = ops::accept(&home, "cli", clock, &reason)?;
+            if session.json {
+                output::json(&accepted)?;
+                return Ok(Code::Done);
+            }
+            output::line(&format!("accepted: the store whose audit chain ended at record {}", accepted.seq))?;
+            for stopped in &accepted.stopped {
+                output::line(&format!("stopped again: {stopped}"))?;
+            }
+            for unknown in &accepted.unknown {
+                output::remark(&format!("cannot be known: {unknown}"));
+            }
+            output::remark("gateways that run on this home are to be started again");
+        }
+        Verb::BeginAnew(Why { reason }) => {
+            let begun = ops::begin_anew(&home, "cli", clock, &reason)?;
+            if session.json {
+                output::json(&begun)?;
+                return Ok(Code::Done);
+            }
+            output::line(&format!("begun anew: store {}", begun.store_id))?;
+            match begun.aside {
+                Some(aside) => output::remark(&format!(
+                    "what was left of the old one is in {}",
+                    home.path().join(aside).display()
+                )),
+                None => output::remark("nothing was left of the old one"),
+            }
+            output::remark("no credential of the old store is known any more; issue new ones");
+        }
+    }
+    Ok(Code::Done)
+}

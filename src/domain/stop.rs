@@ -1,0 +1,222 @@
+//! Who was stopped: what the audit chain says of revocations and the like, replayed to how all of them must stand now.
+//!
+//! A row of a table can be removed, or replaced by an older one of itself, and no seal shows it. The chain shows it: what
+//! it says was taken back must be taken back in the tables too.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::{act::Act, audit::Record, clock::Timestamp};
+
+/// How a key must stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyStop {
+    pub revoked: bool,
+    pub disabled: bool,
+    /// When its secret was last replaced: the one before is good no longer than was said then.
+    pub rotated_at: Option<Timestamp>,
+}
+
+/// A revocation of tokens that must be there. `None` for `issuer` is this home, or every issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Revoked {
+    pub kind: String,
+    pub issuer: Option<String>,
+    pub object: String,
+}
+
+/// Until when and how far it must be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Where it parts what is refused from what is not; the latest that was recorded.
+    pub cut: Option<Timestamp>,
+    /// It may be gone, for what it refused is expired and was purged.
+    pub may_be_gone: bool,
+    ends_at: Option<Timestamp>,
+    /// Whether the record says when it ends: those of older releases do not.
+    says_its_end: bool,
+}
+
+/// All that was stopped and not set free again.
+#[derive(Clone, Debug, Default)]
+pub struct Stops {
+    pub keys: HashMap<String, KeyStop>,
+    pub revoked: BTreeMap<Revoked, Reach>,
+    /// Signing keys that are retired.
+    pub retired: HashSet<String>,
+    /// Issuers that were removed.
+    pub removed: HashSet<String>,
+    /// The newest revision of each policy that there is.
+    pub policies: HashMap<String, u64>,
+}
+
+impl Stops {
+    /// The acts that stop somebody, set free again, or forget what has ended.
+    pub const ACTS: [Act; 14] = [
+        Act::KeyRevoke,
+        Act::KeyDisable,
+        Act::KeyEnable,
+        Act::KeyRotate,
+        Act::KeyPurge,
+        Act::TokenRevoke,
+        Act::TokenPurge,
+        Act::SigningKeyRetire,
+        Act::IssuerAdd,
+        Act::IssuerRemove,
+        Act::PolicyCreate,
+        Act::PolicyApply,
+        Act::PolicyRollback,
+        Act::PolicyDelete,
+    ];
+
+    /// Takes one more record, the next in the chain. Other acts change nothing.
+    pub fn add(&mut self, record: &Record) {
+        let Some(act) = Self::ACTS.into_iter().find(|act| act.as_str() == record.act) else { return };
+        let (object, detail) = (record.object.clone(), &record.detail);
+        match act {
+            Act::KeyRevoke => self.key(object).revoked = true,
+            Act::KeyDisable => self.key(object).disabled = true,
+            Act::KeyEnable => self.key(object).disabled = false,
+            Act::KeyRotate => self.key(object).rotated_at = Some(record.at),
+            Act::KeyPurge => detail["keys"].as_array().into_iter().flatten().for_each(|id| {
+                self.keys.remove(id.as_str().unwrap_or_default());
+            }),
+            Act::TokenRevoke => self.revoke(object, detail),
+            Act::TokenPurge => self.purge(detail),
+            Act::SigningKeyRetire => _ = self.retired.insert(object),
+            Act::IssuerAdd => _ = self.removed.remove(&object),
+            Act::IssuerRemove => _ = self.removed.insert(object),
+            Act::PolicyDelete => _ = self.policies.remove(&object),
+            _ => {
+                if let Some(revision) = detail["revision"].as_u64() {
+                    self.policies.insert(object, revision);
+                }
+            }
+        }
+    }
+
+    fn key(&mut self, id: String) -> &mut KeyStop {
+        self.keys.entry(id).or_default()
+    }
+
+    fn revoke(&mut self, object: String, detail: &Value) {
+        let Some(kind) = detail["kind"].as_str() else { return };
+        let issuer = detail["issuer"].as_str().map(str::to_owned);
+        if kind == "key" && issuer.is_none() {
+            self.retired.insert(object.clone());
+        }
+        let reach = Reach {
+            cut: moment(&detail["cut"]),
+            may_be_gone: false,
+            ends_at: moment(&detail["ends_at"]),
+            says_its_end: detail.get("ends_at").is_some(),
+        };
+        let known = self.revoked.entry(Revoked { kind: kind.to_owned(), issuer, object }).or_default();
+        *known = Reach { cut: reach.cut.max(known.cut), ..reach };
+    }
+
+    /// What had ended may be gone. Of one whose record does not say when it ends, and that is of a single token, as only
+    /// those end, nothing more can be said.
+    fn purge(&mut self, detail: &Value) {
+        let Some(before) = moment(&detail["before"]) else { return };
+        if detail["revocations"].as_u64() == Some(0) {
+            return;
+        }
+        for (revoked, reach) in &mut self.revoked {
+            reach.may_be_gone |= if reach.says_its_end {
+                reach.ends_at.is_some_and(|ends_at| ends_at < before)
+            } else {
+                revoked.kind == "token"
+            };
+        }
+    }
+}
+
+/// A moment as records write it.
+fn moment(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn replayed(records: &[(&str, &str, Value)]) -> Stops {
+        let mut stops = Stops::default();
+        for (seq, (act, object, detail)) in (1..).zip(records) {
+            stops.add(&Record {
+                seq,
+                at: Timestamp::from_millis(seq * 1000),
+                actor: "cli:alice".into(),
+                act: (*act).into(),
+                object: (*object).into(),
+                detail: detail.clone(),
+            });
+        }
+        stops
+    }
+
+    #[test]
+    fn the_last_word_on_a_key_counts_and_revocation_is_for_good() {
+        let stops = replayed(&[
+            ("key.create", "a", json!({})),
+            ("key.disable", "a", json!({})),
+            ("key.enable", "a", json!({})),
+            ("key.disable", "b", json!({})),
+            ("key.rotate", "b", json!({})),
+            ("key.revoke", "c", json!({})),
+            ("key.revoke", "d", json!({})),
+            ("key.purge", "", json!({ "keys": ["d"] })),
+            ("refused", "e", json!({ "act": "key.revoke" })),
+        ]);
+        assert_eq!(stops.keys["a"], KeyStop::default());
+        let rotated_at = Some(Timestamp::from_millis(5000));
+        assert_eq!(stops.keys["b"], KeyStop { disabled: true, rotated_at, ..KeyStop::default() });
+        assert!(stops.keys["c"].revoked);
+        assert!(!stops.keys.contains_key("d") && !stops.keys.contains_key("e"));
+    }
+
+    #[test]
+    fn a_revocation_may_be_gone_once_what_it_refused_was_purged() {
+        let revoke = |end: Value| json!({ "kind": "token", "issuer": null, "cut": null, "ends_at": end });
+        let stops = replayed(&[
+            ("token.revoke", "ended", revoke(json!("2026-01-01T00:00:00Z"))),
+            ("token.revoke", "later", revoke(json!("2026-03-01T00:00:00Z"))),
+            ("token.revoke", "never", revoke(json!(null))),
+            ("token.revoke", "old", json!({ "kind": "token", "issuer": null, "cut": null })),
+            ("token.revoke", "kid", json!({ "kind": "key", "issuer": null, "cut": null })),
+            ("token.purge", "", json!({ "before": "2026-02-01T00:00:00Z", "revocations": 2 })),
+        ]);
+        let gone = |object: &str| {
+            let found = stops.revoked.iter().find(|(revoked, _)| revoked.object == object);
+            found.is_some_and(|(_, reach)| reach.may_be_gone)
+        };
+        assert!(gone("ended") && gone("old"));
+        assert!(!gone("later") && !gone("never") && !gone("kid"));
+        assert!(stops.retired.contains("kid"));
+    }
+
+    #[test]
+    fn the_latest_cut_and_the_newest_revision_count() {
+        let cut = |day: &str| json!({ "kind": "subject", "issuer": null, "cut": format!("2026-01-{day}T00:00:00Z") });
+        let stops = replayed(&[
+            ("token.revoke", "alice", cut("02")),
+            ("token.revoke", "alice", cut("01")),
+            ("policy.create", "p", json!({ "revision": 1 })),
+            ("policy.apply", "p", json!({ "revision": 2 })),
+            ("policy.create", "gone", json!({ "revision": 1 })),
+            ("policy.delete", "gone", json!({ "revision": 1 })),
+            ("issuer.add", "i", json!({})),
+            ("issuer.remove", "i", json!({})),
+            ("issuer.remove", "j", json!({})),
+            ("issuer.add", "j", json!({})),
+        ]);
+        let reach = stops.revoked.values().next().unwrap();
+        assert_eq!(reach.cut, Some("2026-01-02T00:00:00Z".parse().unwrap()));
+        assert_eq!(stops.policies, HashMap::from([("p".to_owned(), 2)]));
+        assert!(stops.removed.contains("i") && !stops.removed.contains("j"));
+    }
+}

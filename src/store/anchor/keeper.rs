@@ -1,0 +1,180 @@
+//! Keeps the anchor up to date: one thread of a process that may write.
+//!
+//! It looks after a commit, once a second at most, and a last time when the store is closed, so that no commit waits for
+//! it. What it fails to write it writes the next time: an anchor that lags behind is a good one.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rusqlite::Connection;
+
+use super::{Anchor, contains, lock, of, read, write};
+use crate::{
+    domain::{
+        audit::ChainKey,
+        clock::{Clock, HighWater, Timestamp},
+    },
+    store::{StoreError, connection::Database, in_transaction, setting},
+    vault::AuditSigner,
+};
+
+/// Between two looks at least.
+const GAP: Duration = Duration::from_secs(1);
+/// The latest moment is remembered to within this.
+const GRAIN: Duration = Duration::from_secs(60);
+
+/// The handle of the thread, which looks a last time when this is dropped.
+pub(in crate::store) struct Keeper {
+    signal: Arc<Signal>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    has_committed: bool,
+    is_closing: bool,
+}
+
+impl Signal {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something was committed, the store is closed, or `limit` has passed; says whether it is closed.
+    fn wait(&self, limit: Duration) -> bool {
+        let idle = |state: &mut State| !state.has_committed && !state.is_closing;
+        let woken = self.changed.wait_timeout_while(self.state(), limit, idle);
+        let mut state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        state.has_committed = false;
+        state.is_closing
+    }
+
+    fn pause(&self) {
+        // Whatever ends the pause, the next look follows it.
+        drop(self.changed.wait_timeout_while(self.state(), GAP, |state| !state.is_closing));
+    }
+}
+
+impl Keeper {
+    pub fn start(
+        database: Database,
+        home: PathBuf,
+        signer: AuditSigner,
+        clock: Arc<dyn Clock>,
+        high_water: Arc<HighWater>,
+    ) -> Result<Self, StoreError> {
+        let key = ChainKey::parse(&signer.public_key_pem()?);
+        let signal = Arc::<Signal>::default();
+        let heard = Arc::clone(&signal);
+        let mut desk =
+            Desk { database, connection: None, home, signer, key, clock, high_water, written: None };
+        let thread = std::thread::Builder::new()
+            .name("store anchor".into())
+            .spawn(move || {
+                crate::store::thread::step_back();
+                loop {
+                    let is_closing = heard.wait(GRAIN);
+                    if let Err(error) = desk.look() {
+                        tracing::warn!(%error, "the anchor of the home lags behind");
+                    }
+                    if is_closing {
+                        return;
+                    }
+                    heard.pause();
+                }
+            })
+            .map_err(|error| StoreError::Home(format!("cannot start the keeper of the anchor: {error}")))?;
+        Ok(Self { signal, thread: Some(thread) })
+    }
+
+    /// What tells it of a commit.
+    pub fn bell(&self) -> impl Fn() + Send + Sync + 'static {
+        let signal = Arc::clone(&self.signal);
+        move || {
+            signal.state().has_committed = true;
+            signal.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.signal.state().is_closing = true;
+        self.signal.changed.notify_one();
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id())
+        {
+            // It has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Desk {
+    database: Database,
+    connection: Option<Connection>,
+    home: PathBuf,
+    signer: AuditSigner,
+    key: Option<ChainKey>,
+    clock: Arc<dyn Clock>,
+    high_water: Arc<HighWater>,
+    /// The head and the moment that this process knows to be written.
+    written: Option<(i64, Timestamp)>,
+}
+
+impl Desk {
+    fn look(&mut self) -> Result<(), StoreError> {
+        self.high_water.raise(self.clock.now());
+        let at = self.high_water.latest();
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.reader()?,
+        };
+        self.database.check_place(&connection)?;
+        let newest: i64 = in_transaction(&connection, &self.database, |c| {
+            Ok::<_, StoreError>(c.query_row("SELECT coalesce(max(seq), 0) FROM audit", [], |row| row.get(0))?)
+        })?;
+        let is_written = self.written.is_some_and(|(seq, since)| newest <= seq && at < since.plus(GRAIN));
+        if !is_written {
+            self.renew(&connection, at)?;
+        }
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn renew(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+        let _alone = lock(&self.home)?;
+        // None yet, or none any more: only opening the home anew may make one.
+        let Some(found) = read(&self.home)? else { return Ok(()) };
+        let before = found.open(self.key.as_ref())?;
+        self.high_water.raise(before.at);
+        let anchor = in_transaction(connection, &self.database, |c| {
+            let store_id = setting::get(c, setting::STORE_ID)?;
+            let fits = store_id.as_ref() == Some(&before.store_id) && contains(c, &before)?;
+            if fits { of(c, Some(&before), at).map(Some) } else { Ok::<_, StoreError>(None) }
+        })?;
+        // Another process may have seen more than this read did, or have begun anew.
+        let Some(anchor) = anchor else { return Ok(()) };
+        if is_worth_it(&before, &anchor) {
+            write(&self.home, &anchor, &self.signer)?;
+            self.written = Some((anchor.seq, anchor.at));
+        } else {
+            self.written = Some((before.seq, before.at));
+        }
+        Ok(())
+    }
+}
+
+fn is_worth_it(before: &Anchor, after: &Anchor) -> bool {
+    after.seq > before.seq || after.at >= before.at.plus(GRAIN)
+}

@@ -1,0 +1,156 @@
+//! Whether the tables bear out what the audit chain says of those who were stopped.
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::{Rows, StoreError, api_key, issuer, policy, signing_key};
+use crate::domain::{
+    audit::Record,
+    clock::Timestamp,
+    revocation::Target,
+    stop::{Reach, Revoked, Stops},
+};
+
+/// How much newer than the newest record a row may be: the clock may have been set between the two.
+const SLACK: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Calls `each` with the records after `after` that stop somebody or set free again, oldest first.
+pub fn each(c: &Connection, after: i64, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
+    // Names of ours: nothing in them could end the quotation.
+    let acts = Stops::ACTS.map(|act| format!("'{act}'")).join(", ");
+    let mut select = c.prepare(&format!(
+        "SELECT seq, at, actor, act, object, detail FROM audit WHERE seq > ?1 AND act IN ({acts}) ORDER BY seq"
+    ))?;
+    let mut rows = select.query([after])?;
+    while let Some(row) = rows.next()? {
+        let detail: String = row.get(5)?;
+        each(Record {
+            seq: row.get(0)?,
+            at: Timestamp::from_millis(row.get(1)?),
+            actor: row.get(2)?,
+            act: row.get(3)?,
+            object: row.get(4)?,
+            // Judging the chain itself is another's part.
+            detail: serde_json::from_str(&detail).unwrap_or(Value::Null),
+        });
+    }
+    Ok(())
+}
+
+/// What the whole chain says.
+pub fn of_chain(c: &Connection) -> Result<Stops, StoreError> {
+    let mut stops = Stops::default();
+    each(c, 0, |record| stops.add(&record))?;
+    Ok(stops)
+}
+
+/// What the chain says and the tables do not, and rows that are newer than the chain: each a sentence. What is damaged or
+/// missing and therefore denied anyway is no fault here. Needs no vault; takes a second for a million records.
+pub fn contradictions(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
+    let stops = of_chain(c)?;
+    let mut told = Vec::new();
+    for (id, wanted) in &stops.keys {
+        let Some(key) = id.parse().ok().map(|id| of_a_sound_row(api_key::find(c, id))).transpose()?.flatten()
+        else {
+            continue;
+        };
+        if wanted.revoked && key.revoked_at.is_none() {
+            told.push(format!("key {id} was revoked; revoke it again: portcullis key revoke {id}"));
+        } else if key.revoked_at.is_none() && wanted.disabled && !key.disabled {
+            told.push(format!("key {id} was disabled; disable it again: portcullis key disable {id}"));
+        } else if key.revoked_at.is_none() && key.rotated_at < wanted.rotated_at {
+            told.push(format!(
+                "key {id} has another secret since it was rotated; revoke it: portcullis key revoke {id}"
+            ));
+        }
+    }
+    for (wanted, reach) in &stops.revoked {
+        if !reach.may_be_gone && !is_borne_out(c, wanted, reach)? {
+            let Revoked { kind, object, .. } = wanted;
+            told.push(format!(
+                "what {kind} `{object}` stands for was revoked; revoke it again: portcullis token revoke"
+            ));
+        }
+    }
+    for kid in &stops.retired {
+        let key =
+            kid.parse().ok().map(|kid| of_a_sound_row(signing_key::find(c, &kid))).transpose()?.flatten();
+        if key.is_some_and(|key| key.retired_at.is_none()) {
+            told.push(format!(
+                "signing key {kid} was retired; retire it again: portcullis signing-key retire {kid}"
+            ));
+        }
+    }
+    for name in &stops.removed {
+        let found =
+            name.parse().ok().map(|name| of_a_sound_row(issuer::find(c, &name))).transpose()?.flatten();
+        if found.is_some() {
+            told.push(format!("issuer {name} was removed; remove it again: portcullis issuer remove {name}"));
+        }
+    }
+    for (name, newest) in &stops.policies {
+        let found =
+            name.parse().ok().map(|name| of_a_sound_row(policy::find(c, &name))).transpose()?.flatten();
+        if let Some(found) = found.filter(|found| u64::from(found.revision) < *newest) {
+            told.push(format!(
+                "policy {name} is at revision {newest}, and revision {} is in force; apply the right one again: \
+                 portcullis policy apply",
+                found.revision
+            ));
+        }
+    }
+    told.extend(newer(c)?);
+    Ok(told)
+}
+
+/// A row that is damaged denies by itself, and is named elsewhere.
+fn of_a_sound_row<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Err(error) if error.is_of_one_row() => Ok(None),
+        found => found,
+    }
+}
+
+fn is_borne_out(c: &Rows<'_>, wanted: &Revoked, reach: &Reach) -> Result<bool, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT max(cut), count(*) FROM revocation WHERE kind = ?1 AND issuer = ?2 AND object = ?3",
+    )?;
+    let key = (&wanted.kind, wanted.issuer.as_deref().unwrap_or_default(), &wanted.object);
+    let (cut, rows): (Option<i64>, i64) = select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows > 0 && cut.map(Timestamp::from_millis) >= reach.cut)
+}
+
+/// Whether a row was written after the newest record: then the chain is not the one that belongs to it.
+fn newer(c: &Rows<'_>) -> Result<Option<String>, StoreError> {
+    let max = |sql: &str| -> Result<Option<i64>, StoreError> { Ok(c.query_row(sql, [], |row| row.get(0))?) };
+    let Some(chain) = max("SELECT max(at) FROM audit")?.map(Timestamp::from_millis) else { return Ok(None) };
+    for (what, sql) in [
+        ("an API key", "SELECT max(created_at) FROM api_key"),
+        ("the revocation of an API key", "SELECT max(revoked_at) FROM api_key"),
+        ("the rotation of an API key", "SELECT max(rotated_at) FROM api_key"),
+        ("a policy", "SELECT max(saved_at) FROM policy_revision"),
+        ("a signing key", "SELECT max(created_at) FROM signing_key"),
+        ("a revocation of tokens", "SELECT max(revoked_at) FROM revocation"),
+        ("an issuer", "SELECT max(created_at) FROM issuer"),
+    ] {
+        if let Some(at) = max(sql)?.map(Timestamp::from_millis).filter(|at| at.minus(SLACK) > chain) {
+            return Ok(Some(format!(
+                "nothing after {chain}, and {what} is of {at}: the tables are newer than the chain; put back a copy of \
+                 the home"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// The target of a revocation that the chain tells of; `None` where this portcullis does not know its kind.
+pub fn target(revoked: &Revoked, reach: &Reach) -> Option<Target> {
+    let issuer = || revoked.issuer.as_deref().map(str::parse).transpose().ok();
+    Some(match revoked.kind.as_str() {
+        "token" => Target::Token { id: revoked.object.parse().ok()? },
+        "subject" => Target::Subject { subject: revoked.object.parse().ok()?, cut: reach.cut? },
+        "key" => Target::Key { issuer: issuer()?, kid: revoked.object.parse().ok()? },
+        "issued_before" => Target::IssuedBefore { issuer: issuer()?, moment: reach.cut? },
+        _ => return None,
+    })
+}
