@@ -313,6 +313,14 @@ fn clock(ctx: &Ctx, session: &Session) -> Found {
     let now = session.now();
     let newest = ops::audit::list(ctx, &audit::Query { limit: 1, ..audit::Query::default() })
         .map_err(|error| (error.to_string(), "restore the home from a copy".to_owned()))?;
+    let latest = ctx.store.high_water().latest();
+    if ctx.store.high_water().is_past(now) {
+        return Err((
+            format!("it is {now}, yet {latest} was seen on this home: whatever has an end is refused until then"),
+            "set this machine's clock (NTP); where it ran ahead once: portcullis store accept, and start the gateways anew"
+                .into(),
+        ));
+    }
     match newest.first().map(|entry| entry.record.at) {
         Some(at) if at.minus(SKEW) > now => Err((
             format!("it is {now}, yet a record was written at {at}"),

@@ -17,6 +17,7 @@ mod issuer;
 mod output;
 mod policy;
 mod process;
+mod proxies;
 mod reference;
 mod scan;
 mod scope;
@@ -31,11 +32,17 @@ mod token;
 mod usage;
 mod verify;
 
-use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use crate::domain::text::{visible, without_user_info};
+use crate::{
+    domain::{
+        clock::parse_life,
+        text::{visible, without_user_info},
+    },
+    store::patience,
+};
 use error::{CliError, Code};
 pub use process::harden;
 pub use reference::manual;
@@ -44,6 +51,9 @@ use session::Session;
 const AFTER_HELP: &str = "\
 Exit status: 0 yes or done; 1 the answer is no; 2 bad usage or input; 3 not found; 4 refused; 5 store, vault or IO.\n\
 Secrets are read from standard input and printed once; none is ever taken as an argument.";
+
+/// How long an act waits for a store that others hold.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A terminal security console for MCP servers.
 ///
@@ -61,6 +71,9 @@ struct Cli {
     /// Read the home and the options of serve from this TOML file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
     config: Option<PathBuf>,
+    /// How long an act waits for a store that another process holds [default: 30s]
+    #[arg(long, global = true, value_parser = parse_life, value_name = "LIFE", help_heading = "Options of every command")]
+    wait: Option<Duration>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -171,6 +184,14 @@ fn usage(error: &clap::Error) -> Result<Code, CliError> {
 
 fn answer(cli: Cli) -> Result<Code, CliError> {
     let session = Session::new(cli.home, cli.json, cli.config.as_deref())?;
+    // Others wait for a gateway and for a console.
+    let has_time =
+        !matches!(cli.command, None | Some(Command::Console(_) | Command::Serve(_) | Command::Demo(_)));
+    if has_time {
+        patience::set(cli.wait.unwrap_or(PATIENCE), || {
+            output::remark("the store is held by another process; waiting for it (--wait says how long)");
+        });
+    }
     match cli.command {
         None => console::run_or_status(&session),
         Some(Command::Console(options)) => console::run(&session, &options),

@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -110,6 +111,10 @@ pub fn parse_life(text: &str) -> Result<Duration, BadLife> {
 /// Says what time it is.
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
+
+    /// Counts as [`Clock::now`] does, from a beginning of its own, and nobody can set it: for what must last as long as it
+    /// was meant to.
+    fn steady(&self) -> Timestamp;
 }
 
 /// The operating system's wall clock.
@@ -120,29 +125,44 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Utc::now().into()
     }
+
+    fn steady(&self) -> Timestamp {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Timestamp::default().plus(BEGINNING.elapsed())
+    }
 }
 
 /// A clock that stands still until it is told to move: for tests and for replays.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    steady: AtomicI64,
+}
 
 impl ManualClock {
     pub fn new(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.millis()))
+        Self { now: AtomicI64::new(start.millis()), steady: AtomicI64::default() }
     }
 
+    /// Sets what time it is, as somebody may who is not to be believed: no time passes.
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.millis(), Ordering::SeqCst);
+        self.now.store(to.millis(), Ordering::SeqCst);
     }
 
+    /// Has time pass.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
+        self.steady.store(self.steady().plus(by).millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Timestamp {
+        Timestamp(self.steady.load(Ordering::SeqCst))
     }
 }
 
@@ -164,6 +184,13 @@ impl HighWater {
 
     pub fn latest(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
+    }
+
+    /// The moment by which it is judged whether something has ended: never one before the latest that was seen, for what
+    /// had ended stays ended; and where `now` cannot be, so that nobody knows the time, the end of time, by which whatever
+    /// has an end has ended.
+    pub fn judge_by(&self, now: Timestamp) -> Timestamp {
+        if self.is_past(now) { Timestamp(i64::MAX) } else { now.max(self.latest()) }
     }
 
     /// Whether `now` cannot be: a later moment was seen, by more than clocks are set by.
@@ -220,6 +247,9 @@ mod tests {
         assert_eq!(high.latest(), now);
         assert!(!high.is_past(now.minus(Duration::from_secs(60))));
         assert!(high.is_past(now.minus(Duration::from_millis(60_001))));
+        assert_eq!(high.judge_by(now.minus(Duration::from_secs(60))), now, "what had ended stays ended");
+        assert_eq!(high.judge_by(now.minus(Duration::from_secs(3600))).millis(), i64::MAX);
+        assert_eq!(high.judge_by(now.plus(Duration::from_secs(9))), now.plus(Duration::from_secs(9)));
     }
 
     #[test]
@@ -228,5 +258,7 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::from_millis(7));
         assert_eq!(clock.now(), Timestamp::from_millis(12));
+        clock.set(Timestamp::from_millis(3));
+        assert_eq!((clock.now().millis(), clock.steady().millis()), (3, 7));
     }
 }

@@ -8,10 +8,12 @@ use super::{clock::Timestamp, decision::Reason};
 pub const LOCKOUT_STARTED: &str = "lockout_started";
 /// The kind of an event for what a policy in shadow mode would have denied.
 pub const SHADOW_DENIED: &str = "shadow_denied";
+/// The kind of an event for a clock that was set back.
+pub const CLOCK_SET_BACK: &str = "clock_set_back";
 
-/// Every kind of event: the reasons, and these two facts.
+/// Every kind of event: the reasons, and these facts.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    Reason::all().iter().map(|reason| reason.as_str()).chain([LOCKOUT_STARTED, SHADOW_DENIED])
+    Reason::all().iter().map(|reason| reason.as_str()).chain([LOCKOUT_STARTED, SHADOW_DENIED, CLOCK_SET_BACK])
 }
 
 /// One recorded denial or security fact. A burst of equal ones is one event with a count.

@@ -97,7 +97,9 @@ pub fn without_user_info(text: &str) -> Cow<'_, str> {
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         shown.push_str("://");
-        let end = part.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(part.len());
+        // What stands in quotation marks ends with them, whatever is in it.
+        let quoted = part.find(['\'', '"', '`', '<', '>']);
+        let end = quoted.or_else(|| part.find(char::is_whitespace)).unwrap_or(part.len());
         match part[..end].rfind('@') {
             Some(at) => _ = write!(shown, "…{}", &part[at..]),
             None => shown.push_str(part),
@@ -184,6 +186,7 @@ mod tests {
             ("'http://u:p4ss@h' and `https://x:y@z/`", "'http://…@h' and `https://…@z/`"),
             ("write to me@example.com or http://h/", "write to me@example.com or http://h/"),
             ("a@b", "a@b"),
+            ("'http://u:p4 ss@h' is none", "'http://…@h' is none"),
         ] {
             assert_eq!(without_user_info(given), shown);
         }

@@ -27,6 +27,7 @@ impl Engine {
         address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Principal, Denied> {
+        let now = self.judge_by(now);
         match presented {
             Presented::Nothing => Err(Reason::MissingCredential.into()),
             Presented::Malformed(_) => Err(Reason::Malformed.into()),
@@ -42,7 +43,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Principal, Reason> {
         let pair = Pair::new(presented.id, address);
-        let standing = self.lockouts.standing(&pair, now);
+        let standing = if self.lockouts.is_empty() {
+            Standing::Clear
+        } else {
+            self.lockouts.standing(&pair, self.clock.steady())
+        };
         let (outcome, is_known) = self.snapshot.with(presented.id, |entry| {
             // The entry's memory arrives while the HMAC is computed.
             black_box(entry.map(KeyEntry::touch));
@@ -55,8 +60,10 @@ impl Engine {
         match outcome {
             Ok(_) if standing == Standing::Suspect => self.lockouts.succeed(&pair),
             Err(Reason::UnknownCredential | Reason::BadSecret) => {
-                if let Some(until) = self.lockouts.fail(&pair, now) {
-                    self.record_lockout(presented, address, is_known, now, until);
+                let steady = self.clock.steady();
+                if let Some(until) = self.lockouts.fail(&pair, steady) {
+                    let now = self.clock.now();
+                    self.record_lockout(presented, address, is_known, now, now.plus(until.since(steady)));
                 }
             }
             _ => {}

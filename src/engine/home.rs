@@ -55,7 +55,7 @@ impl Engine {
 
     /// Looks at a token as a call with it would be judged, without a call: nothing is used up, no policy is asked.
     pub fn look_at_token(&self, text: &str, now: Timestamp) -> Result<Arc<Verified>, Denied> {
-        let entry = self.believe(text, Sha256::digest(text).into(), now)?;
+        let entry = self.believe(text, Sha256::digest(text).into(), self.judge_by(now))?;
         Ok(Arc::clone(&entry.verified))
     }
 }

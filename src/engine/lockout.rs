@@ -1,6 +1,7 @@
 //! Lock-out: five failures within fifteen minutes for one id from one network lock that pair.
 //!
-//! In memory, for this process. The table is bounded: a stranger who invents ids or addresses pushes out what was
+//! Times are those of the steady clock ([`crate::domain::clock::Clock::steady`]): setting the other one neither ends a lock
+//! nor makes it last. In memory, for this process. The table is bounded: a stranger who invents ids or addresses pushes out what was
 //! touched longest ago, locked pairs last.
 
 use super::lock;
@@ -108,13 +109,18 @@ impl Lockouts {
         Self { shards: Default::default(), hasher: RandomState::new(), pairs: AtomicUsize::new(0) }
     }
 
+    /// Whether nobody has failed of late, as nearly always.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.load(Ordering::Acquire) == 0
+    }
+
     fn shard(&self, pair: &Pair) -> &Mutex<HashMap<Pair, Failures>> {
         let index = self.hasher.hash_one(pair) as usize % SHARDS;
         &self.shards[index]
     }
 
     pub(super) fn standing(&self, pair: &Pair, now: Timestamp) -> Standing {
-        if self.pairs.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return Standing::Clear;
         }
         match lock(self.shard(pair)).get(pair) {

@@ -133,7 +133,7 @@ impl Meter {
         let request = cut(seen.request_id, LONGEST_DETAIL);
         let detail = || match kind {
             Kind::Shadowed(reason) => format!("{reason} {request}").into(),
-            Kind::Denied(_) | Kind::LockoutStarted => request.into(),
+            Kind::Denied(_) | Kind::LockoutStarted | Kind::ClockSetBack => request.into(),
         };
         let new = || Burst::new(seen.at, Who::of(seen), detail());
         let key = Key { kind, credential, address: seen.address, endpoint };
@@ -151,6 +151,15 @@ impl Meter {
         let endpoint = usage::method_number(NOBODY);
         let new = || Burst::new(at, Who::nobody(), format!("until {until}").into());
         let key = Key { kind: Kind::LockoutStarted, credential, address, endpoint };
+        lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
+    }
+
+    /// The clock says `now`, and `latest` was seen before.
+    pub(super) fn clock_set_back(&self, now: Timestamp, latest: Timestamp) {
+        let mut lane = lock(&self.lanes[lane_of_this_thread()]);
+        let endpoint = usage::method_number(NOBODY);
+        let new = || Burst::new(now, Who::nobody(), format!("{latest} was seen before").into());
+        let key = Key { kind: Kind::ClockSetBack, credential: None, address: None, endpoint };
         lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
     }
 

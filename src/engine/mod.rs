@@ -14,6 +14,7 @@ mod lockout;
 mod meter;
 mod missed;
 mod once;
+mod pulse;
 mod quota;
 mod recorder;
 mod snapshot;
@@ -49,12 +50,17 @@ use lessor::{Lessor, Message};
 use lockout::Lockouts;
 use meter::Meter;
 use once::UsedUp;
+use pulse::Pulse;
 use quota::{Accounts, Quota};
 use snapshot::Snapshot;
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
 
@@ -136,10 +142,12 @@ pub struct Engine {
     meter: Arc<Meter>,
     flusher: Flusher,
     checkup: Checkup,
+    pulse: Pulse,
     lessor: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     lessor_inbox: mpsc::Sender<Message>,
     used_up: UsedUp,
     missed: Arc<MissedKeys>,
+    clock_is_back: AtomicBool,
 }
 
 impl Engine {
@@ -152,6 +160,7 @@ impl Engine {
         let accounts = Arc::new(Accounts::new());
         let (lessor_inbox, inbox) = mpsc::channel();
         let lessor = Lessor::new(Arc::clone(&accounts), store.clone(), Arc::clone(&clock), inbox);
+        let pulse = Pulse::start(store.probe()?)?;
         let lessor = spawn("lessor", move || lessor.run())?;
         Ok(Arc::new(Self {
             store,
@@ -163,10 +172,12 @@ impl Engine {
             meter,
             flusher,
             checkup: Checkup::default(),
+            pulse,
             lessor: Mutex::new(Some(lessor)),
             lessor_inbox,
             used_up: UsedUp::default(),
             missed: Arc::default(),
+            clock_is_back: AtomicBool::new(false),
         }))
     }
 
@@ -192,17 +203,19 @@ impl Engine {
     pub fn refresh(&self, watch: &mut Watch) -> Result<(), StoreError> {
         self.flusher.check()?;
         self.checkup.check()?;
+        self.pulse.check()?;
         self.snapshot.follow(watch)
     }
 
     /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
     /// that are still open. What was admitted has been charged; but where a limit is 0 by now, nothing goes on.
     pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
+        let judged_by = self.judge_by(now);
         let renewed = match (principal.credential, &principal.proof) {
             (CredentialId::ApiKey(id), Some(Proof::Secret(proof))) => {
-                self.snapshot.with(id, |entry| authenticate::renew(entry, id, proof, now).ok())
+                self.snapshot.with(id, |entry| authenticate::renew(entry, id, proof, judged_by).ok())
             }
-            (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, now),
+            (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, judged_by),
             _ => None,
         };
         renewed.is_some_and(|principal| {
@@ -212,6 +225,33 @@ impl Engine {
                 decision::decide(&principal, &request, charge).is_allowed()
             })
         })
+    }
+
+    /// The moment by which the ends of credentials are judged at `now`. Says where the clock was set back.
+    #[inline]
+    fn judge_by(&self, now: Timestamp) -> Timestamp {
+        let high_water = self.store.high_water();
+        high_water.raise(now);
+        let is_past = high_water.is_past(now);
+        if is_past != self.clock_is_back.load(Ordering::Relaxed) {
+            self.note_clock(is_past, now, high_water.latest());
+        }
+        high_water.judge_by(now)
+    }
+
+    /// Once each time.
+    #[cold]
+    fn note_clock(&self, is_past: bool, now: Timestamp, latest: Timestamp) {
+        if self.clock_is_back.swap(is_past, Ordering::Relaxed) == is_past {
+            return;
+        }
+        if !is_past {
+            tracing::info!(%now, "the clock is right again");
+            return;
+        }
+        tracing::error!(%now, %latest, "the clock was set back; whatever has an end is refused until it is right again");
+        self.meter.clock_set_back(now, latest);
+        self.flusher.wake();
     }
 
     /// The narrowest of the scopes that would suffice for `endpoint`: for a refusal, whose client asks for all that is
@@ -246,6 +286,7 @@ impl Engine {
     /// Flushes, gives unused leases back, stops the threads. Idempotent.
     pub fn stop(&self) -> Result<(), StoreError> {
         self.checkup.stop();
+        self.pulse.stop();
         let lessor = lock(&self.lessor).take();
         let returned = lessor.map_or(Ok(()), |thread| {
             // Where the thread has ended there is nobody to tell.

@@ -1,5 +1,6 @@
 //! What a caller of the engine sees, on a real store, with a clock that stands still.
 
+mod clock;
 mod derived;
 mod following;
 pub(super) mod house;

@@ -12,7 +12,7 @@ use super::{
     StoreError,
     error::shown,
     migrate::{Schema, Version},
-    modes,
+    modes, patience,
 };
 
 /// How long a connection waits for another process before it answers `Busy`.
@@ -80,8 +80,9 @@ impl Database {
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection, StoreError> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| self.error(error))?;
-        connection.busy_timeout(self.busy_timeout).map_err(|error| self.error(error))?;
+        let mut connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|error| self.error(error))?;
+        patience::give(&mut connection, self.busy_timeout).map_err(|error| self.error(error))?;
         connection.set_prepared_statement_cache_capacity(64);
         for (setting, value) in [
             (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),

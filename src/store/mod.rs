@@ -21,7 +21,9 @@ mod migrate;
 mod modes;
 mod newest;
 pub mod one_time;
+pub mod patience;
 pub mod policy;
+mod probe;
 pub mod quota;
 pub mod revocation;
 pub mod room;
@@ -51,6 +53,7 @@ use std::{
 use rusqlite::{Connection, Transaction};
 
 pub use error::StoreError;
+pub use probe::Probe;
 pub use seal::{RowKey, Rows};
 pub use writer::BeforeCommit;
 
@@ -234,10 +237,6 @@ impl Store {
         }
     }
 
-    fn home(&self) -> &Path {
-        self.0.ballast.home()
-    }
-
     /// Whether the disk of the home is full.
     pub fn is_full(&self) -> bool {
         self.0.ballast.is_wanted()
@@ -303,6 +302,14 @@ impl Store {
     pub fn set_before_commit(&self, hook: BeforeCommit) {
         if let Some(writer) = &self.0.portcullis.writer {
             writer.set_before_commit(hook);
+        }
+    }
+
+    /// What tells whether others keep everybody from writing.
+    pub fn probe(&self) -> Result<Probe, StoreError> {
+        match self.mode() {
+            Mode::ReadOnly => Err(StoreError::OpenedReadOnly),
+            Mode::ReadWrite => Ok(Probe::new(self.0.portcullis.database.clone())),
         }
     }
 

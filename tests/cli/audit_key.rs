@@ -65,11 +65,21 @@ fn forge(place: &Place) {
     books.execute("UPDATE setting SET value = ?1 WHERE name = 'audit_public_key'", [pem]).unwrap();
 }
 
+/// Has the home remember nothing of the chain that it had.
+fn forget(place: &Place) {
+    fs::remove_file(place.home().join("anchor")).unwrap();
+    let books = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
+    books.execute("DELETE FROM sealed_setting WHERE name = 'anchored'", []).unwrap();
+}
+
 #[test]
 fn a_chain_written_anew_with_a_key_of_its_own_is_never_valid() {
     let (place, head) = kept();
     let pem = place.file("kept.pem", text(&head, "public_key"));
     forge(&place);
+    let seen = place.run(&["audit", "verify"]);
+    assert_eq!((code(&seen), out(&seen).as_str()), (5, ""), "the home remembers another chain");
+    forget(&place);
     let attempts = [
         vec![],
         vec!["--public-key", text(&head, "fingerprint")],
@@ -139,6 +149,9 @@ fn a_tail_that_was_cut_shows_against_a_kept_head() {
     let head = place.json(&["audit", "head"]);
     let books = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
     books.execute("DELETE FROM audit WHERE seq = ?1", [head["seq"].as_i64()]).unwrap();
+    drop(books);
+    assert_eq!(code(&place.run(&["audit", "verify"])), 5, "the home remembers a longer chain");
+    forget(&place);
     let told = place.run(&["audit", "verify", "--head", text(&head, "hash")]);
     assert_eq!(code(&told), 1, "{}", out(&told));
     assert!(out(&told).contains("cut from its end"), "{}", out(&told));

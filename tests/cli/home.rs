@@ -96,8 +96,13 @@ fn a_store_that_another_process_holds_is_read_and_not_written() {
     let (id, _) = place.key(KEY);
     let holder = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let told = place.fails(5, &["key", "revoke", &id]);
-    assert!(told.contains("locked"), "{told}");
+    // `--wait` says how long; and after a second it is said what is waited for.
+    let waited = place.run(&["--wait", "2s", "key", "revoke", &id]);
+    assert_eq!(code(&waited), 5);
+    let (word, why) = (err(&waited), err(&waited));
+    assert!(word.starts_with("the store is held by another process"), "{word}");
+    assert!(why.contains("error: the store is locked"), "{why}");
+    assert_eq!(place.json(&["key", "show", &id])["state"], "active");
     holder.execute_batch("ROLLBACK").unwrap();
     place.ok(&["key", "revoke", &id]);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod audit_key;
+mod clock;
 mod demo;
 mod home;
 mod issued;
@@ -20,8 +21,8 @@ mod records;
 mod serve;
 mod serve_tokens;
 mod signing_key;
-mod support;
 mod store;
+mod support;
 mod surface;
 mod tampering;
 mod terminal;

@@ -36,7 +36,7 @@ fn every_command_of_the_overview_exists() {
     let (_, overview) = readme.split_once("portcullis [--home DIR] [--json] [--config FILE]\n").unwrap();
     let (overview, _) = overview.split_once("```").unwrap();
     let place = Place::new();
-    for noun in ["key", "token", "signing-key", "issuer", "policy", "scope", "audit"] {
+    for noun in ["key", "token", "signing-key", "issuer", "policy", "scope", "audit", "store"] {
         let line = overview.lines().find(|line| line.trim_start().starts_with(noun)).unwrap();
         for verb in line.split_whitespace().skip(1) {
             place.ok(&[noun, verb, "--help"]);

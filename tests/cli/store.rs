@@ -19,7 +19,15 @@ const COMMANDS: [&[&str]; 9] = [
     &["policy", "show", "default"],
     &["token", "list"],
     &["event", "list"],
-    &["serve", "--upstream", "http://127.0.0.1:9/mcp", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+    &[
+        "serve",
+        "--upstream",
+        "http://127.0.0.1:9/mcp",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ],
 ];
 
 /// That no command does its work, and each tells the way out.
@@ -89,7 +97,13 @@ fn an_older_store_put_back_lets_nobody_in_until_it_is_accepted() {
     all_refuse(&place, &["is an older copy", "portcullis store accept", "portcullis store begin-anew"]);
     let accepted = place.json(&["store", "accept", "--reason", "restored"]);
     assert_eq!(accepted["stopped"], json!([format!("key {id} is revoked")]));
-    assert!(accepted["unknown"].as_array().unwrap().iter().any(|told| told.as_str().unwrap().contains("used once")));
+    assert!(
+        accepted["unknown"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|told| told.as_str().unwrap().contains("used once"))
+    );
     assert_eq!(code(&place.feed(&["key", "verify"], &key)), 1, "what was revoked stays so");
     assert_eq!(code(&place.feed(&["key", "verify"], &kept)), 0);
     place.ok(&["audit", "verify"]);
@@ -108,7 +122,8 @@ fn a_revocation_that_was_removed_keeps_the_gateway_from_starting() {
     assert_eq!(code(&ended), 5, "{}", err(&ended));
     assert!(err(&ended).contains("`alice`") && err(&ended).contains("token revoke"), "{}", err(&ended));
     let doctor = serde_json::from_str::<Value>(&out(&place.run(&["doctor", "--json"]))).unwrap();
-    let failed: Vec<_> = doctor["checks"].as_array().unwrap().iter().filter(|check| check["passed"] == false).collect();
+    let failed: Vec<_> =
+        doctor["checks"].as_array().unwrap().iter().filter(|check| check["passed"] == false).collect();
     assert!(failed.len() == 1 && failed[0]["check"] == "stops", "{failed:?}");
     books.execute_batch("INSERT INTO revocation SELECT * FROM old").unwrap();
     drop(books);
@@ -133,7 +148,11 @@ fn a_second_name_for_the_key_and_a_folder_of_everybody_are_refused() {
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let refused = place.run(&["key", "list"]);
     assert_eq!(code(&refused), 5);
-    assert!(err(&refused).contains("put another") && err(&refused).contains("chmod o-w"), "{}", err(&refused));
+    assert!(
+        err(&refused).contains("put another") && err(&refused).contains("chmod o-w"),
+        "{}",
+        err(&refused)
+    );
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     place.ok(&["key", "list"]);
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -146,7 +165,10 @@ fn a_second_name_for_the_key_and_a_folder_of_everybody_are_refused() {
     let refused = place.run(&["--config", &config, "key", "list"]);
     assert_eq!(code(&refused), 5);
     assert!(err(&refused).contains("chmod o-w"), "{}", err(&refused));
-    for (text, why) in [("[serve]\nupstream = \"http://u:p4ss@h\n", "line 2"), ("[serve]\nlisten = \"http://u:p4ss@h\"\n", "")] {
+    for (text, why) in [
+        ("[serve]\nupstream = \"http://u:p4ss@h\n", "line 2"),
+        ("[serve]\nlisten = \"http://u:p4ss@h\"\n", ""),
+    ] {
         let config = place.file("broken.toml", text);
         let told = err(&place.run(&["--config", &config, "key", "list"]));
         assert!(!told.contains("p4ss") && told.contains(why), "{told}");
@@ -162,7 +184,11 @@ fn a_second_name_for_the_key_and_a_folder_of_everybody_are_refused() {
         ] {
             let ended = place.run(arguments);
             assert_eq!(code(&ended), 2, "{arguments:?}: {}", err(&ended));
-            assert!(!format!("{}{}", out(&ended), err(&ended)).contains("p4"), "{arguments:?}: {}", err(&ended));
+            assert!(
+                !format!("{}{}", out(&ended), err(&ended)).contains("p4"),
+                "{arguments:?}: {}",
+                err(&ended)
+            );
         }
     }
 }

@@ -131,8 +131,14 @@ pub struct Service {
 
 impl Service {
     pub fn start(place: &Place, arguments: &[&str]) -> Self {
+        Self::start_in(place, &[], arguments)
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_in(place: &Place, environment: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut child = place
             .command(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -26,6 +26,7 @@ fn help_names_what_there_is_and_nothing_else() {
         "usage",
         "event",
         "audit",
+        "store",
         "snippet",
     ] {
         assert!(help.contains(&format!("\n  {there} ")), "{there}");

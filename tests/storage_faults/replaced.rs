@@ -124,9 +124,11 @@ fn an_older_copy_put_in_its_place_lets_nobody_in() {
     assert_eq!(upstream.count(&revoked.id), came);
     // The gateway says so itself, and does not write into what it does not know.
     let log = home.path().join("portcullis.db-wal");
-    let before = (fs::read(home.path().join("portcullis.db")).expect("a file"), fs::read(&log).expect("a file"));
+    let before =
+        (fs::read(home.path().join("portcullis.db")).expect("a file"), fs::read(&log).expect("a file"));
     fleet.kill(0);
-    let after = (fs::read(home.path().join("portcullis.db")).expect("a file"), fs::read(&log).expect("a file"));
+    let after =
+        (fs::read(home.path().join("portcullis.db")).expect("a file"), fs::read(&log).expect("a file"));
     assert!(before == after);
     let refused = home.run(&["audit", "verify"]);
     assert_eq!(refused.code, 5, "{}", refused.errors);

@@ -17,6 +17,7 @@ pub(super) enum Kind {
     Denied(Reason),
     Shadowed(Reason),
     LockoutStarted,
+    ClockSetBack,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,8 @@ impl Shelf {
 
     fn of<E>(is_proved: bool, key: &Key<E>) -> Self {
         match (key.credential, key.kind) {
+            // A fact of the home: no stranger may push it out.
+            (_, Kind::ClockSetBack) => Self::Lockouts,
             (None, _) => Self::Strangers,
             (Some(_), Kind::LockoutStarted | Kind::Denied(Reason::LockedOut)) => Self::Lockouts,
             (Some(_), _) if is_proved => Self::Proved,

@@ -177,6 +177,7 @@ fn event(key: &Key<Arc<str>>, burst: &Burst) -> Event {
             Kind::Denied(reason) => reason.as_str().to_owned(),
             Kind::Shadowed(_) => event::SHADOW_DENIED.to_owned(),
             Kind::LockoutStarted => event::LOCKOUT_STARTED.to_owned(),
+            Kind::ClockSetBack => event::CLOCK_SET_BACK.to_owned(),
         },
         credential: written(key.credential),
         issuer: burst.who.issuer.to_string(),

@@ -35,6 +35,12 @@ impl House {
         Self { folder, clock, ctx }
     }
 
+    /// The home of another that was left, opened again.
+    pub fn again(folder: tempfile::TempDir, clock: Arc<ManualClock>) -> Self {
+        let ctx = open(&folder, &clock);
+        Self { folder, clock, ctx }
+    }
+
     /// Another process on the same home: an operator with connections of its own.
     pub fn neighbour(&self) -> Ctx {
         open(&self.folder, &self.clock)

@@ -82,11 +82,15 @@ impl Keeper {
             .name("store anchor".into())
             .spawn(move || {
                 crate::store::thread::step_back();
+                // Said once, not at each look: the log may lie on the disk that is full.
+                let mut said = None;
                 loop {
                     let is_closing = heard.wait(GRAIN);
-                    if let Err(error) = desk.look() {
+                    let failed = desk.look().err();
+                    if let Some(error) = failed.as_ref().filter(|_| failed != said) {
                         tracing::warn!(%error, "the anchor of the home lags behind");
                     }
+                    said = failed;
                     if is_closing {
                         return;
                     }

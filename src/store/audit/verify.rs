@@ -42,7 +42,15 @@ pub struct Verifier {
 impl Verifier {
     /// `key`: without one no signature is valid. `now` says which events may have been swept.
     pub fn new(key: Option<ChainKey>, now: Timestamp) -> Self {
-        Self { key, now, sought: None, previous: Hash::GENESIS, records: 0, signed: false, purged: Purged::default() }
+        Self {
+            key,
+            now,
+            sought: None,
+            previous: Hash::GENESIS,
+            records: 0,
+            signed: false,
+            purged: Purged::default(),
+        }
     }
 
     /// Looks on its way for `head`, which was kept elsewhere: whatever led up to it is as it was then.

@@ -1,0 +1,33 @@
+//! Whether the store can be written now, or others hold it.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{StoreError, connection::Database};
+
+/// Asks whether `portcullis.db` can be written, on a connection of its own, and writes nothing.
+pub struct Probe {
+    database: Database,
+    connection: Option<Connection>,
+}
+
+impl Probe {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, connection: None }
+    }
+
+    /// Waits at most `patience` for whoever writes; [`StoreError::Busy`] where that is not enough.
+    pub fn try_write(&mut self, patience: Duration) -> Result<(), StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.database.writer_again()?,
+        };
+        self.database.check_place(&connection)?;
+        let at = |error| self.database.error(error);
+        connection.busy_timeout(patience).map_err(at)?;
+        let asked = connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(at);
+        self.connection = Some(connection);
+        asked
+    }
+}
