@@ -62,7 +62,7 @@ fn lets_no_spelling_through(program: Program) {
     let mut arrived = 0;
     for together in all.chunks(TOGETHER) {
         let lines: String = together.iter().map(|name| format!("{name}: {SPOOFED}\r\n")).collect();
-        let mut ask = |lines: &str| {
+        let ask = |lines: &str| {
             let status = place.say("/a", &format!("{bearer}{lines}"));
             let received = place.received();
             assert_eq!(spoofed(&received), [""; 0], "{program:?}: {lines}");

@@ -6,8 +6,9 @@ use crate::gateway::{FieldPattern, names};
 
 /// Marks between the words of a name that CGI-like servers make one of (RFC 9110 §5.6.2 has them all), but for the dash.
 const MARKS: &str = "_.!#$%&'*+^`|~";
-/// Characters of such expressions in one line: HAProxy takes lines of 2 048.
-const LINE: usize = 1_500;
+/// Characters of such expressions in one line: HAProxy takes lines of 2 048, and Envoy programs of RE2 of a size of 100.
+const LINE_OF_HAPROXY: usize = 1_500;
+const LINE_OF_ENVOY: usize = 160;
 /// Of sessions of older revisions of MCP, which forward-auth does not serve.
 const OF_SESSIONS: [&str; 2] = ["mcp-session-id", "last-event-id"];
 
@@ -39,11 +40,11 @@ pub fn lines(program: Program, when: When, more: &[FieldPattern], kept: &str) ->
                 patterns(when, more).into_iter().map(|pattern| format!("-{}", shown(&pattern.to_string())));
             marks.chain(named).map(|what| format!("request_header {what}")).collect()
         }
-        Program::Haproxy => expressions(&patterns(when, more))
+        Program::Haproxy => expressions(&patterns(when, more), LINE_OF_HAPROXY)
             .into_iter()
             .map(|expression| format!("http-request del-header ^({expression})$ -m reg"))
             .collect(),
-        Program::Envoy => expressions(&patterns(when, more))
+        Program::Envoy => expressions(&patterns(when, more), LINE_OF_ENVOY)
             .into_iter()
             .map(|regex| format!("- remove_on_match: {{key_matcher: {{safe_regex: {{regex: '{regex}'}}}}}}"))
             .collect(),
@@ -82,11 +83,12 @@ fn expressions_in_one(patterns: &[FieldPattern]) -> String {
     patterns.iter().map(expression).collect::<Vec<_>>().join("|")
 }
 
-fn expressions(patterns: &[FieldPattern]) -> Vec<String> {
+/// Expressions of at most so many characters, but for one that is longer by itself.
+fn expressions(patterns: &[FieldPattern], line: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for expression in patterns.iter().map(expression) {
-        match lines.last_mut().filter(|line| line.len() + expression.len() < LINE) {
-            Some(line) => *line += &format!("|{expression}"),
+        match lines.last_mut().filter(|last| last.len() + expression.len() < line) {
+            Some(last) => *last += &format!("|{expression}"),
             None => lines.push(expression),
         }
     }
