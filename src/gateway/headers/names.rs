@@ -12,6 +12,7 @@ use crate::gateway::wire::is_same;
 
 /// What a client proves itself with, or a page tells of itself: judged here, and nobody else's business.
 pub const JUDGED_HERE: &[&str] = &[
+    "proxy-authorization",
     "authorization",
     "cookie",
     "cookie2",
