@@ -229,7 +229,7 @@ async fn judge(
     agrees(era, &parts.headers, body)?;
     let begins = messages.iter().any(|message| message.method() == Some("initialize"));
     // Who begins anew needs no session, and may still hold one that is gone.
-    let session = if begins { None } else { session_of(worker, &principal, era, &parts.headers)? };
+    let session = if begins { None } else { session_of(worker, &principal, era, &parts.headers, false)? };
     let place = place_for(worker, &principal, messages)?;
     if session.is_none() && messages.iter().any(|message| matches!(message.kind, Kind::Response)) {
         return Err(bad_request("a response needs the session whose request it answers"));
@@ -301,11 +301,12 @@ fn session_of(
     principal: &Principal,
     era: Era,
     headers: &Fields,
+    as_opened: bool,
 ) -> Result<Option<HeaderValue>, Refusal> {
     if era == Era::New {
         return Ok(None);
     }
-    let unbound = worker.shared.binder.unbind(principal, headers);
+    let unbound = worker.shared.binder.unbind(principal, headers, as_opened);
     unbound.map_err(|_| Refusal::because(Reason::SessionMismatch))
 }
 
@@ -327,7 +328,7 @@ async fn get_or_delete(
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));
     }
     era::names_nothing(&parts.headers).map_err(Refusal::mismatch)?;
-    let session = session_of(worker, &principal, era, &parts.headers)?;
+    let session = session_of(worker, &principal, era, &parts.headers, true)?;
     let resumes = is_stream && parts.headers.has(&LAST_EVENT_ID);
     if resumes && session.is_none() {
         // The ids of events are bound to nobody; the session is.

@@ -1,6 +1,7 @@
 //! Session ids of the old era, bound to whoever opened the session: an identity with its API key, or with its tokens, so
-//! that a session outlives a token that is exchanged for a fresh one; and to the scopes that it was opened with, so that a
-//! narrower credential of the same identity cannot read along, or end it.
+//! that a session outlives a token that is exchanged for a fresh one; and for its stream and its end to the scopes that it
+//! was opened with, so that a narrower credential of the same identity cannot read along, or end it. Calls within it are
+//! judged by their own scopes: a client that asked for another scope goes on in its session.
 //!
 //! The upstream makes the id; the client sees `<upstream id>.<scopes>.<tag>`, where the tag is a MAC over owner, scopes and
 //! id. The gateway keeps nothing: a session outlives a restart, and any gateway on the same home knows it. A session id is
@@ -64,15 +65,21 @@ impl Binder {
         HeaderValue::from_str(&format!("{id}.{scopes}.{}", self.tag(owner, &scopes, id))).ok()
     }
 
-    /// The id for the upstream, where the client presents one.
-    pub fn unbind(&self, owner: &Principal, headers: &Fields) -> Result<Option<HeaderValue>, ForeignSession> {
+    /// The id for the upstream, where the client presents one. `as_opened`: whether it needs the scopes that the session was
+    /// opened with.
+    pub fn unbind(
+        &self,
+        owner: &Principal,
+        headers: &Fields,
+        as_opened: bool,
+    ) -> Result<Option<HeaderValue>, ForeignSession> {
         let value = headers.single(&SESSION_ID).map_err(|Several| ForeignSession)?;
         let Some(value) = value else { return Ok(None) };
         let (rest, tag) = text(value).and_then(|text| text.rsplit_once('.')).ok_or(ForeignSession)?;
         let (id, scopes) = rest.rsplit_once('.').ok_or(ForeignSession)?;
         let expected = self.tag(owner, scopes, id);
         let is_own = bool::from(expected.as_bytes().ct_eq(tag.as_bytes()));
-        if !is_own || !holds(&owner.scopes, scopes) {
+        if !is_own || (as_opened && !holds(&owner.scopes, scopes)) {
             return Err(ForeignSession);
         }
         HeaderValue::from_str(id).map(Some).map_err(|_| ForeignSession)
@@ -135,11 +142,14 @@ mod tests {
         for id in ["abc", "with.dots.in.it", "!~"] {
             let bound = binder.bind(&owner, id.as_bytes()).unwrap();
             assert_ne!(bound, id);
-            assert_eq!(binder.unbind(&owner, &presented(&bound)), Ok(Some(HeaderValue::from_static(id))));
+            assert_eq!(
+                binder.unbind(&owner, &presented(&bound), true),
+                Ok(Some(HeaderValue::from_static(id)))
+            );
             // Another gateway on the same home knows it too.
-            assert_eq!(Binder::new(&[7; 32]).unbind(&owner, &presented(&bound)).unwrap().unwrap(), id);
+            assert_eq!(Binder::new(&[7; 32]).unbind(&owner, &presented(&bound), true).unwrap().unwrap(), id);
         }
-        assert_eq!(binder.unbind(&owner, &Fields::default()), Ok(None));
+        assert_eq!(binder.unbind(&owner, &Fields::default(), true), Ok(None));
     }
 
     #[test]
@@ -147,13 +157,17 @@ mod tests {
         let (binder, alice) = (Binder::new(&[7; 32]), owner());
         let bound = binder.bind(&alice, b"abc").unwrap();
         let text = bound.to_str().unwrap();
-        assert_eq!(binder.unbind(&owner(), &presented(&bound)), Err(ForeignSession));
-        assert_eq!(Binder::new(&[8; 32]).unbind(&alice, &presented(&bound)), Err(ForeignSession));
+        assert_eq!(binder.unbind(&owner(), &presented(&bound), true), Err(ForeignSession));
+        assert_eq!(Binder::new(&[8; 32]).unbind(&alice, &presented(&bound), true), Err(ForeignSession));
         let token = testing::principal("alice", CredentialId::Token(TokenId::from_bytes([1; 16])));
         let mut abroad = token.clone();
         abroad.identity.issuer = Some("corp".parse().unwrap());
         let of_token = binder.bind(&token, b"abc").unwrap();
-        assert_eq!(binder.unbind(&abroad, &presented(&of_token)), Err(ForeignSession), "another's alice");
+        assert_eq!(
+            binder.unbind(&abroad, &presented(&of_token), true),
+            Err(ForeignSession),
+            "another's alice"
+        );
         for spoiled in [
             "abc".to_owned(),
             "abc.".into(),
@@ -164,11 +178,11 @@ mod tests {
             ".".into(),
         ] {
             let value = HeaderValue::from_str(&spoiled).unwrap();
-            assert_eq!(binder.unbind(&alice, &presented(&value)), Err(ForeignSession), "{spoiled}");
+            assert_eq!(binder.unbind(&alice, &presented(&value), true), Err(ForeignSession), "{spoiled}");
         }
         let mut twice = presented(&bound).to_map();
         twice.append(SESSION_ID, bound);
-        assert_eq!(binder.unbind(&alice, &Fields::from(&twice)), Err(ForeignSession));
+        assert_eq!(binder.unbind(&alice, &Fields::from(&twice), true), Err(ForeignSession));
     }
 
     #[test]
@@ -194,8 +208,10 @@ mod tests {
             (&many, &["mcp:*"], true),
         ] {
             let bound = binder.bind(&with_scopes(&owner, opened), b"abc").unwrap();
-            let came = binder.unbind(&with_scopes(&owner, held), &presented(&bound));
+            let came = binder.unbind(&with_scopes(&owner, held), &presented(&bound), true);
             assert_eq!(came.is_ok(), fits, "{opened:?} {held:?}");
+            let calls = binder.unbind(&with_scopes(&owner, held), &presented(&bound), false);
+            assert!(calls.is_ok(), "a call has scopes of its own");
         }
     }
 
