@@ -8,7 +8,7 @@ use crate::gateway::{FieldPattern, names};
 const MARKS: &str = "_.!#$%&'*+^`|~";
 /// Characters of such expressions in one line: HAProxy takes lines of 2 048, and Envoy programs of RE2 of a size of 100.
 const LINE_OF_HAPROXY: usize = 1_500;
-const LINE_OF_ENVOY: usize = 160;
+const LINE_OF_ENVOY: usize = 100;
 /// Of sessions of older revisions of MCP, which forward-auth does not serve.
 const OF_SESSIONS: [&str; 2] = ["mcp-session-id", "last-event-id"];
 
