@@ -120,7 +120,7 @@ fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {
 
 /// Whether a check judges the call rather than the credential.
 fn is_of_call(check: &Check) -> bool {
-    matches!(check.check, "ip" | "hours" | "scope" | "endpoint" | "rate_limit")
+    matches!(check.check, "reading" | "ip" | "hours" | "scope" | "endpoint" | "rate_limit")
 }
 
 fn show(verdict: &Verdict<'_>) -> Result<(), CliError> {

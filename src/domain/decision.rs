@@ -2,7 +2,8 @@
 //!
 //! [`decide`] is one pure function for the gateway, forward-auth, `explain`, `policy simulate`
 //! and the console's tester. Order, cheap to dear: credential state and lock-out (which
-//! [`Principal`]'s maker has judged), IP, hours, scope, endpoint, and the rate limit last.
+//! [`Principal`]'s maker has judged), whether the endpoint has a reading that servers agree on, IP, hours, scope, endpoint,
+//! and the rate limit last.
 
 mod principal;
 mod reason;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::clock::Timestamp;
-use super::endpoint::{Endpoint, EndpointSet};
+use super::endpoint::{Endpoint, EndpointSet, Objection};
+use super::leak;
 use super::name::ScopeName;
 use super::policy::{CompiledPolicy, Mode, RateLimits};
 use super::quota::{Charge, Cost, free_bound};
@@ -112,7 +114,16 @@ const RULES: [Rule; 4] = [
 
 /// The first check that the credential's own limits fail.
 fn refused_by_itself(principal: &Principal, request: &Request) -> Option<Reason> {
-    judge_under(principal.bound.as_ref()?.policy(), None, request)
+    judge_by_rules(principal.bound.as_ref()?.policy(), None, request)
+}
+
+/// What keeps the endpoint from being judged at all: servers do not agree on what it is, and neither a scope nor the policy
+/// names it to the letter.
+fn objection(policy: &CompiledPolicy, covered: Option<&EndpointSet>, request: &Request) -> Option<Objection> {
+    let objection = request.endpoint.objection()?;
+    let is_named = policy.allowed.names(&request.endpoint)
+        || covered.is_some_and(|covered| covered.names(&request.endpoint));
+    (!objection.can_be_settled() || !is_named).then_some(objection)
 }
 
 /// Whether the scopes cover what is asked; protocol endpoints need none.
@@ -134,6 +145,17 @@ pub fn judge_under(
     covered: Option<&EndpointSet>,
     request: &Request,
 ) -> Option<Reason> {
+    match objection(policy, covered, request) {
+        Some(_) => Some(Reason::BadRequest),
+        None => judge_by_rules(policy, covered, request),
+    }
+}
+
+fn judge_by_rules(
+    policy: &CompiledPolicy,
+    covered: Option<&EndpointSet>,
+    request: &Request,
+) -> Option<Reason> {
     RULES.iter().find(|rule| !(rule.passes)(policy, covered, request)).map(|rule| rule.reason)
 }
 
@@ -147,8 +169,7 @@ pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() ->
         return decide_with(policy, covered, request, bound.limits_rate(), charge);
     };
     // What the policy refuses is told first, as where the credential has no limits of its own.
-    let is_binding =
-        |reason: &Reason| policy.policy.mode == Mode::Enforce || *reason == Reason::InsufficientScope;
+    let is_binding = |reason: &Reason| policy.policy.mode == Mode::Enforce || binds_in_shadow(*reason);
     let reason = judge_under(policy, covered, request).filter(is_binding).unwrap_or(reason);
     Decision { policy_revision: Some(policy.revision), ..Decision::deny(reason) }
 }
@@ -156,7 +177,7 @@ pub fn decide(principal: &Principal, request: &Request, charge: impl FnOnce() ->
 /// As [`decide`], for a caller of whom only the policy and perhaps the scopes are known.
 ///
 /// A policy in shadow mode lets through what its limits would deny. It never widens what the
-/// credential was given: a call that the scopes do not cover stays denied.
+/// credential was given: a call that the scopes do not cover stays denied, and so does what cannot be judged.
 pub fn decide_under(
     policy: &CompiledPolicy,
     covered: Option<&EndpointSet>,
@@ -181,6 +202,7 @@ fn decide_with(
     let is_shadow = policy.policy.mode == Mode::Shadow;
     let (outcome, shadowed) = match denial {
         None => (Outcome::Allow, None),
+        Some(denial) if denial.reason == Reason::BadRequest => (Outcome::Deny(denial), None),
         Some(_) if is_shadow && !is_covered(covered, request) => {
             (Outcome::Deny(Denial { reason: Reason::InsufficientScope, retry_after: None }), None)
         }
@@ -200,8 +222,9 @@ pub fn failed(
     request: &Request,
     quota: &Charge,
 ) -> Vec<Reason> {
+    let unread = objection(policy, covered, request).map(|_| Reason::BadRequest);
     let failing = RULES.iter().filter(|rule| !(rule.passes)(policy, covered, request));
-    let mut failed: Vec<Reason> = failing.map(|rule| rule.reason).collect();
+    let mut failed: Vec<Reason> = unread.into_iter().chain(failing.map(|rule| rule.reason)).collect();
     if !quota.is_granted() {
         failed.push(Reason::RateLimited);
     }
@@ -210,7 +233,12 @@ pub fn failed(
 
 /// Every check with its outcome, in order, none skipped: for people. `quota` is a peek.
 pub fn explain(principal: &Principal, request: &Request, quota: &Charge) -> Vec<Check> {
-    let mut checks = Vec::with_capacity(RULES.len() + 1);
+    let mut checks = Vec::with_capacity(RULES.len() + 2);
+    // Nearly every endpoint can be judged, and then there is nothing to say about it.
+    if let Some(objection) = objection(&principal.policy, Some(&principal.covered), request) {
+        let detail = format!("`{}`: {objection}", excerpt(&request.endpoint.shown()));
+        checks.push(Check { check: "reading", passed: false, detail });
+    }
     for rule in &RULES {
         let passed = (rule.passes)(&principal.policy, Some(&principal.covered), request);
         let own = principal
@@ -259,6 +287,11 @@ fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> Stri
     }
 }
 
+/// Whether a denial stands although the policy only watches.
+fn binds_in_shadow(reason: Reason) -> bool {
+    matches!(reason, Reason::InsufficientScope | Reason::BadRequest)
+}
+
 fn refusal(charge: &Charge) -> Option<Denial> {
     match charge {
         Charge::Granted => None,
@@ -271,7 +304,7 @@ fn refusal(charge: &Charge) -> Option<Denial> {
 /// What a check looked at, whether it passed or not.
 fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &Request) -> String {
     let policy = &by.policy;
-    let endpoint = excerpt(request.endpoint.as_str());
+    let endpoint = excerpt(&request.endpoint.shown());
     match reason {
         Reason::IpDenied => {
             let address =
@@ -299,7 +332,8 @@ fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &
         Reason::InsufficientScope => {
             let held: Vec<&str> = principal.scopes.iter().map(ScopeName::as_str).collect();
             let held = if held.is_empty() { "none".into() } else { held.join(" ") };
-            let asked = principal.covered.left_out(&request.endpoint).map_or(endpoint, excerpt);
+            let asked =
+                principal.covered.left_out(&request.endpoint).map_or(endpoint, |left_out| shown(&left_out));
             format!("`{asked}`; effective scopes: {held}")
         }
         Reason::EndpointDenied => endpoint_detail(by, &request.endpoint),
@@ -310,9 +344,9 @@ fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &
 /// Names the reading that decides.
 fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
     if let Some(reading) = policy.blocked.hit(endpoint) {
-        return format!("`{}` is blocked", excerpt(reading));
+        return format!("`{}` is blocked", shown(&reading));
     }
-    let text = excerpt(endpoint.as_str());
+    let text = excerpt(&endpoint.shown());
     if endpoint.is_protocol() {
         return format!("`{text}` is a protocol endpoint and needs no place in allowed_endpoints");
     }
@@ -321,8 +355,14 @@ fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
     }
     match policy.allowed.left_out(endpoint) {
         None => format!("`{text}` is allowed"),
-        Some(reading) => format!("`{}` is not in allowed_endpoints", excerpt(reading)),
+        Some(reading) => format!("`{}` is not in allowed_endpoints", shown(&reading)),
     }
 }
+
+/// A reading as it may be shown.
+fn shown(reading: &str) -> String {
+    excerpt(&leak::redacted(reading))
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,36 +1,69 @@
 //! Endpoints: what a call asks for, and the patterns that cover them.
 //!
-//! MCP: the JSON-RPC method, and for `tools/call`, `prompts/get` and `resources/read` the
-//! target's name or URI after a slash. Plain HTTP: the normalised path, which starts with `/`.
+//! MCP: the JSON-RPC method, and for those that act on something its name or URI after a slash. Plain HTTP: the normalised
+//! path, which starts with `/`.
+//!
+//! What servers may read in more than one way is judged in every reading. That is done here and nowhere else, so that
+//! gateway, forward-auth, `explain` and `policy simulate` judge alike: [`EndpointSet`] asks an endpoint for all it could be
+//! taken for, and [`Endpoint::objection`] names what has no reading that servers agree on.
 
 mod globs;
+mod method;
+mod objection;
 mod path;
 mod pattern;
 mod reading;
 
+pub use objection::Objection;
 pub use pattern::{BadPattern, Breadth, EndpointPattern, EndpointSet};
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use self::method::Target;
+use self::reading::{Form, Readings};
+use super::leak::{self, Sought};
+
 /// The longest endpoint, in bytes.
 const LONGEST: usize = 2048;
-/// What stands before the URI in the endpoint of a resource.
+/// What stands before the URI in the endpoint of a resource, and before the name in that of a prompt.
 const RESOURCE: &str = "resources/read/";
+const PROMPT: &str = "prompts/get/";
 
 /// What a call asks for: `tools/list`, `tools/call/search_docs`, `resources/read/file:///a.md`,
-/// or `/health` for plain HTTP. At most 2 048 bytes; foreign text.
+/// or `/health` for plain HTTP. At most 2 048 bytes; foreign text, but never a whole credential, unless a token in the
+/// URI of a resource: use [`Endpoint::shown`] for whatever is kept or shown.
 ///
-/// Servers read the URI of a resource in more than one way. The endpoint is the verbatim text, and
-/// carries its other readings: it is covered only where all are, and blocked where one is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// `resources/subscribe/URI`, `resources/unsubscribe/URI`, `subscriptions/listen/URI` and
+/// `completion/complete/prompts/get/NAME` (or `…/resources/read/URI`) are judged by their method, and by what they act on
+/// as if that were read or got.
+///
+/// The endpoint is the verbatim text; its other readings follow from it, and are sought when they are asked for.
+#[derive(Clone)]
 pub struct Endpoint {
     text: Arc<str>,
-    /// Follows from the text; `None` where there is no other reading.
-    others: Option<Arc<[String]>>,
+    shape: Shape,
+    /// What follows from the method alone.
+    unknown: Option<Objection>,
+    /// Absent where the text is the only reading, as with most.
+    readings: Option<Arc<OnceLock<Readings>>>,
+}
+
+/// How an endpoint is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// By its text, as most are.
+    Name,
+    /// By the readings of its path, or of the URI that is read.
+    Readings,
+    /// By its method, and by what it acts on.
+    Compound,
 }
 
 /// Why a text is not an endpoint. The texts quoted are safe to show.
@@ -52,47 +85,124 @@ pub enum BadEndpoint {
     NotAPath(String),
     #[error("`{0}` is not an MCP method: only the path of plain HTTP starts with a slash")]
     NotAMethod(String),
+    #[error("`{0}` is not an MCP method: what a call acts on belongs into its params")]
+    NamesATarget(String),
+    #[error(
+        "a whole API key or token stands in the path or name, where it would be stored and shown: send it as \
+         Authorization: Bearer, and rotate or revoke this one"
+    )]
+    Credential,
+}
+
+/// What of an endpoint's text is judged.
+struct View<'a> {
+    /// Where it is judged by its method as well.
+    method: Option<&'static str>,
+    /// What stands before the part that has readings.
+    own: &'a str,
+    /// What stands before it where it is judged as something else as well.
+    about: Option<&'static str>,
+    /// The part that has readings: a path, a URI, or a name, which has one.
+    part: &'a str,
+    form: Option<Form>,
+}
+
+impl<'a> View<'a> {
+    fn of(text: &'a str) -> Self {
+        let bare = |form| Self { method: None, own: "", about: None, part: text, form };
+        if text.starts_with('/') {
+            return bare(Some(Form::Path));
+        }
+        let Some((method, kind, target)) = method::split(text) else { return bare(None) };
+        let before = |part: &str| &text[..text.len() - part.len()];
+        match kind {
+            Target::Itself if method == "resources/read" => {
+                Self { method: None, own: before(target), about: None, part: target, form: Some(Form::Uri) }
+            }
+            Target::Itself => bare(None),
+            Target::Resource => Self {
+                method: Some(method),
+                own: before(target),
+                about: Some(RESOURCE),
+                part: target,
+                form: Some(Form::Uri),
+            },
+            Target::Endpoint => {
+                let found = [(RESOURCE, Some(Form::Uri)), (PROMPT, None)]
+                    .into_iter()
+                    .find_map(|(about, form)| target.strip_prefix(about).map(|part| (about, form, part)));
+                match found {
+                    Some((about, form, part)) => {
+                        Self { method: Some(method), own: before(part), about: Some(about), part, form }
+                    }
+                    None => Self { method: Some(method), ..bare(None) },
+                }
+            }
+        }
+    }
 }
 
 impl Endpoint {
-    /// The MCP form: a method and, for the three methods that name one, the target; for others
+    /// The MCP form: a method and, for those that act on something, the target; for others
     /// `target` is ignored. Both are taken as they are: a target such as `a/../b` is a name, and
-    /// nobody resolves it.
+    /// nobody resolves it. The target of `completion/complete` is `prompts/get/NAME` or `resources/read/URI`.
     pub fn mcp(method: &str, target: Option<&str>) -> Result<Self, BadEndpoint> {
         if method.is_empty() {
             return Err(BadEndpoint::Empty);
         }
-        if method.starts_with('/') {
-            return Err(BadEndpoint::NotAMethod(super::text::excerpt(method)));
-        }
-        let target = target.filter(|_| Self::names_a_target(method));
+        let kind = method::target(method);
+        let target = target.filter(|_| kind.is_some());
         let length = method.len() + target.map_or(0, |target| target.len() + 1);
         if length > LONGEST {
             return Err(BadEndpoint::TooLong);
         }
-        match target {
-            Some(target) => Self::read([method, "/", target].concat().into()),
-            None => Self::read(method.into()),
+        if let (Some(kind), Some(target)) = (kind, target) {
+            let shape = match kind {
+                Target::Itself if method == "resources/read" => Shape::Readings,
+                Target::Itself => Shape::Name,
+                Target::Resource | Target::Endpoint => Shape::Compound,
+            };
+            // A token in the URI of a resource may be how its server wants it.
+            let is_name = shape == Shape::Name || target.starts_with(PROMPT);
+            if leak::holds(target, if is_name { Sought::All } else { Sought::Keys }) {
+                return Err(BadEndpoint::Credential);
+            }
+            return Ok(Self::read([method, "/", target].concat().into(), shape));
         }
-    }
-
-    /// Finds the other readings.
-    fn read(text: Arc<str>) -> Result<Self, BadEndpoint> {
-        let Some(uri) = text.strip_prefix(RESOURCE) else { return Ok(Self { text, others: None }) };
-        let others: Vec<String> =
-            reading::readings(uri).into_iter().map(|reading| format!("{RESOURCE}{reading}")).collect();
-        if others.iter().any(|other| other.len() > LONGEST) {
-            return Err(BadEndpoint::TooLong);
+        let is_known = kind.is_some() || method::is_known(method);
+        if leak::holds(method, Sought::All) {
+            return Err(BadEndpoint::Credential);
         }
-        let others = (!others.is_empty()).then(|| others.into());
-        Ok(Self { text, others })
+        if method.starts_with('/') {
+            return Err(BadEndpoint::NotAMethod(super::text::excerpt(method)));
+        }
+        // It would pass for the method that it begins with, and for a target that the body does not have.
+        if !is_known && method::split(method).is_some() {
+            return Err(BadEndpoint::NamesATarget(super::text::excerpt(method)));
+        }
+        let unknown = (!is_known).then(|| match method::is_disguised(method) {
+            true => Objection::Disguised,
+            false => Objection::UnknownMethod,
+        });
+        Ok(Self { text: method.into(), shape: Shape::Name, unknown, readings: None })
     }
 
     /// The plain HTTP form: unreserved percent-escapes decoded once, dot segments and doubled
     /// slashes removed (RFC 3986 §6.2.2), case and trailing slash kept. The query is not part of
     /// it. `..` above the root stays at the root (§5.2.4); an encoded slash stays encoded.
     pub fn http(path: &str) -> Result<Self, BadEndpoint> {
-        path::normalise(path).map(|path| Self { text: path.into(), others: None })
+        if leak::holds(path.split(['?', '#']).next().unwrap_or_default(), Sought::All) {
+            return Err(BadEndpoint::Credential);
+        }
+        path::normalise(path).map(|path| Self::read(path.into(), Shape::Readings))
+    }
+
+    fn read(text: Arc<str>, shape: Shape) -> Self {
+        let is_single = shape == Shape::Name || {
+            let View { part, form, .. } = View::of(&text);
+            form.is_none_or(|form| form.is_single(part))
+        };
+        Self { text, shape, unknown: None, readings: (!is_single).then(Arc::default) }
     }
 
     /// As it was written.
@@ -100,17 +210,48 @@ impl Endpoint {
         &self.text
     }
 
-    /// All that servers could take it for, what was written first.
-    pub fn readings(&self) -> impl Iterator<Item = &str> {
-        let others = self.others.as_deref().unwrap_or_default();
-        std::iter::once(self.as_str()).chain(others.iter().map(String::as_str))
+    /// As it may be kept and shown: without a token that stands in the URI of a resource.
+    pub fn shown(&self) -> Cow<'_, str> {
+        // Only there may one stand.
+        if self.shape == Shape::Name { Cow::Borrowed(&self.text) } else { leak::redacted(&self.text) }
     }
 
-    /// `initialize`, `notifications/**`, `ping`, `server/discover`, `stream`, `session/end`:
+    fn view(&self) -> View<'_> {
+        View::of(&self.text)
+    }
+
+    fn readings(&self) -> Option<&Readings> {
+        let readings = self.readings.as_deref()?;
+        Some(readings.get_or_init(|| {
+            let View { part, form, .. } = self.view();
+            form.unwrap_or(Form::Uri).readings(part)
+        }))
+    }
+
+    /// What servers could take its part with readings for, beside what was written.
+    fn others(&self) -> impl Iterator<Item = &str> {
+        self.readings().into_iter().flat_map(|readings| readings.all.iter().skip(1)).map(String::as_str)
+    }
+
+    /// What keeps it from being judged, unless a pattern names it to the letter.
+    pub fn objection(&self) -> Option<Objection> {
+        if let Some(readings) = self.readings() {
+            return match (readings.is_complete, readings.is_agreed) {
+                (false, _) => Some(Objection::TooManyReadings),
+                (true, false) => Some(Objection::NoAgreedReading),
+                (true, true) => None,
+            };
+        }
+        self.unknown
+    }
+
+    /// `initialize`, `notifications/**`, `ping`, `server/discover`, `logging/setLevel`, `stream`, `session/end`:
     /// these need no scope and no place in `allowed_endpoints`.
     pub fn is_protocol(&self) -> bool {
-        matches!(self.as_str(), "initialize" | "ping" | "server/discover" | "stream" | "session/end")
-            || self.text.starts_with("notifications/")
+        matches!(
+            self.as_str(),
+            "initialize" | "ping" | "server/discover" | "logging/setLevel" | "stream" | "session/end"
+        ) || self.text.starts_with("notifications/")
     }
 
     /// Whether it is an MCP endpoint rather than an HTTP path.
@@ -118,37 +259,68 @@ impl Endpoint {
         !self.text.starts_with('/')
     }
 
-    /// Whether the endpoint of `method` carries a target: `tools/call`, `prompts/get`,
+    /// Whether `method` is one that must name its target, in `Mcp-Name` as well: `tools/call`, `prompts/get`,
     /// `resources/read`.
     pub fn names_a_target(method: &str) -> bool {
         matches!(method, "tools/call" | "prompts/get" | "resources/read")
     }
 }
 
-/// As people write it: a leading `/` makes it an HTTP path.
+/// By the text: all else follows from it.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Endpoint {}
+
+impl PartialOrd for Endpoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Endpoint {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Endpoint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+/// As people write it: a leading `/` makes it an HTTP path, and what follows a method that acts on something is its target.
 impl FromStr for Endpoint {
     type Err = BadEndpoint;
 
     fn from_str(text: &str) -> Result<Self, BadEndpoint> {
-        if text.starts_with('/') { Self::http(text) } else { Self::mcp(text, None) }
+        match method::split(text) {
+            _ if text.starts_with('/') => Self::http(text),
+            Some((method, _, target)) => Self::mcp(method, Some(target)),
+            None => Self::mcp(text, None),
+        }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(&self.shown())
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.text, f)
+        fmt::Debug::fmt(&*self.shown(), f)
     }
 }
 
 impl Serialize for Endpoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(&self.shown())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod identity;
 pub mod issuer;
 pub mod jose;
 pub mod json;
+pub mod leak;
 pub mod name;
 pub mod policy;
 pub mod quota;

@@ -239,6 +239,9 @@ impl<'a> Call<'a> {
                 }
                 .wanting(scope)
             }
+            (Reason::BadRequest, Some(asked)) => {
+                asked.endpoint.objection().map_or(refusal, Refusal::objection)
+            }
             _ => refusal,
         }
     }
@@ -258,7 +261,7 @@ impl<'a> Call<'a> {
             return;
         }
         for Asked { endpoint, outcome, .. } in &self.asked {
-            self.record_one(endpoint.as_str(), refused.unwrap_or(*outcome));
+            self.record_one(&endpoint.shown(), refused.unwrap_or(*outcome));
         }
         if self.asked.is_empty() {
             self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed));

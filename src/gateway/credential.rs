@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::decision::Reason;
+use crate::domain::leak::{self, Sought};
 use crate::engine::Presented;
 
 use super::wire::{self, Fields, Several};
@@ -158,15 +159,19 @@ fn utf_8(value: &[u8]) -> Result<&str, BadKey> {
     std::str::from_utf8(value).map_err(|_| BadKey::Shape)
 }
 
-/// Whether a query string carries what looks like a credential: by a parameter's name, or by a value with the mark of
-/// our keys.
+/// Whether a query string carries what looks like a credential: by a parameter's name, by a value with the mark of our
+/// keys, or by a whole key anywhere in it.
 fn holds_credential(query: &str) -> bool {
-    query.split(['&', ';']).any(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase().replace('-', "_");
-        matches!(&*name, "api_key" | "apikey" | "x_api_key" | "access_token")
-            || percent_decode_str(value).decode_utf8_lossy().trim_start_matches(['+', ' ']).starts_with(MARK)
-    })
+    leak::holds(query, Sought::Keys)
+        || query.split(['&', ';']).any(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase().replace('-', "_");
+            matches!(&*name, "api_key" | "apikey" | "x_api_key" | "access_token")
+                || percent_decode_str(value)
+                    .decode_utf8_lossy()
+                    .trim_start_matches(['+', ' '])
+                    .starts_with(MARK)
+        })
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use super::refusal::Refusal;
 use super::request_id::RequestIds;
 use super::wire::{Fields, Several, text};
 use super::worker::Shared;
-use super::{mcp, origin, proxy, route};
+use super::{mcp, origin, proxy};
 
 const PATH: &str = "/verify";
 
@@ -152,9 +152,6 @@ impl Verifier {
         }
         if !proxy::is_served(&asked.method) {
             return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-        }
-        if route::is_ambiguous(asked.path.as_str()) {
-            return Err(bad_request("the path hides dot segments or control characters"));
         }
         call.asks(asked.path.clone());
         Ok(())

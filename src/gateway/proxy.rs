@@ -14,7 +14,7 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use crate::domain::decision::{Principal, Reason};
-use crate::domain::endpoint::Endpoint;
+use crate::domain::endpoint::{BadEndpoint, Endpoint};
 
 use super::call::Call;
 use super::client_address::{client_address, is_trusted};
@@ -25,7 +25,6 @@ use super::origin::{self, Foreign};
 use super::place::Place;
 use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
-use super::route;
 use super::stream::{Passed, Reply, ReplyBody};
 use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead};
 use super::wire::{Fields, MOST_FIELDS};
@@ -169,7 +168,10 @@ fn normalised(uri: &Uri) -> Result<Endpoint, Refusal> {
     if !uri.path().starts_with('/') {
         return Err(wrong());
     }
-    Endpoint::http(uri.path()).map_err(|_| wrong())
+    Endpoint::http(uri.path()).map_err(|fault| match fault {
+        BadEndpoint::Credential => Refusal::bad_request(StatusCode::BAD_REQUEST, fault.to_string()),
+        _ => wrong(),
+    })
 }
 
 /// A request to any other path than the MCP endpoint.
@@ -210,10 +212,6 @@ async fn judge(
     let principal = call.authenticate(&credential, now)?;
     if !is_served(&parts.method) {
         return Err(Refusal::method_not_allowed(ALLOW));
-    }
-    if route::is_ambiguous(path.as_str()) {
-        let message = "the path hides dot segments or control characters";
-        return Err(Refusal::bad_request(StatusCode::BAD_REQUEST, message));
     }
     call.decide(&principal).await?;
     Ok(principal)

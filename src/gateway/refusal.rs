@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::domain::decision::{Denial, Reason};
+use crate::domain::endpoint::Objection;
 use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
@@ -21,6 +22,7 @@ use super::mcp::era::{BY_REQUEST, Mismatch};
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_VERSION: i32 = -32022;
+const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 
 const UNAUTHORIZED: &str =
@@ -190,6 +192,23 @@ impl Refusal {
         Self::new(status, Reason::BadRequest, message)
     }
 
+    /// A call of which it is not known what servers would take it for.
+    pub fn objection(objection: Objection) -> Self {
+        let mut refusal = Self::bad_request(StatusCode::BAD_REQUEST, objection.as_str());
+        if objection == Objection::UnknownMethod {
+            refusal.0.code = METHOD_NOT_FOUND;
+        }
+        refusal
+    }
+
+    /// The same as MCP from 2026-07-28 on has it: an unknown method is 404. Before, 404 was the end of a session.
+    pub fn not_found(mut self) -> Self {
+        if self.0.code == METHOD_NOT_FOUND {
+            self.0.status = StatusCode::NOT_FOUND;
+        }
+        self
+    }
+
     /// The same, with word that the connection ends (RFC 9112 §9.6). Without it a proxy would send the next request, of
     /// somebody else perhaps, over a connection on which nobody listens any more. HTTP/2 has no use for it.
     pub fn closing(mut self) -> Self {
@@ -243,6 +262,7 @@ impl Refusal {
     fn is_of_single_call(&self) -> bool {
         let wants_scope = self.0.outcome == usage::Outcome::Denied(Reason::InsufficientScope);
         (wants_scope && self.0.challenge.is_none())
+            || self.0.code == METHOD_NOT_FOUND
             || matches!(
                 self.0.outcome,
                 usage::Outcome::Denied(

@@ -13,6 +13,7 @@ mod lists;
 mod oauth;
 mod plain;
 mod quota;
+mod readings;
 mod refusing;
 mod sessions;
 mod slow;

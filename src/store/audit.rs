@@ -9,6 +9,7 @@ use crate::domain::{
     act::Act,
     audit::{Hash, Record},
     clock::Timestamp,
+    leak,
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, types::ValueRef};
 use serde_json::Value;
@@ -41,9 +42,11 @@ pub fn append(
     actor: &str,
     act: Act,
     object: &str,
-    detail: Value,
+    mut detail: Value,
 ) -> Result<i64, StoreError> {
     let (last, previous) = tail(c)?;
+    // A reason or a name that somebody typed may hold what must not be kept.
+    leak::redact(&mut detail);
     let text = serde_jcs::to_string(&detail).map_err(unwritable)?;
     let record = Record {
         seq: last + 1,

@@ -146,17 +146,21 @@ fn a_key_is_judged_from_standard_input() {
 }
 
 #[test]
-fn a_detour_to_a_resource_is_judged_by_where_it_leads() {
+fn a_detour_to_a_resource_is_refused_whoever_judges() {
     let place = Place::new();
     let policy = json!({"name": "public",
         "endpoint_restrictions": {"allowed_endpoints": ["resources/read/file:///public/**"]}});
     assert_eq!(code(&place.feed(&["policy", "create", "-"], policy.to_string())), 0);
     let (_, key) = place.key(&["--subject", "alice", "--scope", "resources:read", "--policy", "public"]);
     for (uri, reason) in [
-        ("file:///public/../secret.md", json!("endpoint_denied")),
-        ("file:///public/%2e%2e/secret.md", json!("endpoint_denied")),
-        ("file:///public/x/../hours.md", json!(null)),
+        ("file:///public/../secret.md", json!("bad_request")),
+        ("file:///public/%2e%2e/secret.md", json!("bad_request")),
+        ("file:///public//../secret.md", json!("bad_request")),
+        ("file:///public/x/../hours.md", json!("bad_request")),
+        ("file:///secret.md?/public/", json!("endpoint_denied")),
+        ("FILE:///public/hours.md", json!("endpoint_denied")),
         ("file:///public/hours.md", json!(null)),
+        ("file:///public/hours.md?at=9#top", json!(null)),
     ] {
         let endpoint = format!("resources/read/{uri}");
         let output = place.feed(&["key", "verify", "--json", "--endpoint", &endpoint], &key);

@@ -57,6 +57,11 @@ fn passes_only_what_is_allowed(program: Program) {
         "allowed_endpoints": ["tools/call/add"], "blocked_endpoints": []}}),
     ));
     home.apply_policy(&policy(
+        "guests",
+        &json!({"endpoint_restrictions": {
+        "allowed_endpoints": [], "blocked_endpoints": ["/admin/**"]}}),
+    ));
+    home.apply_policy(&policy(
         "far",
         &json!({"ip_restrictions": {
         "whitelist": ["198.51.100.7"], "blacklist": []}}),
@@ -68,6 +73,7 @@ fn passes_only_what_is_allowed(program: Program) {
     ));
     let key = |policy: &str| format!("Bearer {}", home.issue("ada", "mcp:*", &["--policy", policy]).key);
     let (two, adders, far, near) = (key("two"), key("adders"), key("far"), key("near"));
+    let guests = key("guests");
     let credential = |key: &str| ("Authorization", key.to_owned());
 
     // Allowed: the body arrives whole, the identity is ours, the credential stays here.
@@ -121,6 +127,26 @@ fn passes_only_what_is_allowed(program: Program) {
     assert_eq!(place.ask("GET", "/a", &[credential("Bearer guess")], "").status, 401, "{program:?}");
     assert_eq!(place.ask("GET", "/a/../b", &[], "").status, 401, "{program:?}");
     assert!(place.received().is_empty(), "{program:?}");
+
+    // No spelling of a path gets by a block; what only resembles it passes.
+    for path in [
+        "/admin",
+        "/admin/keys",
+        "/admin%2Fkeys",
+        "/admin;x",
+        "/%2Fadmin",
+        "/admin%252f",
+        "/ADMIN",
+        "/pub%2f..%2fadmin",
+    ] {
+        let status = place.ask("GET", path, &[credential(&guests)], "").status;
+        assert!((400..404).contains(&status), "{program:?}: {path} is {status}");
+    }
+    assert!(place.received().is_empty(), "{program:?}");
+    for path in ["/administration", "/pub/a%20b", "/pub/a;v=1"] {
+        assert_eq!(place.ask("GET", path, &[credential(&guests)], "").status, 200, "{program:?}: {path}");
+    }
+    assert_eq!(place.received().len(), 3, "{program:?}");
 
     // Tool by tool in the new era; nothing by the headers of an old one.
     assert_eq!(place.ask("POST", "/mcp", &modern("add", &adders), "{}").status, 200, "{program:?}");

@@ -225,17 +225,47 @@ fn every_check_is_explained() {
 }
 
 #[test]
-fn a_detour_to_a_resource_is_judged_by_where_it_leads() {
+fn what_has_no_agreed_reading_is_refused_unless_it_is_named() {
     let policy = r#"{"name": "public",
         "endpoint_restrictions": {"allowed_endpoints": ["resources/read/file:///public/**"]}}"#;
     let principal = principal(policy, &["resources:read"]);
-    let detour = request("resources/read/file:///public/../secret.md", "10.1.2.3", NOW);
-    assert_eq!(judge(&principal, &detour), Some(Reason::EndpointDenied));
-    let checks = explain(&principal, &detour, &Charge::Granted);
-    let check = checks.iter().find(|check| check.check == "endpoint").unwrap();
-    assert_eq!(check.detail, "`resources/read/file:///secret.md` is not in allowed_endpoints");
-    let inside = request("resources/read/file:///public/x/../hours.md", "10.1.2.3", NOW);
-    assert_eq!(judge(&principal, &inside), None);
+    let inside = "resources/read/file:///public/x/../hours.md";
+    for detour in ["resources/read/file:///public/../secret.md", inside] {
+        let detour = request(detour, "10.1.2.3", NOW);
+        assert_eq!(judge(&principal, &detour), Some(Reason::BadRequest));
+        let checks = explain(&principal, &detour, &Charge::Granted);
+        assert_eq!((checks[0].check, checks[0].passed), ("reading", false));
+        assert!(checks[0].detail.contains("dot or empty segments"), "{}", checks[0].detail);
+        assert!(failed(&principal.policy, None, &detour, &Charge::Granted).contains(&Reason::BadRequest));
+    }
+    let cut = request("resources/read/file:///public?/hours.md", "10.1.2.3", NOW);
+    assert_eq!(judge(&principal, &cut), Some(Reason::EndpointDenied));
+    // The operator may say that it is meant as it stands; where it leads may be blocked all the same.
+    for (blocked, reason) in
+        [("tools/list", None), ("resources/read/file:///public/hours.md", Some(Reason::EndpointDenied))]
+    {
+        let policy = policy.replace(
+            r#"file:///public/**"]"#,
+            &format!(r#"file:///public/**", "{inside}"], "blocked_endpoints": ["{blocked}"]"#),
+        );
+        let principal = self::principal(&policy, &["resources:read"]);
+        assert_eq!(judge(&principal, &request(inside, "10.1.2.3", NOW)), reason, "{blocked}");
+    }
+}
+
+#[test]
+fn a_policy_that_only_watches_lets_nothing_through_that_cannot_be_judged() {
+    let shadow = principal(r#"{"name": "shadow", "mode": "shadow"}"#, &["mcp:*"]);
+    for endpoint in ["resources/read/file:///a//b", "/a%2F..%2Fb", "Tools/Call", "acme/run"] {
+        let decision = decide(&shadow, &request(endpoint, "10.1.2.3", NOW), || Charge::Granted);
+        assert_eq!(
+            decision,
+            Decision { policy_revision: Some(7), ..Decision::deny(Reason::BadRequest) },
+            "{endpoint}"
+        );
+    }
+    let fine = request("resources/read/file:///a/b", "10.1.2.3", NOW);
+    assert!(decide(&shadow, &fine, || Charge::Granted).is_allowed());
 }
 
 /// A caller under `mode` whose token carries limits of its own.

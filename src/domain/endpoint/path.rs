@@ -60,7 +60,7 @@ fn with_normal_escapes(path: &str) -> Result<String, BadEndpoint> {
     Ok(normal)
 }
 
-fn without_empty_and_dot_segments(path: &str) -> String {
+pub(super) fn without_empty_and_dot_segments(path: &str) -> String {
     let mut kept = Vec::new();
     let mut last = "";
     for segment in path.split('/') {

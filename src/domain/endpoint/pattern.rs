@@ -1,5 +1,6 @@
 //! Globs over endpoints, one by one and compiled together.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::globs::Globs;
-use super::{Endpoint, LONGEST, path};
+use super::{Endpoint, LONGEST, Shape, method, path, reading};
+use crate::domain::leak::{self, Sought};
 use crate::domain::text::excerpt;
 
 /// Covers every endpoint, HTTP paths included.
@@ -18,6 +20,16 @@ const EVERYTHING: &str = "**";
 const EVERYTHING_APART: [&str; 2] = ["*", "*/**"];
 /// So many bytes the patterns of one set have together.
 const MOST_TOGETHER: usize = 1024 * 1024;
+
+/// What the endpoints begin with that are looked for in their folded form where they are blocked.
+const FOLDED: [&str; 6] = [
+    "/",
+    "resources/read/",
+    "resources/subscribe/",
+    "resources/unsubscribe/",
+    "subscriptions/listen/",
+    "completion/complete/resources/read/",
+];
 
 /// A glob over endpoints as people write it: `*` stands for any characters of one segment, `**`
 /// for any characters at all. Everything else means itself, `?` and `[` too, since URIs have them.
@@ -47,13 +59,54 @@ impl EndpointPattern {
         };
         PatternBreadth { reach, letters: Reverse(self.0.len() - stars), stars }
     }
+
+    /// What makes it look as if something else were meant: it can match no call, or has signs that mean something in other
+    /// globs.
+    pub fn doubts(&self) -> Vec<String> {
+        let text = self.as_str();
+        let mut doubts = Vec::new();
+        if let Some(doubt) = method::doubt(text) {
+            doubts.push(doubt);
+        }
+        // URIs and their templates have these signs.
+        let is_of_uris = text.starts_with("resources/") || text.starts_with("completion/");
+        let means_itself =
+            |sign: &str| format!("`{sign}` means itself here: only * and ** stand for anything");
+        let is_list =
+            text.split('{').skip(1).any(|rest| rest.split('}').next().is_some_and(|list| list.contains(',')));
+        if is_list || (text.contains('{') && !is_of_uris) {
+            doubts.push(means_itself("{}"));
+        }
+        for sign in ["[", "?"] {
+            if text.contains(sign) && !is_of_uris {
+                doubts.push(means_itself(sign));
+            }
+        }
+        if text.starts_with('!') {
+            doubts.push(means_itself("!"));
+        }
+        doubts
+    }
+
+    /// The same in the form in which what is blocked is looked for, where it may cover a path or the URI of a resource;
+    /// `None` where it covers none, or is in that form.
+    fn folded(&self) -> Option<Self> {
+        let head = self.0.split('*').next().unwrap_or_default();
+        let may_cover = |prefix: &str| head.starts_with(prefix) || prefix.starts_with(head);
+        let is_of_paths = FOLDED.into_iter().any(may_cover);
+        let folded = Self(reading::folded(&self.0).into());
+        (is_of_paths && folded != *self).then_some(folded)
+    }
 }
 
 impl FromStr for EndpointPattern {
     type Err = BadPattern;
 
     fn from_str(text: &str) -> Result<Self, BadPattern> {
-        let refused = |why: String| Err(BadPattern { pattern: excerpt(text), why });
+        let refused = |why: String| Err(BadPattern { pattern: excerpt(&leak::redacted(text)), why });
+        if leak::holds(text, Sought::All) {
+            return refused("it holds a whole API key or token; rotate or revoke that".into());
+        }
         if text.is_empty() {
             return refused("it is empty; write ** for every endpoint".into());
         }
@@ -124,6 +177,15 @@ pub struct EndpointSet {
 }
 
 impl EndpointSet {
+    /// For what is blocked: covers as well what differs from the patterns in ways that lenient servers overlook, where
+    /// they are of paths or resources. Fails as [`EndpointSet::new`] does.
+    pub fn blocking<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<Self, BadPattern> {
+        let mut all: Vec<EndpointPattern> = patterns.into_iter().cloned().collect();
+        let folded: Vec<_> = all.iter().filter_map(EndpointPattern::folded).collect();
+        all.extend(folded);
+        Self::new(&all)
+    }
+
     /// Fails only where the patterns together are too long to be held.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<Self, BadPattern> {
         let (mut set, mut globs, mut length) = (Self::default(), Vec::new(), 0);
@@ -182,19 +244,75 @@ impl EndpointSet {
         Breadth(own)
     }
 
+    /// Whether a pattern is the endpoint, to the letter.
+    pub fn names(&self, endpoint: &Endpoint) -> bool {
+        !self.literals.is_empty() && self.literals.contains(endpoint.as_str())
+    }
+
     /// Whether it covers the endpoint, however servers read it: what must hold for what is allowed.
     pub fn contains(&self, endpoint: &Endpoint) -> bool {
         self.left_out(endpoint).is_none()
     }
 
-    /// A reading of the endpoint that it does not cover.
-    pub fn left_out<'a>(&self, endpoint: &'a Endpoint) -> Option<&'a str> {
-        endpoint.readings().find(|reading| !self.covers(reading))
+    /// What of the endpoint it does not cover: a reading. Whoever names it to the letter means it, whatever its readings.
+    ///
+    /// What is judged by its method and by what it acts on is covered where both are, or where it is as a whole.
+    pub fn left_out<'a>(&self, endpoint: &'a Endpoint) -> Option<Cow<'a, str>> {
+        let text = endpoint.as_str();
+        if self.everything {
+            return None;
+        }
+        if endpoint.readings.is_none() && endpoint.shape != Shape::Compound {
+            return (!self.covers(text)).then_some(Cow::Borrowed(text));
+        }
+        if self.names(endpoint) {
+            return None;
+        }
+        let view = endpoint.view();
+        let not_covered = |text: &str| !self.covers(text);
+        let whole = match not_covered(text) {
+            true => Cow::Borrowed(text),
+            // Most endpoints are read in one way.
+            false => endpoint.others().find_map(|reading| with(view.own, reading, not_covered))?,
+        };
+        match (view.method, view.about) {
+            (Some(method), Some(about)) if self.covers(method) => std::iter::once(view.part)
+                .chain(endpoint.others())
+                .find_map(|reading| with(about, reading, not_covered)),
+            _ => Some(whole),
+        }
     }
 
-    /// A reading of the endpoint that it covers: one is enough for what is blocked.
-    pub fn hit<'a>(&self, endpoint: &'a Endpoint) -> Option<&'a str> {
-        endpoint.readings().find(|reading| self.covers(reading))
+    /// What of the endpoint it covers: one reading is enough for what is blocked. For sets made with
+    /// [`EndpointSet::blocking`].
+    pub fn hit<'a>(&self, endpoint: &'a Endpoint) -> Option<Cow<'a, str>> {
+        if self.is_empty() {
+            return None;
+        }
+        let text = endpoint.as_str();
+        if self.covers(text) {
+            return Some(Cow::Borrowed(text));
+        }
+        if endpoint.shape == Shape::Name {
+            return None;
+        }
+        let view = endpoint.view();
+        if let Some(method) = view.method.filter(|method| self.covers(method)) {
+            return Some(Cow::Borrowed(method));
+        }
+        let Some(form) = view.form else {
+            return with(view.about?, view.part, |text| self.covers(text));
+        };
+        [Some(view.own), view.about].into_iter().flatten().find_map(|prefix| {
+            let is_hit = |reading: &&str| {
+                form.any_folded(reading, &mut |folded| match prefix {
+                    "" => self.covers(folded),
+                    prefix => self.covers(&[prefix, folded].concat()),
+                })
+            };
+            let reading = std::iter::once(view.part).chain(endpoint.others()).find(is_hit)?;
+            Some(Cow::Owned([prefix, reading].concat()))
+        })
     }
 
     fn covers(&self, reading: &str) -> bool {
@@ -202,4 +320,10 @@ impl EndpointSet {
             || self.globs.cover(reading)
             || (!self.literals.is_empty() && self.literals.contains(reading))
     }
+}
+
+/// The reading with `prefix` before it, where `is` holds of that.
+fn with(prefix: &str, reading: &str, is: impl Fn(&str) -> bool) -> Option<Cow<'static, str>> {
+    let text = [prefix, reading].concat();
+    is(&text).then_some(Cow::Owned(text))
 }

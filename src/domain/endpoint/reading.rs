@@ -1,64 +1,331 @@
-//! How servers could read a resource's URI.
+//! How servers could read a path, or a resource's URI.
 //!
-//! Servers parse a URI before they look for the resource: `file:///public/../secret.md`, `FILE:///secret.md` and
-//! `file:/secret.md` are one resource to whoever reads URLs as the WHATWG URL Standard says, as the MCP SDKs do. A call
-//! is allowed only where every such reading is. The upstream still receives what the client wrote.
+//! A server may undo escapes once more than another, drop what stands behind `?`, `#`, `;` or NUL, take a backslash for a
+//! slash, resolve dot segments by the rules of URLs or by those of files. It may do so in any order, so the readings are
+//! all that any order of these steps leads to. A call is allowed only where every reading is covered. The upstream still
+//! receives what the client wrote.
+//!
+//! Escapes of other characters than those that give a path its shape are left as they stand: whatever a pattern covers
+//! with such an escape it covers without. What is blocked is looked for in all escapes undone, whatever the case of the
+//! letters, with and without a slash at the end, and with the authority in its plain form: [`Form::any_folded`].
+
+use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
-/// What servers could take `uri` for, beside itself.
-pub(super) fn readings(uri: &str) -> Vec<String> {
-    let decoded = percent_decode_str(uri).decode_utf8_lossy();
-    let mut all = Vec::new();
-    for reading in [standard(uri), standard(&decoded).or(Some(decoded.into_owned()))].into_iter().flatten() {
-        if reading != uri && !all.contains(&reading) {
-            all.push(reading);
-        }
-    }
-    all
+use super::{LONGEST, path};
+
+/// What has more readings has none that servers agree on.
+const MOST: usize = 32;
+
+/// One way in which a server may go on from what it has; `None` where that changes nothing.
+type Step = fn(&str) -> Option<String>;
+
+const STEPS_OF_PATHS: [Step; 7] =
+    [unescaped, until_query, until_fragment, until_nul, without_parameters, with_slashes, resolved_path];
+const STEPS_OF_URIS: [Step; 8] = [
+    unescaped,
+    until_query,
+    until_fragment,
+    until_nul,
+    without_parameters,
+    with_slashes,
+    resolved_uri,
+    standard,
+];
+
+/// What kind of text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// An HTTP path in its normal form.
+    Path,
+    Uri,
 }
 
-/// The URI as the WHATWG URL Standard writes it; `None` where it is none by that standard.
+/// All readings of one text.
+#[derive(Debug)]
+pub(super) struct Readings {
+    /// What was written first.
+    pub all: Vec<String>,
+    /// Whether servers can be expected to mean the same by it, though they may cut it at different places.
+    pub is_agreed: bool,
+    /// Whether these are all there are.
+    pub is_complete: bool,
+}
+
+impl Form {
+    /// Whether the text, as it stands, is the only reading: so it is with most, and that is quickly seen.
+    pub fn is_single(self, text: &str) -> bool {
+        match self {
+            // In normal form it has no dot or empty segments.
+            Self::Path => !text.bytes().any(|byte| matches!(byte, b'%' | b';')),
+            Self::Uri => is_plain_uri(text),
+        }
+    }
+
+    pub fn readings(self, text: &str) -> Readings {
+        let steps: &[Step] = match self {
+            Self::Path => &STEPS_OF_PATHS,
+            Self::Uri => &STEPS_OF_URIS,
+        };
+        let mut all = vec![text.to_owned()];
+        let mut at = 0;
+        while let Some(from) = all.get(at).cloned() {
+            for next in steps.iter().filter_map(|step| step(&from)) {
+                if all.contains(&next) {
+                    continue;
+                }
+                if all.len() == MOST || next.len() > LONGEST {
+                    return Readings { all, is_agreed: false, is_complete: false };
+                }
+                all.push(next);
+            }
+            at += 1;
+        }
+        let is_agreed = all.iter().all(|reading| self.is_agreed(reading));
+        Readings { all, is_agreed, is_complete: true }
+    }
+
+    /// Whether a reading has nothing that servers take for different things: dot or empty segments, controls, more than
+    /// one encoding of a character, a backslash in a path, user information in a URI.
+    fn is_agreed(self, reading: &str) -> bool {
+        let (authority, path) = match self {
+            Self::Path => (None, reading),
+            Self::Uri => {
+                let parts = Parts::of(reading);
+                // Files have no queries: who takes one for a part of the path resolves what is in it.
+                let is_file = parts.scheme.eq_ignore_ascii_case("file:");
+                let path = parts.rest.split(['?', '#']).next().unwrap_or_default();
+                (parts.authority, if is_file { parts.rest } else { path })
+            }
+        };
+        let segments = path.strip_prefix('/').unwrap_or(path);
+        // A slash at the end leaves an empty one.
+        let segments = segments.strip_suffix('/').unwrap_or(segments);
+        let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
+        let has_odd = (!segments.is_empty() || path == "//") && segments.split('/').any(is_odd);
+        !has_odd
+            && !(self == Self::Path && reading.contains('\\'))
+            && authority.is_none_or(is_well_formed)
+            && is_well_encoded(reading)
+    }
+
+    /// Whether `is` holds of one of the texts under which what is blocked is looked for.
+    pub fn any_folded(self, reading: &str, is: &mut dyn FnMut(&str) -> bool) -> bool {
+        let folded = folded(reading);
+        let mut with_slash_or_without = |text: &str| {
+            is(text)
+                || match text.strip_suffix('/') {
+                    Some(without) => is(without),
+                    None => is(&format!("{text}/")),
+                }
+        };
+        with_slash_or_without(&folded)
+            || (self == Self::Uri
+                && plain_authorities(&folded).iter().any(|text| with_slash_or_without(text)))
+    }
+}
+
+/// A text as the most lenient reader takes it: every escape undone, letters of one case and one form.
+pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'%') {
+        return Cow::Borrowed(text);
+    }
+    let decoded = percent_decode_str(text).decode_utf8_lossy();
+    if decoded.is_ascii() {
+        return Cow::Owned(decoded.to_ascii_lowercase());
+    }
+    // Upper case first, for some letters have the same only there (the long s).
+    let upper: String = decoded.nfkc().flat_map(char::to_uppercase).collect();
+    Cow::Owned(upper.to_lowercase().nfkc().collect())
+}
+
+/// A URI as generic syntax has it (RFC 3986 §3).
+struct Parts<'a> {
+    /// With its colon; empty where there is none.
+    scheme: &'a str,
+    authority: Option<&'a str>,
+    /// Path, query and fragment.
+    rest: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(uri: &'a str) -> Self {
+        let is_scheme = |scheme: &str| {
+            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        let colon = uri.find(':').filter(|&colon| is_scheme(&uri[..colon]));
+        let (scheme, rest) = uri.split_at(colon.map_or(0, |colon| colon + 1));
+        match rest.strip_prefix("//").filter(|_| !scheme.is_empty()) {
+            None => Self { scheme, authority: None, rest },
+            Some(rest) => {
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                Self { scheme, authority: Some(&rest[..end]), rest: &rest[end..] }
+            }
+        }
+    }
+}
+
+/// A URI of which every reader makes the same: nothing of it can be cut, undone or resolved, and it is in the form of the
+/// WHATWG URL Standard. It may say no of one that is so.
+fn is_plain_uri(uri: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~!$&'()*+,=:/.".contains(&byte);
+    if !uri.bytes().all(is_plain) {
+        return false;
+    }
+    let Parts { scheme, authority: Some(authority), rest } = Parts::of(uri) else { return false };
+    let is_host = |authority: &str| {
+        authority.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        })
+    };
+    // Hosts of numbers and of other scripts have other forms there.
+    let is_web_host = |authority: &str| {
+        let last = authority.rsplit('.').next().unwrap_or_default();
+        is_host(authority)
+            && !authority.contains("xn--")
+            && last.starts_with(|first: char| first.is_ascii_lowercase())
+    };
+    let fits = match scheme {
+        "file:" => authority.is_empty(),
+        "http:" | "https:" | "ws:" | "wss:" | "ftp:" => is_web_host(authority) && !rest.is_empty(),
+        other => {
+            !other.bytes().any(|byte| byte.is_ascii_uppercase())
+                && (authority.is_empty() || is_host(authority))
+        }
+    };
+    fits && !rest.contains("//") && !rest.contains("/.")
+}
+
+/// Host and port and no more, so that every reader finds the same host in it.
+fn is_well_formed(authority: &str) -> bool {
+    // An IPv6 address stands in brackets (RFC 3986 §3.2.2).
+    let rest = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((_, rest)) if rest.is_empty() || rest.starts_with(':') => rest,
+            _ => return false,
+        },
+        None => authority,
+    };
+    let (host, port) = rest.split_once(':').unwrap_or((rest, ""));
+    port.bytes().all(|digit| digit.is_ascii_digit())
+        && !host.contains(['@', '[', ']', '\\'])
+        && !matches!(host, "." | "..")
+}
+
+/// Whether a text, with its escapes undone, has no controls and no character in a longer form than it needs, which
+/// careless decoders take for the short one.
+fn is_well_encoded(reading: &str) -> bool {
+    if !reading.contains('%') {
+        return !reading.contains(char::is_control);
+    }
+    let bytes: Vec<u8> = percent_decode_str(reading).collect();
+    let is_overlong = |at: usize| match (bytes.get(at), bytes.get(at + 1)) {
+        (Some(0xC0 | 0xC1), _) => true,
+        (Some(0xE0), Some(next)) => (0x80..0xA0).contains(next),
+        (Some(0xF0), Some(next)) => (0x80..0x90).contains(next),
+        _ => false,
+    };
+    !(0..bytes.len()).any(is_overlong) && !String::from_utf8_lossy(&bytes).contains(char::is_control)
+}
+
+/// Undoes, once, the escapes of characters that can change what a path leads to.
+fn unescaped(text: &str) -> Option<String> {
+    let hex = |at: usize| text.as_bytes().get(at).and_then(|&digit| char::from(digit).to_digit(16));
+    let escape = |at: usize| {
+        let value = hex(at + 1)? << 4 | hex(at + 2)?;
+        let value = u8::try_from(value).ok().filter(u8::is_ascii)?;
+        // Of a percent sign only where it begins an escape in turn.
+        let shapes = match value {
+            b'%' => hex(at + 3).is_some() && hex(at + 4).is_some(),
+            value => b"/\\.;?#@:[]".contains(&value) || value.is_ascii_control(),
+        };
+        shapes.then(|| char::from(value))
+    };
+    let mut undone: Option<String> = None;
+    let mut rest = 0;
+    for (at, _) in text.match_indices('%') {
+        if let Some(character) = escape(at).filter(|_| at >= rest) {
+            let undone = undone.get_or_insert_default();
+            undone.push_str(&text[rest..at]);
+            undone.push(character);
+            rest = at + 3;
+        }
+    }
+    undone.map(|undone| undone + &text[rest..])
+}
+
+fn until(text: &str, end: char) -> Option<String> {
+    text.split_once(end).map(|(before, _)| before.to_owned())
+}
+
+fn until_query(text: &str) -> Option<String> {
+    until(text, '?')
+}
+
+fn until_fragment(text: &str) -> Option<String> {
+    until(text, '#')
+}
+
+fn until_nul(text: &str) -> Option<String> {
+    until(text, '\0')
+}
+
+/// Without what stands behind a semicolon in each segment (RFC 2396 §3.3, and many servers in Java).
+fn without_parameters(text: &str) -> Option<String> {
+    let name = |segment: &'_ str| segment.split(';').next().unwrap_or_default().to_owned();
+    text.contains(';').then(|| text.split('/').map(name).collect::<Vec<_>>().join("/"))
+}
+
+fn with_slashes(text: &str) -> Option<String> {
+    text.contains('\\').then(|| text.replace('\\', "/"))
+}
+
+/// As files are found: empty segments are dropped before dot segments are resolved.
+fn resolved_path(path: &str) -> Option<String> {
+    let resolved = path::without_empty_and_dot_segments(path);
+    (resolved != path).then_some(resolved)
+}
+
+fn resolved_uri(uri: &str) -> Option<String> {
+    let Parts { rest, .. } = Parts::of(uri);
+    let resolved = path::without_empty_and_dot_segments(rest);
+    let resolved = if rest.starts_with('/') { resolved.as_str() } else { &resolved[1..] };
+    (resolved != rest).then(|| [&uri[..uri.len() - rest.len()], resolved].concat())
+}
+
+/// The URI as the WHATWG URL Standard writes it, as the MCP SDKs do; `None` where it is none by that standard.
 fn standard(uri: &str) -> Option<String> {
-    Url::parse(uri).ok().map(String::from)
+    Url::parse(uri).ok().map(String::from).filter(|standard| standard != uri)
+}
+
+/// A URI with its authority as those read it who do not care: without user information, without port, without the final
+/// dot; of files, without the host, or with the host for a folder.
+fn plain_authorities(uri: &str) -> Vec<String> {
+    let Parts { scheme, authority: Some(authority), rest } = Parts::of(uri) else { return Vec::new() };
+    let mut plain = Vec::new();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.rfind(':').filter(|&colon| !host[colon..].contains(']')) {
+        Some(_) if !host.starts_with('[') => host.split(':').next().unwrap_or_default(),
+        Some(colon) => &host[..colon],
+        None => host,
+    };
+    let host = host.trim_end_matches('.');
+    if host != authority {
+        plain.push(format!("{scheme}//{host}{rest}"));
+    }
+    if scheme == "file:" && !authority.is_empty() {
+        plain.push(format!("file://{rest}"));
+        plain.push(format!("file:///{authority}{rest}"));
+    }
+    plain
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uri_in_its_standard_form_has_no_other() {
-        for uri in [
-            "file:///a.md",
-            "file:///caf%C3%A9/a%20b.md",
-            "db://Tables/Users?id=1",
-            "memo:insights",
-            "no uri",
-            "https://x/",
-        ] {
-            assert!(readings(uri).is_empty(), "{uri}: {:?}", readings(uri));
-        }
-    }
-
-    #[test]
-    fn detours_end_at_what_they_reach() {
-        for uri in [
-            "file:///public/../secret.md",
-            "file:///public/%2e%2e/secret.md",
-            "file:///public/.%2E/secret.md",
-            "file:///public/..%2fsecret.md",
-            "file:///public/..\\secret.md",
-            "file:///public/..%5Csecret.md",
-            "FILE:///secret.md",
-            "file://localhost/secret.md",
-            "file:/secret.md",
-            "file:///sec\nret.md",
-            "file:///%73ecret.md",
-            " file:///secret.md",
-        ] {
-            assert!(readings(uri).contains(&"file:///secret.md".to_owned()), "{uri:?}: {:?}", readings(uri));
-        }
-    }
-}
+mod tests;

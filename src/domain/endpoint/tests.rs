@@ -1,3 +1,5 @@
+mod spellings;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,19 +9,26 @@ fn set(patterns: &[&str]) -> EndpointSet {
     EndpointSet::new(&patterns).unwrap()
 }
 
+fn blocking(patterns: &[&str]) -> EndpointSet {
+    let patterns: Vec<EndpointPattern> = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+    EndpointSet::blocking(&patterns).unwrap()
+}
+
 fn covers(pattern: &str, endpoint: &str) -> bool {
     set(&[pattern]).contains(&endpoint.parse().unwrap())
 }
 
 #[test]
-fn the_target_is_part_of_three_methods_only() {
+fn the_target_is_part_of_what_acts_on_something() {
     let of = |method, target| Endpoint::mcp(method, target).unwrap().to_string();
     assert_eq!(of("tools/list", None), "tools/list");
     assert_eq!(of("tools/call", Some("search_docs")), "tools/call/search_docs");
     assert_eq!(of("resources/read", Some("file:///a.md")), "resources/read/file:///a.md");
     assert_eq!(of("prompts/get", Some("a/../b")), "prompts/get/a/../b");
     assert_eq!(of("tools/call", Some("a//b%2e")), "tools/call/a//b%2e");
-    assert_eq!(of("resources/subscribe", Some("file:///a")), "resources/subscribe");
+    assert_eq!(of("resources/subscribe", Some("file:///a")), "resources/subscribe/file:///a");
+    assert_eq!(of("completion/complete", Some("prompts/get/x")), "completion/complete/prompts/get/x");
+    assert_eq!(of("resources/list", Some("file:///a")), "resources/list");
 }
 
 #[test]
@@ -88,9 +97,15 @@ fn people_write_both_kinds() {
 
 #[test]
 fn protocol_endpoints_are_few_and_exact() {
-    for protocol in
-        ["initialize", "ping", "server/discover", "stream", "session/end", "notifications/cancelled"]
-    {
+    for protocol in [
+        "initialize",
+        "ping",
+        "server/discover",
+        "logging/setLevel",
+        "stream",
+        "session/end",
+        "notifications/cancelled",
+    ] {
         assert!(protocol.parse::<Endpoint>().unwrap().is_protocol(), "{protocol}");
     }
     for other in
@@ -129,6 +144,8 @@ fn one_star_stays_in_a_segment_and_two_do_not() {
         ("resources/read/*://*", "resources/read/db://x", true),
         ("resources/read/**", "resources/read/https://x/?q=[1]", true),
         ("resources/read/a?b", "resources/read/a?b", true),
+        ("resources/read/a?b*", "resources/read/a?bc", false),
+        ("resources/read/a*", "resources/read/a?bc", true),
         ("resources/read/a?b*", "resources/read/axb", false),
         ("tools/call/[ab]*", "tools/call/a", false),
         ("tools/call/[ab]*", "tools/call/[ab]c", true),
@@ -308,28 +325,184 @@ fn a_resource_is_covered_only_however_it_is_read() {
     let detours =
         ["file:///public/../secret.md", "file:///public/%2e%2e/secret.md", "file:///public/..%2fsecret.md"];
     let public = set(&["resources/read/file:///public/**"]);
-    let secret = set(&["resources/read/file:///secret.md"]);
+    let secret = blocking(&["resources/read/file:///secret.md"]);
     for uri in detours {
         let asked = Endpoint::mcp("resources/read", Some(uri)).unwrap();
         assert_eq!(asked, format!("resources/read/{uri}").parse().unwrap(), "as people write it, too");
         assert_eq!(asked.as_str(), format!("resources/read/{uri}"));
         assert!(!public.contains(&asked), "{uri}");
-        assert_eq!(public.left_out(&asked), Some("resources/read/file:///secret.md"), "{uri}");
-        assert!(!secret.contains(&asked), "{uri}");
-        assert_eq!(secret.hit(&asked), Some("resources/read/file:///secret.md"), "{uri}");
+        assert!(public.left_out(&asked).is_some(), "{uri}");
+        assert!(!set(&["resources/read/file:///secret.md"]).contains(&asked), "{uri}");
+        assert!(secret.hit(&asked).is_some(), "{uri}");
+        assert_eq!(asked.objection(), Some(Objection::NoAgreedReading), "{uri}");
+        // Who names it to the letter means it.
+        assert!(set(&[asked.as_str()]).contains(&asked) && set(&[asked.as_str()]).names(&asked));
     }
-    let inside: Endpoint = "resources/read/file:///public/x/../hours.md".parse().unwrap();
-    assert!(public.contains(&inside) && secret.hit(&inside).is_none());
     let plain: Endpoint = "resources/read/file:///public/hours.md".parse().unwrap();
-    assert_eq!(plain.readings().collect::<Vec<_>>(), ["resources/read/file:///public/hours.md"]);
+    assert!(public.contains(&plain) && secret.hit(&plain).is_none() && plain.objection().is_none());
     // A name is no URI.
     let tool: Endpoint = "tools/call/file:///public/../x".parse().unwrap();
-    assert_eq!(tool.readings().count(), 1);
+    assert!(tool.objection().is_none() && set(&["tools/call/file:///public/**"]).contains(&tool));
 }
 
 #[test]
-fn no_reading_of_a_resource_is_longer_than_an_endpoint() {
-    let uri = |length: usize| format!("file:///{}", "\u{e9}".repeat(length));
-    assert!(Endpoint::mcp("resources/read", Some(&uri(300))).is_ok());
-    assert_eq!(Endpoint::mcp("resources/read", Some(&uri(600))), Err(BadEndpoint::TooLong));
+fn a_path_is_covered_only_however_it_is_read() {
+    let (public, admin) = (set(&["/pub/*"]), blocking(&["/admin/**"]));
+    for path in ["/pub/a%2Fb", "/pub/a%252fb", "/pub%2Fa", "/pub/a;/b", "/PUB/a"] {
+        assert!(!public.contains(&path.parse().unwrap()), "{path}");
+    }
+    for path in ["/pub/a", "/pub/a;v=1", "/pub/caf%C3%A9", "/pub/100%25", "/pub/a%20b", "/pub/A"] {
+        let path: Endpoint = path.parse().unwrap();
+        assert!(public.contains(&path) && path.objection().is_none(), "{path}");
+    }
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/keys",
+        "/admin%2Fkeys",
+        "/admin;x",
+        "/admin;x/keys",
+        "/%2Fadmin",
+        "/%2Fadmin/keys",
+        "/admin%252f",
+        "/admin%252fkeys",
+        "/ADMIN",
+        "/Admin/Keys",
+        "/x%2F..%2Fadmin",
+        "/x/..;/admin/",
+        "/admin%3Fkeys",
+        "/%2561dmin/x",
+    ] {
+        assert!(admin.hit(&path.parse().unwrap()).is_some(), "{path}");
+    }
+    for path in ["/administration", "/x/admin", "/admin.json", "/adm%2Fin", "/pub/admin"] {
+        assert_eq!(admin.hit(&path.parse().unwrap()), None, "{path}");
+    }
+    let upper = blocking(&["/Admin/**", "**/Secret*"]);
+    for path in ["/admin/x", "/ADMIN", "/a/secrets", "tools/call/x/Secret"] {
+        assert!(upper.hit(&path.parse().unwrap()).is_some(), "{path}");
+    }
+}
+
+#[test]
+fn what_acts_on_something_is_judged_by_that_too() {
+    let read = set(&[
+        "resources/subscribe",
+        "completion/complete",
+        "resources/read/file:///public/**",
+        "prompts/get/open",
+    ]);
+    let blocked = blocking(&["resources/read/file:///secret/**", "prompts/get/secret"]);
+    for (endpoint, covered, is_blocked) in [
+        ("resources/subscribe/file:///public/a", true, false),
+        ("resources/subscribe/file:///other/a", false, false),
+        ("resources/subscribe/file:///secret/a", false, true),
+        ("resources/subscribe/file:///SECRET/a", false, true),
+        ("resources/unsubscribe/file:///public/a", false, false),
+        ("resources/unsubscribe/file:///secret/a", false, true),
+        ("subscriptions/listen/file:///secret/a", false, true),
+        ("completion/complete/prompts/get/open", true, false),
+        ("completion/complete/prompts/get/secret", false, true),
+        ("completion/complete/resources/read/file:///public/{name}", true, false),
+        ("completion/complete/resources/read/file:///secret/{name}", false, true),
+        ("completion/complete", true, false),
+        ("resources/subscribe", true, false),
+    ] {
+        let endpoint: Endpoint = endpoint.parse().unwrap();
+        assert_eq!(read.contains(&endpoint), covered, "{endpoint}");
+        assert_eq!(blocked.hit(&endpoint).is_some(), is_blocked, "{endpoint}");
+        assert!(blocking(&["resources/*", "completion/*", "subscriptions/listen"]).hit(&endpoint).is_some());
+    }
+    let endpoint = "resources/subscribe/file:///a".parse().unwrap();
+    for pattern in ["resources/subscribe/**", "resources/subscribe/file:///a", "resources/**"] {
+        assert!(set(&[pattern]).contains(&endpoint), "{pattern}");
+    }
+    assert!(!set(&["resources/subscribe"]).contains(&endpoint), "the method alone");
+    assert!(!set(&["resources/read/**"]).contains(&endpoint), "the target alone");
+}
+
+#[test]
+fn only_what_mcp_knows_needs_no_name() {
+    use Objection::{Disguised, UnknownMethod};
+    for (text, objection) in [
+        ("tools/list", None),
+        ("tools/call/Anything At All", None),
+        ("notifications/whatever", None),
+        ("tasks/result", None),
+        ("/any/path", None),
+        ("Tools/Call", Some(Disguised)),
+        (" tools/call", Some(Disguised)),
+        ("tools/call ", Some(Disguised)),
+        ("tools/list\n", Some(Disguised)),
+        ("acme/run", Some(UnknownMethod)),
+        ("acme", Some(UnknownMethod)),
+    ] {
+        assert_eq!(text.parse::<Endpoint>().unwrap().objection(), objection, "{text:?}");
+    }
+    // It would pass for a call of the tool `x`, whatever the body names.
+    assert!(matches!(Endpoint::mcp("tools/call/x", Some("y")), Err(BadEndpoint::NamesATarget(_))));
+}
+
+#[test]
+fn a_whole_credential_is_no_endpoint_and_a_token_in_a_uri_is_not_shown() {
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG";
+    let key = format!("pcl_live_{}_{}", "A".repeat(22), "b".repeat(49));
+    for secret in [token, &key] {
+        for text in [
+            format!("/a/{secret}"),
+            format!("tools/call/{secret}"),
+            format!("prompts/get/x-{secret}"),
+            format!("completion/complete/prompts/get/{secret}"),
+            secret.to_owned(),
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(BadEndpoint::Credential), "{text}");
+        }
+    }
+    for method in ["resources/read", "resources/subscribe"] {
+        assert_eq!(format!("{method}/https://x/?k={key}").parse::<Endpoint>(), Err(BadEndpoint::Credential));
+        let asked: Endpoint = format!("{method}/https://x/?t={token}").parse().unwrap();
+        assert_eq!(asked.to_string(), format!("{method}/https://x/?t=[redacted]"));
+        assert_eq!(serde_json::to_value(&asked).unwrap(), asked.to_string());
+        assert!(!format!("{asked:?}").contains(token) && asked.as_str().contains(token));
+        let bare: Endpoint = format!("{method}/https://x/{token}").parse().unwrap();
+        assert!(!bare.shown().contains(token), "a token without any sign of a query");
+    }
+}
+
+#[test]
+fn patterns_that_look_as_if_something_else_were_meant_are_told() {
+    for (pattern, doubt) in [
+        ("tools/call/{delete,drop}_*", "`{}` means itself"),
+        ("tools/call/[dx]*", "`[` means itself"),
+        ("tools/call/?rop", "`?` means itself"),
+        ("!tools/call/x", "`!` means itself"),
+        ("resources/read/file:///{a,b}/**", "`{}` means itself"),
+        ("delete_all", "tools/call/delete_all"),
+        ("tools/call", "tools/call/**"),
+        ("resources/read", "resources/read/**"),
+    ] {
+        let doubts = pattern.parse::<EndpointPattern>().unwrap().doubts();
+        assert!(doubts.iter().any(|told| told.contains(doubt)), "{pattern}: {doubts:?}");
+    }
+    for pattern in [
+        "**",
+        "*",
+        "tools/**",
+        "tools/call/*",
+        "tools/list",
+        "ping",
+        "notifications/**",
+        "/health",
+        "acme/run",
+        "tasks/*",
+        "resources/subscribe",
+        "resources/read/db://t?id=1",
+        "resources/read/http://[::1]/**",
+        "completion/complete/resources/read/file:///{path}",
+    ] {
+        assert_eq!(pattern.parse::<EndpointPattern>().unwrap().doubts(), [""; 0], "{pattern}");
+    }
+    let key = format!("tools/call/pcl_live_{}_{}", "A".repeat(22), "b".repeat(49));
+    let refused = key.parse::<EndpointPattern>().unwrap_err().to_string();
+    assert!(refused.contains("whole API key") && !refused.contains(&key[20..]), "{refused}");
 }

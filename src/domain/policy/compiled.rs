@@ -7,7 +7,7 @@ use chrono::Timelike;
 
 use super::{BadPolicy, Fault, Hours, Policy};
 use crate::domain::clock::Timestamp;
-use crate::domain::endpoint::{Endpoint, EndpointSet};
+use crate::domain::endpoint::{BadPattern, Endpoint, EndpointSet};
 
 /// A policy ready for the hot path.
 #[derive(Clone, Debug)]
@@ -21,14 +21,14 @@ pub struct CompiledPolicy {
 impl CompiledPolicy {
     /// Fails only where a list of patterns is too large to compile.
     pub fn new(policy: Policy, revision: u32) -> Result<Arc<Self>, BadPolicy> {
-        let compile = |patterns, list: &str| {
-            EndpointSet::new(patterns).map_err(|error| BadPolicy {
-                faults: vec![Fault::new(format!("endpoint_restrictions.{list}"), error.to_string())],
-            })
+        let too_large = |list: &str, error: BadPattern| BadPolicy {
+            faults: vec![Fault::new(format!("endpoint_restrictions.{list}"), error.to_string())],
         };
         let restrictions = &policy.endpoint_restrictions;
-        let allowed = compile(&restrictions.allowed_endpoints, "allowed_endpoints")?;
-        let blocked = compile(&restrictions.blocked_endpoints, "blocked_endpoints")?;
+        let allowed = EndpointSet::new(&restrictions.allowed_endpoints)
+            .map_err(|error| too_large("allowed_endpoints", error))?;
+        let blocked = EndpointSet::blocking(&restrictions.blocked_endpoints)
+            .map_err(|error| too_large("blocked_endpoints", error))?;
         Ok(Arc::new(Self { policy, revision, allowed, blocked }))
     }
 

@@ -72,7 +72,18 @@ impl Policy {
                 ));
             }
         }
-        let blocked = EndpointSet::new(&restrictions.blocked_endpoints).unwrap_or_default();
+        let (allowed, blocked) = (&restrictions.allowed_endpoints, &restrictions.blocked_endpoints);
+        for (list, patterns, others) in
+            [("allowed_endpoints", allowed, blocked), ("blocked_endpoints", blocked, allowed)]
+        {
+            // What is in both lists has been told of.
+            let alone = patterns.iter().enumerate().filter(|(_, pattern)| !others.contains(pattern));
+            for (position, pattern) in alone {
+                let path = format!("endpoint_restrictions.{list}[{position}]");
+                warnings.extend(pattern.doubts().into_iter().map(|doubt| Fault::new(path.clone(), doubt)));
+            }
+        }
+        let blocked = EndpointSet::blocking(blocked).unwrap_or_default();
         let shut = ["initialize", "server/discover"].into_iter().find(|method| {
             Endpoint::mcp(method, None).is_ok_and(|endpoint| blocked.hit(&endpoint).is_some())
         });

@@ -4,6 +4,8 @@
 //! no duplicate keys at any depth, no keys that differ from a known one only by case (Go's `encoding/json` takes those),
 //! nothing nested deeper than 64, UTF-8 without a byte-order mark, one value and no more.
 
+mod acts_on;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -58,6 +60,9 @@ pub struct Message<'a> {
     name: Option<Cow<'a, str>>,
     uri: Option<Cow<'a, str>>,
     task: Option<Cow<'a, str>>,
+    /// What `completion/complete` completes for, as the endpoint of that.
+    reference: Option<String>,
+    subscriptions: Vec<Cow<'a, str>>,
 }
 
 #[derive(Debug)]
@@ -105,6 +110,20 @@ impl<'a> Message<'a> {
             "resources/read" => self.uri.as_deref(),
             _ => None,
         }
+    }
+
+    /// What the call is judged by beside its method: the target, or what else it acts on.
+    pub fn acts_on(&self) -> Option<&str> {
+        match self.method()? {
+            "resources/subscribe" | "resources/unsubscribe" => self.uri.as_deref(),
+            "completion/complete" => self.reference.as_deref(),
+            _ => self.target(),
+        }
+    }
+
+    /// The URIs of which `subscriptions/listen` wants to hear.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.subscriptions.iter().map(|uri| &**uri)
     }
 
     /// Whether the method is one that must name its target.
@@ -237,12 +256,32 @@ impl<'a> Parts<'a> {
             (None, Some(_), true) => Kind::Response,
             _ => return Err(BadBody::Shape("request, notification or response")),
         };
-        let Params { name, uri, task, version, lookalike } = self.params;
-        let message = Message { kind, version, name, uri, task };
-        if lookalike && message.needs_target() {
+        let Params { name, uri, task, version, lookalike, lookalike_of_own, reference, notifications } =
+            self.params;
+        let mut message =
+            Message { kind, version, name, uri, task, reference: None, subscriptions: Vec::new() };
+        let method = message.method().unwrap_or_default();
+        let is_doubtful = match method {
+            "completion/complete" | "subscriptions/listen" => lookalike_of_own,
+            _ => lookalike && ACTS_ON.contains(&method),
+        };
+        if is_doubtful {
             return Err(BadBody::Shape(
-                "request: its params have a key that differs from `name` or `uri` only by case",
+                "request: its params have a key that differs only by case from one that says what it acts on",
             ));
+        }
+        match method {
+            "resources/subscribe" | "resources/unsubscribe"
+                if message.uri.as_deref().is_none_or(str::is_empty) =>
+            {
+                return Err(BadBody::Shape("request: it does not name what it acts on"));
+            }
+            "completion/complete" => message.reference = reference.map(acts_on::reference).transpose()?,
+            "subscriptions/listen" => {
+                message.subscriptions =
+                    notifications.map(acts_on::subscriptions).transpose()?.unwrap_or_default();
+            }
+            _ => {}
         }
         if message.needs_target() && message.target().is_none_or(str::is_empty) {
             return Err(BadBody::Shape("request: it does not name what it acts on"));
@@ -250,6 +289,10 @@ impl<'a> Parts<'a> {
         Ok(message)
     }
 }
+
+/// The methods that act on what `name` or `uri` says.
+const ACTS_ON: [&str; 5] =
+    ["tools/call", "prompts/get", "resources/read", "resources/subscribe", "resources/unsubscribe"];
 
 /// A JSON-RPC id as MCP has it: a string or an integer.
 fn is_id(raw: &RawValue) -> bool {
@@ -273,7 +316,13 @@ struct Params<'a> {
     uri: Option<Cow<'a, str>>,
     task: Option<Cow<'a, str>>,
     version: Version<'a>,
+    /// Whether another key differs from `name` or `uri` only by case.
     lookalike: bool,
+    /// The same of the keys that one method alone has.
+    lookalike_of_own: bool,
+    /// Read once the method is known, as the next.
+    reference: Option<&'a RawValue>,
+    notifications: Option<&'a RawValue>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
@@ -312,13 +361,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
     }
 }
 
-/// The value of `params`: an object of which a few members count, or an array, which MCP does not use.
+/// The value of `params`: an object of which a few members count, or `null`.
 struct ParamsSeed;
 
 impl<'de> DeserializeSeed<'de> for ParamsSeed {
     type Value = Params<'de>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -326,6 +375,10 @@ impl<'de> Visitor<'de> for ParamsSeed {
     type Value = Params<'de>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("params as an object")
+    }
+    /// `null` is as good as nothing: every parser reads it alike, and it names nothing.
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Params::default())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut params = Params::default();
@@ -336,11 +389,15 @@ impl<'de> Visitor<'de> for ParamsSeed {
                 "uri" => params.uri = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
                 "taskId" => params.task = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
                 "_meta" => params.version = members.next_value_seed(MetaSeed)?,
+                "ref" => params.reference = Some(acts_on::strict(members.next_value()?)?),
+                "notifications" => params.notifications = Some(acts_on::strict(members.next_value()?)?),
                 other if is_lookalike(other, "_meta") => {
                     return Err(A::Error::custom("a key differs from `_meta` only by case"));
                 }
                 other => {
                     params.lookalike |= is_lookalike(other, "name") || is_lookalike(other, "uri");
+                    params.lookalike_of_own |=
+                        is_lookalike(other, "ref") || is_lookalike(other, "notifications");
                     members.next_value_seed(Strict { depth: 3 })?;
                 }
             }
@@ -356,7 +413,7 @@ struct MetaSeed;
 impl<'de> DeserializeSeed<'de> for MetaSeed {
     type Value = Version<'de>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -364,6 +421,9 @@ impl<'de> Visitor<'de> for MetaSeed {
     type Value = Version<'de>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("_meta as an object")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Version::Absent)
     }
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut version = Version::Absent;

@@ -234,7 +234,9 @@ async fn judge(
     if session.is_none() && messages.iter().any(|message| matches!(message.kind, Kind::Response)) {
         return Err(bad_request("a response needs the session whose request it answers"));
     }
-    call.decide(&principal).await?;
+    // Where there are no sessions, 404 is what MCP asks for.
+    let for_era = |refusal: Refusal| if era == Era::New { refusal.not_found() } else { refusal };
+    call.decide(&principal).await.map_err(for_era)?;
     Ok(Admitted {
         principal,
         session,
@@ -253,17 +255,26 @@ fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
 fn ask(call: &mut Call<'_>, messages: &[Message<'_>]) -> Result<(), Refusal> {
     if let [message] = messages {
         call.asks(endpoint(message)?);
-        return Ok(());
+        return listens_to(call, message);
     }
     let asked = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
     asked.into_iter().for_each(|endpoint| call.asks(endpoint));
+    messages.iter().try_for_each(|message| listens_to(call, message))
+}
+
+/// Makes a call of each resource that a message wants to hear of.
+fn listens_to(call: &mut Call<'_>, message: &Message<'_>) -> Result<(), Refusal> {
+    for uri in message.subscriptions() {
+        let endpoint = Endpoint::mcp("subscriptions/listen", Some(uri));
+        call.asks(endpoint.map_err(|fault| bad_request(fault.to_string()))?);
+    }
     Ok(())
 }
 
 /// What a message asks for. What it costs follows from that alone: a server that runs any method without an id must not be
 /// a way around the limits.
 fn endpoint(message: &Message<'_>) -> Result<Endpoint, Refusal> {
-    method_endpoint(message.method().unwrap_or("notifications/response"), message.target())
+    method_endpoint(message.method().unwrap_or("notifications/response"), message.acts_on())
 }
 
 /// What the message of a body asks for. [`STREAM`] and [`SESSION_END`] are asked for by GET and DELETE alone.
@@ -277,6 +288,10 @@ fn method_endpoint(method: &str, target: Option<&str>) -> Result<Endpoint, Refus
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
 pub fn ask_by_headers(call: &mut Call<'_>, headers: &Fields) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
+    // What it acts on is in the body alone, where the header does not name it.
+    if matches!(method, "resources/subscribe" | "resources/unsubscribe") && target.is_none() {
+        return Err(Refusal::mismatch(Mismatch::Header("Mcp-Name is missing".into())));
+    }
     call.asks(method_endpoint(method, target.as_deref())?);
     Ok(())
 }
@@ -396,7 +411,10 @@ async fn forward(
     };
     head.fields.remove(&SESSION_ID);
     let [is_stream, is_json] = are_media(&head.fields, ["text/event-stream", "application/json"]);
-    if admitted.awaits_answer && head.status == StatusCode::OK && !is_stream && !is_json {
+    // A list is looked into whatever the status says of it: what succeeds in any way is read by clients.
+    let is_unread = head.status == StatusCode::OK
+        || (admitted.lists_tools && head.status.is_success() && !http_body::Body::is_end_stream(&body));
+    if admitted.awaits_answer && is_unread && !is_stream && !is_json {
         return Err(garbled());
     }
     if admitted.lists_tools && (is_stream || is_json) && head.fields.has(&header::CONTENT_ENCODING) {
@@ -404,7 +422,7 @@ async fn forward(
     }
     let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
     let body = match listing {
-        Some(listing) if is_json && head.status.is_success() => {
+        Some(listing) if is_json => {
             head.fields.remove(&header::ETAG);
             edited(worker, body, listing).await?
         }

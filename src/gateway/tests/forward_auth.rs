@@ -146,7 +146,8 @@ async fn other_spellings_of_a_resource_must_be_allowed_too() {
     let status =
         async |uri: &str| call("resources/read", Some(uri)).key(&key).send(gateway.admin).await.status;
     assert_eq!(status("file:///public/a.md").await, 200);
-    assert_eq!(status("file:///public/../secret.md").await, 403);
+    assert_eq!(status("file:///secret.md?/public/").await, 403);
+    assert_eq!(status("file:///public/../secret.md").await, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,6 +104,12 @@ impl House {
         ops::token::issue(&self.ctx, new).unwrap()
     }
 
+    /// Every byte of the home's databases.
+    pub fn written(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder.path().join("home")).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default()).collect()
+    }
+
     pub fn revoke(&self, id: KeyId) {
         ops::api_key::revoke(&self.ctx, id, "test").unwrap();
     }

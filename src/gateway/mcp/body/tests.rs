@@ -142,6 +142,85 @@ fn shapes_that_are_no_json_rpc_are_refused() {
 }
 
 #[test]
+fn null_is_as_good_as_nothing() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":null}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized","params":null}"#,
+    ] {
+        let Body::One(message) = parse(text.as_bytes()).unwrap() else { panic!("{text}") };
+        assert_eq!((message.acts_on(), &message.version), (None, &Version::Absent), "{text}");
+    }
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":[]}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":"null"}"#,
+    ] {
+        assert!(parse(text.as_bytes()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_a_message_acts_on_is_read_whatever_its_form() {
+    let message = |method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
+    };
+    for (method, params, acts_on) in [
+        ("resources/subscribe", r#"{"uri":"file:///a"}"#, Some("file:///a")),
+        ("resources/unsubscribe", r#"{"uri":"file:///a"}"#, Some("file:///a")),
+        (
+            "completion/complete",
+            r#"{"ref":{"type":"ref/prompt","name":"p","title":"P"}}"#,
+            Some("prompts/get/p"),
+        ),
+        (
+            "completion/complete",
+            r#"{"ref":{"uri":"db://{t}","type":"ref/resource"}}"#,
+            Some("resources/read/db://{t}"),
+        ),
+        ("completion/complete", "{}", None),
+        ("tools/call", r#"{"name":"t","ref":{"a":1},"notifications":7}"#, Some("t")),
+    ] {
+        let text = message(method, params);
+        let Body::One(message) = parse(text.as_bytes()).unwrap() else { panic!("{text}") };
+        assert_eq!(message.acts_on(), acts_on, "{text}");
+    }
+    let text = message(
+        "subscriptions/listen",
+        r#"{"notifications":{"resourceSubscriptions":["file:///a","b"],"x":1}}"#,
+    );
+    let Body::One(listening) = parse(text.as_bytes()).unwrap() else { panic!("{text}") };
+    assert_eq!(listening.subscriptions().collect::<Vec<_>>(), ["file:///a", "b"]);
+    for (method, params) in [
+        ("resources/subscribe", "{}"),
+        ("resources/subscribe", r#"{"uri":""}"#),
+        ("resources/unsubscribe", r#"{"uri":7}"#),
+        ("resources/subscribe", r#"{"uri":"a","URI":"b"}"#),
+        ("completion/complete", r#"{"ref":"p"}"#),
+        ("completion/complete", r#"{"ref":null}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":""}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"a","uri":"b"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"a","Name":"b"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"a","name":"b"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/tool","name":"a"}}"#),
+        ("completion/complete", r#"{"ref":{"type":"ref/prompt","name":"a"},"REF":{}}"#),
+        ("subscriptions/listen", r#"{"notifications":{"resourceSubscriptions":"a"}}"#),
+        ("subscriptions/listen", r#"{"notifications":{"resourceSubscriptions":[7]}}"#),
+        (
+            "subscriptions/listen",
+            r#"{"notifications":{"resourceSubscriptions":[],"resourcesubscriptions":["a"]}}"#,
+        ),
+        ("subscriptions/listen", r#"{"notifications":{"a":1,"a":2}}"#),
+    ] {
+        assert!(parse(message(method, params).as_bytes()).is_err(), "{method} {params}");
+    }
+    let many =
+        format!(r#"{{"notifications":{{"resourceSubscriptions":[{}]}}}}"#, vec!["\"a\""; 257].join(","));
+    assert!(parse(message("subscriptions/listen", &many).as_bytes()).is_err());
+}
+
+#[test]
 fn encodings_other_than_utf_8_are_refused() {
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     assert!(parse(ping.as_bytes()).is_ok());

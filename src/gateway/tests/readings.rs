@@ -1,0 +1,286 @@
+//! What servers could take a call for is judged, however it is written.
+
+use super::harness::*;
+use http::Method;
+use serde_json::{Value, json};
+
+fn restricted(house: &House, name: &str, allowed: &[&str], blocked: &[&str]) -> String {
+    house.policy(
+        name,
+        json!({"endpoint_restrictions": {"allowed_endpoints": allowed, "blocked_endpoints": blocked}}),
+    );
+    house.key_of("alice", name, &["mcp:*"]).1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_judged_by_each_of_its_readings() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let only = restricted(&house, "only", &["resources/read/file:///public/**"], &[]);
+    let but = restricted(
+        &house,
+        "but",
+        &[],
+        &["resources/read/file:///secret/**", "resources/read/https://admin.x/**"],
+    );
+    let gateway = house.gateway(upstream.address);
+    let ask = async |key: &str, uri: &str| {
+        let params = json!({"uri": uri});
+        let old = Ask::old("resources/read", params.clone()).key(key).send(gateway.address).await;
+        // Not every URI can stand in a field as it is.
+        if uri.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+            let new = Ask::modern("resources/read", params).key(key).send(gateway.address).await;
+            assert_eq!(new.reason(), old.reason(), "{uri}");
+        }
+        old.reason()
+    };
+    for uri in [
+        "file:///public//../secret/key.md",
+        "file:///public%2f../secret/key.md",
+        "file:///public/%2e%2e/secret/key.md",
+        "file:////secret/key.md",
+        "file:///secret//key.md",
+        "file:///secret/key.md%00.md",
+        "file:///secret/key.md\0.md",
+        "https://admin.x//keys",
+        "https://me@admin.x/keys",
+    ] {
+        assert_eq!(ask(&only, uri).await, "bad_request", "{uri}");
+        assert_eq!(ask(&but, uri).await, "bad_request", "{uri}");
+    }
+    for uri in [
+        "file:///secret/key.md?.md",
+        "file:///secret/key.md#.md",
+        "file:///secret/key.md%3F.md",
+        "file:///SECRET/key.md",
+        "file://elsewhere/secret/key.md",
+        "FILE:/secret/key.md",
+        "file:///secret%2Fkey.md",
+        "file:///secret%252Fkey.md",
+        "file:///%73ecret/key.md",
+        "https://admin.x./keys",
+        "https://admin.x:443/keys",
+        "https://admin.x:8443/keys",
+        "https://ADMIN.x/keys",
+    ] {
+        assert_eq!(ask(&only, uri).await, "endpoint_denied", "{uri}");
+        assert_eq!(ask(&but, uri).await, "endpoint_denied", "{uri}");
+    }
+    assert!(upstream.received().is_empty());
+    for uri in [
+        "file:///public/key.md",
+        "file:///public/a%20b.md",
+        "file:///public/key.md?at=1#top",
+        "file:///public/.well",
+    ] {
+        assert_eq!(ask(&only, uri).await, "", "{uri}");
+        assert_eq!(ask(&but, uri).await, "", "{uri}");
+    }
+    for uri in ["https://www.admin.x/keys", "file:///secrets/key.md", "https://x/?next=https%3A%2F%2Fy%2F"] {
+        assert_eq!(ask(&but, uri).await, "", "{uri}");
+    }
+    let named = restricted(&house, "named", &["resources/read/file:///a//b"], &[]);
+    assert_eq!(ask(&named, "file:///a//b").await, "");
+    assert_eq!(ask(&named, "file:///a/b").await, "endpoint_denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_acts_on_is_judged_where_the_method_is_allowed() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let methods =
+        ["resources/subscribe", "resources/unsubscribe", "subscriptions/listen", "completion/complete"];
+    let allowed = [&["resources/read/file:///public/**", "prompts/get/open"], &methods[..]].concat();
+    let only = restricted(&house, "only", &allowed, &[]);
+    let but = restricted(&house, "but", &[], &["resources/read/file:///secret/**", "prompts/get/secret"]);
+    let gateway = house.gateway(upstream.address);
+    let reference = |kind: &str, key: &str, value: &str| json!({"ref": {"type": kind, key: value}, "argument": {"name": "a", "value": ""}});
+    let acting_on = |uri: &str, prompt: &str| -> [(&'static str, Value); 5] {
+        [
+            ("resources/subscribe", json!({"uri": uri})),
+            ("resources/unsubscribe", json!({"uri": uri})),
+            (
+                "subscriptions/listen",
+                json!({"notifications": {"resourceSubscriptions": ["file:///public/a", uri]}}),
+            ),
+            ("completion/complete", reference("ref/resource", "uri", uri)),
+            ("completion/complete", reference("ref/prompt", "name", prompt)),
+        ]
+    };
+    for key in [&only, &but] {
+        for (method, params) in acting_on("file:///secret/a", "secret") {
+            for ask in [Ask::old(method, params.clone()), Ask::modern(method, params)] {
+                assert_eq!(ask.key(key).send(gateway.address).await.reason(), "endpoint_denied", "{method}");
+            }
+        }
+        for (method, params) in acting_on("file:///public//../secret/a", "x") {
+            if !params.to_string().contains("ref/prompt") {
+                let answered = Ask::old(method, params).key(key).send(gateway.address).await;
+                assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"), "{method}");
+            }
+        }
+    }
+    assert!(upstream.received().is_empty());
+    for key in [&only, &but] {
+        for (method, params) in acting_on("file:///public/a", "open") {
+            assert_eq!(Ask::old(method, params).key(key).send(gateway.address).await.status, 200, "{method}");
+        }
+    }
+    // A scope that covers the method alone does not reach everything.
+    house.policy("free", json!({}));
+    for (scopes, status) in [
+        (&["resources:subscribe"][..], 403),
+        (&["resources:subscribe", "resources:read"], 200),
+        (&["mcp:read"], 200),
+    ] {
+        let key = house.key_of("alice", "free", scopes).1;
+        let ask = Ask::old("resources/subscribe", json!({"uri": "file:///a"})).key(&key);
+        assert_eq!(ask.send(gateway.address).await.status, status, "{scopes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_is_judged_by_each_of_its_readings() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let only = restricted(&house, "only", &["/pub/*"], &[]);
+    let but = restricted(&house, "but", &[], &["/admin/**"]);
+    let gateway = house.gateway(upstream.address);
+    let ask = async |key: &str, path: &str| {
+        let on_data = Ask::new(Method::GET, path).key(key).send(gateway.address).await;
+        let proxied = Ask::new(Method::GET, "/verify")
+            .with("x-original-uri", path)
+            .with("x-original-method", "GET")
+            .key(key)
+            .send(gateway.admin)
+            .await;
+        let allowed = (on_data.status == 200, proxied.status == 200);
+        assert_eq!(allowed.0, allowed.1, "{path}: {on_data:?} {proxied:?}");
+        on_data.reason()
+    };
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin%2Fkeys",
+        "/admin;x",
+        "/admin;x/keys",
+        "/admin%252f",
+        "/ADMIN",
+        "/Admin/x",
+        "/%2561dmin/",
+    ] {
+        assert_eq!(ask(&but, path).await, "endpoint_denied", "{path}");
+    }
+    for path in ["/pub/a%2Fb", "/pub/a%252Fb", "/PUB/a", "/pub%2Fa", "/pub/a/b"] {
+        assert_eq!(ask(&only, path).await, "endpoint_denied", "{path}");
+    }
+    for path in ["/%2Fadmin", "/pub/..%2fadmin", "/pub/..;/admin", "/a%2F%2Fb", "/a%0a", "/pub/a%255cb"] {
+        for key in [&but, &only] {
+            assert_eq!(ask(key, path).await, "bad_request", "{path}");
+        }
+    }
+    assert!(upstream.received().is_empty());
+    for path in ["/administration", "/x/admin", "/a%2Fb", "/a;v=1"] {
+        assert_eq!(ask(&but, path).await, "", "{path}");
+    }
+    for path in ["/pub/a", "/pub/a;v=1", "/pub/100%25", "/pub/caf%C3%A9"] {
+        assert_eq!(ask(&only, path).await, "", "{path}");
+    }
+    assert_eq!(upstream.received().len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_methods_of_mcp_are_covered_by_everything() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    for method in
+        ["Tools/Call", " tools/call", "tools/call ", "tools/list\n", "TOOLS/LIST", "tools/call/echo"]
+    {
+        let answered = Ask::old(method, json!({"name": "delete"})).key(&key).send(gateway.address).await;
+        assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"), "{method:?}");
+    }
+    // What nobody knows is answered as MCP asks: in a session that is no reason to end it.
+    for (ask, status) in [(Ask::old("acme/run", json!({})), 200), (Ask::modern("acme/run", json!({})), 404)] {
+        let answered = ask.key(&key).send(gateway.address).await;
+        assert_eq!((answered.status, answered.code(), &answered.json()["id"]), (status, -32601, &json!(1)));
+    }
+    assert!(upstream.received().is_empty());
+    let named = restricted(&house, "named", &["acme/run", "**"], &[]);
+    for method in ["acme/run", "tools/list", "tasks/list", "notifications/acme"] {
+        let answered = Ask::old(method, json!({})).key(&named).send(gateway.address).await;
+        assert_eq!(answered.status, 200, "{method}");
+    }
+    assert_eq!(Ask::old("acme/walk", json!({})).key(&named).send(gateway.address).await.code(), -32601);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_credential_is_refused_where_it_would_be_kept() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhIn0.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PG";
+    for secret in [token, &key] {
+        for ask in [
+            Ask::new(Method::GET, &format!("/files/{secret}")),
+            Ask::new(Method::GET, &format!("/files/{}", secret.replace(['_', '.'], "%5F"))),
+            Ask::old("tools/call", json!({"name": secret})),
+            Ask::old("prompts/get", json!({"name": format!("x {secret}")})),
+            Ask::old(secret, json!({})),
+        ] {
+            if secret == token && ask.request.uri().path().contains("%5F") {
+                continue;
+            }
+            let answered = ask.key(&key).send(gateway.address).await;
+            assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"));
+            assert!(!answered.body.contains(secret));
+        }
+    }
+    assert!(upstream.received().is_empty());
+    // The id of a key is no secret, and a token may be how the server of a resource wants it.
+    let id = key.rsplit_once('_').unwrap().0;
+    for ask in [
+        Ask::new(Method::GET, &format!("/keys/{id}")),
+        Ask::old("resources/read", json!({"uri": format!("https://x/?t={token}")})),
+    ] {
+        assert_eq!(ask.key(&key).send(gateway.address).await.status, 200);
+    }
+    assert!(String::from_utf8_lossy(&upstream.received()[1].body).contains(token));
+    // Nothing of them is in what is written down.
+    tokio::task::spawn_blocking(move || gateway.running.shutdown()).await.unwrap().unwrap();
+    let wrote = house.written();
+    let is_written = |text: &str| wrote.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(is_written("[redacted]") && !is_written(token) && !is_written(&key[key.len() - 40..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_tools_is_filtered_whatever_its_status_says() {
+    let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"delete"}]}}"#;
+    let upstream = Upstream::answering(move |received| async move {
+        let wanted = |name: &str| received.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let kind = wanted("x-kind").unwrap_or_else(|| "application/json".into());
+        let text = if kind == "text/event-stream" { format!("data: {list}\n\n") } else { list.to_owned() };
+        let mut response = whole(Box::leak(kind.into_boxed_str()), text);
+        *response.status_mut() = wanted("x-want").unwrap().parse().unwrap();
+        response
+    })
+    .await;
+    let house = House::new();
+    let key = restricted(&house, "readers", &[], &["tools/call/delete"]);
+    let gateway = house.gateway(upstream.address);
+    for status in ["200", "201", "202", "203", "206", "299", "400", "404", "500"] {
+        for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({}))] {
+            let ask = ask.with("x-want", status).key(&key);
+            for kind in ["application/json", "text/event-stream"] {
+                let answered = ask.clone().with("x-kind", kind).send(gateway.address).await;
+                assert_eq!(answered.status.to_string(), status, "{kind}");
+                assert!(
+                    answered.body.contains("echo") && !answered.body.contains("delete"),
+                    "{status}: {answered:?}"
+                );
+            }
+            let answered = ask.with("x-kind", "text/plain").send(gateway.address).await;
+            assert!(
+                status.starts_with('2') == (answered.reason() == "upstream_garbled"),
+                "{status}: {answered:?}"
+            );
+        }
+    }
+}
