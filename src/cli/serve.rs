@@ -101,7 +101,12 @@ impl From<Answer> for Refusals {
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     log_to_stderr(&options.log)?;
-    let budget = options.usage_budget;
+    let budget = match (options.usage_budget, &session.config.serve.usage_budget) {
+        (None, Some(text)) => {
+            Some(input::size(text).map_err(|why| CliError::usage(format!("usage_budget: {why}")))?)
+        }
+        (given, _) => given,
+    };
     let settings = settings(options, &session.config.serve)?;
     let ctx = session.operator()?;
     refuse_contradictions(&ctx)?;

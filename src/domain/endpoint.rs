@@ -14,6 +14,7 @@ mod path;
 mod pattern;
 mod reading;
 
+pub use method::METHODS;
 pub use objection::Objection;
 pub use pattern::{BadPattern, Breadth, EndpointPattern, EndpointSet};
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::clock::Timestamp;
 use super::decision::Reason;
+use super::endpoint::METHODS;
 
 /// What became of a call, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,58 +48,35 @@ impl Outcome {
 /// Stands for a credential and a subject that are not known, and for an endpoint where none was asked for.
 pub const NOBODY: &str = "-";
 /// Stands for endpoints that are not told apart.
-pub const OTHER: &str = METHODS[OTHER_NUMBER as usize];
-/// The number of [`OTHER`] among [`METHODS`].
+pub const OTHER: &str = "(other)";
+/// The number of [`OTHER`] among [`NAMES`].
 pub const OTHER_NUMBER: u32 = 0;
 
-/// What calls are counted under where names are not told apart, since their callers choose them: the methods of MCP in all
-/// eras, the gateway's own endpoints, and one for all others.
-pub const METHODS: &[&str] = &[
-    "(other)",
-    NOBODY,
-    "/oauth/introspect",
-    "/oauth/revoke",
-    "/oauth/token",
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "notifications/cancelled",
-    "notifications/initialized",
-    "notifications/progress",
-    "notifications/roots/list_changed",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "session/end",
-    "stream",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/update",
-    "tools/call",
-    "tools/list",
-];
+/// What calls are counted under where names are not told apart, since their callers choose them: one name for all others,
+/// one for none, and the methods of MCP in all eras with the gateway's own endpoints.
+pub const NAMES: [&str; METHODS.len() + 2] = {
+    let mut names = [OTHER; METHODS.len() + 2];
+    names[1] = NOBODY;
+    let mut index = 0;
+    while index < METHODS.len() {
+        names[index + 2] = METHODS[index];
+        index += 1;
+    }
+    names
+};
 
-/// The number among [`METHODS`] of the method of an endpoint, whatever target it names.
+/// The number among [`NAMES`] of the method of an endpoint, whatever target it names.
 pub fn method_number(endpoint: &str) -> u32 {
     let is_method = |method: &str| {
         endpoint.strip_prefix(method).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let found = METHODS.iter().position(|method| is_method(method));
+    let found = NAMES.iter().position(|method| is_method(method));
     found.and_then(|number| u32::try_from(number).ok()).unwrap_or(OTHER_NUMBER)
 }
 
-/// The method of an endpoint, whatever target it names; [`OTHER`] where it is none of [`METHODS`].
+/// The method of an endpoint, whatever target it names; [`OTHER`] where it is none of [`NAMES`].
 pub fn method(endpoint: &str) -> &'static str {
-    METHODS.get(method_number(endpoint) as usize).copied().unwrap_or(OTHER)
+    NAMES.get(method_number(endpoint) as usize).copied().unwrap_or(OTHER)
 }
 
 /// One counter: calls in one minute.
@@ -112,7 +90,7 @@ pub struct Count {
     pub issuer: String,
     /// `-` where no credential was recognised.
     pub subject: String,
-    /// One of [`METHODS`] where it is not told apart from others.
+    /// One of [`NAMES`] where it is not told apart from others.
     pub endpoint: String,
     pub outcome: Outcome,
     pub calls: u64,
@@ -189,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_method_is_known_by_itself_and_with_a_target_and_nothing_else_is() {
-        for &known in METHODS {
+        for &known in &NAMES {
             assert_eq!(method(known), known);
         }
         assert_eq!(method("tools/call/a/b"), "tools/call");

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use super::{Denied, Engine};
 use crate::domain::{
     clock::Timestamp,
+    decision::Reason,
+    name::ScopeName,
     signing_key::key_set,
     token::{Profile, Verified},
 };
@@ -57,5 +59,17 @@ impl Engine {
     pub fn look_at_token(&self, text: &str, now: Timestamp) -> Result<Arc<Verified>, Denied> {
         let entry = self.believe(text, Sha256::digest(text).into(), self.judge_by(now))?;
         Ok(Arc::clone(&entry.verified))
+    }
+
+    /// The same, with the scopes that it has here: those of others count as their issuer's mapping has them, and none beyond
+    /// the ceiling of the policy or the key that it rests on.
+    pub fn look_at_reach(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(Arc<Verified>, Arc<[ScopeName]>), Denied> {
+        let entry = self.believe(text, Sha256::digest(text).into(), self.judge_by(now))?;
+        let scopes = entry.scopes().ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))?;
+        Ok((Arc::clone(&entry.verified), scopes))
     }
 }

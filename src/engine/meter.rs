@@ -73,7 +73,7 @@ struct Counter {
 }
 
 /// What one group of threads has counted since the last flush. Endpoints are numbered, so that counting a call that is
-/// like an earlier one allocates nothing: first those of [`usage::METHODS`], then what the lane has met.
+/// like an earlier one allocates nothing: first those of [`usage::NAMES`], then what the lane has met.
 #[derive(Debug, Default)]
 struct Lane {
     endpoints: Bounded<Arc<str>, u32>,
@@ -95,8 +95,7 @@ impl Lane {
         if self.endpoints.len() >= MOST_ENDPOINTS {
             return usage::method_number(text);
         }
-        let number =
-            u32::try_from(usage::METHODS.len() + self.endpoints.len()).unwrap_or(usage::OTHER_NUMBER);
+        let number = u32::try_from(usage::NAMES.len() + self.endpoints.len()).unwrap_or(usage::OTHER_NUMBER);
         self.endpoints.insert(text.into(), number);
         number
     }
@@ -184,7 +183,7 @@ impl Meter {
                 let Lane { endpoints, counts, denials, .. } = &mut *lane;
                 (std::mem::take(endpoints), std::mem::take(counts), std::mem::take(denials))
             };
-            let mut names: Vec<Arc<str>> = usage::METHODS.iter().map(|&name| name.into()).collect();
+            let mut names: Vec<Arc<str>> = usage::NAMES.iter().map(|&name| name.into()).collect();
             names.resize(names.len() + endpoints.len(), usage::OTHER.into());
             for (name, number) in endpoints {
                 if let Some(place) = names.get_mut(number as usize) {

@@ -64,6 +64,11 @@ impl Entry {
         };
         is_same && self.generation == generation
     }
+
+    /// `None` where its policy is missing or cannot be compiled.
+    pub(super) fn scopes(&self) -> Option<Arc<[ScopeName]>> {
+        self.reach.slot.load().as_ref().map(|access| Arc::clone(&access.scopes))
+    }
 }
 
 impl Engine {
@@ -91,6 +96,8 @@ impl Engine {
         prove: impl FnOnce(&[u8; 32]) -> Result<Possession, Reason>,
     ) -> Result<Principal, Denied> {
         let text = presented.text.expose();
+        // The proof has a moment of its own; what has an end is judged as everywhere.
+        let now = self.judge_by(now);
         let entry = self.believe(text, Sha256::digest(text).into(), now)?;
         let confirmation = entry.verified.claims.confirmation;
         let bound_to = confirmation.and_then(|confirmation| confirmation.jkt).ok_or(Reason::BadSignature);

@@ -114,9 +114,11 @@ mod tests {
         let haproxy = all(Program::Haproxy, When::After);
         assert!(haproxy.contains("x[^a-z0-9]api[^a-z0-9]key.*|mcp[^a-z0-9]session[^a-z0-9]id"), "{haproxy}");
         let traefik = all(Program::Traefik, When::Before);
-        for part in
-            ["|acme[^a-z0-9].*|", "|x[^a-z0-9]tenant|authorization|", "|last[^a-z0-9]event[^a-z0-9]id)$'"]
-        {
+        for part in [
+            "|acme[^a-z0-9].*|",
+            "|x[^a-z0-9]tenant|proxy[^a-z0-9]authorization|authorization|",
+            "|last[^a-z0-9]event[^a-z0-9]id)$'",
+        ] {
             assert!(traefik.contains(part), "{part} in {traefik}");
         }
         assert!(lines(Program::Haproxy, When::Before, &[], "").iter().all(|line| line.len() < 2_000));

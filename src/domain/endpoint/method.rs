@@ -2,9 +2,9 @@
 
 use crate::domain::text::excerpt;
 
-/// The methods of MCP 2024-11-05 to 2026-07-28 that a client sends and that name nothing, and the gateway's own.
-/// `notifications/…` are endless, and protocol endpoints.
-const BARE: [&str; 23] = [
+/// The methods of MCP 2024-11-05 to 2026-07-28 that a client sends, and the gateway's own. `notifications/…` are endless:
+/// those of MCP itself stand here.
+pub const METHODS: [&str; 29] = [
     "tools/call",
     "tools/list",
     "prompts/get",
@@ -28,6 +28,12 @@ const BARE: [&str; 23] = [
     "oauth/token",
     "oauth/introspect",
     "oauth/revoke",
+    "stream",
+    "session/end",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
 ];
 
 /// The methods whose target is a part of the endpoint, and what the target is of.
@@ -54,9 +60,7 @@ pub(super) enum Target {
 
 /// Whether clients send this method in MCP, to the letter, or it is the gateway's own.
 pub(super) fn is_known(method: &str) -> bool {
-    matches!(method, "stream" | "session/end")
-        || method.starts_with("notifications/")
-        || BARE.contains(&method)
+    method.starts_with("notifications/") || METHODS.contains(&method)
 }
 
 /// The method of an endpoint's text, what kind of target it has, and the target, where it has one.
@@ -80,7 +84,7 @@ pub(super) fn is_disguised(method: &str) -> bool {
         || method.ends_with(['.', '/'])
         || method.contains("//")
         || method.get(..14).is_some_and(|head| head.eq_ignore_ascii_case("notifications/"))
-        || BARE.iter().any(|known| known.eq_ignore_ascii_case(method))
+        || METHODS.iter().any(|known| known.eq_ignore_ascii_case(method))
         || TARGETED.iter().any(|(known, _)| {
             method.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known))
                 && method.as_bytes().get(known.len()) == Some(&b'/')

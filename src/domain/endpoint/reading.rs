@@ -106,10 +106,8 @@ impl Form {
         let segments = segments.strip_suffix('/').unwrap_or(segments);
         let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
         let has_odd = (!segments.is_empty() || path == "//") && segments.split('/').any(is_odd);
-        !has_odd
-            && !(self == Self::Path && reading.contains('\\'))
-            && authority.is_none_or(is_well_formed)
-            && is_well_encoded(reading)
+        let has_backslash = self == Self::Path && reading.contains('\\');
+        !has_odd && !has_backslash && authority.is_none_or(is_well_formed) && is_well_encoded(reading)
     }
 
     /// Whether `is` holds of one of the texts under which what is blocked is looked for.

@@ -4,39 +4,50 @@
 //! accounts that chance put there. Each free call is counted in all its places, and passes while one of them has room: an
 //! account never gets more than its bound, and is held back by others only where it shares all its places with busy ones.
 
-use super::Charge;
+use super::{super::lock, Charge};
 use crate::domain::{
     clock::Timestamp,
     quota::{free_spent, minute_of, still_counts},
 };
 use std::{
     hash::{BuildHasher, Hash, RandomState},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 const ROWS: usize = 4;
 /// Places in a row: with four rows a mebibyte in all.
 const PLACES: usize = 1 << BITS;
 const BITS: usize = 15;
+/// Calls of one account are counted one after the other, those of others seldom wait for them.
+const TURNS: usize = 16;
 
 /// The free calls of a minute. A place holds the number of its minute and what was counted in it.
 #[derive(Debug)]
 pub(super) struct Free {
     rows: Box<[AtomicU64]>,
+    /// Whose turn it is: two calls of one account at once could each find room in another row.
+    turns: [Mutex<()>; TURNS],
     hasher: RandomState,
 }
 
 impl Free {
     pub(super) fn new() -> Self {
         let rows = (0..ROWS * PLACES).map(|_| AtomicU64::new(0)).collect();
-        Self { rows, hasher: RandomState::new() }
+        Self { rows, turns: std::array::from_fn(|_| Mutex::new(())), hasher: RandomState::new() }
     }
 
     /// Counts so many calls of `whose`, or none of them where they are more than the bound has left.
     pub(super) fn take(&self, whose: impl Hash, bound: u32, count: u32, now: Timestamp) -> Charge {
         let minute = minute_of(now);
+        let hash = self.hasher.hash_one(whose);
+        let places = self.places(hash);
+        let turn = usize::try_from(hash >> (BITS * ROWS)).unwrap_or_default() % TURNS;
+        let _turn = self.turns.get(turn).map(lock);
         let mut has_room = [false; ROWS];
-        for (place, has_room) in self.places(&whose).into_iter().zip(&mut has_room) {
+        for (place, has_room) in places.into_iter().zip(&mut has_room) {
             let counted = update(place, minute, |counted| {
                 counted.checked_add(count).filter(|counted| *counted <= bound)
             });
@@ -46,7 +57,7 @@ impl Free {
             return free_spent(bound, now);
         }
         // Where others have used up the room of a place it is counted there all the same.
-        for (place, has_room) in self.places(&whose).into_iter().zip(has_room) {
+        for (place, has_room) in places.into_iter().zip(has_room) {
             if !has_room {
                 update(place, minute, |counted| Some(counted.saturating_add(count)));
             }
@@ -56,13 +67,12 @@ impl Free {
 
     /// Takes back what was counted for calls that were refused for another reason.
     pub(super) fn give_back(&self, whose: impl Hash, count: u32, now: Timestamp) {
-        for place in self.places(&whose) {
+        for place in self.places(self.hasher.hash_one(whose)) {
             update(place, minute_of(now), |counted| Some(counted.saturating_sub(count)));
         }
     }
 
-    fn places(&self, whose: &impl Hash) -> [&AtomicU64; ROWS] {
-        let hash = self.hasher.hash_one(whose);
+    fn places(&self, hash: u64) -> [&AtomicU64; ROWS] {
         std::array::from_fn(|row| {
             let place = usize::try_from(hash >> (BITS * row)).unwrap_or_default() % PLACES;
             &self.rows[row * PLACES + place]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::{Fault, Worker, done};
 use crate::domain::decision::Principal;
+use crate::domain::name::ScopeName;
 use crate::domain::token::Claims;
 use crate::ops::OpsError;
 use crate::ops::token::revoke_text;
@@ -15,13 +16,14 @@ use crate::store::{StoreError, one_time};
 pub async fn introspect(worker: &Worker, form: &Form) -> Result<Value, Fault> {
     let text = form.need("token")?;
     let inactive = json!({ "active": false });
-    let Ok(verified) = worker.shared.engine.look_at_token(text, worker.now()) else { return Ok(inactive) };
+    let looked = worker.shared.engine.look_at_reach(text, worker.now());
+    let Ok((verified, scopes)) = looked else { return Ok(inactive) };
     if verified.claims.max_uses.is_some_and(|uses| uses.get() == 1)
         && is_used(worker, &verified.claims).await?
     {
         return Ok(inactive);
     }
-    Ok(described(&verified.claims))
+    Ok(described(&verified.claims, &scopes))
 }
 
 async fn is_used(worker: &Worker, claims: &Claims) -> Result<bool, Fault> {
@@ -31,8 +33,12 @@ async fn is_used(worker: &Worker, claims: &Claims) -> Result<bool, Fault> {
     looked.ok().and_then(Result::ok).ok_or_else(Fault::unavailable)
 }
 
-fn described(claims: &Claims) -> Value {
+/// With the scopes that count here, whatever the token itself claims.
+fn described(claims: &Claims, scopes: &[ScopeName]) -> Value {
     let mut members = claims.to_json();
+    let names: Vec<_> = scopes.iter().map(ScopeName::as_str).collect();
+    members["scope"] = names.join(" ").into();
+    members["scopes"] = names.into();
     members["active"] = true.into();
     members["token_type"] = if claims.confirmation.is_some() { "DPoP" } else { "Bearer" }.into();
     members["username"] = claims.subject.as_str().into();

@@ -132,7 +132,7 @@ async fn what_a_call_acts_on_is_judged_where_the_method_is_allowed() {
         (&["mcp:read"], 200),
     ] {
         let key = house.key_of("alice", "free", scopes).1;
-        let ask = Ask::old("resources/subscribe", json!({"uri": "file:///a"})).key(&key);
+        let ask = Ask::modern("resources/subscribe", json!({"uri": "file:///a"})).key(&key);
         assert_eq!(ask.send(gateway.address).await.status, status, "{scopes:?}");
     }
 }

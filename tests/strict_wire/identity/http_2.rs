@@ -29,7 +29,7 @@ fn no_spelling_of_a_field_that_tells_who_asks_goes_through_http_2() {
     let bearer = format!("Bearer {}", place.key);
     let mut connection = Connection::open(place.gateway);
     let mut spelled = 0;
-    for name in TELLING.iter().copied() {
+    for &name in TELLING {
         let mut names =
             vec![name.to_owned(), name.replace('-', "_"), name.replacen('-', "_", 1), name.replace('-', ".")];
         names.sort();
@@ -57,7 +57,7 @@ fn nor_does_it_as_a_trailer_of_http_2() {
     let bearer = format!("Bearer {}", place.key);
     let mut connection = Connection::open(place.gateway);
     for path in ["/mcp", "/files/a"] {
-        for name in TELLING.iter().copied() {
+        for &name in TELLING {
             let mut fields = usual(&bearer);
             fields[2].1 = path;
             let outcome = connection.ask(&fields, PING.as_bytes(), &[(name, SPOOFED)]);

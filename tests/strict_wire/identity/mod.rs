@@ -101,7 +101,7 @@ fn nor_does_it_as_a_trailer() {
 #[test]
 fn a_space_before_the_colon_makes_no_field_of_it() {
     let place = Place::new(&[]);
-    for name in TELLING.iter().copied() {
+    for &name in TELLING {
         for line in
             [format!("{name} : {SPOOFED}\r\n"), format!(" {name}: {SPOOFED}\r\n"), format!("{name}\t:x\r\n")]
         {
