@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{act::Act, audit::Record, clock::Timestamp};
+use super::{act::Act, audit::Record, clock::Timestamp, token::REMEMBERED};
 
 /// How a key must stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,21 @@ pub struct Reach {
     ends_at: Option<Timestamp>,
     /// Whether the record says when it ends: those of older releases do not.
     says_its_end: bool,
+    /// When it was recorded last.
+    recorded_at: Timestamp,
+}
+
+impl Reach {
+    /// Whether its row may be gone at `now`: what it refused is expired, and whatever ended is forgotten in passing when
+    /// a token is issued. Of one whose record does not say when it ends nothing more can be said once it could have been
+    /// forgotten.
+    pub fn is_over(&self, revoked: &Revoked, now: Timestamp) -> bool {
+        self.may_be_gone
+            || match self.says_its_end {
+                true => self.ends_at.is_some_and(|ends_at| ends_at < now),
+                false => revoked.kind == "token" && self.recorded_at.plus(REMEMBERED) < now,
+            }
+    }
 }
 
 /// All that was stopped and not set free again.
@@ -82,7 +97,7 @@ impl Stops {
             Act::KeyPurge => detail["keys"].as_array().into_iter().flatten().for_each(|id| {
                 self.keys.remove(id.as_str().unwrap_or_default());
             }),
-            Act::TokenRevoke => self.revoke(object, detail),
+            Act::TokenRevoke => self.revoke(object, detail, record.at),
             Act::TokenPurge => self.purge(detail),
             Act::SigningKeyRetire => _ = self.retired.insert(object),
             Act::IssuerAdd => _ = self.removed.remove(&object),
@@ -100,7 +115,7 @@ impl Stops {
         self.keys.entry(id).or_default()
     }
 
-    fn revoke(&mut self, object: String, detail: &Value) {
+    fn revoke(&mut self, object: String, detail: &Value, at: Timestamp) {
         let Some(kind) = detail["kind"].as_str() else { return };
         let issuer = detail["issuer"].as_str().map(str::to_owned);
         if kind == "key" && issuer.is_none() {
@@ -111,6 +126,7 @@ impl Stops {
             may_be_gone: false,
             ends_at: moment(&detail["ends_at"]),
             says_its_end: detail.get("ends_at").is_some(),
+            recorded_at: at,
         };
         let known = self.revoked.entry(Revoked { kind: kind.to_owned(), issuer, object }).or_default();
         *known = Reach { cut: reach.cut.max(known.cut), ..reach };

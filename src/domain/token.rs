@@ -30,8 +30,12 @@ pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// How long a token, and what was revoked of it, is remembered after its end: 7 days.
+pub const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// The media type of an access token, as it stands in `typ` (RFC 9068 §2.1).
 pub const ACCESS_TOKEN: &str = "at+jwt";

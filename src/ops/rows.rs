@@ -10,7 +10,8 @@ use crate::store::{
 /// What the audit chain says of those who were stopped and the tables do not bear out, each in a sentence; nothing where
 /// all is well. Needs no vault.
 pub fn contradictions(ctx: &Ctx) -> Result<Vec<String>, OpsError> {
-    Ok(ctx.store.read(stops::contradictions)?)
+    let now = ctx.now();
+    Ok(ctx.store.read(|c| stops::contradictions(c, now))?)
 }
 
 /// Checks every sealed row, with the vault of `home`, which it opens where `ctx` has not; changes nothing. An error where the

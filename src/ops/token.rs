@@ -28,7 +28,7 @@ use crate::domain::{
     secret::Secret,
     signing_key::SigningKey,
     text::visible,
-    token::{ACCESS_TOKEN, Bound, Claims, Grounds, IssuedToken, MOST_PARENTS, TokenId},
+    token::{ACCESS_TOKEN, Bound, Claims, Grounds, IssuedToken, MOST_PARENTS, REMEMBERED, TokenId},
 };
 use crate::store::{
     self, Page, Rows,
@@ -43,9 +43,6 @@ pub const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// The longest life of a token: 30 days.
 pub const LONGEST_LIFE: Duration = Duration::from_secs(30 * 86_400);
-
-/// How long a token is remembered after it expired: 7 days.
-pub const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// How many tokens long expired go with each that is issued, so that the books never grow for good.
 const SWEPT_AT_ONCE: u32 = 100;

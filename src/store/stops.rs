@@ -46,7 +46,7 @@ pub fn of_chain(c: &Connection) -> Result<Stops, StoreError> {
 
 /// What the chain says and the tables do not, and rows that are newer than the chain: each a sentence. What is damaged or
 /// missing and therefore denied anyway is no fault here. Needs no vault; takes a second for a million records.
-pub fn contradictions(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
+pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, StoreError> {
     let stops = of_chain(c)?;
     let mut told = Vec::new();
     for (id, wanted) in &stops.keys {
@@ -65,7 +65,7 @@ pub fn contradictions(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
         }
     }
     for (wanted, reach) in &stops.revoked {
-        if !reach.may_be_gone && !is_borne_out(c, wanted, reach)? {
+        if !reach.is_over(wanted, now) && !is_borne_out(c, wanted, reach)? {
             let Revoked { kind, object, .. } = wanted;
             told.push(format!(
                 "what {kind} `{object}` stands for was revoked; revoke it again: portcullis token revoke"

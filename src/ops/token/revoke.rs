@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, without_repeats};
+use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, newest_cut, without_repeats};
 use crate::domain::{
     clock::Timestamp,
     jose::Compact,
@@ -61,7 +61,9 @@ pub fn revoke_subject(ctx: &Ctx, subject: &Subject, why: &str) -> Result<Revoked
     let why = ctx.check(Act::TokenRevoke, subject.as_str(), || reason(why))?;
     let subject = subject.clone();
     ctx.perform(Act::TokenRevoke, &subject.to_string(), move |deed| {
-        let target = Target::Subject { subject, cut: deed.now };
+        // Where the clock was set back, what was refused stays refused.
+        let cut = newest_cut(deed.c, &subject)?.map_or(deed.now, |known| known.max(deed.now));
+        let target = Target::Subject { subject, cut };
         let ended = store::token::live_of(deed.c, &target, deed.now)?;
         record(deed, target, None, why, ended)
     })

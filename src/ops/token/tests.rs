@@ -240,6 +240,31 @@ fn each_token_that_is_issued_sweeps_what_ended_long_ago() {
 }
 
 #[test]
+fn a_revocation_that_was_swept_in_passing_is_missed_by_nobody() {
+    let bench = Bench::new();
+    let revoked = issue(&bench.ctx, new_token()).unwrap().token;
+    revoke_all(&bench.ctx, &[revoked.jti], "").unwrap();
+    let contradictions = || crate::ops::rows::contradictions(&bench.ctx).unwrap();
+    let rows = |c: &Rows<'_>| -> i64 {
+        c.query_row("SELECT count(*) FROM revocation", [], |row| row.get(0)).unwrap()
+    };
+    let left = || bench.ctx.store.read(|c| Ok::<_, OpsError>(rows(c))).unwrap();
+    bench.clock.advance(HOUR + MOST_SKEW + REMEMBERED + Duration::from_secs(1));
+    issue(&bench.ctx, new_token()).unwrap();
+    assert_eq!((left(), contradictions()), (0, Vec::new()));
+}
+
+#[test]
+fn revoking_a_subject_again_with_the_clock_set_back_takes_nothing_back() {
+    let bench = Bench::new();
+    let subject = "alice".parse().unwrap();
+    let first = revoke_subject(&bench.ctx, &subject, "").unwrap().revocation.target.cut();
+    bench.clock.set(bench.now().minus(HOUR));
+    let second = revoke_subject(&bench.ctx, &subject, "").unwrap().revocation.target.cut();
+    assert_eq!(first, second);
+}
+
+#[test]
 fn many_tokens_of_a_subject_share_one_quota() {
     let bench = Bench::new();
     for _ in 0..3 {
