@@ -28,7 +28,38 @@ impl From<http::request::Parts> for Parts {
 /// The body of a client's request.
 pub enum Received {
     Http1(Arriving),
-    Http2(Incoming),
+    Http2(Streamed),
+}
+
+/// The body of a request of HTTP/2.
+pub struct Streamed {
+    body: Incoming,
+    /// Whether it was found broken off, and who serves the stream was let look first.
+    is_broken_off: bool,
+}
+
+impl From<Incoming> for Received {
+    fn from(body: Incoming) -> Self {
+        Self::Http2(Streamed { body, is_broken_off: false })
+    }
+}
+
+impl Streamed {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, EndedEarly>>> {
+        let end = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            // hyper takes a stream that its client has reset for one at its end.
+            None if self.body.is_end_stream() => return Poll::Ready(None),
+            Some(Err(_)) | None => Poll::Ready(Some(Err(EndedEarly))),
+        };
+        if std::mem::replace(&mut self.is_broken_off, true) {
+            return end;
+        }
+        // hyper looks for a reset only while an answer is not there yet: a request that was taken back is to be forsaken,
+        // and counted as such, not answered.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// The client has broken its body off, or framed it in a way that HTTP does not know.
@@ -48,26 +79,21 @@ impl Body for Received {
             Self::Http1(arriving) => {
                 arriving.poll_piece().map(|piece| piece.transpose().map(|it| it.map(Frame::data)))
             }
-            Self::Http2(body) => Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(context)) {
-                Some(frame) => Some(frame.map_err(|_| EndedEarly)),
-                // hyper takes a stream that its client has reset for one at its end.
-                None if !body.is_end_stream() => Some(Err(EndedEarly)),
-                None => None,
-            }),
+            Self::Http2(streamed) => streamed.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(arriving) => arriving.is_over(),
-            Self::Http2(body) => body.is_end_stream(),
+            Self::Http2(streamed) => streamed.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(arriving) => arriving.length().map_or_else(SizeHint::default, SizeHint::with_exact),
-            Self::Http2(body) => body.size_hint(),
+            Self::Http2(streamed) => streamed.body.size_hint(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,7 +37,6 @@ use super::mcp::session::Binder;
 use super::metrics::WorkerMetrics;
 use super::origin::LastHost;
 use super::proxy;
-use super::received::Received;
 use super::request_id::RequestIds;
 use super::route::McpPath;
 use super::sources::Sources;
@@ -217,10 +217,10 @@ where
     let opening = Tapped::new(stream, Opening::of(http_2::PREFACE, timeouts.head));
     let stream = Tapped::new(Tapped::new(opening, Taken::within(timeouts.stall)), Frames::new());
     let (begins, slots) = (rest.clone(), streams.clone());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: http::Request<Incoming>| {
         let busy = begins.begin(slots.slot());
         let (parts, body) = http_2::as_http_1(request).into_parts();
-        busy.answering(proxy::serve(worker.clone(), peer, parts.into(), Received::Http2(body)))
+        busy.answering(proxy::serve(worker.clone(), peer, parts.into(), body.into()))
     });
     let connection = http_2::builder(streams).serve_connection(TokioIo::new(stream), service);
     watch::serve(connection, &rest, &stop).await

@@ -48,7 +48,11 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
     };
     if !fits {
         let wanted = if kind == Kind::Folder { "a folder" } else { "a regular file" };
-        return refused(format!("it is not {wanted}"), format!("mv {at} {at}.old"));
+        // Never to be moved away on our word: a path that was mistyped leads to somebody else's.
+        return refused(
+            format!("it is not {wanted}"),
+            format!("ls -l {at}, and name another home with --home"),
+        );
     }
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != own {

@@ -134,6 +134,12 @@ impl Layer for Confirm {
                     type_into(reason, key);
                 }
                 (Place::Cancel | Place::Yes, _) => match key.code {
+                    // Who begins to type the name types the name: `n` and `q` are letters then.
+                    KeyCode::Char(_) if self.must_type.is_some() => {
+                        self.place = Place::Name;
+                        type_into(&mut self.typed, key);
+                        self.fault = None;
+                    }
                     KeyCode::Left | KeyCode::Right | KeyCode::Char('h' | 'l') => {
                         self.place = if self.place == Place::Yes { Place::Cancel } else { Place::Yes };
                     }

@@ -147,7 +147,7 @@ mod tests {
         // All places are busy with others up to 59.
         free.rows.iter().for_each(|place| assert!(update(place, minute_of(NOW), |_| Some(59))));
         assert_eq!(passed(&free, "a", 60, NOW), 1);
-        let place = free.places(&"b")[2];
+        let place = free.places(free.hasher.hash_one("b"))[2];
         update(place, minute_of(NOW), |_| Some(0));
         assert!(free.take("b", 60, 20, NOW).is_granted(), "one place has room");
         assert_eq!(passed(&free, "b", 60, NOW), 40);

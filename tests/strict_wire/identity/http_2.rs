@@ -27,9 +27,10 @@ fn usual<'a>(bearer: &'a str) -> Vec<Field<'a>> {
 fn no_spelling_of_a_field_that_tells_who_asks_goes_through_http_2() {
     let place = place();
     let bearer = format!("Bearer {}", place.key);
-    let mut connection = Connection::open(place.gateway);
     let mut spelled = 0;
     for &name in TELLING {
+        // A connection has its time, and these are many.
+        let mut connection = Connection::open(place.gateway);
         let mut names =
             vec![name.to_owned(), name.replace('-', "_"), name.replacen('-', "_", 1), name.replace('-', ".")];
         names.sort();

@@ -157,7 +157,10 @@ fn a_body_is_utf_8_and_says_nothing_else_of_itself() {
         (NOT_JSON, "Content-Type: application/json5\r\n"),
         (NOT_JSON, "Content-Type: application/x-www-form-urlencoded\r\n"),
         (NOT_JSON, "Content-Type:\r\n"),
-        (NOT_JSON, "Content_Type: application/json\r\n"),
+        (NOT_JSON, "Content_Type: text/plain\r\n"),
+        (NOT_JSON, "Content-Type: application/json\r\nContent_Type: text/plain\r\n"),
+        (NOT_JSON, "Content-Type: application/json\r\nContent_Encoding: gzip\r\n"),
+        (Passes, "Content_Type: application/json\r\n"),
         (NOT_JSON, "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"),
         (NOT_JSON, "Content-Type: application/json\r\nContent-Encoding: identity, br\r\n"),
         (

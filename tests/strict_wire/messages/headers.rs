@@ -65,7 +65,9 @@ fn a_method_is_that_of_the_body_letter_for_letter() {
         expect(MISMATCH, "the sentinel of names", &format!("Mcp-Method: {}\r\n", sentinel(method)));
         expect(MISMATCH, "twice", &format!("Mcp-Method: {method}\r\nMcp-Method: {method}\r\n"));
         expect(MISMATCH, "two", &format!("Mcp-Method: {method}\r\nMcp-Method: ping2\r\n"));
-        expect(MISMATCH, "an underscore", &format!("Mcp_Method: {method}\r\n"));
+        // A CGI-like server cannot tell the two apart.
+        expect(Passes, "an underscore", &format!("Mcp_Method: {method}\r\n"));
+        expect(MISMATCH, "an underscore and another", "Mcp_Method: ping2\r\n");
     }
     prover.end(90, 14);
 }
@@ -87,7 +89,9 @@ fn a_name_is_that_of_the_body_however_it_is_encoded() {
         expect(Passes, "the sentinel", "echo", &name(&sentinel("echo")));
         expect(Passes, "the sentinel beyond ASCII", odd, &name(&sentinel(odd)));
         expect(Passes, "the sentinel of blanks", " echo ", &name(&sentinel(" echo ")));
-        expect(Passes, "the sentinel of a line end", "a\r\nb", &name(&sentinel("a\r\nb")));
+        // What a URI with a line end means is not agreed upon.
+        let line_end = if key == "uri" { Outcome::Refused(400, 400, "bad_request") } else { Passes };
+        expect(line_end, "the sentinel of a line end", "a\r\nb", &name(&sentinel("a\r\nb")));
         expect(Passes, "the sentinel of a sentinel", &literal, &name(&sentinel(&literal)));
         expect(Passes, "half a sentinel", "=?base64?ZWNobw==", &name("=?base64?ZWNobw=="));
         expect(
@@ -110,7 +114,8 @@ fn a_name_is_that_of_the_body_however_it_is_encoded() {
         expect(MISMATCH, "twice", "echo", "Mcp-Name: echo\r\nMcp-Name: echo\r\n");
         expect(MISMATCH, "two", "echo", "Mcp-Name: echo\r\nMcp-Name: delete\r\n");
         expect(MISMATCH, "both forms", "echo", &format!("{}{}", name("echo"), name(&sentinel("echo"))));
-        expect(MISMATCH, "an underscore", "echo", "Mcp_Name: echo\r\n");
+        expect(Passes, "an underscore", "echo", "Mcp_Name: echo\r\n");
+        expect(MISMATCH, "an underscore and another", "echo", "Mcp_Name: delete\r\n");
         expect(MISMATCH, "blanks that the body has", " echo", &name(" echo"));
         expect(MISMATCH, "the sentinel of another", "echo", &name(&sentinel("delete")));
         expect(MISMATCH, "the sentinel of more", "echo", &name(&sentinel("echo\0")));
@@ -191,7 +196,8 @@ fn a_version_is_one_that_is_spoken_and_that_of_the_body() {
     expect(Passes, "", &old);
     expect(MISMATCH, "", &new);
     expect(MISMATCH, "", &meta(r#""2027-01-01""#));
-    expect(MISMATCH, "MCP_Protocol_Version: 2026-07-28\r\n", &new);
+    expect(Passes, "MCP_Protocol_Version: 2026-07-28\r\n", &new);
+    expect(MISMATCH, "MCP_Protocol_Version: 2025-11-25\r\n", &new);
     expect(MISMATCH, &header("2025-06-18"), &old);
     expect(MISMATCH, VERSION, &meta(r#""2026-07-28 ""#));
     expect(MISMATCH, VERSION, &meta(r#""2027-01-01""#));

@@ -119,7 +119,7 @@ impl Scene {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
         drop(connection);
         let read = |name: &str| fs::read(path.join(name)).expect("a file of the home");
-        let others = ["usage.db", "vault.key"].map(|name| (name.to_owned(), read(name))).into();
+        let others = ["usage.db", "vault.key", "anchor"].map(|name| (name.to_owned(), read(name))).into();
         let mut scene = Self { database: read("portcullis.db"), others, calls, now, spent };
         let truths = Copy::new().judge(&scene, &scene.database, runtime);
         for (call, truth) in scene.calls.iter_mut().zip(truths) {
