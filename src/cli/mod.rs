@@ -176,8 +176,9 @@ fn usage(error: &clap::Error) -> Result<Code, CliError> {
         return Ok(Code::Done);
     }
     let text = error.render().to_string();
-    for line in text.lines() {
-        output::remark(&visible(&without_user_info(line)));
+    // Before it is cut into lines, as a password may be.
+    for line in without_user_info(&text).lines() {
+        output::remark(&visible(line));
     }
     Ok(Code::Usage)
 }

@@ -88,24 +88,15 @@ pub fn url_excerpt(text: &str) -> String {
     excerpt(&(scheme + &rest))
 }
 
-/// `text` without the user names and passwords of the URLs in it.
+/// `text` without the user names and passwords of the URLs in it. A password may hold whatever there is, a quotation mark,
+/// `@` or `://` among it, so nobody can say where one ends: all from the first `://` to the last `@` is left out.
 pub fn without_user_info(text: &str) -> Cow<'_, str> {
-    if !text.contains("://") || !text.contains('@') {
-        return Cow::Borrowed(text);
-    }
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        shown.push_str("://");
-        // What stands in quotation marks ends with them, whatever is in it.
-        let quoted = part.find(['\'', '"', '`', '<', '>']);
-        let end = quoted.or_else(|| part.find(char::is_whitespace)).unwrap_or(part.len());
-        match part[..end].rfind('@') {
-            Some(at) => _ = write!(shown, "…{}", &part[at..]),
-            None => shown.push_str(part),
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            Cow::Owned(format!("{}…{}", &text[..scheme + "://".len()], &text[at..]))
         }
+        _ => Cow::Borrowed(text),
     }
-    Cow::Owned(shown)
 }
 
 fn spell(out: &mut String, c: char) {
@@ -183,7 +174,8 @@ mod tests {
             assert_eq!(url_excerpt(given), shown);
         }
         for (given, shown) in [
-            ("'http://u:p4ss@h' and `https://x:y@z/`", "'http://…@h' and `https://…@z/`"),
+            ("'http://u:p4ss@h' and `https://x:y@z/`", "'http://…@z/`"),
+            ("'http://h/' is none", "'http://h/' is none"),
             ("write to me@example.com or http://h/", "write to me@example.com or http://h/"),
             ("a@b", "a@b"),
             ("'http://u:p4 ss@h' is none", "'http://…@h' is none"),
@@ -198,6 +190,12 @@ mod tests {
             let shown = visible(&text);
             prop_assert!(!shown.chars().any(is_deceptive));
             prop_assert_eq!(visible(&shown), shown.as_ref());
+        }
+
+        #[test]
+        fn nothing_of_any_password_is_quoted(password in any::<String>(), user in any::<String>()) {
+            let said = format!("'http://{user}:{password}@h/mcp' is no URL");
+            prop_assert_eq!(without_user_info(&said), "'http://…@h/mcp' is no URL");
         }
 
         #[test]

@@ -173,7 +173,9 @@ fn a_second_name_for_the_key_and_a_folder_of_everybody_are_refused() {
         let told = err(&place.run(&["--config", &config, "key", "list"]));
         assert!(!told.contains("p4ss") && told.contains(why), "{told}");
     }
-    for url in ["http://u:p4ss@h:1/mcp", "http://u:p4 ss@h", "https://u:p4ss@h/"] {
+    for url in
+        ["http://u:p4ss@h:1/mcp", "http://u:p4 ss@h", "https://u:p4ss@h/", "http://u:\"p4'\np4 @p4://`p4@h"]
+    {
         for arguments in [
             &["serve", "--upstream", url][..],
             &["serve", "--upstream", "http://127.0.0.1:9/mcp", "--public-url", url],
