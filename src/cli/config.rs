@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{error::CliError, input};
+use super::{error::CliError, input, output};
 use crate::{domain::text::without_user_info, store::writers};
 
 /// The whole file. A key that nobody knows is refused: a typing error must not switch a restriction off.
@@ -44,7 +44,9 @@ pub struct Serve {
 impl Config {
     pub fn read(path: &Path) -> Result<Self, CliError> {
         if path != Path::new("-") {
-            writers::check(path)?;
+            if let Some(doubt) = writers::check(path)? {
+                output::remark(&doubt);
+            }
         }
         let text = input::document(path)?;
         // Not toml's own message, which quotes the line: it may hold the password of a URL.

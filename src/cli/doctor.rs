@@ -87,7 +87,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
         }
         return Ok(findings);
     }
-    note("home", modes(home.path()));
+    note("home", modes(&home));
     note("disk", disk(home.path()));
     match session.open(Mode::ReadOnly) {
         Err(error) => note(
@@ -124,7 +124,9 @@ fn sqlite() -> Found {
 }
 
 /// Home 0700, files 0600: nobody else may read or write them.
-fn modes(home: &Path) -> Found {
+fn modes(home: &Home) -> Found {
+    let doubt = home.doubt().map_err(|error| (error.to_string(), "do what the detail says".to_owned()))?;
+    let home = home.path();
     let fault = |error: std::io::Error| {
         (format!("{} cannot be read: {error}", home.display()), "check who owns it".into())
     };
@@ -140,7 +142,11 @@ fn modes(home: &Path) -> Found {
         }
     }
     match wide.first() {
-        None => Ok(format!("{} is its owner's alone", home.display())),
+        None => Ok([format!("{} is its owner's alone", home.display())]
+            .into_iter()
+            .chain(doubt.map(|doubt| format!("but {doubt}")))
+            .collect::<Vec<_>>()
+            .join(", ")),
         Some(path) => Err((
             format!("others can reach {}", path.display()),
             format!("chmod -R go-rwx {}", home.display()),

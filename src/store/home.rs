@@ -106,10 +106,17 @@ impl Home {
         self.check()
     }
 
+    /// Who besides its owner can put another in its place, which may be as it is meant; in a sentence.
+    pub fn doubt(&self) -> Result<Option<String>, StoreError> {
+        writers::check_home(&self.path)
+    }
+
     /// The home as it is, by its real path; refused where it is not its owner's alone, or where others can put another in
     /// its place.
     pub(super) fn check(&self) -> Result<PathBuf, StoreError> {
-        writers::check(&self.path)?;
+        if let Some(doubt) = writers::check_home(&self.path)? {
+            tracing::warn!("{doubt}");
+        }
         if !modes::check(&self.path, modes::Kind::Folder)? {
             return Err(StoreError::Missing(shown(&self.path)));
         }
@@ -121,7 +128,7 @@ impl Home {
         // Whatever this process makes is its owner's alone. SQLite creates its files itself, and
         // they must never be opened outside it, so no narrower place can set their modes.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-        writers::check(&self.path)?;
+        writers::check_home(&self.path)?;
         if !modes::check(&self.path, modes::Kind::Folder)? {
             DirBuilder::new()
                 .recursive(true)
