@@ -36,6 +36,9 @@ const PEPPER: &str = "pepper";
 const SESSION: &str = "session";
 const AUDIT: &str = "audit";
 const ROWS: &str = "rows";
+/// The version of the entry [`ROWS`] in a home that has an anchor. As nothing opens without this entry, and only the vault can
+/// seal one, nobody takes back that there is an anchor.
+const ANCHORED: u32 = 2;
 /// What a vault consists of: 32 random bytes each.
 const ENTRIES: [&str; 4] = [PEPPER, SESSION, AUDIT, ROWS];
 
@@ -79,19 +82,13 @@ impl Vault {
 
     /// Opens what [`Vault::create`] sealed. All entries must be there and fit.
     pub fn open(master: &MasterKey, store_id: &str, entries: &[SealedEntry]) -> Result<Self, VaultError> {
-        let key = |name: &str| {
-            entries
-                .iter()
-                .find(|entry| entry.name == name && entry.version == VERSION)
-                .ok_or_else(|| VaultError::DoesNotFit(format!("its entry `{name}` is missing")))?
-                .open_key(master, store_id)
-        };
+        let key = |name: &str| key_of(master, store_id, entries, name);
         Ok(Self {
             master: master.clone(),
             store_id: store_id.to_owned(),
             pepper: Pepper::new(&*key(PEPPER)?),
             session_key: key(SESSION)?,
-            audit: AuditSigner::from_seed(&*key(AUDIT)?)?,
+            audit: AuditSigner::open(master, store_id, entries)?,
             row_key: key(ROWS)?,
         })
     }
@@ -135,6 +132,11 @@ impl Vault {
         self.open_entry(&issuer_entry(name), entry)
     }
 
+    /// The entry of the key under which rows are sealed, in a home that has an anchor: it takes the place of the other.
+    pub fn seal_anchored(&self) -> Result<SealedEntry, VaultError> {
+        SealedEntry::seal(&self.master, &self.store_id, ROWS, ANCHORED, &self.row_key[..])
+    }
+
     fn seal(&self, name: &str, content: &[u8]) -> Result<SealedEntry, VaultError> {
         SealedEntry::seal(&self.master, &self.store_id, name, VERSION, content)
     }
@@ -150,6 +152,24 @@ impl Vault {
     pub fn audit_signer(&self) -> &AuditSigner {
         &self.audit
     }
+}
+
+fn key_of(
+    master: &MasterKey,
+    store_id: &str,
+    entries: &[SealedEntry],
+    name: &str,
+) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    entries
+        .iter()
+        .find(|entry| entry.name == name && (entry.version == VERSION || is_anchored(entry)))
+        .ok_or_else(|| VaultError::DoesNotFit(format!("its entry `{name}` is missing")))?
+        .open_key(master, store_id)
+}
+
+/// Whether it says that the home has an anchor; whether it is true is known once it was opened.
+pub fn is_anchored(entry: &SealedEntry) -> bool {
+    entry.name == ROWS && entry.version == ANCHORED
 }
 
 /// Under which name the private part of a signing key is kept.
@@ -173,6 +193,11 @@ impl fmt::Debug for Vault {
 pub struct AuditSigner(Arc<Ed25519KeyPair>);
 
 impl AuditSigner {
+    /// The one of a vault, whatever is wrong with its other entries.
+    pub fn open(master: &MasterKey, store_id: &str, entries: &[SealedEntry]) -> Result<Self, VaultError> {
+        Self::from_seed(&*key_of(master, store_id, entries, AUDIT)?)
+    }
+
     fn from_seed(seed: &[u8; 32]) -> Result<Self, VaultError> {
         Ed25519KeyPair::from_seed_unchecked(seed)
             .map(|pair| Self(Arc::new(pair)))

@@ -182,6 +182,11 @@ impl HighWater {
         }
     }
 
+    /// Forgets what lies after `to`: an operator said that the clock had run ahead.
+    pub fn lower(&self, to: Timestamp) {
+        self.0.fetch_min(to.millis(), Ordering::Relaxed);
+    }
+
     pub fn latest(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
     }

@@ -33,7 +33,7 @@ pub struct Reach {
     pub cut: Option<Timestamp>,
     /// It may be gone, for what it refused is expired and was purged.
     pub may_be_gone: bool,
-    ends_at: Option<Timestamp>,
+    pub ends_at: Option<Timestamp>,
     /// Whether the record says when it ends: those of older releases do not.
     says_its_end: bool,
     /// When it was recorded last.
@@ -64,11 +64,15 @@ pub struct Stops {
     pub removed: HashSet<String>,
     /// The newest revision of each policy that there is.
     pub policies: HashMap<String, u64>,
+    /// What each scope that was set covers, as it was recorded; nothing where it was removed.
+    pub scopes: HashMap<String, Vec<String>>,
+    /// The keys of each issuer as they were recorded last, by their thumbprints (RFC 7638).
+    pub issuer_keys: HashMap<String, Vec<String>>,
 }
 
 impl Stops {
-    /// The acts that stop somebody, set free again, or forget what has ended.
-    pub const ACTS: [Act; 14] = [
+    /// The acts that stop somebody, set free again, forget what has ended, or may allow less than was allowed.
+    pub const ACTS: [Act; 17] = [
         Act::KeyRevoke,
         Act::KeyDisable,
         Act::KeyEnable,
@@ -83,6 +87,23 @@ impl Stops {
         Act::PolicyApply,
         Act::PolicyRollback,
         Act::PolicyDelete,
+        Act::ScopeSet,
+        Act::ScopeRemove,
+        Act::IssuerRefresh,
+    ];
+
+    /// Those of them that tell all of one stop, so that it can be done again.
+    pub const OF_SOMEBODY: [Act; 10] = [
+        Act::KeyRevoke,
+        Act::KeyDisable,
+        Act::KeyEnable,
+        Act::KeyRotate,
+        Act::KeyPurge,
+        Act::TokenRevoke,
+        Act::TokenPurge,
+        Act::SigningKeyRetire,
+        Act::IssuerAdd,
+        Act::IssuerRemove,
     ];
 
     /// Takes one more record, the next in the chain. Other acts change nothing.
@@ -100,8 +121,17 @@ impl Stops {
             Act::TokenRevoke => self.revoke(object, detail, record.at),
             Act::TokenPurge => self.purge(detail),
             Act::SigningKeyRetire => _ = self.retired.insert(object),
-            Act::IssuerAdd => _ = self.removed.remove(&object),
-            Act::IssuerRemove => _ = self.removed.insert(object),
+            Act::IssuerAdd => {
+                self.removed.remove(&object);
+                self.keys_of(object, detail);
+            }
+            Act::IssuerRefresh => self.keys_of(object, detail),
+            Act::IssuerRemove => {
+                self.issuer_keys.remove(&object);
+                self.removed.insert(object);
+            }
+            Act::ScopeSet => _ = self.scopes.insert(object, texts(&detail["endpoints"])),
+            Act::ScopeRemove => _ = self.scopes.insert(object, Vec::new()),
             Act::PolicyDelete => _ = self.policies.remove(&object),
             _ => {
                 if let Some(revision) = detail["revision"].as_u64() {
@@ -113,6 +143,14 @@ impl Stops {
 
     fn key(&mut self, id: String) -> &mut KeyStop {
         self.keys.entry(id).or_default()
+    }
+
+    /// A record that says nothing of keys is of a release that did not.
+    fn keys_of(&mut self, issuer: String, detail: &Value) {
+        match detail["keys"].as_array() {
+            Some(_) => self.issuer_keys.insert(issuer, texts(&detail["keys"])),
+            None => self.issuer_keys.remove(&issuer),
+        };
     }
 
     fn revoke(&mut self, object: String, detail: &Value, at: Timestamp) {
@@ -147,6 +185,10 @@ impl Stops {
             };
         }
     }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }
 
 /// A moment as records write it.
@@ -213,6 +255,27 @@ mod tests {
         assert!(gone("ended") && gone("old"));
         assert!(!gone("later") && !gone("never") && !gone("kid"));
         assert!(stops.retired.contains("kid"));
+    }
+
+    #[test]
+    fn what_a_scope_covers_and_an_issuers_keys_are_as_they_were_recorded_last() {
+        let stops = replayed(&[
+            ("scope.set", "s", json!({ "endpoints": ["tools/list", "tools/call/*"] })),
+            ("scope.set", "s", json!({ "endpoints": ["tools/list"] })),
+            ("scope.set", "gone", json!({ "endpoints": ["tools/list"] })),
+            ("scope.remove", "gone", json!({})),
+            ("issuer.add", "i", json!({ "keys": ["a"] })),
+            ("issuer.refresh", "i", json!({ "keys": ["b"], "before": ["a"] })),
+            ("issuer.add", "old", json!({})),
+            ("issuer.add", "removed", json!({ "keys": ["a"] })),
+            ("issuer.remove", "removed", json!({})),
+        ]);
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            stops.scopes,
+            HashMap::from([("s".to_owned(), texts(&["tools/list"])), ("gone".to_owned(), Vec::new())])
+        );
+        assert_eq!(stops.issuer_keys, HashMap::from([("i".to_owned(), texts(&["b"]))]));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
         Mode, Rows, Store, StoreError, anchor, audit,
         feed::{self, Change},
         home::Home,
-        sealed_setting, setting, vault_entry,
+        setting, vault_entry,
     },
     vault::Vault,
 };
@@ -121,17 +121,14 @@ impl Ctx {
     /// system that is read-only does not keep anybody from what else can be done there.
     fn keep_anchor(&self, has_one: bool) {
         let Some(vault) = &self.vault else { return };
-        let signer = vault.audit_signer();
-        let kept = self.store.read(|c| sealed_setting::has_mark(c, sealed_setting::ANCHORED)).and_then(
-            |is_marked| {
-                if !is_marked && !has_one {
-                    self.store.anchor_anew(signer, self.now())?;
-                } else if !is_marked {
-                    self.store.write(|c| sealed_setting::set_mark(c, sealed_setting::ANCHORED))?;
-                }
-                self.store.keep_anchor(signer.clone(), Arc::clone(&self.clock))
-            },
-        );
+        let kept = self.store.is_anchored().and_then(|is_known| {
+            if !is_known && !has_one {
+                self.store.anchor_anew(vault, self.now())?;
+            } else if !is_known {
+                self.store.set_anchored(vault, self.now())?;
+            }
+            self.store.keep_anchor(vault.audit_signer().clone(), Arc::clone(&self.clock))
+        });
         if let Err(error) = kept {
             tracing::warn!(%error, "the home does not remember its store");
         }

@@ -8,15 +8,9 @@ use std::{
 
 use serde_json::json;
 
-use super::{Ctx, OpsError, audit, reason};
+use super::{Ctx, OpsError, audit, context::Deed, reason};
 use crate::{
-    domain::{
-        act::Act,
-        audit::ChainKey,
-        clock::{Clock, Timestamp},
-        revocation::Revocation,
-        stop::Stops,
-    },
+    domain::{act::Act, audit::ChainKey, clock::Clock, revocation::Revocation, stop::Stops},
     store::{
         self, Mode, StoreError,
         anchor::{self, Anchor},
@@ -53,15 +47,15 @@ pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Resu
             verdict.reason.unwrap_or_default()
         )));
     }
-    let signer = ctx.vault(Act::StoreAccept)?.audit_signer().clone();
-    let key = ChainKey::parse(&signer.public_key_pem()?);
+    let vault = ctx.vault(Act::StoreAccept)?;
+    let key = ChainKey::parse(&vault.audit_signer().public_key_pem()?);
     let folder = ctx.store.home().to_owned();
     let before = anchor::read(&folder)?.and_then(|found| found.open(key.as_ref()).ok());
     let (remembered, now) = (before.clone(), ctx.now());
     let accepted = ctx.perform(Act::StoreAccept, "", move |deed| {
         let seq = store::audit::head(deed.c)?.map_or(0, |entry| entry.record.seq);
         let stopped = match &remembered {
-            Some(anchor) => stop_again(deed.c, anchor, deed.now)?,
+            Some(anchor) => stop_again(deed, anchor)?,
             None => Vec::new(),
         };
         let unknown = unknown(remembered.as_ref(), seq);
@@ -73,13 +67,19 @@ pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Resu
         deed.record("", detail)?;
         Ok(Accepted { seq, remembered: remembered.as_ref().map(|anchor| anchor.seq), stopped, unknown })
     })?;
-    // Of the moment as it is now: a clock that ran ahead once is forgotten with this.
-    ctx.store.anchor_anew(&signer, now)?;
+    // Of the moment as it is now: a clock that ran ahead once is forgotten with this, by a gateway that runs as well.
+    ctx.store.anchor_anew(vault, now)?;
     Ok(accepted)
 }
 
-/// Stops again whom the anchor remembers as stopped.
-fn stop_again(c: &store::Rows<'_>, anchor: &Anchor, now: Timestamp) -> Result<Vec<String>, OpsError> {
+/// Stops again whom the anchor remembers as stopped. Each is a record of its own, as if an operator had done it: the chain is
+/// to bear it out later.
+fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError> {
+    let (c, now) = (deed.c, deed.now);
+    let record = |act, object: &str, detail| {
+        store::audit::append(c, now, &deed.actor, act, object, detail).map(|_| ())
+    };
+    let why = json!({ "reason": WHY });
     let mut wanted = Stops::default();
     anchor.stops.iter().for_each(|record| wanted.add(record));
     let mut done = Vec::new();
@@ -92,10 +92,12 @@ fn stop_again(c: &store::Rows<'_>, anchor: &Anchor, now: Timestamp) -> Result<Ve
         };
         if stop.revoked {
             store::api_key::set_revoked(c, id, now, WHY)?;
+            record(Act::KeyRevoke, text, why.clone())?;
             done.push(format!("key {text} is revoked"));
         } else if !key.disabled && (stop.disabled || key.rotated_at < stop.rotated_at) {
             // What it has now is a secret that was replaced; its owner has another, which is lost.
             store::api_key::set_disabled(c, id, true)?;
+            record(Act::KeyDisable, text, why.clone())?;
             done.push(format!("key {text} is disabled"));
         }
     }
@@ -106,21 +108,26 @@ fn stop_again(c: &store::Rows<'_>, anchor: &Anchor, now: Timestamp) -> Result<Ve
             continue;
         }
         done.push(format!("{} {} is revoked", target.kind(), target.object()));
-        store::revocation::upsert(
-            c,
-            &Revocation { target, revoked_at: now, reason: WHY.into(), ends_at: None },
-        )?;
+        let detail = json!({
+            "kind": target.kind(), "issuer": target.issuer(), "cut": target.cut(), "ends_at": reach.ends_at,
+            "reason": WHY,
+        });
+        record(Act::TokenRevoke, &target.object(), detail)?;
+        let ends_at = reach.ends_at;
+        store::revocation::upsert(c, &Revocation { target, revoked_at: now, reason: WHY.into(), ends_at })?;
     }
     for text in &wanted.retired {
         let Ok(kid) = text.parse() else { continue };
         let is_in_use = sound(store::signing_key::find(c, &kid))?.is_some_and(|key| key.retired_at.is_none());
         if is_in_use && store::signing_key::set_retired(c, &kid, now)? {
+            record(Act::SigningKeyRetire, text, why.clone())?;
             done.push(format!("signing key {kid} is retired"));
         }
     }
     for text in &wanted.removed {
         let Ok(name) = text.parse() else { continue };
         if store::issuer::delete(c, &name)? {
+            record(Act::IssuerRemove, text, why.clone())?;
             done.push(format!("issuer {name} is removed"));
         }
     }

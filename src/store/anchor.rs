@@ -17,11 +17,12 @@ use std::{
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use super::{Rows, StoreError, error::io, modes, sealed_setting, setting, stops};
+use super::{Rows, StoreError, error::io, modes, setting, stops, vault_entry};
 use crate::{
     domain::{
         audit::{ChainKey, Hash, Record},
         clock::Timestamp,
+        stop::Stops,
     },
     vault::AuditSigner,
 };
@@ -31,8 +32,10 @@ pub(super) use keeper::Keeper;
 const FILE: &str = "anchor";
 /// The first word of the file, and what its signature is over before the rest: nothing else that the key signs has it.
 const FORM: &str = "portcullis-anchor-1";
-/// No anchor of ours is longer.
-const LONGEST: u64 = 8 * 1024 * 1024;
+/// No anchor of ours is longer, its first line included.
+const LONGEST: usize = 8 * 1024 * 1024;
+/// No first line is longer.
+const LONGEST_HEAD: usize = 256;
 /// How many acts that stopped somebody are remembered.
 pub(super) const MOST_STOPS: usize = 1000;
 
@@ -46,6 +49,10 @@ pub struct Anchor {
     pub hash: String,
     /// The latest moment that was seen.
     pub at: Timestamp,
+    /// The last head when an operator had the home remember its store anew: what another process remembers from before that
+    /// counts no longer.
+    #[serde(default)]
+    pub begun: i64,
     /// The records after this one that stopped somebody are all in `stops`.
     pub stops_after: i64,
     /// The newest of them, oldest first.
@@ -92,15 +99,19 @@ pub fn read(home: &Path) -> Result<Option<Found>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
-    opened.take(LONGEST).read_to_string(&mut text).map_err(failed)?;
+    opened.take(LONGEST as u64).read_to_string(&mut text).map_err(failed)?;
     let (head, body) = text.split_once('\n').unwrap_or_default();
     let signature = head.strip_prefix(FORM).and_then(|hex| hex::decode(hex.trim()).ok()).unwrap_or_default();
     Ok(Some(Found { path, signature, body: body.to_owned() }))
 }
 
-/// Puts `anchor` in the place of the one that there is, whole or not at all.
+/// Puts `anchor` in the place of the one that there is, whole or not at all; without its oldest stops where it would be
+/// longer than one that is read.
 pub fn write(home: &Path, anchor: &Anchor, signer: &AuditSigner) -> Result<(), StoreError> {
-    let body = serde_json::to_string(anchor).map_err(|error| StoreError::Sqlite(error.to_string()))?;
+    let mut body = super::to_json(anchor)?;
+    if let Some(excess) = body.len().checked_sub(LONGEST - LONGEST_HEAD).filter(|excess| *excess > 0) {
+        body = super::to_json(&shortened(anchor, excess)?)?;
+    }
     let text = format!("{FORM} {}\n{body}", hex::encode(signer.sign(&signed(&body))));
     let (path, draft) = (file(home), home.join(format!("{FILE}.new")));
     let mut options = OpenOptions::new();
@@ -110,6 +121,26 @@ pub fn write(home: &Path, anchor: &Anchor, signer: &AuditSigner) -> Result<(), S
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&draft, &path))
         .map_err(|error| io("write", &path, &error))
+}
+
+/// `anchor` without as many of its oldest stops as are `excess` bytes long, or a few more: each may name a thousand keys.
+fn shortened(anchor: &Anchor, excess: usize) -> Result<Anchor, StoreError> {
+    let mut anchor = anchor.clone();
+    // The moment up to which some are gone may become longer too.
+    let (mut gone, mut freed) = (0, 0);
+    while gone < anchor.stops.len() && freed < excess + LONGEST_HEAD {
+        freed += super::to_json(&anchor.stops[gone])?.len();
+        gone += 1;
+    }
+    forget(&mut anchor.stops, gone, &mut anchor.stops_after);
+    Ok(anchor)
+}
+
+/// Forgets the oldest `gone` of `stops`, and remembers that from there on there are some.
+fn forget(stops: &mut Vec<Record>, gone: usize, stops_after: &mut i64) {
+    if let Some(last) = stops.drain(..gone).next_back() {
+        *stops_after = last.seq;
+    }
 }
 
 fn signed(body: &str) -> Vec<u8> {
@@ -128,7 +159,7 @@ pub(super) fn lock(home: &Path) -> Result<File, StoreError> {
 /// that must have signed the anchor.
 pub fn check(c: &Rows<'_>, found: Option<&Found>, key: Option<&ChainKey>) -> Result<(), StoreError> {
     let Some(found) = found else {
-        if sealed_setting::has_mark(c, sealed_setting::ANCHORED)? {
+        if vault_entry::is_anchored(c)? {
             return Err(StoreError::Astray(
                 "the anchor of this home is gone, by which an older copy of its store would be noticed"
                     .into(),
@@ -180,15 +211,24 @@ pub fn of(c: &Connection, before: Option<&Anchor>, at: Timestamp) -> Result<Anch
     let (seq, hash) = head.map_or((0, Hash::GENESIS), |(seq, hash)| (seq, Hash(hash)));
     let (mut stops, mut stops_after) =
         before.map_or_else(Default::default, |anchor| (anchor.stops.clone(), anchor.stops_after));
-    stops::each(c, before.map_or(0, |anchor| anchor.seq), |record| stops.push(record))?;
-    if let Some(many) = stops.len().checked_sub(MOST_STOPS).filter(|many| *many > 0) {
-        stops_after = stops.drain(..many).next_back().map_or(stops_after, |record| record.seq);
-    }
+    let mut bound = |stops: &mut Vec<Record>, most: usize| {
+        if stops.len() > most {
+            let gone = stops.len() - MOST_STOPS;
+            forget(stops, gone, &mut stops_after);
+        }
+    };
+    stops::each(c, before.map_or(0, |anchor| anchor.seq), &Stops::OF_SOMEBODY, |record| {
+        stops.push(record);
+        // Not after each, which would move all of them each time.
+        bound(&mut stops, 2 * MOST_STOPS);
+    })?;
+    bound(&mut stops, MOST_STOPS);
     Ok(Anchor {
         store_id: setting::get(c, setting::STORE_ID)?.unwrap_or_default(),
         seq,
         hash: hash.to_hex(),
         at: before.map_or(at, |anchor| anchor.at.max(at)),
+        begun: before.map_or(seq, |anchor| anchor.begun),
         stops_after,
         stops,
     })

@@ -59,7 +59,7 @@ pub use writer::BeforeCommit;
 
 use crate::{
     domain::clock::{Clock, HighWater, Timestamp},
-    vault::AuditSigner,
+    vault::{AuditSigner, Vault},
 };
 use anchor::Keeper;
 use ballast::{Ballast, Need};
@@ -88,6 +88,8 @@ struct Inner {
     ballast: Arc<Ballast>,
     row_key: OnceLock<RowKey>,
     high_water: Arc<HighWater>,
+    /// [`anchor::Anchor::begun`] of the anchor that there was.
+    begun: i64,
     /// Dropped before the files, so that a writer's connection closes last.
     keeper: OnceLock<Keeper>,
     portcullis: File,
@@ -134,9 +136,8 @@ impl Store {
         modes::check(&home.key_file(), modes::Kind::File)?;
         check_store(&path)?;
         let high_water = Arc::<HighWater>::default();
-        if let Some(anchor) = anchor::read(&path)?.and_then(|found| found.open(None).ok()) {
-            high_water.raise(anchor.at);
-        }
+        let anchor = anchor::read(&path)?.and_then(|found| found.open(None).ok());
+        anchor.iter().for_each(|anchor| high_water.raise(anchor.at));
         let ballast = Arc::new(Ballast::of(&path));
         ballast.check()?;
         if mode == Mode::ReadWrite {
@@ -155,6 +156,7 @@ impl Store {
             ballast,
             row_key: OnceLock::new(),
             high_water,
+            begun: anchor.map_or(0, |anchor| anchor.begun),
             keeper: OnceLock::new(),
             portcullis,
             usage,
@@ -175,7 +177,7 @@ impl Store {
     pub fn keep_anchor(&self, signer: AuditSigner, clock: Arc<dyn Clock>) -> Result<(), StoreError> {
         let Some(writer) = &self.0.portcullis.writer else { return Err(StoreError::OpenedReadOnly) };
         let (database, high_water) = (self.0.portcullis.database.clone(), Arc::clone(&self.0.high_water));
-        let keeper = Keeper::start(database, self.0.home.clone(), signer, clock, high_water)?;
+        let keeper = Keeper::start(database, self.0.home.clone(), signer, clock, high_water, self.0.begun)?;
         writer.set_after_commit(Arc::new(keeper.bell()));
         // One that is not needed ends here.
         drop(self.0.keeper.set(keeper));
@@ -183,11 +185,22 @@ impl Store {
     }
 
     /// Has the home remember this store as it stands at `at`, and nothing of what it remembered before.
-    pub fn anchor_anew(&self, signer: &AuditSigner, at: Timestamp) -> Result<(), StoreError> {
+    pub fn anchor_anew(&self, vault: &Vault, at: Timestamp) -> Result<(), StoreError> {
         let _alone = anchor::lock(&self.0.home)?;
         let anchor = self.read(|c| anchor::of(c, None, at))?;
-        anchor::write(&self.0.home, &anchor, signer)?;
-        self.write(|c| sealed_setting::set_mark(c, sealed_setting::ANCHORED))
+        anchor::write(&self.0.home, &anchor, vault.audit_signer())?;
+        self.set_anchored(vault, at)
+    }
+
+    /// Whether the vault knows that the home has an anchor.
+    pub fn is_anchored(&self) -> Result<bool, StoreError> {
+        self.read(|c| vault_entry::is_anchored(c))
+    }
+
+    /// Has the vault remember, for good, that the home has an anchor.
+    pub fn set_anchored(&self, vault: &Vault, now: Timestamp) -> Result<(), StoreError> {
+        let entry = vault.seal_anchored()?;
+        self.write(move |c| vault_entry::set_anchored(c, &entry, now))
     }
 
     pub fn mode(&self) -> Mode {

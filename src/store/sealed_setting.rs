@@ -15,24 +15,6 @@ pub const RESOURCE: &str = "resource";
 /// How far clocks may differ where tokens are judged, in seconds.
 pub const SKEW: &str = "skew";
 
-/// A mark: the home has an anchor.
-pub const ANCHORED: &str = "anchored";
-
-/// Whether the mark `name` was set.
-pub fn has_mark(c: &Rows<'_>, name: &str) -> Result<bool, StoreError> {
-    Ok(get(c, name)?.is_some())
-}
-
-/// Sets a mark, for good. No decision rests on it, so nobody is told.
-pub fn set_mark(c: &Rows<'_>, name: &str) -> Result<(), StoreError> {
-    let values = TABLE.seal(c, [name.to_owned().into(), String::new().into()])?;
-    c.prepare_cached(
-        "INSERT INTO sealed_setting (name, value, mac) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
-    )?
-    .execute(params_from_iter(values))?;
-    Ok(())
-}
-
 pub fn get(c: &Rows<'_>, name: &str) -> Result<Option<String>, StoreError> {
     c.prepare_cached("SELECT name, value, mac FROM sealed_setting WHERE name = ?1")?
         .query_row([name], |row| Ok(TABLE.check(c, row, 0).and_then(|()| Ok(row.get(1)?))))

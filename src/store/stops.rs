@@ -3,21 +3,29 @@
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Rows, StoreError, api_key, issuer, policy, signing_key};
+use super::{Rows, StoreError, api_key, issuer, policy, scope, signing_key};
 use crate::domain::{
+    act::Act,
     audit::Record,
     clock::Timestamp,
+    issuer::IssuerKeys,
     revocation::Target,
+    scope::Scope,
     stop::{Reach, Revoked, Stops},
 };
 
 /// How much newer than the newest record a row may be: the clock may have been set between the two.
 const SLACK: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Calls `each` with the records after `after` that stop somebody or set free again, oldest first.
-pub fn each(c: &Connection, after: i64, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
+/// Calls `each` with the records of `acts` after `after`, oldest first.
+pub fn each(
+    c: &Connection,
+    after: i64,
+    acts: &[Act],
+    mut each: impl FnMut(Record),
+) -> Result<(), StoreError> {
     // Names of ours: nothing in them could end the quotation.
-    let acts = Stops::ACTS.map(|act| format!("'{act}'")).join(", ");
+    let acts = acts.iter().map(|act| format!("'{act}'")).collect::<Vec<_>>().join(", ");
     let mut select = c.prepare(&format!(
         "SELECT seq, at, actor, act, object, detail FROM audit WHERE seq > ?1 AND act IN ({acts}) ORDER BY seq"
     ))?;
@@ -40,7 +48,7 @@ pub fn each(c: &Connection, after: i64, mut each: impl FnMut(Record)) -> Result<
 /// What the whole chain says.
 pub fn of_chain(c: &Connection) -> Result<Stops, StoreError> {
     let mut stops = Stops::default();
-    each(c, 0, |record| stops.add(&record))?;
+    each(c, 0, &Stops::ACTS, |record| stops.add(&record))?;
     Ok(stops)
 }
 
@@ -99,8 +107,39 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
             ));
         }
     }
+    wider_than_recorded(c, &stops, &mut told)?;
     told.extend(newer(c)?);
     Ok(told)
+}
+
+/// Scopes that cover, and issuers that are believed by, what their newest record does not name.
+fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> Result<(), StoreError> {
+    for (name, recorded) in &stops.scopes {
+        let found =
+            name.parse().ok().map(|name| of_a_sound_row(scope::find(c, &name))).transpose()?.flatten();
+        let is_wider =
+            |found: &Scope| found.endpoints.iter().any(|pattern| !recorded.contains(&pattern.to_string()));
+        if found.is_some_and(|found| is_wider(&found)) {
+            let was = if recorded.is_empty() { "was removed" } else { "covered less when it was last set" };
+            told.push(format!(
+                "scope {name} {was}; set it right again: portcullis scope set {name}, or scope remove {name}"
+            ));
+        }
+    }
+    for (name, recorded) in &stops.issuer_keys {
+        let found =
+            name.parse().ok().map(|name| of_a_sound_row(issuer::find(c, &name))).transpose()?.flatten();
+        let keys = found
+            .and_then(|found| IssuerKeys::read(&found.keys.to_string(), &found.algorithms).ok())
+            .map_or_else(Vec::new, |keys| keys.thumbprints());
+        if keys.iter().any(|key| !recorded.contains(key)) {
+            told.push(format!(
+                "issuer {name} has a key that it had no longer; have its keys anew: portcullis issuer refresh {name}, or \
+                 issuer remove {name}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A row that is damaged denies by itself, and is named elsewhere.

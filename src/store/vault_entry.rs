@@ -29,7 +29,7 @@ use crate::{
         scope::Catalogue,
         secret::Secret,
     },
-    vault::{KeyFile, MasterKey, SealedEntry, Vault, VaultError},
+    vault::{self, AuditSigner, KeyFile, MasterKey, SealedEntry, Vault, VaultError},
 };
 
 /// No key file of ours is longer.
@@ -50,8 +50,9 @@ pub fn audit_key(store: &Store, home: &Home) -> Result<Option<ChainKey>, StoreEr
         Err(StoreError::Vault(VaultError::Key(_))) => return Ok(None),
         master => master?,
     };
-    let vault = store.read(|c| open_entries(c, &master))?;
-    Ok(ChainKey::parse(&vault.audit_signer().public_key_pem()?))
+    let signer =
+        store.read(|c| Ok::<_, StoreError>(AuditSigner::open(&master, &store_id(c)?, &entries(c)?)?))?;
+    Ok(ChainKey::parse(&signer.public_key_pem()?))
 }
 
 /// Opens the vault of `home`, and makes it first where the home is new. `created` runs in the
@@ -134,7 +135,7 @@ fn is_made(c: &Connection) -> Result<bool, StoreError> {
 }
 
 fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
-    let vault = open_entries(c, master)?;
+    let vault = Vault::open(master, &store_id(c)?, &entries(c)?)?;
     let published = setting::get(c, setting::AUDIT_PUBLIC_KEY)?;
     if published != Some(vault.audit_signer().public_key_pem()?) {
         return Err(VaultError::DoesNotFit("the store publishes another audit key".into()).into());
@@ -142,11 +143,23 @@ fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
     Ok(vault)
 }
 
-fn open_entries(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
-    let Some(store_id) = setting::get(c, setting::STORE_ID)? else {
-        return Err(VaultError::DoesNotFit("the store has no id".into()).into());
-    };
-    Ok(Vault::open(master, &store_id, &entries(c)?)?)
+fn store_id(c: &Connection) -> Result<String, StoreError> {
+    setting::get(c, setting::STORE_ID)?
+        .ok_or_else(|| VaultError::DoesNotFit("the store has no id".into()).into())
+}
+
+/// Whether the vault says that the home has an anchor. It is the truth where the vault opens.
+pub(super) fn is_anchored(c: &Connection) -> Result<bool, StoreError> {
+    Ok(entries(c)?.iter().any(vault::is_anchored))
+}
+
+/// Has the vault remember, for good, that the home has an anchor. `entry` is of [`Vault::seal_anchored`].
+pub(super) fn set_anchored(c: &Connection, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
+    if is_anchored(c)? {
+        return Ok(());
+    }
+    delete(c, &entry.name)?;
+    insert(c, entry, now)
 }
 
 fn entries(c: &Connection) -> Result<Vec<SealedEntry>, StoreError> {

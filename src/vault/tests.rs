@@ -28,6 +28,23 @@ fn another_key_or_another_store_does_not_fit() {
 }
 
 #[test]
+fn nobody_takes_back_that_there_is_an_anchor() {
+    let master = key();
+    let (vault, mut entries) = Vault::create(&master, "s").unwrap();
+    assert!(!entries.iter().any(is_anchored));
+    let known = vault.seal_anchored().unwrap();
+    let place = entries.iter().position(|entry| entry.name == known.name).unwrap();
+    entries[place] = known;
+    assert!(entries.iter().any(is_anchored));
+    assert_eq!(Vault::open(&master, "s", &entries).unwrap().row_key(), vault.row_key());
+    entries[place].version = VERSION;
+    assert!(matches!(Vault::open(&master, "s", &entries), Err(VaultError::DoesNotFit(_))));
+    assert!(AuditSigner::open(&master, "s", &entries).is_ok(), "the chain can be judged still");
+    entries.remove(place);
+    assert!(matches!(Vault::open(&master, "s", &entries), Err(VaultError::DoesNotFit(_))));
+}
+
+#[test]
 fn entries_that_were_swapped_changed_or_removed_do_not_fit() {
     let master = key();
     let (_, entries) = Vault::create(&master, "s").unwrap();

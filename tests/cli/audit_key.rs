@@ -69,7 +69,7 @@ fn forge(place: &Place) {
 fn forget(place: &Place) {
     fs::remove_file(place.home().join("anchor")).unwrap();
     let books = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
-    books.execute("DELETE FROM sealed_setting WHERE name = 'anchored'", []).unwrap();
+    assert_eq!(books.execute("UPDATE vault_entry SET version = 1 WHERE name = 'rows'", []).unwrap(), 1);
 }
 
 #[test]

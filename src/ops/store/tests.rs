@@ -5,18 +5,26 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    domain::{api_key::ApiKey, clock::ManualClock, jose::Algorithm, policy::Policy},
+    domain::{
+        api_key::ApiKey, clock::ManualClock, issuer::Mapping, jose::Algorithm, name::PolicyName,
+        policy::Policy, scope::Scope, token::Profile,
+    },
     ops::{
         api_key,
         bench::new_key,
-        policy, rows,
+        issuer, policy, rows, scope,
         signing_key::{self, NewSigningKey},
         token,
     },
 };
 
 /// What stands in tables that say who may do what.
-const TABLES: [&str; 5] = ["api_key", "revocation", "signing_key", "policy", "policy_revision"];
+const TABLES: [&str; 7] =
+    ["api_key", "revocation", "signing_key", "policy", "policy_revision", "scope", "issuer"];
+const OLD_KEY: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// RFC 7515 A.3.
+const NEW_KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"ec","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 
 struct Place {
     folder: TempDir,
@@ -101,6 +109,33 @@ fn an_older_row_and_a_row_that_is_gone_are_told_by_the_chain() {
     };
     let signing = signing_key::create(&ctx, new).unwrap();
     let strict = policy::create(&ctx, Policy::new("strict".parse().unwrap()), "").unwrap();
+    let covers = |name: &str, endpoints: &[&str]| {
+        let endpoints = endpoints.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        scope::set(&ctx, Scope { name: name.parse().unwrap(), description: String::new(), endpoints })
+            .unwrap();
+    };
+    covers("narrowed", &["tools/list", "tools/call/*"]);
+    covers("widened", &["tools/list"]);
+    covers("removed", &["tools/list"]);
+    let published =
+        |key: &str| issuer::Published { text: format!(r#"{{"keys":[{key}]}}"#), etag: None, fresh_for: None };
+    let keys = issuer::NewKeys::Published {
+        url: "https://idp.example.org".into(),
+        jwks_uri: "https://idp.example.org/keys".into(),
+        allow_private: Vec::new(),
+        published: published(OLD_KEY),
+    };
+    let new = issuer::NewIssuer {
+        name: "corp".parse().unwrap(),
+        profile: Profile::AtJwt,
+        iss: Some("https://idp.example.org".into()),
+        audience: None,
+        algorithms: vec![Algorithm::EdDsa, Algorithm::Es256],
+        mapping: Mapping::default(),
+        policy: PolicyName::default(),
+        keys,
+    };
+    let corp = issuer::add(&ctx, new).unwrap().name;
     let books = place.books();
     let save = |when: &str| {
         for table in TABLES {
@@ -123,6 +158,10 @@ fn an_older_row_and_a_row_that_is_gone_are_told_by_the_chain() {
     let mut stricter = strict.policy;
     stricter.description = "stricter".into();
     policy::apply(&ctx, stricter, "").unwrap();
+    covers("narrowed", &["tools/list"]);
+    covers("widened", &["tools/list", "tools/call/*"]);
+    scope::remove(&ctx, &"removed".parse().unwrap()).unwrap();
+    issuer::keep(&ctx, &corp, "https://idp.example.org/keys", &published(NEW_KEY)).unwrap();
     save("after");
     assert_eq!(rows::contradictions(&ctx).unwrap(), Vec::<String>::new(), "an honest store");
     for (table, told) in [
@@ -130,6 +169,8 @@ fn an_older_row_and_a_row_that_is_gone_are_told_by_the_chain() {
         ("revocation", &["subject `alice` stands for was revoked"]),
         ("signing_key", &["was retired"]),
         ("policy", &["is at revision 2, and revision 1 is in force"]),
+        ("scope", &["scope narrowed covered less", "scope removed was removed"]),
+        ("issuer", &["issuer corp has a key that it had no longer"]),
     ] {
         put_back("before", table);
         let found = rows::contradictions(&place.open(Mode::ReadOnly).unwrap()).unwrap();
@@ -188,6 +229,49 @@ fn an_older_store_put_back_is_noticed_and_accepting_it_stops_again_who_was_stopp
     assert_eq!((record.act.as_str(), &record.detail["reason"]), ("store.accept", &json!("restored")));
     assert!(audit::verify(&ctx).unwrap().valid);
     assert_eq!(rows::contradictions(&ctx).unwrap(), Vec::<String>::new());
+    // What was done again stands in the chain as well, so that it is known later.
+    let sql = "SELECT act, object FROM audit WHERE seq > 5 ORDER BY act";
+    let books = place.books();
+    let mut select = books.prepare(sql).unwrap();
+    let done = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let mut disabled = [disabled.id.to_string(), rotated.id.to_string()];
+    disabled.sort();
+    let [one, two] = disabled;
+    let mut done = done.collect::<Result<Vec<(String, String)>, _>>().unwrap();
+    done.sort();
+    let wanted = [
+        ("key.disable", one.as_str()),
+        ("key.disable", &two),
+        ("key.revoke", revoked.id.as_str()),
+        ("store.accept", ""),
+        ("token.revoke", "alice"),
+    ];
+    assert_eq!(done, wanted.map(|(act, object)| (act.to_owned(), object.to_owned())));
+    let found = anchor::read(place.home.path()).unwrap().unwrap().open(None).unwrap();
+    assert_eq!((found.stops.len(), found.begun), (4, 10));
+    books.execute_batch("DELETE FROM revocation").unwrap();
+    let told = rows::contradictions(&ctx).unwrap();
+    assert!(told.len() == 1 && told[0].contains("subject `alice`"), "{told:?}");
+}
+
+#[test]
+fn a_clock_that_ran_ahead_is_forgotten_by_a_process_that_goes_on_as_well() {
+    let place = Place::new();
+    place.key();
+    let now = place.clock.now();
+    place.clock.set(now.plus(Duration::from_secs(90_000)));
+    drop(place.open(Mode::ReadWrite).unwrap());
+    place.clock.set(now);
+    let gateway = place.open(Mode::ReadWrite).unwrap();
+    let high_water = Arc::clone(gateway.store.high_water());
+    assert!(high_water.is_past(now), "what was seen ahead is remembered");
+    place.accept().unwrap();
+    // Its keeper looks a last time.
+    drop(gateway);
+    let found = anchor::read(place.home.path()).unwrap().unwrap().open(None).unwrap();
+    assert!(found.at <= place.clock.now(), "{}", found.at);
+    assert!(!high_water.is_past(place.clock.now()));
+    assert!(!place.ctx().store.high_water().is_past(place.clock.now()));
 }
 
 #[test]
@@ -198,6 +282,11 @@ fn a_store_of_another_home_and_an_anchor_that_is_gone_or_altered_are_noticed() {
     let anchor = fs::read(place.file("anchor")).unwrap();
     fs::remove_file(place.file("anchor")).unwrap();
     place.assert_refused("the anchor of this home is gone");
+    // Only the vault says that there is one, and cannot be made to say otherwise.
+    place.books().execute("UPDATE vault_entry SET version = 1 WHERE name = 'rows'", []).unwrap();
+    let refused = place.open(Mode::ReadWrite).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("the vault does not fit this store"), "{refused}");
+    place.copy(true);
     let mut altered = anchor.clone();
     let end = altered.len() - 3;
     altered[end] ^= 1;
@@ -226,14 +315,18 @@ fn a_store_of_another_home_and_an_anchor_that_is_gone_or_altered_are_noticed() {
 #[test]
 fn a_home_from_before_there_were_anchors_goes_on_and_has_one_from_then_on() {
     let place = Place::new();
-    let key = place.key();
-    fs::remove_file(place.file("anchor")).unwrap();
-    place.books().execute("DELETE FROM sealed_setting WHERE name = 'anchored'", []).unwrap();
+    let made = store::Store::open(&place.home, Mode::ReadWrite).unwrap();
+    store::vault_entry::open_or_create(&made, &place.home, place.clock.now(), |_, _| Ok::<_, StoreError>(()))
+        .unwrap();
+    drop(made);
     drop(place.open(Mode::ReadOnly).unwrap());
     assert!(!place.file("anchor").exists(), "an auditor writes nothing");
+    let key = place.key();
     api_key::revoke(&place.ctx(), key.id, "").unwrap();
     let found = anchor::read(place.home.path()).unwrap().unwrap().open(None).unwrap();
-    assert_eq!((found.seq, found.stops.len()), (3, 1));
+    assert_eq!((found.seq, found.stops.len()), (2, 1));
+    fs::remove_file(place.file("anchor")).unwrap();
+    place.assert_refused("the anchor of this home is gone");
 }
 
 #[test]

@@ -72,12 +72,13 @@ impl Keeper {
         signer: AuditSigner,
         clock: Arc<dyn Clock>,
         high_water: Arc<HighWater>,
+        begun: i64,
     ) -> Result<Self, StoreError> {
         let key = ChainKey::parse(&signer.public_key_pem()?);
         let signal = Arc::<Signal>::default();
         let heard = Arc::clone(&signal);
         let mut desk =
-            Desk { database, connection: None, home, signer, key, clock, high_water, written: None };
+            Desk { database, connection: None, home, signer, key, clock, high_water, begun, written: None };
         let thread = std::thread::Builder::new()
             .name("store anchor".into())
             .spawn(move || {
@@ -132,6 +133,8 @@ struct Desk {
     key: Option<ChainKey>,
     clock: Arc<dyn Clock>,
     high_water: Arc<HighWater>,
+    /// [`Anchor::begun`] of the one by which this process knows what was seen.
+    begun: i64,
     /// The head and the moment that this process knows to be written.
     written: Option<(i64, Timestamp)>,
 }
@@ -139,7 +142,6 @@ struct Desk {
 impl Desk {
     fn look(&mut self) -> Result<(), StoreError> {
         self.high_water.raise(self.clock.now());
-        let at = self.high_water.latest();
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.database.reader()?,
@@ -148,20 +150,27 @@ impl Desk {
         let newest: i64 = in_transaction(&connection, &self.database, |c| {
             Ok::<_, StoreError>(c.query_row("SELECT coalesce(max(seq), 0) FROM audit", [], |row| row.get(0))?)
         })?;
+        let at = self.high_water.latest();
         let is_written = self.written.is_some_and(|(seq, since)| newest <= seq && at < since.plus(GRAIN));
         if !is_written {
-            self.renew(&connection, at)?;
+            self.renew(&connection)?;
         }
         self.connection = Some(connection);
         Ok(())
     }
 
-    fn renew(&mut self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    fn renew(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let _alone = lock(&self.home)?;
         // None yet, or none any more: only opening the home anew may make one.
         let Some(found) = read(&self.home)? else { return Ok(()) };
         let before = found.open(self.key.as_ref())?;
+        if before.begun > self.begun {
+            // An operator had the home remember anew: what this process has seen counts no longer.
+            self.high_water.lower(before.at);
+            self.begun = before.begun;
+        }
         self.high_water.raise(before.at);
+        let at = self.high_water.latest();
         let anchor = in_transaction(connection, &self.database, |c| {
             let store_id = setting::get(c, setting::STORE_ID)?;
             let fits = store_id.as_ref() == Some(&before.store_id) && contains(c, &before)?;

@@ -34,6 +34,7 @@ fn anchor(seq: i64) -> Anchor {
         seq,
         hash: Hash::GENESIS.to_hex(),
         at: NOW,
+        begun: 0,
         stops_after: 0,
         stops: (1..=seq).map(stop).collect(),
     }
@@ -62,6 +63,31 @@ fn what_is_remembered_is_read_as_it_was_written_and_nothing_else_is_believed() {
 }
 
 #[test]
+fn an_anchor_is_never_written_longer_than_one_that_is_read() {
+    let (place, signer) = place();
+    let key = ChainKey::parse(&signer.public_key_pem().unwrap());
+    let mut long = anchor(500);
+    for stop in &mut long.stops {
+        stop.act = "key.purge".into();
+        stop.detail = serde_json::json!({ "keys": vec!["0123456789abcdefghij"; 1000] });
+    }
+    write(place.home.path(), &long, &signer).unwrap();
+    let bytes = fs::metadata(file(place.home.path())).unwrap().len();
+    assert!((8 << 20) - (64 << 10) < bytes && bytes <= 8 << 20, "{bytes}");
+    let found = read(place.home.path()).unwrap().unwrap().open(key.as_ref()).unwrap();
+    let kept = found.stops.len();
+    assert_eq!(found.stops, long.stops[500 - kept..], "the newest are kept");
+    assert_eq!(found.stops_after, 500 - i64::try_from(kept).unwrap());
+    assert_eq!(Anchor { stops: long.stops.clone(), stops_after: 0, ..found }, long);
+    // One that is too long by itself goes too.
+    long.stops = vec![long.stops[499].clone()];
+    long.stops[0].detail = serde_json::json!({ "keys": ["x".repeat(9 << 20)] });
+    write(place.home.path(), &long, &signer).unwrap();
+    let found = read(place.home.path()).unwrap().unwrap().open(key.as_ref()).unwrap();
+    assert_eq!((found.seq, found.stops_after, found.stops), (500, 500, Vec::new()));
+}
+
+#[test]
 fn the_newest_stops_are_remembered_and_it_is_known_from_where_on_all_are() {
     let (place, _) = place();
     let store = place.open();
@@ -83,5 +109,14 @@ fn the_newest_stops_are_remembered_and_it_is_known_from_where_on_all_are() {
     let second = store.read(|c| of(c, Some(&first), NOW)).unwrap();
     assert_eq!((second.seq, second.stops.len()), (1005, MOST_STOPS));
     assert_eq!((second.stops_after, second.stops[0].seq), (5, 6));
-    assert_eq!(second, store.read(|c| of(c, None, NOW)).unwrap(), "it does not matter when it was looked at");
+    append(Act::KeyCreate, 1);
+    append(Act::PolicyApply, 1);
+    let third = store.read(|c| of(c, Some(&second), NOW)).unwrap();
+    assert_eq!((third.seq, &third.stops), (1007, &second.stops), "what cannot be done again needs no place");
+    let anew = store.read(|c| of(c, None, NOW)).unwrap();
+    assert_eq!((first.begun, third.begun, anew.begun), (5, 5, 1007));
+    assert_eq!(third, Anchor { begun: 5, ..anew }, "it does not matter when it was looked at");
+    append(Act::KeyDisable, 3 * MOST_STOPS);
+    let last = store.read(|c| of(c, Some(&third), NOW)).unwrap();
+    assert_eq!((last.stops.len(), last.stops_after, last.stops[0].seq), (MOST_STOPS, 3007, 3008));
 }
