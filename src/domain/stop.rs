@@ -14,6 +14,8 @@ use super::{act::Act, audit::Record, clock::Timestamp, token::REMEMBERED};
 pub struct KeyStop {
     pub revoked: bool,
     pub disabled: bool,
+    /// It was removed for good: there is no such key any more.
+    pub purged: bool,
     /// When its secret was last replaced: the one before is good no longer than was said then.
     pub rotated_at: Option<Timestamp>,
 }
@@ -116,7 +118,7 @@ impl Stops {
             Act::KeyEnable => self.key(object).disabled = false,
             Act::KeyRotate => self.key(object).rotated_at = Some(record.at),
             Act::KeyPurge => detail["keys"].as_array().into_iter().flatten().for_each(|id| {
-                self.keys.remove(id.as_str().unwrap_or_default());
+                self.key(id.as_str().unwrap_or_default().to_owned()).purged = true;
             }),
             Act::TokenRevoke => self.revoke(object, detail, record.at),
             Act::TokenPurge => self.purge(detail),
@@ -234,7 +236,7 @@ mod tests {
         let rotated_at = Some(Timestamp::from_millis(5000));
         assert_eq!(stops.keys["b"], KeyStop { disabled: true, rotated_at, ..KeyStop::default() });
         assert!(stops.keys["c"].revoked);
-        assert!(!stops.keys.contains_key("d") && !stops.keys.contains_key("e"));
+        assert!(stops.keys["d"].purged && !stops.keys.contains_key("e"));
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! The check-up: whether the store's file is whole, read from end to end once, while the gateway serves.
+//! The check-up: whether the store's file is whole, read from end to end once, while the gateway serves, and whether the
+//! audit chain is the one that was signed here.
 //!
 //! Seals show that a row is as it was written, and not that none is lost, as a damaged page can lose them. What rests on a
-//! row that is missing is denied anyway; this finds what else there may be. Reading a million keys takes seconds, so calls
+//! row that is missing is denied anyway; this finds what else there may be. What was revoked is held against the chain before
+//! anybody is served; whoever can write the file could have written the chain anew, but not signed it. Reading a million keys takes seconds, so calls
 //! are judged meanwhile, and refused from the moment a fault is found.
 
 use super::lock;
-use crate::store::{Store, StoreError, thread};
+use crate::domain::{audit::ChainKey, clock::Timestamp};
+use crate::store::{Store, StoreError, audit::verify::Verifier, thread};
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -22,8 +26,9 @@ pub(super) struct Checkup {
 }
 
 impl Checkup {
-    /// Begins it, in a thread of its own. A second call while it runs or after it changes nothing.
-    pub(super) fn begin(&self, store: Store) -> Result<(), StoreError> {
+    /// Begins it, in a thread of its own; `key` is what the chain must be signed by. A second call while it runs or after it
+    /// changes nothing.
+    pub(super) fn begin(&self, store: Store, key: ChainKey, now: Timestamp) -> Result<(), StoreError> {
         let mut thread = lock(&self.thread);
         if thread.is_some() {
             return Ok(());
@@ -32,7 +37,9 @@ impl Checkup {
         *thread = Some(super::spawn("checkup", move || {
             thread::step_back();
             let is_over = Arc::clone(&stopping);
-            let checked = store.check_pages(move || is_over.load(Ordering::Relaxed));
+            let checked = store
+                .check_pages(move || is_over.load(Ordering::Relaxed))
+                .and_then(|()| check_chain(&store, key, now, &stopping));
             if let Err(error) =
                 checked.or_else(|error| if stopping.load(Ordering::Relaxed) { Ok(()) } else { Err(error) })
             {
@@ -56,4 +63,26 @@ impl Checkup {
             let _ = thread.join();
         }
     }
+}
+
+/// Records are looked at in so many short reads.
+const STEP: u32 = 500;
+
+/// What the records say of events is for `audit verify`: `usage.db` may lose its last ones in a crash.
+fn check_chain(
+    store: &Store,
+    key: ChainKey,
+    now: Timestamp,
+    stopping: &AtomicBool,
+) -> Result<(), StoreError> {
+    let mut verifier = Verifier::new(Some(key), now);
+    while !stopping.load(Ordering::Relaxed) {
+        if let ControlFlow::Break(fault) = store.read(|c| verifier.step(c, None, STEP))? {
+            return fault.map_or(Ok(()), |fault| {
+                let detail = format!("audit record {}: {}", fault.seq, fault.reason);
+                Err(StoreError::Corrupt { file: "portcullis.db".into(), detail })
+            });
+        }
+    }
+    Ok(())
 }

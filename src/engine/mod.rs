@@ -32,6 +32,7 @@ pub use token::PresentedToken;
 
 use crate::domain::{
     api_key::{BadKey, MARK, Pepper, PresentedKey},
+    audit::ChainKey,
     clock::{Clock, Timestamp},
     decision::{self, CredentialId, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
@@ -136,6 +137,8 @@ pub struct Engine {
     store: Store,
     clock: Arc<dyn Clock>,
     pepper: Pepper,
+    /// What the audit chain must be signed by.
+    chain_key: Option<ChainKey>,
     snapshot: Snapshot,
     lockouts: Lockouts,
     quota: Quota,
@@ -166,6 +169,7 @@ impl Engine {
             store,
             clock,
             pepper: vault.pepper().clone(),
+            chain_key: ChainKey::parse(&vault.audit_signer().public_key_pem()?),
             snapshot,
             lockouts: Lockouts::new(),
             quota: Quota::new(accounts, lessor_inbox.clone()),
@@ -194,7 +198,10 @@ impl Engine {
     /// Has the whole file of the store read in the background, as a gateway does at its start: where a fault is found,
     /// every [`Engine::refresh`] fails from then on.
     pub fn begin_checkup(&self) -> Result<(), StoreError> {
-        self.checkup.begin(self.store.clone())
+        match &self.chain_key {
+            Some(key) => self.checkup.begin(self.store.clone(), key.clone(), self.clock.now()),
+            None => Err(StoreError::OpenedReadOnly),
+        }
     }
 
     /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is

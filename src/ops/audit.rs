@@ -115,9 +115,9 @@ fn verify_with(ctx: &Ctx, of_vault: Option<ChainKey>, kept: &Kept) -> Result<Ver
     };
     let mut verifier = Verifier::new(key.clone(), ctx.now()).seeking(kept.head);
     let fault = loop {
-        let step = ctx
-            .store
-            .read(|c| ctx.store.read_usage(|usage| Ok::<_, OpsError>(verifier.step(c, usage, STEP)?)))?;
+        let step = ctx.store.read(|c| {
+            ctx.store.read_usage(|usage| Ok::<_, OpsError>(verifier.step(c, Some(usage), STEP)?))
+        })?;
         if let ControlFlow::Break(fault) = step {
             break fault;
         }

@@ -90,7 +90,7 @@ fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError>
         let Some(key) = sound(store::api_key::find(c, id))?.filter(|key| key.revoked_at.is_none()) else {
             continue;
         };
-        if stop.revoked {
+        if stop.revoked || stop.purged {
             store::api_key::set_revoked(c, id, now, WHY)?;
             record(Act::KeyRevoke, text, why.clone())?;
             done.push(format!("key {text} is revoked"));

@@ -62,7 +62,9 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
         else {
             continue;
         };
-        if wanted.revoked && key.revoked_at.is_none() {
+        if wanted.purged {
+            told.push(format!("key {id} was purged; remove it again: portcullis key purge, or revoke it: portcullis key revoke {id}"));
+        } else if wanted.revoked && key.revoked_at.is_none() {
             told.push(format!("key {id} was revoked; revoke it again: portcullis key revoke {id}"));
         } else if key.revoked_at.is_none() && wanted.disabled && !key.disabled {
             told.push(format!("key {id} was disabled; disable it again: portcullis key disable {id}"));

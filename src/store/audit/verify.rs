@@ -75,13 +75,13 @@ impl Verifier {
         self.previous
     }
 
-    /// Verifies up to `limit` further records, those of events against `usage`. Between two
+    /// Verifies up to `limit` further records, those of events against `usage` where it is given. Between two
     /// steps no read transaction is held, so that a long chain never holds up a checkpoint.
     /// `Break`: the end was reached (`None`), or the first fault was found.
     pub fn step(
         &mut self,
         c: &Connection,
-        usage: &Connection,
+        usage: Option<&Connection>,
         limit: u32,
     ) -> Result<ControlFlow<Option<Fault>>, StoreError> {
         let mut statement = c.prepare_cached(
@@ -120,7 +120,7 @@ impl Verifier {
         seq: i64,
         row: &Row<'_>,
         c: &Connection,
-        usage: &Connection,
+        usage: Option<&Connection>,
     ) -> Result<Result<(), String>, StoreError> {
         let expected = i64::try_from(self.records).unwrap_or(i64::MAX).saturating_add(1);
         if seq != expected {
@@ -146,7 +146,9 @@ impl Verifier {
         {
             return Ok(Err(reason));
         }
-        if let Err(reason) = self.check_events(&record, c, usage)? {
+        if let Some(usage) = usage
+            && let Err(reason) = self.check_events(&record, c, usage)?
+        {
             return Ok(Err(reason));
         }
         self.sought.take_if(|sought| *sought == hash);
