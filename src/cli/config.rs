@@ -43,10 +43,10 @@ pub struct Serve {
 
 impl Config {
     pub fn read(path: &Path) -> Result<Self, CliError> {
-        if path != Path::new("-") {
-            if let Some(doubt) = writers::check(path)? {
-                output::remark(&doubt);
-            }
+        if path != Path::new("-")
+            && let Some(doubt) = writers::check(path)?
+        {
+            output::remark(&doubt);
         }
         let text = input::document(path)?;
         // Not toml's own message, which quotes the line: it may hold the password of a URL.

@@ -157,7 +157,7 @@ fn judge(
         if owners == Owners::AreRefused {
             return refused(
                 format!("it belongs to user {uid}, who can {what}"),
-                format!("sudo chown -h root {}", quoted(place)),
+                format!("naming a home elsewhere (--home), or: sudo chown -h root {}", quoted(place)),
             );
         }
         return Ok(Some(format!("{} belongs to user {uid}, who can {what}", shown(place))));
