@@ -97,10 +97,12 @@ fn explain(session: &Session, presented: &Presented, options: &Options) -> Resul
         Some(endpoint) => endpoint.clone(),
         None => Endpoint::mcp("ping", None).map_err(|error| CliError::usage(error.to_string()))?,
     };
-    let request = Request { endpoint, address: options.ip, at: options.at.unwrap_or_else(|| session.now()) };
     let ctx = session.operator()?;
+    let now = session.now();
+    let request = Request { endpoint, address: options.ip, at: options.at.unwrap_or(now) };
+    let ends = options.at.unwrap_or_else(|| ctx.judge_by(now));
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("judging a credential needs the vault"))?;
-    Ok(engine::explain(&ctx.store, vault, presented, &request)?)
+    Ok(engine::explain(&ctx.store, vault, presented, &request, ends)?)
 }
 
 fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {

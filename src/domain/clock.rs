@@ -19,6 +19,9 @@ use super::text::excerpt;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The end of time: by it, whatever has an end has ended.
+    pub const END: Self = Self(i64::MAX);
+
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -195,7 +198,7 @@ impl HighWater {
     /// had ended stays ended; and where `now` cannot be, so that nobody knows the time, the end of time, by which whatever
     /// has an end has ended.
     pub fn judge_by(&self, now: Timestamp) -> Timestamp {
-        if self.is_past(now) { Timestamp(i64::MAX) } else { now.max(self.latest()) }
+        if self.is_past(now) { Timestamp::END } else { now.max(self.latest()) }
     }
 
     /// Whether `now` cannot be: a later moment was seen, by more than clocks are set by.

@@ -41,6 +41,19 @@ pub struct Check {
     pub detail: String,
 }
 
+impl Check {
+    /// What is to be said where what has an end was judged by the end of time, as the clock was set back. It fails where
+    /// that is why nothing is allowed.
+    pub fn of_clock(ends: Timestamp, reason: Option<Reason>) -> Option<Self> {
+        (ends == Timestamp::END).then(|| Self {
+            check: "clock",
+            passed: reason != Some(Reason::Expired),
+            detail: "it was set back, so that whatever has an end counts as ended; gateways judge the same"
+                .into(),
+        })
+    }
+}
+
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{
     api_key::{KeyState, Pepper, PresentedKey},
+    clock::Timestamp,
     decision::{self, Account, Check, Decision, Principal, Reason, Request},
     policy::RateLimits,
     quota::{Charge, Cost, Counter},
@@ -29,25 +30,28 @@ pub struct Explained {
 }
 
 /// Every check with its outcome and without effect, as a look from outside a running engine: reads the one key and loads no
-/// other. Lock-out is each gateway's own and is not judged. An error where a row that the answer rests on is damaged.
+/// other. What has an end is judged as of `ends` (see [`HighWater::judge_by`](crate::domain::clock::HighWater::judge_by)), all
+/// else at the moment of the request. Lock-out is each gateway's own and is not judged. An error where a row that the answer rests on is damaged.
 pub fn explain(
     store: &Store,
     vault: &Vault,
     presented: &Presented,
     request: &Request,
+    ends: Timestamp,
 ) -> Result<Explained, StoreError> {
     store.set_row_key(RowKey::new(vault.row_key()));
     let snapshot = match presented {
         Presented::ApiKey(key) => store.read(|c| Snapshot::load_one(c, key.id))?,
-        Presented::Token(token) => return of_token(store, vault, token, request),
+        Presented::Token(token) => return of_token(store, vault, token, request, ends),
         Presented::Nothing | Presented::Malformed(_) => Snapshot::empty(),
     };
-    Look { store, pepper: vault.pepper() }.explain(&snapshot, presented, request)
+    Look { store, pepper: vault.pepper(), ends }.explain(&snapshot, presented, request)
 }
 
 struct Look<'a> {
     store: &'a Store,
     pepper: &'a Pepper,
+    ends: Timestamp,
 }
 
 impl Look<'_> {
@@ -72,7 +76,8 @@ impl Look<'_> {
             Presented::Token(_) => return Ok(refused(Reason::Unavailable, checks)),
         };
         checks.push(check("credential", true, "a well-formed API key"));
-        let judged = snapshot.with(key.id, |entry| self.judge_key(entry, key, request, &mut checks));
+        let judged = snapshot.with(key.id, |entry| self.judge_key(entry, key, &mut checks));
+        checks.extend(Check::of_clock(self.ends, judged.as_ref().err().copied()));
         let principal = match judged {
             Ok(principal) => principal,
             Err(reason) => return Ok(refused(reason, checks)),
@@ -84,10 +89,9 @@ impl Look<'_> {
         &self,
         entry: Option<&KeyEntry>,
         key: &PresentedKey,
-        request: &Request,
         checks: &mut Vec<Check>,
     ) -> Result<Principal, Reason> {
-        let judged = prove(entry, key, &self.pepper.digest(&key.secret), request.at);
+        let judged = prove(entry, key, &self.pepper.digest(&key.secret), self.ends);
         let Some(entry) = entry else {
             checks.push(check("known", false, format_args!("there is no key {}", key.id)));
             return judged;
@@ -103,7 +107,7 @@ impl Look<'_> {
             let fits = environment == entry.environment;
             checks.push(check("environment", fits, format_args!("presented for {environment}")));
         }
-        let state = entry.state(request.at);
+        let state = entry.state(self.ends);
         checks.push(check("state", state == KeyState::Active, format_args!("the key is {}", state.as_str())));
         judged
     }
@@ -114,11 +118,12 @@ fn of_token(
     vault: &Vault,
     presented: &PresentedToken,
     request: &Request,
+    ends: Timestamp,
 ) -> Result<Explained, StoreError> {
     store.read(|c| {
         let beliefs = trust::load(c, Some(vault))?;
         let text = presented.text.expose();
-        let verdict = verdict::of_token(c, &beliefs, text, &[], request.at)?;
+        let verdict = verdict::of_token(c, &beliefs, text, &[], ends)?;
         let mut checks = verdict.checks.clone();
         let verified = match (verdict.reason, verdict.verified()) {
             (None, Some(verified)) => verified,

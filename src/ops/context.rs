@@ -155,6 +155,11 @@ impl Ctx {
         self.clock.now()
     }
 
+    /// The moment by which it is judged at `now` whether something has ended, as gateways of this home do.
+    pub fn judge_by(&self, now: Timestamp) -> Timestamp {
+        self.store.high_water().judge_by(now)
+    }
+
     /// The vault, which `act` needs; an auditor has none.
     pub(super) fn vault(&self, act: Act) -> Result<&Vault, OpsError> {
         self.vault.as_deref().ok_or(OpsError::ReadOnly { act, what: "session" })

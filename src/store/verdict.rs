@@ -16,8 +16,8 @@ pub fn of_token(
     audiences: &[String],
     at: Timestamp,
 ) -> Result<Verdict, StoreError> {
-    let audiences = if audiences.is_empty() { beliefs.identity.audiences() } else { audiences.to_vec() };
-    let expected = Expected::new(audiences, beliefs.skew, at);
+    let taken = if audiences.is_empty() { beliefs.identity.audiences() } else { audiences.to_vec() };
+    let expected = Expected::new(taken, beliefs.skew, at);
     let mut revocations = trust::revocations_but_of_tokens(c)?;
     let mut verdict = judge(text, &beliefs.trust, &revocations, &expected);
     if let Some(claims) = verdict.claims.clone() {
@@ -28,7 +28,20 @@ pub fn of_token(
         judge_key(c, &claims, at, &mut verdict)?;
         judge_use(c, &claims, &mut verdict)?;
     }
+    if audiences.is_empty() && beliefs.identity.resource().is_none() {
+        tell_of_addresses(&mut verdict);
+    }
+    verdict.checks.extend(Check::of_clock(at, verdict.reason));
     Ok(verdict)
+}
+
+/// Where a gateway listens is known to itself alone.
+fn tell_of_addresses(verdict: &mut Verdict) {
+    if let Some(check) = verdict.checks.iter_mut().find(|check| check.check == "audience" && !check.passed) {
+        check
+            .detail
+            .push_str("; a gateway without --public-url also takes what is for its listening address");
+    }
 }
 
 /// Adds the revocation of the token itself, and those of what it was narrowed from, where there are any.

@@ -49,8 +49,9 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let text = input::credential()?;
     let text = text.trim();
     let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
-    let at = options.at.unwrap_or_else(|| session.now());
-    let verdict = ops::verify(&session.operator()?, text, &options.audience, at)?;
+    let ctx = session.operator()?;
+    let at = options.at.unwrap_or_else(|| ctx.judge_by(session.now()));
+    let verdict = ops::verify(&ctx, text, &options.audience, at)?;
     if session.json {
         output::json(&Answer {
             valid: verdict.is_valid(),

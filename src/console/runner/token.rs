@@ -56,7 +56,7 @@ pub fn answer(ctx: &Ctx, query: TokenQuery) -> Result<TokenAnswer, OpsError> {
             Ok(TokenAnswer::Reached(reached.collect::<Result<_, _>>()?))
         }
         TokenQuery::Judge { text, now } => {
-            let verdict = ops::token::verify(ctx, text.expose(), &[], now)?;
+            let verdict = ops::token::verify(ctx, text.expose(), &[], ctx.judge_by(now))?;
             let inspection = inspect(text.expose(), now).ok();
             Ok(TokenAnswer::Judged(Box::new(Judged { verdict, inspection })))
         }

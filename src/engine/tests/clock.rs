@@ -1,7 +1,8 @@
 //! A clock that is set, forward or back: what had ended does not come back, and no lock ends before its time.
 
-use super::house::{House, with_wrong_secret};
+use super::house::{House, presented, request, with_wrong_secret};
 use crate::domain::{clock::Clock, decision::Reason};
+use crate::engine::{Explained, explain};
 use crate::ops::{self, api_key::NewKey};
 use std::time::Duration;
 
@@ -18,6 +19,13 @@ fn for_ever(house: &House) -> String {
         life: None,
     };
     ops::api_key::create(&house.ctx, new).unwrap().text.expose().to_owned()
+}
+
+/// As a command beside the gateway judges it.
+fn explained(house: &House, text: &str) -> Explained {
+    let (ctx, now) = (&house.ctx, house.now());
+    let asked = request("tools/list", now);
+    explain(&ctx.store, ctx.vault.as_ref().unwrap(), &presented(text), &asked, ctx.judge_by(now)).unwrap()
 }
 
 fn told(house: &House) -> Vec<String> {
@@ -40,6 +48,9 @@ fn a_clock_set_back_revives_nothing_and_an_event_says_so() {
     assert_eq!(gate.authenticate(new).unwrap_err(), Reason::Expired);
     let right = house.now();
 
+    // What a command reads when it begins.
+    house.ctx.store.high_water().raise(right);
+
     // By a little: what had ended stays ended, and nothing else is changed.
     house.clock.set(right.minus(Duration::from_secs(30)));
     assert_eq!(gate.authenticate(new).unwrap_err(), Reason::Expired);
@@ -51,12 +62,22 @@ fn a_clock_set_back_revives_nothing_and_an_event_says_so() {
         assert!(gate.authenticate(text).is_err());
     }
     assert!(!gate.engine.still_valid(&principal, &[], house.now()), "a stream");
+    for (text, allowed) in [(new, false), (token.text.expose(), false), (&kept, true)] {
+        let told = explained(&house, text);
+        let clock = told.checks.iter().find(|check| check.check == "clock").unwrap();
+        assert_eq!((told.decision.is_allowed(), clock.passed), (allowed, allowed), "{told:?}");
+    }
     assert!(gate.authenticate(&kept).is_ok(), "what has no end cannot be revived");
 
     // Right again, all is as it was.
     house.clock.set(right);
     let (_, fresh) = house.key("default");
     assert!(gate.authenticate(&fresh).is_ok() && gate.authenticate(&kept).is_ok());
+    let found = explained(&house, &fresh);
+    assert!(
+        found.decision.is_allowed() && found.checks.iter().all(|check| check.check != "clock"),
+        "{found:?}"
+    );
     gate.engine.stop().unwrap();
     assert_eq!(told(&house).len(), 1);
 }

@@ -75,8 +75,14 @@ fn a_token_falls_with_its_key_whatever_becomes_of_that_and_so_does_what_is_open(
             );
             let vault = house.ctx.vault.as_ref().unwrap();
             let presented = super::house::presented(fallen.text.expose());
-            let told =
-                explain(&house.ctx.store, vault, &presented, &request("tools/list", house.now())).unwrap();
+            let told = explain(
+                &house.ctx.store,
+                vault,
+                &presented,
+                &request("tools/list", house.now()),
+                house.now(),
+            )
+            .unwrap();
             assert!(!told.decision.is_allowed());
             assert!(told.checks.iter().any(|check| check.check == "rests_on" && !check.passed), "{told:?}");
         }

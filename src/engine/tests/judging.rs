@@ -243,7 +243,7 @@ fn explain_names_every_check_and_has_no_effect() {
 
 fn explained(house: &House, text: &str, endpoint: &str) -> crate::engine::Explained {
     let vault = house.ctx.vault.as_ref().unwrap();
-    explain(&house.ctx.store, vault, &presented(text), &request(endpoint, house.now())).unwrap()
+    explain(&house.ctx.store, vault, &presented(text), &request(endpoint, house.now()), house.now()).unwrap()
 }
 
 #[test]

@@ -18,7 +18,8 @@ fn tamper(house: &House, sql: &str) {
 /// What `key verify` says of the row that is in the way.
 fn named(house: &House, text: &str) -> String {
     let vault = house.ctx.vault.as_ref().unwrap();
-    let found = explain(&house.ctx.store, vault, &presented(text), &request("tools/list", house.now()));
+    let now = house.now();
+    let found = explain(&house.ctx.store, vault, &presented(text), &request("tools/list", now), now);
     let error = found.unwrap_err();
     assert!(error.is_of_one_row(), "{error}");
     error.to_string()

@@ -277,7 +277,8 @@ fn a_token_is_explained_as_it_is_judged_and_nothing_is_used_up() {
     });
     let vault = house.ctx.vault.as_ref().unwrap();
     let look = |token: &str, endpoint: &str| {
-        explain(&house.ctx.store, vault, &presented(token), &request(endpoint, house.now())).unwrap()
+        explain(&house.ctx.store, vault, &presented(token), &request(endpoint, house.now()), house.now())
+            .unwrap()
     };
     for _ in 0..2 {
         let found = look(text(&once), "tools/list");
