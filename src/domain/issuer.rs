@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::clock::Timestamp;
 use super::jose::Algorithm;
-use super::name::{IssuerName, PolicyName, ScopeName};
+use super::name::{IssuerName, PolicyName, ScopeName, Subject};
 use super::token::Profile;
 
 pub use keys::{BadKeys, IssuerKeys};
@@ -51,6 +51,11 @@ impl Default for Mapping {
 }
 
 impl Mapping {
+    /// Whether a subject of this name can only be the issuer's.
+    pub fn is_for_it_alone(&self, subject: &Subject) -> bool {
+        !self.subject_prefix.is_empty() && subject.as_str().starts_with(&self.subject_prefix)
+    }
+
     /// What an issuer's scopes are called here. Those that stand for none of ours are left out, and those that are
     /// `reserved` unless they are renamed to: no issuer gives those by its own word.
     pub fn scopes_here(&self, scopes: &[String], reserved: impl Fn(&ScopeName) -> bool) -> Vec<ScopeName> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope};
+use super::{Ctx, OpsError, context::Deed, issuer, no_randomness, policy, reason, scope};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -94,6 +94,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
                 "a key needs at least one scope; `portcullis scope list` shows those there are".into(),
             ));
         }
+        issuer::require_own(deed.c, &key.subject)?;
         scope::require_known(&scope::catalogue(deed.c, &key.scopes)?, &key.scopes)?;
         if store::policy::find(deed.c, &key.policy)?.is_none() {
             return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &key.policy)));

@@ -16,11 +16,12 @@ use crate::domain::{
     clock::Timestamp,
     issuer::{Issuer, IssuerKeys, Mapping, Source},
     jose::Algorithm,
-    name::{IssuerName, PolicyName},
+    name::{IssuerName, PolicyName, Subject},
     token::Profile,
 };
 use crate::store::{self, Rows};
 
+pub(super) use check::require_own;
 pub use keep::{Kept, Published, agenda, ask, failed, keep, unchanged};
 
 /// What is to be known of a new issuer.

@@ -17,7 +17,7 @@ pub use revoke::{
 pub use verify::verify;
 
 use super::{
-    Ctx, OpsError, api_key::without_repeats, context::Deed, no_randomness, policy, scope, signing_key,
+    Ctx, OpsError, api_key::without_repeats, context::Deed, issuer, no_randomness, policy, scope, signing_key,
 };
 use crate::domain::{
     act::Act,
@@ -286,6 +286,7 @@ fn newest_cut(c: &Rows<'_>, subject: &Subject) -> Result<Option<Timestamp>, OpsE
 
 /// What was signed holds only if nothing has changed since: the key, the scopes, the policy, the revocations.
 fn require_sound(deed: &Deed<'_>, token: &IssuedToken) -> Result<(), OpsError> {
+    issuer::require_own(deed.c, &token.subject)?;
     scope::require_known(&scope::catalogue(deed.c, &token.scopes)?, &token.scopes)?;
     if store::policy::find(deed.c, &token.policy)?.is_none() {
         return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &token.policy)));

@@ -1,15 +1,20 @@
 //! Issuers of tokens besides this home, in SQLite. The secret of one that signs with HS256 is an entry of the vault.
-use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
 use super::{
     Rows, StoreError,
     feed::{self, Change},
     issuer_source,
     seal::Table,
-    to_json, vault_entry,
+    to_json, token, vault_entry,
 };
 use crate::{
-    domain::{clock::Timestamp, issuer::Issuer, name::IssuerName},
+    domain::{
+        clock::Timestamp,
+        issuer::Issuer,
+        name::{IssuerName, Subject},
+        revocation::Target,
+    },
     vault::{SealedEntry, issuer_entry},
 };
 
@@ -49,6 +54,38 @@ pub fn sound(c: &Rows<'_>) -> Result<(Vec<Issuer>, Vec<StoreError>), StoreError>
 /// The secret that the issuer signs with, as the vault sealed it; `None` where it has none.
 pub fn secret(c: &Rows<'_>, name: &IssuerName) -> Result<Option<SealedEntry>, StoreError> {
     vault_entry::find(c, &issuer_entry(name))
+}
+
+/// A key or live token of this home whose subject begins with `prefix`, in words, and its subject.
+pub fn holder_of(
+    c: &Rows<'_>,
+    prefix: &str,
+    now: Timestamp,
+) -> Result<Option<(String, Subject)>, StoreError> {
+    let subjects = |table: &str, is_live: &str, what: &str| {
+        let sql = format!(
+            "SELECT min({what}), subject FROM {table} WHERE substr(subject, 1, length(?1)) = ?1 AND {is_live} GROUP BY subject"
+        );
+        let mut select = c.prepare_cached(&sql)?;
+        let rows = select.query_map(params![prefix, now.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<Result<Vec<(String, String)>, _>>()
+    };
+    let keys = subjects(
+        "api_key",
+        "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+        "'key ' || id",
+    )?;
+    let tokens = subjects("token", "expires_at > ?2", "'a token'")?;
+    let is_key = |what: &str| what.starts_with("key");
+    for (what, subject) in keys.into_iter().chain(tokens) {
+        let subject: Subject =
+            subject.parse().map_err(|error| StoreError::row("subject", &subject, error))?;
+        let target = Target::Subject { subject: subject.clone(), cut: Timestamp::END };
+        if is_key(&what) || token::live_of(c, &target, now)? > 0 {
+            return Ok(Some((what, subject)));
+        }
+    }
+    Ok(None)
 }
 
 /// Adds an issuer, with its secret where it signs with one. A [`StoreError::Constraint`] where the name, or its `iss`, is

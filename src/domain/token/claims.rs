@@ -41,6 +41,18 @@ pub struct ClaimNames {
     pub prefix: String,
 }
 
+impl ClaimNames {
+    /// Whether a subject of this name can only be the issuer's.
+    pub fn is_for_it_alone(&self, subject: &Subject) -> bool {
+        !self.prefix.is_empty() && subject.as_str().starts_with(&self.prefix)
+    }
+
+    /// What the issuer itself calls a subject, where that is not what it is called here.
+    pub fn bare<'a>(&self, subject: &'a Subject) -> Option<&'a str> {
+        subject.as_str().strip_prefix(&self.prefix).filter(|_| !self.prefix.is_empty())
+    }
+}
+
 impl Default for ClaimNames {
     fn default() -> Self {
         Self { subject: "sub".into(), scopes: "scope".into(), prefix: String::new() }

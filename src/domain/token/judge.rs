@@ -74,6 +74,9 @@ impl Verified {
         if !is_same {
             return Err(Reason::WrongIssuer);
         }
+        if issuer.name.is_some() && trust.whose_subject(issuer, &self.claims.subject).is_some() {
+            return Err(Reason::Malformed);
+        }
         let key = issuer.live_key(&self.kid, expected.now).filter(|key| key.thumbprint() == self.thumbprint);
         let key = key.ok_or(Reason::UnknownCredential)?;
         if !issuer.algorithms.contains(&key.algorithm()) {
@@ -272,6 +275,15 @@ fn walk(
             return None;
         }
     };
+    if !own && let Some(other) = trust.whose_subject(issuer, &claims.subject) {
+        witness.see("claims", Some(Reason::Malformed), || {
+            format!(
+                "a subject that begins as `{}` does is of issuer {other} alone",
+                excerpt(claims.subject.as_str())
+            )
+        });
+        return None;
+    }
     witness.claims(&claims, issuer.name.as_ref());
     witness.see("claims", None, || "all that the profile demands are there, each of its type".into())?;
 
@@ -301,11 +313,11 @@ fn stand(
     let begins = claims.not_before.map_or(claims.issued_at, |moment| moment.max(claims.issued_at));
     let is_early = begins > expected.now.plus(skew);
     witness.see("begin", is_early.then_some(Reason::NotYetValid), || {
-        format!("valid from {begins}; it is {}", expected.now)
+        format!("valid from {begins}; {}", told(expected.now))
     })?;
     let is_over = expected.now.minus(skew) >= claims.expires_at;
     witness.see("end", is_over.then_some(Reason::Expired), || {
-        format!("expires at {}; it is {}", claims.expires_at, expected.now)
+        format!("expires at {}; {}", claims.expires_at, told(expected.now))
     })?;
 
     let wanted = if issuer.audiences.is_empty() { &*expected.audiences } else { issuer.audiences.as_slice() };
@@ -321,11 +333,15 @@ fn stand(
 
     let has_key = |parent: &Parent| issuer.live_key(parent.kid.as_str(), expected.now).is_some();
     let revoked = revocations
-        .revoked(claims, issuer.name.as_ref(), kid)
+        .revoked(claims, issuer.name.as_ref(), issuer.names.bare(&claims.subject), kid)
         .or_else(|| (!claims.grounds.parents.iter().all(has_key)).then_some(Revoked::Parent));
     witness.see("revocation", revoked.map(|_| Reason::Revoked), || {
         revoked.map_or("not revoked".into(), |revoked| revoked.to_string())
     })
+}
+
+fn told(now: Timestamp) -> String {
+    if now == Timestamp::END { "nobody knows what time it is".into() } else { format!("it is {now}") }
 }
 
 /// The registered issuer whose key a token names that is not known, and the key's name; empty where the token names none.

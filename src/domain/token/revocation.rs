@@ -118,20 +118,27 @@ impl Revocations {
     }
 
     /// Whether and how a token of `issuer` (`None` = this home) that the key `kid` signed was taken back, or one that it
-    /// was narrowed from.
-    pub fn revoked(&self, claims: &Claims, issuer: Option<&IssuerName>, kid: &str) -> Option<Revoked> {
-        let subject = &claims.subject;
+    /// was narrowed from. `bare`: what the issuer itself calls the subject, where that is another name: a revocation may be
+    /// from before it was given the prefix.
+    pub fn revoked(
+        &self,
+        claims: &Claims,
+        issuer: Option<&IssuerName>,
+        bare: Option<&str>,
+        kid: &str,
+    ) -> Option<Revoked> {
+        let subjects = [Some(claims.subject.as_str()), bare];
         let falls = |Parent { jti, kid, issued_at }: &Parent| {
-            self.refuses(*jti, subject, *issued_at, issuer, kid.as_str()).is_some()
+            self.refuses(*jti, subjects, *issued_at, issuer, kid.as_str()).is_some()
         };
-        self.refuses(claims.id, subject, claims.issued_at, issuer, kid)
+        self.refuses(claims.id, subjects, claims.issued_at, issuer, kid)
             .or_else(|| claims.grounds.parents.iter().any(falls).then_some(Revoked::Parent))
     }
 
     fn refuses(
         &self,
         id: TokenId,
-        subject: &Subject,
+        subjects: [Option<&str>; 2],
         issued: Timestamp,
         issuer: Option<&IssuerName>,
         kid: &str,
@@ -139,8 +146,9 @@ impl Revocations {
         if self.tokens.contains(&id) {
             return Some(Revoked::Token);
         }
-        let cuts = self.subjects.get(subject).map(Vec::as_slice).unwrap_or_default();
-        if cuts.iter().any(|(whose, until)| issued <= *until && whose.includes(issuer)) {
+        let mut cuts =
+            subjects.into_iter().flatten().filter_map(|subject| self.subjects.get(subject)).flatten();
+        if cuts.any(|(whose, until)| issued <= *until && whose.includes(issuer)) {
             return Some(Revoked::Subject);
         }
         if self.keys.get(kid).is_some_and(|whose| whose.iter().any(|whose| whose.includes(issuer))) {

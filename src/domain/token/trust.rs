@@ -3,7 +3,7 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Algorithm, Header, VerifyingKey};
-use crate::domain::name::IssuerName;
+use crate::domain::name::{IssuerName, Subject};
 
 use super::{ClaimNames, Profile};
 
@@ -87,6 +87,13 @@ impl Trust {
             None => issuer.iss.is_empty(),
         };
         self.issuers.iter().find(is_it).ok_or(Reason::WrongIssuer)
+    }
+
+    /// The issuer other than `issuer` for which alone subjects are that begin as this one does.
+    pub fn whose_subject(&self, issuer: &TrustedIssuer, subject: &Subject) -> Option<&IssuerName> {
+        let is_its =
+            |other: &&TrustedIssuer| other.name != issuer.name && other.names.is_for_it_alone(subject);
+        self.issuers.iter().find(is_its)?.name.as_ref()
     }
 }
 

@@ -96,11 +96,52 @@ pub(super) fn require_place(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsE
             ),
         });
     }
+    require_prefix(deed, issuer)?;
     if store::policy::find(deed.c, &issuer.policy)?.is_none() {
         return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &issuer.policy)));
     }
     let ours: Vec<_> = issuer.mapping.rename.values().cloned().collect();
     scope::require_known(&scope::catalogue(deed.c, &ours)?, &ours)
+}
+
+/// A server that looks at subjects alone must not take one for another's.
+fn require_prefix(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsError> {
+    let prefix = &issuer.mapping.subject_prefix;
+    if prefix.is_empty() {
+        return Ok(());
+    }
+    let overlaps = |other: &&Issuer| {
+        let theirs = &other.mapping.subject_prefix;
+        !theirs.is_empty() && (theirs.starts_with(prefix) || prefix.starts_with(theirs))
+    };
+    if let Some(other) = store::issuer::list(deed.c)?.iter().find(overlaps) {
+        return Err(OpsError::Conflict(format!(
+            "the prefix of subjects `{prefix}` and that of issuer {}, `{}`, begin alike, so that one issuer could name a \
+             subject of the other; take another",
+            other.name, other.mapping.subject_prefix
+        )));
+    }
+    if let Some((what, subject)) = store::issuer::holder_of(deed.c, prefix, deed.now)? {
+        return Err(OpsError::Conflict(format!(
+            "{what} of this home has the subject `{subject}`, which would look like one of issuer {}: revoke it, or take \
+             another prefix than `{prefix}`",
+            issuer.name
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a subject of this home that would look like one of a registered issuer. One whose row is damaged has none: its
+/// tokens are refused.
+pub fn require_own(c: &Rows<'_>, subject: &Subject) -> Result<(), OpsError> {
+    let is_its = |issuer: &&Issuer| issuer.mapping.is_for_it_alone(subject);
+    match store::issuer::sound(c)?.0.iter().find(is_its) {
+        Some(issuer) => Err(OpsError::Invalid(format!(
+            "a subject that begins with `{}` is of issuer {} alone: name it otherwise",
+            issuer.mapping.subject_prefix, issuer.name
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {

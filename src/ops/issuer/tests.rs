@@ -1,7 +1,8 @@
 use super::*;
 use crate::domain::{decision::Reason, issuer::IssuerState, token::Verdict};
 use crate::ops::{
-    bench::{Bench, DAY},
+    api_key,
+    bench::{Bench, DAY, new_key},
     identity, token,
 };
 
@@ -120,6 +121,40 @@ fn nothing_is_added_that_could_be_taken_for_another() {
     let url = "https://idp.example.org/mcp".parse().unwrap();
     let refused = bench.refused("https://idp.example.org/mcp", |ctx| identity::set_resource(ctx, &url));
     assert!(matches!(&refused, OpsError::Conflict(why) if why.contains("corp")), "{refused}");
+}
+
+#[test]
+fn a_prefix_of_subjects_is_for_one_issuer_alone() {
+    let bench = Bench::new();
+    let with = |name: &str, prefix: &str| {
+        let mapping = Mapping { subject_prefix: prefix.into(), ..Mapping::default() };
+        NewIssuer { mapping, ..new(name, Some(&format!("https://{name}.example.org"))) }
+    };
+    let key = |subject: &str| api_key::NewKey { subject: subject.parse().unwrap(), ..new_key() };
+    let token =
+        |subject: &str| token::NewToken { subject: subject.parse().unwrap(), ..token::tests::new_token() };
+    let told = |refused: OpsError, name: &str| assert!(refused.to_string().contains(name), "{refused}");
+
+    let before = api_key::create(&bench.ctx, key("corp/alice")).unwrap().key.id;
+    told(bench.refused("corp", |ctx| add(ctx, with("corp", "corp/"))), before.as_str());
+    api_key::revoke(&bench.ctx, before, "").unwrap();
+    let live = token::issue(&bench.ctx, token("corp/bo")).unwrap().token;
+    told(bench.refused("corp", |ctx| add(ctx, with("corp", "corp/"))), "corp/bo");
+    token::revoke_subject(&bench.ctx, &live.subject, "").unwrap();
+    add(&bench.ctx, with("corp", "corp/")).unwrap();
+
+    for prefix in ["corp/", "corp/sub/", "co"] {
+        told(bench.refused("two", |ctx| add(ctx, with("two", prefix))), "issuer corp");
+    }
+    told(api_key::create(&bench.ctx, key("corp/alice")).unwrap_err(), "issuer corp");
+    told(token::issue(&bench.ctx, token("corp/alice")).unwrap_err(), "issuer corp");
+    for near in ["corp", "corporal", "Corp/alice", "alice/corp/"] {
+        api_key::create(&bench.ctx, key(near)).unwrap();
+        token::issue(&bench.ctx, token(near)).unwrap();
+    }
+    for (name, prefix) in [("corporal", "corporal/"), ("none", ""), ("other", "")] {
+        add(&bench.ctx, with(name, prefix)).unwrap();
+    }
 }
 
 #[test]

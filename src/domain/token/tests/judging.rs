@@ -226,3 +226,60 @@ fn a_legacy_issuer_with_an_audience_demands_it() {
         assert_eq!(scene.reason(&token(&scene, aud)), reason, "{aud:?}");
     }
 }
+
+/// A scene in which corp's subjects have a prefix, and a token of each of the two registered issuers for a subject.
+fn prefixed() -> (Scene, impl Fn(&Scene, &str) -> [String; 2]) {
+    let mut scene = Scene::new();
+    let mut issuers = scene.trust.issuers().to_vec();
+    issuers[1].names.prefix = "corp/".into();
+    scene.trust = Trust::new(issuers).unwrap();
+    let tokens = |scene: &Scene, subject: &str| {
+        let of_corp = json!({"iss": IDP, "sub": subject, "aud": RESOURCE, "exp": NOW + 60, "iat": NOW});
+        let of_old =
+            json!({"user_id": subject, "scopes": ["mcp:read"], "iat": NOW, "exp": NOW + 60, "jti": "x"});
+        [
+            scene.idp.token(&scene.idp.header("JWT"), &of_corp.to_string()),
+            scene.legacy.token(&json!({"alg": "HS256", "typ": "JWT"}), &of_old.to_string()),
+        ]
+    };
+    (scene, tokens)
+}
+
+#[test]
+fn no_other_issuer_names_a_subject_with_the_prefix_of_one() {
+    let (mut scene, tokens) = prefixed();
+    let [of_corp, of_old] = tokens(&scene, "corp/ana");
+    assert_eq!(scene.reason(&of_corp), None, "its own corp/corp/ana");
+    assert_eq!(scene.reason(&of_old), Some(Reason::Malformed));
+    let [_, near] = tokens(&scene, "corporal");
+    assert_eq!(scene.reason(&near), None);
+
+    // One that was believed before the prefix was given.
+    let with = scene.trust.clone();
+    let mut issuers = with.issuers().to_vec();
+    issuers[1].names.prefix.clear();
+    scene.trust = Trust::new(issuers).unwrap();
+    let verified = authenticate(&of_old, &scene.trust, &scene.revocations, &scene.expected).unwrap();
+    assert_eq!(verified.still_holds(&with, &scene.revocations, &scene.expected), Err(Reason::Malformed));
+}
+
+#[test]
+fn a_subject_that_was_revoked_stays_so_under_a_prefix() {
+    let (mut scene, tokens) = prefixed();
+    let revoked = |subject: &str| Revocation::Subject {
+        whose: Whose::Anyone,
+        subject: subject.parse().unwrap(),
+        until: Timestamp::from_millis(NOW * 1000),
+    };
+    let [token, _] = tokens(&scene, "ana");
+    for (subject, reason) in [
+        ("ana", Some(Reason::Revoked)),
+        ("corp/ana", Some(Reason::Revoked)),
+        ("eve", None),
+        ("a", None),
+        ("other/ana", None),
+    ] {
+        scene.revocations = [revoked(subject)].into_iter().collect();
+        assert_eq!(scene.reason(&token), reason, "{subject}");
+    }
+}
