@@ -116,7 +116,7 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
         ops::identity::set_resource(&ctx, &parsed("--public-url", &resource)?)?;
     }
     if let Some(bytes) = budget {
-        ctx.store.set_usage_budget(bytes)?;
+        ops::usage::set_budget(&ctx, bytes)?;
     }
     let engine = Engine::start(ctx.store.clone(), vault, Arc::clone(&ctx.clock))?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -52,6 +52,8 @@ acts! {
     EventFlush = "event.flush",
     EventPurge = "event.purge",
     UsagePurge = "usage.purge",
+    /// How much room counters and events may take.
+    UsageBudget = "usage.budget",
     /// An operator went on with a store that is not what the home remembers.
     StoreAccept = "store.accept",
     /// The first record of a store that was made in the place of a lost one.
@@ -85,7 +87,7 @@ impl Act {
 impl Act {
     /// Whether it makes room on the disk: this too must be possible while the disk is full.
     pub const fn makes_room(self) -> bool {
-        matches!(self, Self::EventPurge | Self::UsagePurge)
+        matches!(self, Self::EventPurge | Self::UsagePurge | Self::UsageBudget)
     }
 }
 

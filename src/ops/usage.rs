@@ -52,6 +52,19 @@ pub fn purge(ctx: &Ctx, before: Timestamp, strangers_only: bool) -> Result<u64, 
     remove(ctx, &cuts)
 }
 
+/// Says for good how much room counters and events may take, in bytes; the same again changes nothing. With less room the
+/// oldest go, so that it is told who said so.
+pub fn set_budget(ctx: &Ctx, bytes: u64) -> Result<(), OpsError> {
+    let before = ctx.check(Act::UsageBudget, "", || Ok(ctx.store.usage_budget()?))?;
+    if before == Some(bytes) {
+        return Ok(());
+    }
+    ctx.perform(Act::UsageBudget, "", move |deed| {
+        deed.record("", json!({ "bytes": bytes, "before": before }))
+    })?;
+    Ok(ctx.store.set_usage_budget(bytes)?)
+}
+
 /// What there is from before a moment, which must have passed.
 pub(super) fn cuts(
     ctx: &Ctx,

@@ -223,6 +223,10 @@ pub fn note_shed(c: &Connection, cut: Cut) -> Result<(), StoreError> {
     set_mark(c, name, before)
 }
 
+fn budget(c: &Connection) -> Result<Option<u64>, StoreError> {
+    Ok(mark(c, BUDGET)?.and_then(|bytes| u64::try_from(bytes).ok()))
+}
+
 /// How much room `usage.db` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Room {
@@ -244,11 +248,16 @@ impl Store {
             let time = |name| Ok::<_, StoreError>(mark(c, name)?.map(Timestamp::from_millis));
             Ok(Room {
                 used: used(c)?,
-                budget: mark(c, BUDGET)?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(of_disk),
+                budget: budget(c)?.unwrap_or(of_disk),
                 shed_strangers_before: time(SHED_STRANGERS)?,
                 shed_before: time(SHED)?,
             })
         })
+    }
+
+    /// What was said of the room that `usage.db` may take; `None` where nothing was.
+    pub fn usage_budget(&self) -> Result<Option<u64>, StoreError> {
+        self.read_usage(budget)
     }
 
     /// Says for good how much room `usage.db` may take.

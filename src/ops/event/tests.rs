@@ -111,3 +111,16 @@ fn only_an_operator_purges_and_only_the_past() {
     }
     assert_eq!((calls(&bench), events(&bench)), (20, 20));
 }
+
+#[test]
+fn the_room_for_usage_is_set_by_operators_alone_and_recorded_where_it_changes() {
+    let bench = filled();
+    bench.one_record(Act::UsageBudget, "", |ctx| usage_ops::set_budget(ctx, 1 << 30)).unwrap();
+    let before = bench.records(0).len();
+    usage_ops::set_budget(&bench.ctx, 1 << 30).unwrap();
+    assert_eq!(bench.records(0).len(), before, "nothing was changed");
+    assert_eq!(bench.ctx.store.usage_room().unwrap().budget, 1 << 30);
+    bench.one_record(Act::UsageBudget, "", |ctx| usage_ops::set_budget(ctx, 1 << 20)).unwrap();
+    assert!(matches!(usage_ops::set_budget(&bench.auditor(), 1 << 30), Err(OpsError::ReadOnly { .. })));
+    assert_eq!(bench.ctx.store.usage_budget().unwrap(), Some(1 << 20));
+}
