@@ -1,5 +1,7 @@
 //! Events: recorded denials and security facts.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{clock::Timestamp, decision::Reason};
@@ -35,4 +37,36 @@ pub struct Event {
     pub count: u32,
     /// The request's id, or what else helps.
     pub detail: String,
+}
+
+impl Event {
+    /// The subject as people read it: after the name of its issuer, where that is not the home.
+    pub fn who(&self) -> Cow<'_, str> {
+        match self.issuer.as_str() {
+            "" => self.subject.as_str().into(),
+            issuer => format!("{issuer}: {}", self.subject).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_under_two_issuers_is_told_apart() {
+        let of = |issuer: &str| Event {
+            seq: 0,
+            at: Timestamp::default(),
+            kind: SHADOW_DENIED.into(),
+            credential: "-".into(),
+            issuer: issuer.into(),
+            subject: "alice".into(),
+            endpoint: "ping".into(),
+            address: "192.0.2.1".into(),
+            count: 1,
+            detail: String::new(),
+        };
+        assert_eq!((&*of("").who(), &*of("corp").who()), ("alice", "corp: alice"));
+    }
 }

@@ -332,7 +332,7 @@ fn draw_refusals(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
             cells: vec![
                 styled(clock(event.at, now), dim),
                 styled(event.kind.as_str(), denied),
-                cell(event.subject.as_str()),
+                cell(event.who()),
                 cell(event.endpoint.as_str()),
                 styled(event.address.as_str(), dim),
                 styled(if event.count > 1 { count(u64::from(event.count)) } else { String::new() }, dim),
