@@ -5,7 +5,10 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, path::PathBuf};
 use serde::Deserialize;
 
 use super::{error::CliError, input, output};
-use crate::{domain::text::without_user_info, store::writers};
+use crate::{
+    domain::text::{visible, without_user_info},
+    store::writers,
+};
 
 /// The whole file. A key that nobody knows is refused: a typing error must not switch a restriction off.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -46,7 +49,7 @@ impl Config {
         if path != Path::new("-")
             && let Some(doubt) = writers::check(path)?
         {
-            output::remark(&doubt);
+            output::remark(&visible(&format!("{}: {doubt}", path.display())));
         }
         let text = input::document(path)?;
         // Not toml's own message, which quotes the line: it may hold the password of a URL.

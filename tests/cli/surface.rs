@@ -1,6 +1,6 @@
 //! The command line as such: help, usage errors, config, completions, the manual.
 
-use std::process::Stdio;
+use std::{os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use serde_json::json;
 
@@ -72,6 +72,15 @@ fn the_option_beats_the_file_and_the_file_beats_the_environment() {
     let told = place.fails(2, &["--config", &bad, "status"]);
     assert!(told.contains("colour") && told.contains("line 2"), "{told}");
     place.fails(2, &["--config", "/does/not/exist", "status"]);
+
+    // Root's group is trusted, another is doubted.
+    let _ = std::os::unix::fs::chown(&config, None, Some(1));
+    for (mode, is_doubted) in [(0o644, false), (0o664, true)] {
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = place.run(&["--config", &config, "key", "list"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), told.contains("can write it")), (Some(0), is_doubted), "{told}");
+    }
 }
 
 #[test]
