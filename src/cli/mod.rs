@@ -71,7 +71,8 @@ struct Cli {
     /// Read the home and the options of serve from this TOML file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
     config: Option<PathBuf>,
-    /// How long an act waits for a store that another process holds [default: 30s]
+    /// How long a command waits for a store that another process holds; console, demo and serve do not wait longer for it
+    /// [default: 30s]
     #[arg(long, global = true, value_parser = parse_life, value_name = "LIFE", help_heading = "Options of every command")]
     wait: Option<Duration>,
     #[command(subcommand)]

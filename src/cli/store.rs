@@ -13,8 +13,8 @@ use crate::ops::store as ops;
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Go on with the store that is there, such as an older copy that was put back; what the home remembers of those who
-    /// were stopped since is done again in it
+    /// Go on with the store that is there, such as an older copy. Who was revoked or disabled since is stopped again, as
+    /// far as the home remembers
     Accept(Why),
     /// Make a new store where the old one is lost; what is left of the old one is moved aside, and the vault's key stays
     BeginAnew(Why),

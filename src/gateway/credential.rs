@@ -71,8 +71,8 @@ const SEVERAL: Wrong = Wrong::Improper("the request carries more than one creden
 const HALF: Wrong = Wrong::Improper("X-API-Key-Id and X-API-Key-Secret belong together");
 const EMPTY: Wrong = Wrong::Improper("Authorization names no credential");
 const NOWHERE: Wrong = Wrong::Improper(
-    "a token that is bound to a key is not taken here: its proof is for a URL, and behind a proxy or off loopback only \
-     the operator knows which, who names it with serve --public-url",
+    "a DPoP token is not taken here: this gateway does not know its public URL, for which the proof is made; its operator \
+     sets it with serve --public-url",
 );
 
 impl From<Several> for Wrong {
