@@ -43,7 +43,7 @@ impl Chain {
         let key = setting::get(&self.portcullis, setting::AUDIT_PUBLIC_KEY).unwrap();
         let mut verifier = Verifier::new(key.as_deref().and_then(ChainKey::parse), self.bench.now());
         loop {
-            match verifier.step(&self.portcullis, &self.usage, 2).unwrap() {
+            match verifier.step(&self.portcullis, Some(&self.usage), 2).unwrap() {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(None) => return Ok(verifier.records()),
                 ControlFlow::Break(Some(fault)) => return Err(fault),
