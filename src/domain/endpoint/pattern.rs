@@ -181,28 +181,31 @@ impl EndpointSet {
     /// they are of paths or resources. Fails as [`EndpointSet::new`] does.
     pub fn blocking<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<Self, BadPattern> {
         let mut all: Vec<EndpointPattern> = patterns.into_iter().cloned().collect();
+        held_together(&all)?;
+        // What is added follows from what was given: that alone has a bound.
         let folded: Vec<_> = all.iter().filter_map(EndpointPattern::folded).collect();
         all.extend(folded);
-        Self::new(&all)
+        Ok(Self::of(&all))
     }
 
     /// Fails only where the patterns together are too long to be held.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<Self, BadPattern> {
-        let (mut set, mut globs, mut length) = (Self::default(), Vec::new(), 0);
+        let patterns: Vec<_> = patterns.into_iter().collect();
+        held_together(patterns.iter().copied())?;
+        Ok(Self::of(patterns))
+    }
+
+    fn of<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Self {
+        let (mut set, mut globs) = (Self::default(), Vec::new());
         for EndpointPattern(text) in patterns {
-            length += text.len();
             match &**text {
                 EVERYTHING => set.everything = true,
                 glob if glob.contains('*') => globs.push(text.clone()),
                 _ => _ = set.literals.insert(text.clone()),
             }
         }
-        if length > MOST_TOGETHER {
-            let pattern = format!("patterns of {length} bytes together");
-            return Err(BadPattern { pattern, why: "they are too large; use fewer or shorter ones".into() });
-        }
         set.globs = Globs::new(globs);
-        Ok(set)
+        set
     }
 
     /// What `sets` cover together.
@@ -320,6 +323,16 @@ impl EndpointSet {
             || self.globs.cover(reading)
             || (!self.literals.is_empty() && self.literals.contains(reading))
     }
+}
+
+/// Fails where patterns are too long together to be held.
+fn held_together<'a>(patterns: impl IntoIterator<Item = &'a EndpointPattern>) -> Result<(), BadPattern> {
+    let length: usize = patterns.into_iter().map(|pattern| pattern.0.len()).sum();
+    if length > MOST_TOGETHER {
+        let pattern = format!("patterns of {length} bytes together");
+        return Err(BadPattern { pattern, why: "they are too large; use fewer or shorter ones".into() });
+    }
+    Ok(())
 }
 
 /// The reading with `prefix` before it, where `is` holds of that.

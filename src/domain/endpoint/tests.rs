@@ -244,6 +244,11 @@ fn patterns_that_are_too_long_together_are_refused() {
     let long = format!("tools/call/{}*", "x".repeat(2_000)).parse::<EndpointPattern>().unwrap();
     assert!(EndpointSet::new(std::iter::repeat_n(&long, 500)).is_ok());
     assert!(EndpointSet::new(std::iter::repeat_n(&long, 600)).is_err());
+    // The same holds of what is blocked, though that is looked for in another form as well.
+    let path = format!("/{}*", "X".repeat(2_000)).parse::<EndpointPattern>().unwrap();
+    let blocked = EndpointSet::blocking(std::iter::repeat_n(&path, 500)).unwrap();
+    assert!(blocked.hit(&format!("/{}", "x".repeat(2_001)).parse().unwrap()).is_some());
+    assert!(EndpointSet::blocking(std::iter::repeat_n(&path, 600)).is_err());
 }
 
 /// The rules of patterns, as plainly as they can be said.
