@@ -234,6 +234,11 @@ impl Endpoint {
         self.readings().into_iter().flat_map(|readings| readings.all.iter().skip(1)).map(String::as_str)
     }
 
+    /// How many bytes of it have readings that are to be sought; 0 where the text is the only one.
+    pub fn to_be_read(&self) -> usize {
+        self.readings.as_ref().map_or(0, |_| self.view().part.len())
+    }
+
     /// What keeps it from being judged, unless a pattern names it to the letter.
     pub fn objection(&self) -> Option<Objection> {
         if let Some(readings) = self.readings() {

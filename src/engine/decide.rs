@@ -81,7 +81,9 @@ impl Engine {
             decisions.collect::<Result<Vec<_>, _>>()
         };
         decide(&mut |request| {
-            bill.add(Cost::of(&request.endpoint));
+            if !Cost::is_part(&request.endpoint) {
+                bill.add(Cost::of(&request.endpoint));
+            }
             Charge::Granted
         })?;
         let unavailable = |_| Denying { place: 0, decided: Decided::unavailable() };

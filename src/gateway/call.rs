@@ -9,7 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Decision, Outcome, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
-use crate::domain::token::{Possession, Shown};
+use crate::domain::token::{Possession, Shown, is_same_audience};
 use crate::domain::usage;
 use crate::engine::{Decided, Engine, Presented, Seen};
 
@@ -24,6 +24,8 @@ use super::worker::Shared;
 /// One call of a request.
 struct Asked {
     endpoint: Endpoint,
+    /// What it names beside that, each to be allowed as well.
+    parts: Vec<Endpoint>,
     /// Once it was admitted: whether a policy in shadow mode would have denied it.
     outcome: usage::Outcome,
 }
@@ -67,7 +69,24 @@ impl<'a> Call<'a> {
 
     /// Adds a call: what it asks for.
     pub fn asks(&mut self, endpoint: Endpoint) {
-        self.asked.push(Asked { endpoint, outcome: usage::Outcome::Allowed });
+        self.asked.push(Asked { endpoint, parts: Vec::new(), outcome: usage::Outcome::Allowed });
+    }
+
+    /// Adds to the last call what it names beside its endpoint: that is judged, and neither charged nor counted.
+    pub fn asks_beside(&mut self, endpoint: Endpoint) {
+        if let Some(asked) = self.asked.last_mut() {
+            asked.parts.push(endpoint);
+        }
+    }
+
+    /// How many bytes of all that was asked for have readings that are to be sought.
+    pub fn to_be_read(&self) -> usize {
+        self.judged().map(Endpoint::to_be_read).sum()
+    }
+
+    /// Every endpoint that is judged: those of each call, one after the other.
+    fn judged(&self) -> impl Iterator<Item = &Endpoint> {
+        self.asked.iter().flat_map(|asked| std::iter::once(&asked.endpoint).chain(&asked.parts))
     }
 
     fn engine(&self) -> &Engine {
@@ -158,7 +177,18 @@ impl<'a> Call<'a> {
     }
 
     fn metadata(&self) -> Option<String> {
-        self.place.metadata(&self.shared.settings)
+        self.place.metadata(&self.shared.settings).filter(|_| self.named_resource().is_some())
+    }
+
+    /// What the metadata names as the resource: always one for which tokens are taken. Where a client may have had a say in
+    /// the URL by which it came, that is named if it is one of these, and else nothing is.
+    pub fn named_resource(&self) -> Option<String> {
+        let (resource, audiences) = (self.resource(), self.engine().audiences());
+        if audiences.iter().any(|known| is_same_audience(known, &resource)) {
+            return Some(resource);
+        }
+        let is_url = |known: &String| known.starts_with("http://") || known.starts_with("https://");
+        audiences.into_iter().find(is_url).filter(|_| self.is_place_certain())
     }
 
     /// By which URL this gateway was reached: scheme, host and port.
@@ -193,7 +223,7 @@ impl<'a> Call<'a> {
 
     /// What must go on to be allowed while an answer to it is open.
     pub fn asked(&self) -> Vec<Request> {
-        self.asked.iter().map(|asked| self.request(&asked.endpoint)).collect()
+        self.judged().map(|endpoint| self.request(endpoint)).collect()
     }
 
     /// Decides on every call, and charges for all; one that is denied denies all. What may be used once is used up last, and
@@ -204,16 +234,23 @@ impl<'a> Call<'a> {
             self.engine().require_unspent(principal).map_err(|reason| self.unauthorized(reason))?;
         }
         match self.asked.as_slice() {
-            [asked] => {
+            [asked] if asked.parts.is_empty() => {
                 let decided = self.engine().decide(principal, &self.request(&asked.endpoint)).await;
                 let outcome = outcome(&decided.decision).ok_or_else(|| self.denied(0, &decided))?;
                 self.asked[0].outcome = outcome;
             }
             _ => {
                 let decisions = self.engine().decide_all(principal, &self.asked(), self.at).await;
-                let decisions = decisions.map_err(|denying| self.denied(denying.place, &denying.decided))?;
-                for (asked, decision) in self.asked.iter_mut().zip(&decisions) {
-                    asked.outcome = outcome(decision).unwrap_or(usage::Outcome::Allowed);
+                let decisions = decisions.map_err(|denying| {
+                    let place = self.call_at(denying.place);
+                    self.denied(place, &denying.decided)
+                })?;
+                let mut outcomes = decisions.iter().filter_map(outcome);
+                for asked in &mut self.asked {
+                    let own = outcomes.by_ref().take(1 + asked.parts.len());
+                    // A policy in shadow mode denies a call for what it names beside its endpoint, too.
+                    let denied = own.filter(|outcome| *outcome != usage::Outcome::Allowed);
+                    asked.outcome = denied.last().unwrap_or(usage::Outcome::Allowed);
                 }
             }
         }
@@ -222,6 +259,23 @@ impl<'a> Call<'a> {
         }
         self.is_admitted = true;
         Ok(())
+    }
+
+    /// The place of the call to which what was judged at `judged` belongs. What it was denied for is what it is known by from
+    /// then on.
+    fn call_at(&mut self, judged: usize) -> usize {
+        let mut first = 0;
+        for (place, asked) in self.asked.iter_mut().enumerate() {
+            let next = first + 1 + asked.parts.len();
+            if judged < next {
+                if let Some(part) = judged.checked_sub(first + 1) {
+                    asked.endpoint = asked.parts.swap_remove(part);
+                }
+                return place;
+            }
+            first = next;
+        }
+        0
     }
 
     /// The refusal of all, since the call at `place` is denied.

@@ -180,7 +180,7 @@ fn asked(parts: &Parts) -> Result<Asked<'_>, Refusal> {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    let normal = Endpoint::http(path).map_err(|_| bad_request("the path cannot be normalised"))?;
+    let normal = proxy::endpoint(path)?;
     if normal.as_str() != path {
         let message = "the path is not in normal form, and the proxy passes it on as it is";
         return Err(bad_request(message));

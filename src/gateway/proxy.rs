@@ -164,13 +164,14 @@ pub fn ended_early() -> Refusal {
 
 /// The path as it is judged and as it is forwarded, so that both are the same.
 fn normalised(uri: &Uri) -> Result<Endpoint, Refusal> {
-    let wrong = || Refusal::bad_request(StatusCode::BAD_REQUEST, "the path cannot be normalised");
-    if !uri.path().starts_with('/') {
-        return Err(wrong());
-    }
-    Endpoint::http(uri.path()).map_err(|fault| match fault {
+    endpoint(uri.path())
+}
+
+/// What a path asks for. Who wrote a credential into one is told so.
+pub fn endpoint(path: &str) -> Result<Endpoint, Refusal> {
+    Endpoint::http(path).map_err(|fault| match fault {
         BadEndpoint::Credential => Refusal::bad_request(StatusCode::BAD_REQUEST, fault.to_string()),
-        _ => wrong(),
+        _ => Refusal::bad_request(StatusCode::BAD_REQUEST, "the path cannot be normalised"),
     })
 }
 

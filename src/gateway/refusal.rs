@@ -71,6 +71,8 @@ struct Details {
     wanted: Option<String>,
     /// The version of MCP that was asked for in vain.
     unsupported: Option<String>,
+    /// Whether it is of one call, which is not known well enough to be judged.
+    is_objection: bool,
     /// Whether the connection ends with it, because its request was not read to the end.
     closes: bool,
 }
@@ -90,6 +92,7 @@ impl Refusal {
             allow: None,
             wanted: None,
             unsupported: None,
+            is_objection: false,
             closes: false,
         }))
     }
@@ -195,6 +198,7 @@ impl Refusal {
     /// A call of which it is not known what servers would take it for.
     pub fn objection(objection: Objection) -> Self {
         let mut refusal = Self::bad_request(StatusCode::BAD_REQUEST, objection.as_str());
+        refusal.0.is_objection = true;
         if objection == Objection::UnknownMethod {
             refusal.0.code = METHOD_NOT_FOUND;
         }
@@ -257,12 +261,12 @@ impl Refusal {
         self.0.status == StatusCode::UNAUTHORIZED
     }
 
-    /// Whether it refuses a single call by policy, so that older clients must not take it for the end of a session. A
-    /// scope that is missing is told by status to those that are challenged and can ask for more.
+    /// Whether it refuses a single call by policy, or since nobody knows what it asks for, so that older clients must not
+    /// take it for the end of a session. A scope that is missing is told by status to those that are challenged and can ask for more.
     fn is_of_single_call(&self) -> bool {
         let wants_scope = self.0.outcome == usage::Outcome::Denied(Reason::InsufficientScope);
         (wants_scope && self.0.challenge.is_none())
-            || self.0.code == METHOD_NOT_FOUND
+            || self.0.is_objection
             || matches!(
                 self.0.outcome,
                 usage::Outcome::Denied(

@@ -33,6 +33,12 @@ impl Cost {
             _ => Self::Request,
         }
     }
+
+    /// Whether what is decided together with other calls belongs to one of them, and costs nothing of its own: a resource
+    /// that `subscriptions/listen` names.
+    pub fn is_part(endpoint: &Endpoint) -> bool {
+        endpoint.as_str().starts_with("subscriptions/listen/")
+    }
 }
 
 /// What the calls of one request cost together. It is charged whole or not at all.

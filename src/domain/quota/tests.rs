@@ -228,6 +228,11 @@ fn calls_cost_what_their_endpoint_says() {
     ] {
         assert_eq!(Cost::of(&endpoint.parse().unwrap()), cost, "{endpoint}");
     }
+    let is_part = |endpoint: &str| Cost::is_part(&endpoint.parse().unwrap());
+    assert!(is_part("subscriptions/listen/file:///a"));
+    for whole in ["subscriptions/listen", "resources/subscribe/file:///a", "/subscriptions/listen/a"] {
+        assert!(!is_part(whole), "{whole}");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl<'a> Message<'a> {
     }
 
     /// The URIs of which `subscriptions/listen` wants to hear.
-    pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
+    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = &str> {
         self.subscriptions.iter().map(|uri| &**uri)
     }
 
@@ -256,8 +256,17 @@ impl<'a> Parts<'a> {
             (None, Some(_), true) => Kind::Response,
             _ => return Err(BadBody::Shape("request, notification or response")),
         };
-        let Params { name, uri, task, version, lookalike, lookalike_of_own, reference, notifications } =
-            self.params;
+        let Params {
+            name,
+            uri,
+            has_uri,
+            task,
+            version,
+            lookalike,
+            lookalike_of_own,
+            reference,
+            notifications,
+        } = self.params;
         let mut message =
             Message { kind, version, name, uri, task, reference: None, subscriptions: Vec::new() };
         let method = message.method().unwrap_or_default();
@@ -271,8 +280,9 @@ impl<'a> Parts<'a> {
             ));
         }
         match method {
+            // What acts on nothing is the server's to refuse: from 2026-07-28 on it has no such method.
             "resources/subscribe" | "resources/unsubscribe"
-                if message.uri.as_deref().is_none_or(str::is_empty) =>
+                if has_uri && message.uri.as_deref().is_none_or(str::is_empty) =>
             {
                 return Err(BadBody::Shape("request: it does not name what it acts on"));
             }
@@ -314,6 +324,8 @@ fn is_small_number(text: &str) -> bool {
 struct Params<'a> {
     name: Option<Cow<'a, str>>,
     uri: Option<Cow<'a, str>>,
+    /// Whether there is one, of whatever type.
+    has_uri: bool,
     task: Option<Cow<'a, str>>,
     version: Version<'a>,
     /// Whether another key differs from `name` or `uri` only by case.
@@ -386,7 +398,10 @@ impl<'de> Visitor<'de> for ParamsSeed {
         while let Some(Text(key)) = members.next_key()? {
             match &*key {
                 "name" => params.name = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
-                "uri" => params.uri = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
+                "uri" => {
+                    params.has_uri = true;
+                    params.uri = members.next_value_seed(MaybeText { depth: 3 })?.into_text();
+                }
                 "taskId" => params.task = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
                 "_meta" => params.version = members.next_value_seed(MetaSeed)?,
                 "ref" => params.reference = Some(acts_on::strict(members.next_value()?)?),

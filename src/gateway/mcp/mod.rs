@@ -5,6 +5,7 @@
 
 mod arriving;
 pub mod aside;
+mod asking;
 pub mod body;
 pub mod era;
 pub mod list;
@@ -21,6 +22,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
+
+pub use self::asking::ask_by_headers;
 
 use self::arriving::{Arriving, is_plain_json};
 use self::body::{BadBody, Body, Glimpse, Kind, Message};
@@ -221,7 +224,7 @@ async fn judge(
     era: &Result<Era, Mismatch>,
 ) -> Result<Admitted, Refusal> {
     let messages = parsed.as_ref().map(Body::messages).unwrap_or_default();
-    let asked = ask(call, messages);
+    let asked = asking::ask(call, messages);
     is_plain_json(&parts.headers)?;
     let body = parsed.as_ref().map_err(|fault| bad_request(fault.to_string()))?;
     asked?;
@@ -249,51 +252,6 @@ async fn judge(
 
 fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::bad_request(StatusCode::BAD_REQUEST, message)
-}
-
-/// Makes calls of messages: of all, or of none where one asks for what cannot be.
-fn ask(call: &mut Call<'_>, messages: &[Message<'_>]) -> Result<(), Refusal> {
-    if let [message] = messages {
-        call.asks(endpoint(message)?);
-        return listens_to(call, message);
-    }
-    let asked = messages.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
-    asked.into_iter().for_each(|endpoint| call.asks(endpoint));
-    messages.iter().try_for_each(|message| listens_to(call, message))
-}
-
-/// Makes a call of each resource that a message wants to hear of.
-fn listens_to(call: &mut Call<'_>, message: &Message<'_>) -> Result<(), Refusal> {
-    for uri in message.subscriptions() {
-        let endpoint = Endpoint::mcp("subscriptions/listen", Some(uri));
-        call.asks(endpoint.map_err(|fault| bad_request(fault.to_string()))?);
-    }
-    Ok(())
-}
-
-/// What a message asks for. What it costs follows from that alone: a server that runs any method without an id must not be
-/// a way around the limits.
-fn endpoint(message: &Message<'_>) -> Result<Endpoint, Refusal> {
-    method_endpoint(message.method().unwrap_or("notifications/response"), message.acts_on())
-}
-
-/// What the message of a body asks for. [`STREAM`] and [`SESSION_END`] are asked for by GET and DELETE alone.
-fn method_endpoint(method: &str, target: Option<&str>) -> Result<Endpoint, Refusal> {
-    if matches!(method, STREAM | SESSION_END) {
-        return Err(bad_request("the stream and the end of a session are no methods of JSON-RPC"));
-    }
-    Endpoint::mcp(method, target).map_err(|fault| bad_request(fault.to_string()))
-}
-
-/// Makes a call of what the headers of a POST ask for, where nobody will see the body.
-pub fn ask_by_headers(call: &mut Call<'_>, headers: &Fields) -> Result<(), Refusal> {
-    let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
-    // What it acts on is in the body alone, where the header does not name it.
-    if matches!(method, "resources/subscribe" | "resources/unsubscribe") && target.is_none() {
-        return Err(Refusal::mismatch(Mismatch::Header("Mcp-Name is missing".into())));
-    }
-    call.asks(method_endpoint(method, target.as_deref())?);
-    Ok(())
 }
 
 fn agrees(era: Era, headers: &Fields, body: &Body<'_>) -> Result<(), Refusal> {

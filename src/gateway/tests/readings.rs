@@ -113,8 +113,14 @@ async fn what_a_call_acts_on_is_judged_where_the_method_is_allowed() {
         }
         for (method, params) in acting_on("file:///public//../secret/a", "x") {
             if !params.to_string().contains("ref/prompt") {
-                let answered = Ask::old(method, params).key(key).send(gateway.address).await;
-                assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"), "{method}");
+                // In a session that is no reason to end it.
+                for (ask, status) in
+                    [(Ask::old(method, params.clone()), 200), (Ask::modern(method, params), 400)]
+                {
+                    let answered = ask.key(key).send(gateway.address).await;
+                    let told = (answered.status, answered.reason(), answered.json()["id"].clone());
+                    assert_eq!(told, (status, "bad_request".to_owned(), json!(1)), "{method}");
+                }
             }
         }
     }
@@ -191,11 +197,16 @@ async fn only_methods_of_mcp_are_covered_by_everything() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
     let key = house.key();
     let gateway = house.gateway(upstream.address);
-    for method in
-        ["Tools/Call", " tools/call", "tools/call ", "tools/list\n", "TOOLS/LIST", "tools/call/echo"]
-    {
+    for (method, status) in [
+        ("Tools/Call", 200),
+        (" tools/call", 200),
+        ("tools/call ", 200),
+        ("tools/list\n", 200),
+        ("TOOLS/LIST", 200),
+        ("tools/call/echo", 400),
+    ] {
         let answered = Ask::old(method, json!({"name": "delete"})).key(&key).send(gateway.address).await;
-        assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"), "{method:?}");
+        assert_eq!((answered.status, answered.reason().as_str()), (status, "bad_request"), "{method:?}");
     }
     // What nobody knows is answered as MCP asks: in a session that is no reason to end it.
     for (ask, status) in [(Ask::old("acme/run", json!({})), 200), (Ask::modern("acme/run", json!({})), 404)] {
@@ -232,6 +243,14 @@ async fn a_whole_credential_is_refused_where_it_would_be_kept() {
             assert_eq!((answered.status, answered.reason().as_str()), (400, "bad_request"));
             assert!(!answered.body.contains(secret));
         }
+        let told = async |path: &str, to| {
+            let answered = Ask::new(Method::GET, path).key(&key).send(to).await;
+            (answered.status, answered.json()["error"]["message"].clone())
+        };
+        let path = format!("/files/{secret}");
+        let proxied = told(&format!("/verify{path}"), gateway.admin).await;
+        assert_eq!(proxied, told(&path, gateway.address).await, "who asks for a proxy is told the same");
+        assert!(proxied.1.as_str().unwrap().contains("rotate or revoke"));
     }
     assert!(upstream.received().is_empty());
     // The id of a key is no secret, and a token may be how the server of a resource wants it.
@@ -283,4 +302,77 @@ async fn a_list_of_tools_is_filtered_whatever_its_status_says() {
             );
         }
     }
+}
+
+fn message(method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+}
+
+fn listen(uris: &[String]) -> Value {
+    json!({"notifications": {"resourceSubscriptions": uris}})
+}
+
+fn batch(messages: Vec<Value>) -> Ask {
+    Ask::post(Value::from(messages).to_string()).with("mcp-protocol-version", "2025-03-26")
+}
+
+fn uris(count: usize, of: &str) -> Vec<String> {
+    (0..count).map(|number| format!("file:///{of}{number}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listening_to_many_resources_is_one_request_and_each_of_them_is_judged() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    house.policy(
+        "three",
+        json!({"rate_limits": {"requests_per_minute": 3, "requests_per_hour": null, "requests_per_day": null,
+            "algorithm": "fixed"},
+            "endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["resources/read/file:///secret/**"]}}),
+    );
+    let key = house.key_of("alice", "three", &["mcp:*"]).1;
+    let gateway = house.gateway(upstream.address);
+    let many = uris(20, "a");
+    let told = async |uris: &[String]| {
+        Ask::modern("subscriptions/listen", listen(uris)).key(&key).send(gateway.address).await.reason()
+    };
+    let secret = [&many[..], &["file:///secret/a".to_owned()]].concat();
+    assert_eq!(told(&secret).await, "endpoint_denied", "the last of them");
+    assert_eq!((gateway.count("endpoint_denied"), upstream.received().len()), (1, 0));
+    for _ in 0..2 {
+        assert_eq!(told(&many).await, "");
+    }
+    let pair = batch(vec![message("subscriptions/listen", listen(&many)); 2]).key(&key);
+    let answered = pair.send(gateway.address).await;
+    assert!(answered.body.contains("rate_limited"), "two more than the one that is left: {answered:?}");
+    assert_eq!(told(&many).await, "");
+    assert_eq!(told(&many).await, "rate_limited");
+    assert_eq!((gateway.count("allowed"), gateway.count("rate_limited")), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_asks_for_no_more_than_can_be_judged_at_once() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let read = |uri: String| message("resources/read", json!({"uri": uri}));
+    let odd = |length: usize| format!("file:///{}%20b", "a".repeat(length - 12));
+    let listens = |count| message("subscriptions/listen", listen(&uris(count, "a")));
+    let plain = |count| uris(count, "a").into_iter().map(read).collect::<Vec<_>>();
+    for (ask, status) in [
+        (batch(vec![listens(100), listens(100), listens(53)]), 200),
+        (batch(vec![listens(100), listens(100), listens(54)]), 400),
+        (batch(vec![listens(256); 256]), 400),
+        (Ask::modern("subscriptions/listen", listen(&uris(255, "a"))), 200),
+        (Ask::modern("subscriptions/listen", listen(&uris(256, "a"))), 400),
+        (batch(plain(256)), 200),
+        (batch(vec![read(format!("file:///{}", "a".repeat(2000))); 256]), 200),
+        (batch(vec![read(odd(128)); 256]), 200),
+        (batch(vec![read(odd(129)); 256]), 400),
+        (batch(vec![read(odd(2000)); 16]), 200),
+        (batch(vec![read(odd(2000)); 17]), 400),
+    ] {
+        let answered = ask.clone().key(&key).send(gateway.address).await;
+        assert_eq!(answered.status, status, "{} bytes: {answered:?}", ask.request.body().len());
+    }
+    assert_eq!(upstream.received().len(), 6);
 }

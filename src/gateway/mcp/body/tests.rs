@@ -179,6 +179,8 @@ fn what_a_message_acts_on_is_read_whatever_its_form() {
             Some("resources/read/db://{t}"),
         ),
         ("completion/complete", "{}", None),
+        ("resources/subscribe", "{}", None),
+        ("resources/unsubscribe", r#"{"_meta":{}}"#, None),
         ("tools/call", r#"{"name":"t","ref":{"a":1},"notifications":7}"#, Some("t")),
     ] {
         let text = message(method, params);
@@ -192,7 +194,8 @@ fn what_a_message_acts_on_is_read_whatever_its_form() {
     let Body::One(listening) = parse(text.as_bytes()).unwrap() else { panic!("{text}") };
     assert_eq!(listening.subscriptions().collect::<Vec<_>>(), ["file:///a", "b"]);
     for (method, params) in [
-        ("resources/subscribe", "{}"),
+        ("resources/subscribe", r#"{"uri":null}"#),
+        ("resources/subscribe", r#"{"URI":"b"}"#),
         ("resources/subscribe", r#"{"uri":""}"#),
         ("resources/unsubscribe", r#"{"uri":7}"#),
         ("resources/subscribe", r#"{"uri":"a","URI":"b"}"#),
