@@ -25,6 +25,9 @@ const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 /// How long a reader may go by what it has read; a next key has to be published for longer than that before it signs.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
+const UNNAMED: &str = "this gateway does not know by which URL its clients reach it, and names none for which it would \
+                       refuse tokens: its operator sets that URL with serve --public-url";
+
 /// What is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
@@ -66,7 +69,10 @@ pub async fn serve(
         Method::GET | Method::HEAD => match worker.up_to_date().await {
             Ok(_) => {
                 let is_kept = page == Page::Keys || call.is_place_certain();
-                rendered(&content(worker, call, page), &parts.headers, is_kept)
+                match content(worker, call, page) {
+                    Some(content) => rendered(&content, &parts.headers, is_kept),
+                    None => refuse(call, &Refusal::bad_request(StatusCode::NOT_FOUND, UNNAMED)),
+                }
             }
             Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
         },
@@ -77,15 +83,17 @@ pub async fn serve(
     response
 }
 
-fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Value {
+/// `None` where there is nothing of which it is certain that it is true.
+fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Option<Value> {
     let engine = &worker.shared.engine;
     let origin = call.origin();
-    match page {
+    Some(match page {
         Page::Resource => {
+            let resource = call.named_resource()?;
             let mut servers = engine.authorization_servers();
             servers.push(origin);
             json!({
-                "resource": call.resource(),
+                "resource": resource,
                 "authorization_servers": servers,
                 "scopes_supported": engine.wanted_scopes(),
                 "bearer_methods_supported": ["header"],
@@ -104,7 +112,7 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Value {
             "response_types_supported": [],
             "scopes_supported": engine.wanted_scopes(),
         }),
-    }
+    })
 }
 
 fn rendered(content: &Value, asked: &Fields, is_kept: bool) -> Response<Reply> {

@@ -83,3 +83,38 @@ async fn a_token_for_what_the_metadata_names_is_taken_and_for_no_name_that_a_cli
         assert_eq!(answered.status, status, "{aud:?} at {host}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_does_not_know_its_url_names_none_that_it_would_refuse() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let gateway = house.gateway_with(upstream.address, |settings| {
+        settings.listen = "0.0.0.0:0".parse().unwrap();
+        settings.allow_plain_http = true;
+    });
+    let (port, names) = (gateway.address.port(), gateway.engine.audiences());
+    let to = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let other = format!("127.0.0.1:{}", port ^ 1);
+    for (host, resource) in [
+        ("mcp.example", None),
+        ("localhost", None),
+        (&*other, None),
+        (&*format!("127.0.0.1:{port}"), Some(format!("http://127.0.0.1:{port}/mcp"))),
+        (&*format!("localhost:{port}"), Some(format!("http://localhost:{port}/mcp"))),
+    ] {
+        let answered = Ask::new(Method::GET, METADATA).instead("host", host).send(to).await;
+        let stranger = Ask::modern("ping", json!({})).instead("host", host).send(to).await;
+        let challenge = stranger.headers["www-authenticate"].to_str().unwrap();
+        assert_eq!(challenge.contains("resource_metadata"), resource.is_some(), "{host}: {challenge}");
+        match resource {
+            Some(resource) => {
+                assert_eq!(answered.json()["resource"], resource);
+                assert!(names.contains(&resource), "{host}");
+            }
+            None => {
+                assert_eq!(answered.status, 404, "{host}");
+                assert!(answered.body.contains("serve --public-url"), "{answered:?}");
+                assert_eq!(answered.headers["access-control-allow-origin"], "*");
+            }
+        }
+    }
+}

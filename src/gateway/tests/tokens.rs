@@ -325,7 +325,9 @@ async fn a_bound_token_is_taken_only_where_it_is_certain_for_which_url_its_proof
 async fn metadata_that_rests_on_the_word_of_others_is_not_kept() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
     let cached = async |gateway: &Served, path: &str| {
-        let answered = Ask::new(Method::GET, path).with("if-none-match", "*").send(gateway.address).await;
+        let host = format!("localhost:{}", gateway.address.port());
+        let ask = Ask::new(Method::GET, path).instead("host", &host).with("if-none-match", "*");
+        let answered = ask.send(gateway.address).await;
         let cached = answered.headers["cache-control"] == "public, max-age=300";
         assert_eq!(cached, answered.headers.contains_key("etag"), "{path}");
         assert_eq!(answered.status, if cached { 304 } else { 200 }, "{path}");
@@ -359,7 +361,8 @@ async fn anybody_may_read_where_tokens_come_from() {
         assert_eq!(answered.status, 200, "{path}: {answered:?}");
         assert_eq!(answered.headers["access-control-allow-origin"], "*");
         let metadata = answered.json();
-        assert_eq!(metadata["resource"], "http://localhost/mcp");
+        // Tokens are taken for that, and for none without the port.
+        assert_eq!(metadata["resource"], format!("http://localhost:{}/mcp", gateway.address.port()));
         assert_eq!(metadata["authorization_servers"], json!(["https://idp.example", "http://localhost"]));
         assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
         let scopes = metadata["scopes_supported"].as_array().unwrap();
@@ -403,15 +406,21 @@ async fn behind_a_proxy_everything_has_its_public_name() {
         settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
     });
     let says = |ask: Ask| ask.with("x-forwarded-host", "public.example").with("x-forwarded-proto", "https");
-    for (gateway, origin) in
-        [(&trusting, "https://public.example"), (&wary, "http://localhost"), (&named, "https://mcp.example")]
+    let own = format!("http://localhost:{}", wary.address.port());
+    for (gateway, resource, origin) in
+        [(&wary, own.as_str(), "http://localhost"), (&named, "https://mcp.example", "https://mcp.example")]
     {
         let metadata = says(Ask::new(Method::GET, METADATA)).send(gateway.address).await.json();
-        assert_eq!(metadata["resource"], format!("{origin}/mcp"));
+        assert_eq!(metadata["resource"], format!("{resource}/mcp"));
         let refused = says(Ask::modern("ping", json!({}))).send(gateway.address).await;
         let at = format!("resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\"");
         assert!(challenge(&refused).ends_with(&at), "{}", challenge(&refused));
     }
+    let server = "/.well-known/oauth-authorization-server";
+    let server = says(Ask::new(Method::GET, server)).send(trusting.address).await.json();
+    assert_eq!(server["token_endpoint"], "https://public.example/oauth/token");
+    let unnamed = says(Ask::new(Method::GET, METADATA)).send(trusting.address).await;
+    assert_eq!(unnamed.status, 404, "it takes no tokens for what a proxy may have been told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
