@@ -98,6 +98,11 @@ impl Form {
                 // Files have no queries: who takes one for a part of the path resolves what is in it.
                 let is_file = parts.scheme.eq_ignore_ascii_case("file:");
                 let path = parts.rest.split(['?', '#']).next().unwrap_or_default();
+                // Nor need the schemes that servers make up: what climbs out of a query climbs out of the path.
+                if !is_web(parts.scheme) && parts.rest.split('/').any(|segment| matches!(segment, "." | ".."))
+                {
+                    return false;
+                }
                 (parts.authority, if is_file { parts.rest } else { path })
             }
         };
@@ -201,6 +206,11 @@ fn is_plain_uri(uri: &str) -> bool {
     fits && !rest.contains("//") && !rest.contains("/.")
 }
 
+/// Whether queries and hosts are what the WHATWG URL Standard says.
+fn is_web(scheme: &str) -> bool {
+    ["http:", "https:", "ws:", "wss:", "ftp:"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
+}
+
 /// Host and port and no more, so that every reader finds the same host in it.
 fn is_well_formed(authority: &str) -> bool {
     // An IPv6 address stands in brackets (RFC 3986 §3.2.2).
@@ -242,7 +252,8 @@ fn unescaped(text: &str) -> Option<String> {
         // Of a percent sign only where it begins an escape in turn.
         let shapes = match value {
             b'%' => hex(at + 3).is_some() && hex(at + 4).is_some(),
-            value => b"/\\.;?#@:[]".contains(&value) || value.is_ascii_control(),
+            // A digit may be the second half of an escape that is hidden in two.
+            value => b"/\\.;?#@:[]".contains(&value) || value.is_ascii_control() || value.is_ascii_hexdigit(),
         };
         shapes.then(|| char::from(value))
     };
@@ -304,10 +315,16 @@ fn standard(uri: &str) -> Option<String> {
 }
 
 /// A URI with its authority as those read it who do not care: without user information, without port, without the final
-/// dot; of files, without the host, or with the host for a folder.
+/// dot; of files, without the host, or with the host for a folder; of schemes that servers make up, with the first folder for
+/// the host.
 fn plain_authorities(uri: &str) -> Vec<String> {
-    let Parts { scheme, authority: Some(authority), rest } = Parts::of(uri) else { return Vec::new() };
+    let Parts { scheme, authority, rest } = Parts::of(uri);
     let mut plain = Vec::new();
+    let is_made_up = !scheme.is_empty() && scheme != "file:" && !is_web(scheme);
+    if is_made_up && authority.is_none_or(str::is_empty) {
+        plain.push(format!("{scheme}//{}", rest.trim_start_matches('/')));
+    }
+    let Some(authority) = authority else { return plain };
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.rfind(':').filter(|&colon| !host[colon..].contains(']')) {
         Some(_) if !host.starts_with('[') => host.split(':').next().unwrap_or_default(),

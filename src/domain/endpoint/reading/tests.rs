@@ -165,3 +165,30 @@ fn what_is_said_to_be_single_is() {
         assert!(!Form::Uri.is_single(text), "{text}");
     }
 }
+
+#[test]
+fn an_escape_that_is_hidden_in_others_is_found() {
+    for text in [
+        "file:///public/%25%32%65%25%32%65/secret.md",
+        "file:///public/%2%65%2%65/secret.md",
+        "file:///public/%25%32e%252%65/secret.md",
+    ] {
+        assert!(!uri(text).is_agreed, "{text}: {:?}", uri(text));
+    }
+    let readings = uri("file:///%25%37%33ecret.md");
+    assert!(readings.all.iter().any(|reading| reading == "file:///%73ecret.md"), "{readings:?}");
+}
+
+#[test]
+fn nobody_agrees_on_what_climbs_out_of_the_query_of_a_scheme_that_is_made_up() {
+    for text in ["docs://public/a?/../../secret/key", "docs://public?/../secret/key", "docs://public/a#/../b"]
+    {
+        assert!(!uri(text).is_agreed, "{text}");
+    }
+    for text in ["docs://public/a?b=c/d", "https://x/a?next=/../b", "docs://public/a?next=https://y/z"] {
+        assert!(uri(text).is_agreed, "{text}");
+    }
+    for text in ["docs:///secret/key", "docs:secret/key", "docs:/secret/key"] {
+        assert!(Form::Uri.any_folded(text, &mut |text| text == "docs://secret/key"), "{text}");
+    }
+}
