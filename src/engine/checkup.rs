@@ -3,8 +3,9 @@
 //!
 //! Seals show that a row is as it was written, and not that none is lost, as a damaged page can lose them. What rests on a
 //! row that is missing is denied anyway; this finds what else there may be. What was revoked is held against the chain before
-//! anybody is served; whoever can write the file could have written the chain anew, but not signed it. Reading a million keys takes seconds, so calls
-//! are judged meanwhile, and refused from the moment a fault is found.
+//! anybody is served; whoever can write the file could have written the chain anew, but not signed it. Reading a million keys
+//! takes seconds, so calls are judged meanwhile, and refused from the moment a fault is found. A disk that fails for a moment
+//! is no fault: it is read again.
 
 use super::lock;
 use crate::domain::{audit::ChainKey, clock::Timestamp};
@@ -16,6 +17,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 #[derive(Debug, Default)]
@@ -36,10 +38,13 @@ impl Checkup {
         let (found, stopping) = (Arc::clone(&self.found), Arc::clone(&self.stopping));
         *thread = Some(super::spawn("checkup", move || {
             thread::step_back();
-            let is_over = Arc::clone(&stopping);
-            let checked = store
-                .check_pages(move || is_over.load(Ordering::Relaxed))
-                .and_then(|()| check_chain(&store, key, now, &stopping));
+            let check_pages = || {
+                let is_over = Arc::clone(&stopping);
+                store.check_pages(move || is_over.load(Ordering::Relaxed))
+            };
+            let mut verifier = Verifier::new(Some(key), now);
+            let checked = read_through(&stopping, check_pages)
+                .and_then(|()| read_through(&stopping, || check_chain(&store, &mut verifier, &stopping)));
             if let Err(error) =
                 checked.or_else(|error| if stopping.load(Ordering::Relaxed) { Ok(()) } else { Err(error) })
             {
@@ -59,6 +64,7 @@ impl Checkup {
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         if let Some(thread) = lock(&self.thread).take() {
+            thread.thread().unpark();
             // It has nothing more to say.
             let _ = thread.join();
         }
@@ -67,15 +73,29 @@ impl Checkup {
 
 /// Records are looked at in so many short reads.
 const STEP: u32 = 500;
+/// Between two tries to read what could not be read.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Tries again until it is known whether what `check` reads is whole.
+fn read_through(
+    stopping: &AtomicBool,
+    mut check: impl FnMut() -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    loop {
+        match check() {
+            Err(error)
+                if !matches!(error, StoreError::Corrupt { .. }) && !stopping.load(Ordering::Relaxed) =>
+            {
+                tracing::warn!(%error, "the store could not be read through; it is tried again");
+                std::thread::park_timeout(RETRY);
+            }
+            known => return known,
+        }
+    }
+}
 
 /// What the records say of events is for `audit verify`: `usage.db` may lose its last ones in a crash.
-fn check_chain(
-    store: &Store,
-    key: ChainKey,
-    now: Timestamp,
-    stopping: &AtomicBool,
-) -> Result<(), StoreError> {
-    let mut verifier = Verifier::new(Some(key), now);
+fn check_chain(store: &Store, verifier: &mut Verifier, stopping: &AtomicBool) -> Result<(), StoreError> {
     while !stopping.load(Ordering::Relaxed) {
         if let ControlFlow::Break(fault) = store.read(|c| verifier.step(c, None, STEP))? {
             return fault.map_or(Ok(()), |fault| {
