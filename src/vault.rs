@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{
     api_key::Pepper,
+    audit::ChainKey,
     name::{IssuerName, Kid},
 };
 
@@ -207,6 +208,11 @@ impl AuditSigner {
     /// The 64 bytes of the signature over `message`.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.sign(message).as_ref().to_vec()
+    }
+
+    /// The public key that verifies what it signs.
+    pub fn key(&self) -> Result<ChainKey, VaultError> {
+        ChainKey::parse(&self.public_key_pem()?).ok_or(VaultError::Crypto("read the audit key"))
     }
 
     /// The public key as PEM (`SubjectPublicKeyInfo`, RFC 8410): what an auditor verifies with.

@@ -82,9 +82,7 @@ impl Act {
                 | Self::PolicyRollback
         )
     }
-}
 
-impl Act {
     /// Whether it makes room on the disk: this too must be possible while the disk is full.
     pub const fn makes_room(self) -> bool {
         matches!(self, Self::EventPurge | Self::UsagePurge | Self::UsageBudget)

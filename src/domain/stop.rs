@@ -73,28 +73,8 @@ pub struct Stops {
 }
 
 impl Stops {
-    /// The acts that stop somebody, set free again, forget what has ended, or may allow less than was allowed.
-    pub const ACTS: [Act; 17] = [
-        Act::KeyRevoke,
-        Act::KeyDisable,
-        Act::KeyEnable,
-        Act::KeyRotate,
-        Act::KeyPurge,
-        Act::TokenRevoke,
-        Act::TokenPurge,
-        Act::SigningKeyRetire,
-        Act::IssuerAdd,
-        Act::IssuerRemove,
-        Act::PolicyCreate,
-        Act::PolicyApply,
-        Act::PolicyRollback,
-        Act::PolicyDelete,
-        Act::ScopeSet,
-        Act::ScopeRemove,
-        Act::IssuerRefresh,
-    ];
-
-    /// Those of them that tell all of one stop, so that it can be done again.
+    /// The acts that stop somebody, set free again, or forget what has ended: each tells all of one stop, so that it can be
+    /// done again.
     pub const OF_SOMEBODY: [Act; 10] = [
         Act::KeyRevoke,
         Act::KeyDisable,
@@ -108,9 +88,25 @@ impl Stops {
         Act::IssuerRemove,
     ];
 
+    /// Those that may allow less than was allowed.
+    const OF_LIMITS: [Act; 7] = [
+        Act::PolicyCreate,
+        Act::PolicyApply,
+        Act::PolicyRollback,
+        Act::PolicyDelete,
+        Act::ScopeSet,
+        Act::ScopeRemove,
+        Act::IssuerRefresh,
+    ];
+
+    /// All that [`Stops::add`] takes in.
+    pub fn acts() -> impl Iterator<Item = Act> {
+        Self::OF_SOMEBODY.into_iter().chain(Self::OF_LIMITS)
+    }
+
     /// Takes one more record, the next in the chain. Other acts change nothing.
     pub fn add(&mut self, record: &Record) {
-        let Some(act) = Self::ACTS.into_iter().find(|act| act.as_str() == record.act) else { return };
+        let Some(act) = Self::acts().find(|act| act.as_str() == record.act) else { return };
         let (object, detail) = (record.object.clone(), &record.detail);
         match act {
             Act::KeyRevoke => self.key(object).revoked = true,

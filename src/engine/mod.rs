@@ -138,7 +138,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     pepper: Pepper,
     /// What the audit chain must be signed by.
-    chain_key: Option<ChainKey>,
+    chain_key: ChainKey,
     snapshot: Snapshot,
     lockouts: Lockouts,
     quota: Quota,
@@ -169,7 +169,7 @@ impl Engine {
             store,
             clock,
             pepper: vault.pepper().clone(),
-            chain_key: ChainKey::parse(&vault.audit_signer().public_key_pem()?),
+            chain_key: vault.audit_signer().key()?,
             snapshot,
             lockouts: Lockouts::new(),
             quota: Quota::new(accounts, lessor_inbox.clone()),
@@ -198,10 +198,7 @@ impl Engine {
     /// Has the whole file of the store read in the background, as a gateway does at its start: where a fault is found,
     /// every [`Engine::refresh`] fails from then on.
     pub fn begin_checkup(&self) -> Result<(), StoreError> {
-        match &self.chain_key {
-            Some(key) => self.checkup.begin(self.store.clone(), key.clone(), self.clock.now()),
-            None => Err(StoreError::OpenedReadOnly),
-        }
+        self.checkup.begin(self.store.clone(), self.chain_key.clone(), self.clock.now())
     }
 
     /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is

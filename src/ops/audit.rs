@@ -87,8 +87,7 @@ pub fn list(ctx: &Ctx, q: &Query) -> Result<Vec<Entry>, OpsError> {
 /// Verifies the whole chain with the key of the vault where `ctx` has one, else with the key beside the chain, which leaves
 /// it unproven.
 pub fn verify(ctx: &Ctx) -> Result<Verdict, OpsError> {
-    let of_vault = ctx.vault.as_ref().map(|vault| vault.audit_signer().public_key_pem()).transpose()?;
-    verify_with(ctx, of_vault.as_deref().and_then(ChainKey::parse), &Kept::default())
+    verify_with(ctx, ctx.chain_key()?, &Kept::default())
 }
 
 /// The same against what was kept elsewhere; the vault of `home` is opened where it is at hand.

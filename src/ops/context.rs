@@ -112,9 +112,9 @@ impl Ctx {
         Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
     }
 
-    fn chain_key(&self) -> Result<Option<ChainKey>, StoreError> {
-        let pem = self.vault.as_ref().map(|vault| vault.audit_signer().public_key_pem()).transpose()?;
-        Ok(pem.as_deref().and_then(ChainKey::parse))
+    /// What the vault says that the audit chain is signed by; `None` where there is no vault at hand.
+    pub(super) fn chain_key(&self) -> Result<Option<ChainKey>, StoreError> {
+        Ok(self.vault.as_ref().map(|vault| vault.audit_signer().key()).transpose()?)
     }
 
     /// Has the home remember its store from now on, one from before there were anchors too. A disk that is full or a file

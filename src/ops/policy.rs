@@ -30,10 +30,7 @@ pub fn create(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsEr
 /// New, or a new revision, which also mends a policy whose newest revision is damaged. A document equal to the newest
 /// revision changes nothing and returns that revision.
 pub fn apply(ctx: &Ctx, policy: Policy, reason: &str) -> Result<Revision, OpsError> {
-    save(ctx, Act::PolicyApply, policy, reason, |_, newest| match newest {
-        Err(error) if error.is_of_one_row() => Ok(None),
-        newest => Ok(newest?),
-    })
+    save(ctx, Act::PolicyApply, policy, reason, |_, newest| Ok(StoreError::none_where_damaged(newest)?))
 }
 
 /// As `apply`, but only if `expected` is still the newest revision: what an editor that was open for a while uses.

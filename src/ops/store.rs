@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Ctx, OpsError, audit, context::Deed, reason};
 use crate::{
-    domain::{act::Act, audit::ChainKey, clock::Clock, revocation::Revocation, stop::Stops},
+    domain::{act::Act, clock::Clock, revocation::Revocation, stop::Stops},
     store::{
         self, Mode, StoreError,
         anchor::{self, Anchor},
@@ -48,9 +48,9 @@ pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Resu
         )));
     }
     let vault = ctx.vault(Act::StoreAccept)?;
-    let key = ChainKey::parse(&vault.audit_signer().public_key_pem()?);
+    let key = vault.audit_signer().key()?;
     let folder = ctx.store.home().to_owned();
-    let before = anchor::read(&folder)?.and_then(|found| found.open(key.as_ref()).ok());
+    let before = anchor::read(&folder)?.and_then(|found| found.open(Some(&key)).ok());
     let (remembered, now) = (before.clone(), ctx.now());
     let accepted = ctx.perform(Act::StoreAccept, "", move |deed| {
         let seq = store::audit::head(deed.c)?.map_or(0, |entry| entry.record.seq);
@@ -87,7 +87,9 @@ fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError>
     keys.sort_unstable_by_key(|(id, _)| *id);
     for (text, stop) in keys {
         let Ok(id) = text.parse() else { continue };
-        let Some(key) = sound(store::api_key::find(c, id))?.filter(|key| key.revoked_at.is_none()) else {
+        let Some(key) = StoreError::none_where_damaged(store::api_key::find(c, id))?
+            .filter(|key| key.revoked_at.is_none())
+        else {
             continue;
         };
         if stop.revoked || stop.purged {
@@ -118,7 +120,8 @@ fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError>
     }
     for text in &wanted.retired {
         let Ok(kid) = text.parse() else { continue };
-        let is_in_use = sound(store::signing_key::find(c, &kid))?.is_some_and(|key| key.retired_at.is_none());
+        let is_in_use = StoreError::none_where_damaged(store::signing_key::find(c, &kid))?
+            .is_some_and(|key| key.retired_at.is_none());
         if is_in_use && store::signing_key::set_retired(c, &kid, now)? {
             record(Act::SigningKeyRetire, text, why.clone())?;
             done.push(format!("signing key {kid} is retired"));
@@ -132,13 +135,6 @@ fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError>
         }
     }
     Ok(done)
-}
-
-fn sound<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
-    match found {
-        Err(error) if error.is_of_one_row() => Ok(None),
-        found => found,
-    }
 }
 
 /// What nobody can know of the time between the store that is there and the one that was.

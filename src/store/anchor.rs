@@ -217,7 +217,7 @@ pub fn of(c: &Connection, before: Option<&Anchor>, at: Timestamp) -> Result<Anch
             forget(stops, gone, &mut stops_after);
         }
     };
-    stops::each(c, before.map_or(0, |anchor| anchor.seq), &Stops::OF_SOMEBODY, |record| {
+    stops::each(c, before.map_or(0, |anchor| anchor.seq), Stops::OF_SOMEBODY, |record| {
         stops.push(record);
         // Not after each, which would move all of them each time.
         bound(&mut stops, 2 * MOST_STOPS);

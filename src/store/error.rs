@@ -122,6 +122,11 @@ impl StoreError {
         matches!(self, Self::Row { .. })
     }
 
+    /// What was found, and nothing where that is damaged: whatever rests on it is denied, and it is named elsewhere.
+    pub fn none_where_damaged<T>(found: Result<Option<T>, Self>) -> Result<Option<T>, Self> {
+        found.or_else(|error| if error.is_of_one_row() { Ok(None) } else { Err(error) })
+    }
+
     /// Whether the home's own store is not there: it was lost, replaced, put back from an older copy, or destroyed.
     pub fn is_of_a_lost_store(&self) -> bool {
         matches!(self, Self::Lost { .. } | Self::Astray(_) | Self::Corrupt { .. })

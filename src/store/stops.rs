@@ -1,5 +1,7 @@
 //! Whether the tables bear out what the audit chain says of those who were stopped.
 
+use std::str::FromStr;
+
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -21,11 +23,11 @@ const SLACK: std::time::Duration = std::time::Duration::from_secs(60);
 pub fn each(
     c: &Connection,
     after: i64,
-    acts: &[Act],
+    acts: impl IntoIterator<Item = Act>,
     mut each: impl FnMut(Record),
 ) -> Result<(), StoreError> {
     // Names of ours: nothing in them could end the quotation.
-    let acts = acts.iter().map(|act| format!("'{act}'")).collect::<Vec<_>>().join(", ");
+    let acts = acts.into_iter().map(|act| format!("'{act}'")).collect::<Vec<_>>().join(", ");
     let mut select = c.prepare(&format!(
         "SELECT seq, at, actor, act, object, detail FROM audit WHERE seq > ?1 AND act IN ({acts}) ORDER BY seq"
     ))?;
@@ -48,7 +50,7 @@ pub fn each(
 /// What the whole chain says.
 pub fn of_chain(c: &Connection) -> Result<Stops, StoreError> {
     let mut stops = Stops::default();
-    each(c, 0, &Stops::ACTS, |record| stops.add(&record))?;
+    each(c, 0, Stops::acts(), |record| stops.add(&record))?;
     Ok(stops)
 }
 
@@ -58,8 +60,7 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
     let stops = of_chain(c)?;
     let mut told = Vec::new();
     for (id, wanted) in &stops.keys {
-        let Some(key) = id.parse().ok().map(|id| of_a_sound_row(api_key::find(c, id))).transpose()?.flatten()
-        else {
+        let Some(key) = sound(id, |id| api_key::find(c, *id))? else {
             continue;
         };
         if wanted.purged {
@@ -83,8 +84,7 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
         }
     }
     for kid in &stops.retired {
-        let key =
-            kid.parse().ok().map(|kid| of_a_sound_row(signing_key::find(c, &kid))).transpose()?.flatten();
+        let key = sound(kid, |kid| signing_key::find(c, kid))?;
         if key.is_some_and(|key| key.retired_at.is_none()) {
             told.push(format!(
                 "signing key {kid} was retired; retire it again: portcullis signing-key retire {kid}"
@@ -92,15 +92,13 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
         }
     }
     for name in &stops.removed {
-        let found =
-            name.parse().ok().map(|name| of_a_sound_row(issuer::find(c, &name))).transpose()?.flatten();
+        let found = sound(name, |name| issuer::find(c, name))?;
         if found.is_some() {
             told.push(format!("issuer {name} was removed; remove it again: portcullis issuer remove {name}"));
         }
     }
     for (name, newest) in &stops.policies {
-        let found =
-            name.parse().ok().map(|name| of_a_sound_row(policy::find(c, &name))).transpose()?.flatten();
+        let found = sound(name, |name| policy::find(c, name))?;
         if let Some(found) = found.filter(|found| u64::from(found.revision) < *newest) {
             told.push(format!(
                 "policy {name} is at revision {newest}, and revision {} is in force; apply the right one again: \
@@ -117,8 +115,7 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
 /// Scopes that cover, and issuers that are believed by, what their newest record does not name.
 fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> Result<(), StoreError> {
     for (name, recorded) in &stops.scopes {
-        let found =
-            name.parse().ok().map(|name| of_a_sound_row(scope::find(c, &name))).transpose()?.flatten();
+        let found = sound(name, |name| scope::find(c, name))?;
         let is_wider =
             |found: &Scope| found.endpoints.iter().any(|pattern| !recorded.contains(&pattern.to_string()));
         if found.is_some_and(|found| is_wider(&found)) {
@@ -129,8 +126,7 @@ fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> R
         }
     }
     for (name, recorded) in &stops.issuer_keys {
-        let found =
-            name.parse().ok().map(|name| of_a_sound_row(issuer::find(c, &name))).transpose()?.flatten();
+        let found = sound(name, |name| issuer::find(c, name))?;
         let keys = found
             .and_then(|found| IssuerKeys::read(&found.keys.to_string(), &found.algorithms).ok())
             .map_or_else(Vec::new, |keys| keys.thumbprints());
@@ -144,12 +140,12 @@ fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> R
     Ok(())
 }
 
-/// A row that is damaged denies by itself, and is named elsewhere.
-fn of_a_sound_row<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
-    match found {
-        Err(error) if error.is_of_one_row() => Ok(None),
-        found => found,
-    }
+/// The row of this name, where there is one that can be believed.
+fn sound<N: FromStr, T>(
+    name: &str,
+    find: impl FnOnce(&N) -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    name.parse().map_or(Ok(None), |name| StoreError::none_where_damaged(find(&name)))
 }
 
 fn is_borne_out(c: &Rows<'_>, wanted: &Revoked, reach: &Reach) -> Result<bool, StoreError> {

@@ -52,7 +52,7 @@ pub fn audit_key(store: &Store, home: &Home) -> Result<Option<ChainKey>, StoreEr
     };
     let signer =
         store.read(|c| Ok::<_, StoreError>(AuditSigner::open(&master, &store_id(c)?, &entries(c)?)?))?;
-    Ok(ChainKey::parse(&signer.public_key_pem()?))
+    Ok(Some(signer.key()?))
 }
 
 /// Opens the vault of `home`, and makes it first where the home is new. `created` runs in the

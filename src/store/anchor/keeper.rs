@@ -74,7 +74,7 @@ impl Keeper {
         high_water: Arc<HighWater>,
         begun: i64,
     ) -> Result<Self, StoreError> {
-        let key = ChainKey::parse(&signer.public_key_pem()?);
+        let key = signer.key()?;
         let signal = Arc::<Signal>::default();
         let heard = Arc::clone(&signal);
         let mut desk =
@@ -130,7 +130,7 @@ struct Desk {
     connection: Option<Connection>,
     home: PathBuf,
     signer: AuditSigner,
-    key: Option<ChainKey>,
+    key: ChainKey,
     clock: Arc<dyn Clock>,
     high_water: Arc<HighWater>,
     /// [`Anchor::begun`] of the one by which this process knows what was seen.
@@ -163,7 +163,7 @@ impl Desk {
         let _alone = lock(&self.home)?;
         // None yet, or none any more: only opening the home anew may make one.
         let Some(found) = read(&self.home)? else { return Ok(()) };
-        let before = found.open(self.key.as_ref())?;
+        let before = found.open(Some(&self.key))?;
         if before.begun > self.begun {
             // An operator had the home remember anew: what this process has seen counts no longer.
             self.high_water.lower(before.at);

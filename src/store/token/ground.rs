@@ -77,7 +77,7 @@ fn read(row: &Row<'_>, grounds: &mut Grounds) -> Result<(), StoreError> {
 
 /// The key as it is now; `None` where there is none, or none whose row can be believed, which no gateway takes.
 pub fn key(c: &Rows<'_>, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
-    api_key::find(c, id).or_else(|error| if error.is_of_one_row() { Ok(None) } else { Err(error) })
+    StoreError::none_where_damaged(api_key::find(c, id))
 }
 
 /// Forgets what a token rested on that is forgotten itself.
