@@ -1,5 +1,7 @@
 //! `portcullis key …`: the acts on API keys.
 
+mod set;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
@@ -53,6 +55,8 @@ pub enum Verb {
         #[arg(long, default_value = "0", value_parser = input::grace, value_name = "LIFE", allow_hyphen_values = true)]
         grace: Duration,
     },
+    /// Change keys in place: their policy, scopes, name or end. It holds at their next call, and for the tokens got with them
+    Set(set::Options),
     /// Stop keys for now
     Disable {
         /// The keys' ids
@@ -184,6 +188,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::Show { id } => show(session, &id),
         Verb::Verify(options) => verify::run(session, &options),
         Verb::Rotate { id, grace } => rotate(session, &id, grace),
+        Verb::Set(options) => set::run(session, options),
         Verb::Disable { ids } => all(session, &ids, ops::disable_all),
         Verb::Enable { ids } => all(session, &ids, ops::enable_all),
         Verb::Revoke { ids, reason } => all(session, &ids, |ctx, ids| ops::revoke_all(ctx, ids, &reason)),

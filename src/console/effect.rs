@@ -18,7 +18,7 @@ use crate::domain::{
     secret::Secret,
     usage::Totals,
 };
-use crate::ops::api_key::{IssuedKey, NewKey};
+use crate::ops::api_key::{Changes, IssuedKey, NewKey};
 pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry};
 
@@ -123,6 +123,7 @@ pub enum Query {
 pub enum Deed {
     CreateKey(NewKey),
     RotateKey { id: KeyId, grace: Duration },
+    SetKeys { ids: Vec<KeyId>, changes: Changes },
     DisableKeys(Vec<KeyId>),
     EnableKeys(Vec<KeyId>),
     RevokeKeys { ids: Vec<KeyId>, reason: String },

@@ -200,6 +200,9 @@ fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
     match deed {
         Deed::CreateKey(new) => ops::api_key::create(ctx, new).map(issued).map_err(fault),
         Deed::RotateKey { id, grace } => ops::api_key::rotate(ctx, id, grace).map(issued).map_err(fault),
+        Deed::SetKeys { ids, changes } => ops::api_key::set_all(ctx, &ids, changes)
+            .map(|keys| Answer::Changed(keys.len() as u64))
+            .map_err(fault),
         Deed::DisableKeys(ids) => for_each(&ids, |id| ops::api_key::disable(ctx, id).map(|_| ())),
         Deed::EnableKeys(ids) => for_each(&ids, |id| ops::api_key::enable(ctx, id).map(|_| ())),
         Deed::RevokeKeys { ids, reason } => {

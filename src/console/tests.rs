@@ -332,6 +332,55 @@ fn crumbs_name_an_object_once() {
 }
 
 #[test]
+fn a_key_is_changed_where_something_was_changed_in_its_form() {
+    let mut person = Person::new(80, 30);
+    person.press("2 c ctrl-s");
+    assert!(person.sees("nothing is changed yet") && person.deeds.is_empty(), "{}", person.screen());
+    assert!(person.sees("until 2026-07-28 16:02:11Z"), "its end as it is: {}", person.screen());
+    person.type_text("!").press("ctrl-s");
+    let [Deed::SetKeys { ids, changes }] = &person.deeds[..] else { panic!("{}", person.screen()) };
+    assert_eq!(ids[..], [id(0)]);
+    assert_eq!(changes.name.as_deref(), Some("!"));
+    assert!(changes.scopes.is_none() && changes.policy.is_none() && changes.life.is_none());
+    assert_eq!(changes.seen, Some(key(0).terms()));
+    assert!(person.sees("changed key"), "{}", person.screen());
+}
+
+#[test]
+fn a_key_is_left_a_scope_and_a_custom_life_is_judged() {
+    let mut person = Person::new(80, 40);
+    person.press("2 c tab");
+    let place = person.shop_scopes().iter().position(|name| name == "mcp:read").unwrap();
+    for _ in 0..place {
+        person.press("down");
+    }
+    person.press("space ctrl-s");
+    assert!(person.sees("pick at least one") && person.deeds.is_empty(), "{}", person.screen());
+    person
+        .press("space")
+        .press("tab tab right right right right right tab")
+        .type_text("soon")
+        .press("ctrl-s");
+    assert!(person.deeds.is_empty(), "{}", person.screen());
+    person.press("ctrl-u").type_text("12h").press("ctrl-s");
+    let [Deed::SetKeys { changes, .. }] = &person.deeds[..] else { panic!("{}", person.screen()) };
+    assert_eq!(changes.life, Some(Some(Duration::from_secs(12 * 3600))));
+    assert!(changes.scopes.is_none());
+}
+
+#[test]
+fn marked_keys_are_changed_together_and_keep_what_was_left_as_it_is() {
+    let mut person = Person::new(80, 30);
+    person.press("2 space space c");
+    assert!(person.sees("2 marked keys") && person.sees("each keeps its own"), "{}", person.screen());
+    person.press("tab right right ctrl-s");
+    let [Deed::SetKeys { ids, changes }] = &person.deeds[..] else { panic!("{}", person.screen()) };
+    assert_eq!(ids.len(), 2);
+    assert_eq!(changes.policy.as_ref().map(|policy| policy.as_str()), Some("readers"));
+    assert!(changes.name.is_none() && changes.scopes.is_none() && changes.seen.is_none());
+}
+
+#[test]
 fn marked_keys_are_acted_on_together() {
     let mut person = Person::new(80, 24);
     person.press("2 space space j V j j V");

@@ -25,6 +25,7 @@ macro_rules! acts {
 acts! {
     HomeCreate = "home.create",
     KeyCreate = "key.create",
+    KeySet = "key.set",
     KeyRotate = "key.rotate",
     KeyDisable = "key.disable",
     KeyEnable = "key.enable",
@@ -70,7 +71,8 @@ impl Act {
     pub const fn stops_somebody(self) -> bool {
         matches!(
             self,
-            Self::KeyRevoke
+            Self::KeySet
+                | Self::KeyRevoke
                 | Self::KeyDisable
                 | Self::KeyRotate
                 | Self::TokenRevoke

@@ -8,7 +8,7 @@ mod proof;
 pub use form::{BadKey, Environment, KeyId, KeySecret, MARK, PresentedKey};
 pub use proof::{BadMark, Pepper, SecretDigest, SecretMark, proves};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::decision::Reason;
@@ -38,6 +38,15 @@ pub struct ApiKey {
     pub digest: SecretDigest,
     #[serde(skip)]
     pub previous_digest: Option<SecretDigest>,
+}
+
+/// What of a key can be changed while it lives. What it is (its id, secret and subject) stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyTerms {
+    pub policy: PolicyName,
+    pub scopes: Vec<ScopeName>,
+    pub name: String,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What may be said of an API key at one moment. Revoked beats expired beats disabled.
@@ -88,6 +97,15 @@ impl KeyState {
 impl ApiKey {
     pub fn state(&self, now: Timestamp) -> KeyState {
         KeyState::at(now, self.revoked_at.is_some(), self.expires_at, self.disabled)
+    }
+
+    pub fn terms(&self) -> KeyTerms {
+        KeyTerms {
+            policy: self.policy.clone(),
+            scopes: self.scopes.clone(),
+            name: self.name.clone(),
+            expires_at: self.expires_at,
+        }
     }
 
     /// Whether the secret with this mark would be taken at `now`. Says nothing of the key's state.

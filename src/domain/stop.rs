@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{act::Act, audit::Record, clock::Timestamp, token::REMEMBERED};
+use super::{act::Act, api_key::KeyTerms, audit::Record, clock::Timestamp, token::REMEMBERED};
 
 /// How a key must stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyStop {
     pub revoked: bool,
     pub disabled: bool,
@@ -18,6 +18,8 @@ pub struct KeyStop {
     pub purged: bool,
     /// When its secret was last replaced: the one before is good no longer than was said then.
     pub rotated_at: Option<Timestamp>,
+    /// What it was changed to last; `None` where it is as it was made.
+    pub terms: Option<KeyTerms>,
 }
 
 /// A revocation of tokens that must be there. `None` for `issuer` is this home, or every issuer.
@@ -89,7 +91,8 @@ impl Stops {
     ];
 
     /// Those that may allow less than was allowed.
-    const OF_LIMITS: [Act; 7] = [
+    const OF_LIMITS: [Act; 8] = [
+        Act::KeySet,
         Act::PolicyCreate,
         Act::PolicyApply,
         Act::PolicyRollback,
@@ -113,6 +116,7 @@ impl Stops {
             Act::KeyDisable => self.key(object).disabled = true,
             Act::KeyEnable => self.key(object).disabled = false,
             Act::KeyRotate => self.key(object).rotated_at = Some(record.at),
+            Act::KeySet => self.key(object).terms = serde_json::from_value(detail["after"].clone()).ok(),
             Act::KeyPurge => detail["keys"].as_array().into_iter().flatten().for_each(|id| {
                 self.key(id.as_str().unwrap_or_default().to_owned()).purged = true;
             }),
@@ -217,22 +221,27 @@ mod tests {
 
     #[test]
     fn the_last_word_on_a_key_counts_and_revocation_is_for_good() {
+        let terms =
+            |policy: &str| json!({ "policy": policy, "scopes": ["s"], "name": "", "expires_at": null });
         let stops = replayed(&[
             ("key.create", "a", json!({})),
             ("key.disable", "a", json!({})),
             ("key.enable", "a", json!({})),
             ("key.disable", "b", json!({})),
             ("key.rotate", "b", json!({})),
+            ("key.set", "e", json!({ "before": {}, "after": terms("first") })),
+            ("key.set", "e", json!({ "before": terms("first"), "after": terms("last") })),
             ("key.revoke", "c", json!({})),
             ("key.revoke", "d", json!({})),
             ("key.purge", "", json!({ "keys": ["d"] })),
-            ("refused", "e", json!({ "act": "key.revoke" })),
+            ("refused", "f", json!({ "act": "key.revoke" })),
         ]);
         assert_eq!(stops.keys["a"], KeyStop::default());
         let rotated_at = Some(Timestamp::from_millis(5000));
         assert_eq!(stops.keys["b"], KeyStop { disabled: true, rotated_at, ..KeyStop::default() });
         assert!(stops.keys["c"].revoked);
-        assert!(stops.keys["d"].purged && !stops.keys.contains_key("e"));
+        assert!(stops.keys["d"].purged && !stops.keys.contains_key("f"));
+        assert_eq!(stops.keys["e"].terms.as_ref().unwrap().policy.as_str(), "last");
     }
 
     #[test]

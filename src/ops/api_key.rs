@@ -1,5 +1,7 @@
 //! Acts on API keys.
 
+mod set;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use crate::domain::{
     secret::Secret,
     text::visible,
 };
-use crate::store::{self, Page, api_key::Query, usage};
+use crate::store::{self, Page, Rows, api_key::Query, usage};
+pub use set::{Changes, set_all};
 
 /// What a new key is to be. `life: None` = never expires.
 #[derive(Clone, Debug)]
@@ -89,16 +92,8 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
     })?;
     let object = key.id.to_string();
     let key = ctx.perform(Act::KeyCreate, &object, move |deed| {
-        if key.scopes.is_empty() {
-            return Err(OpsError::Invalid(
-                "a key needs at least one scope; `portcullis scope list` shows those there are".into(),
-            ));
-        }
         issuer::require_own(deed.c, &key.subject)?;
-        scope::require_known(&scope::catalogue(deed.c, &key.scopes)?, &key.scopes)?;
-        if store::policy::find(deed.c, &key.policy)?.is_none() {
-            return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &key.policy)));
-        }
+        require_terms(deed.c, Some(&key.scopes), Some(&key.policy))?;
         store::api_key::insert(deed.c, &key)?;
         let detail = json!({
             "subject": key.subject, "scopes": key.scopes, "policy": key.policy, "name": key.name,
@@ -291,7 +286,7 @@ fn ending(
 fn remove_ended(deed: &Deed<'_>, ids: &[KeyId], before: Timestamp) -> Result<u64, OpsError> {
     let mut removed = Vec::new();
     for &id in ids {
-        // It may have gone since it was looked up; it cannot have come back to life.
+        // It may have gone since it was looked up, or been given a new end.
         if store::api_key::find(deed.c, id)?.is_some_and(|key| has_ended(&key, before)) {
             store::api_key::delete(deed.c, id)?;
             removed.push(id);
@@ -315,6 +310,28 @@ fn remove_damaged(deed: &Deed<'_>, ids: Vec<String>) -> Result<u64, OpsError> {
         deed.record("", json!({ "damaged": true, "keys": removed }))?;
     }
     Ok(removed.len() as u64)
+}
+
+/// Refuses scopes and a policy that no key can have.
+fn require_terms(
+    c: &Rows<'_>,
+    scopes: Option<&[ScopeName]>,
+    policy: Option<&PolicyName>,
+) -> Result<(), OpsError> {
+    if let Some(scopes) = scopes {
+        if scopes.is_empty() {
+            return Err(OpsError::Invalid(
+                "a key needs at least one scope; `portcullis scope list` shows those there are".into(),
+            ));
+        }
+        scope::require_known(&scope::catalogue(c, scopes)?, scopes)?;
+    }
+    match policy {
+        Some(name) if store::policy::find(c, name)?.is_none() => {
+            Err(OpsError::Invalid(policy::describe_unknown(c, name)))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn find(deed: &Deed<'_>, id: KeyId) -> Result<ApiKey, OpsError> {

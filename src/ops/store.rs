@@ -154,7 +154,7 @@ fn unknown(anchor: Option<&Anchor>, seq: i64) -> Vec<String> {
     }
     told.push("a token that may be used once and was used after this copy was made can be used again until it expires".into());
     told.push(
-        "policies and scopes are as they were when this copy was made, and may allow more than they did"
+        "policies, scopes and the terms of keys are as they were when this copy was made, and may allow more than they did"
             .into(),
     );
     told

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        api_key::{ApiKey, KeyId, SecretDigest},
+        api_key::{ApiKey, KeyId, KeyTerms, SecretDigest},
         clock::Timestamp,
         filter::Filter,
     },
@@ -241,6 +241,14 @@ pub fn insert(c: &Rows<'_>, key: &ApiKey) -> Result<(), StoreError> {
 /// Disables or enables a key; `false` where there is none.
 pub fn set_disabled(c: &Rows<'_>, id: KeyId, disabled: bool) -> Result<bool, StoreError> {
     alter(c, id, |key| key.disabled = disabled)
+}
+
+/// Puts a key under other terms; `false` where there is none.
+pub fn set_terms(c: &Rows<'_>, id: KeyId, terms: &KeyTerms) -> Result<bool, StoreError> {
+    let KeyTerms { policy, scopes, name, expires_at } = terms.clone();
+    alter(c, id, |key| {
+        (key.policy, key.scopes, key.name, key.expires_at) = (policy, scopes, name, expires_at);
+    })
 }
 
 /// Revokes a key for good; `false` where there is none. The first revocation's moment and reason

@@ -73,6 +73,12 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
             told.push(format!(
                 "key {id} has another secret since it was rotated; revoke it: portcullis key revoke {id}"
             ));
+        } else if key.revoked_at.is_none() && wanted.terms.as_ref().is_some_and(|terms| *terms != key.terms())
+        {
+            told.push(format!(
+                "key {id} is not as it was last set; set it right again: portcullis key set {id}, or revoke it: \
+                 portcullis key revoke {id}"
+            ));
         }
     }
     for (wanted, reach) in &stops.revoked {

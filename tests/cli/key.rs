@@ -228,6 +228,51 @@ fn rotation_keeps_the_id_and_honours_the_grace() {
 }
 
 #[test]
+fn a_key_is_changed_in_place_at_its_next_use() {
+    let place = Place::new();
+    let (id, key) = place.key(&["--subject", "alice", "--scope", "mcp:*", "--name", "laptop"]);
+    let (other, _) = place.key(ALICE);
+    let judged = || code(&place.feed(&["key", "verify", "--endpoint", "tools/call/rm"], &key));
+    assert_eq!(judged(), 0);
+    let set = place.json(&["key", "set", &id, "--scope", "mcp:read", "--name", "", "--no-expiry"]);
+    let key_now = &set["items"][0];
+    assert_eq!((&key_now["id"], &key_now["scopes"]), (&json!(id), &json!(["mcp:read"])));
+    assert_eq!((&key_now["name"], &key_now["expires_at"]), (&json!(""), &json!(null)));
+    assert_eq!((&key_now["policy"], &key_now["state"]), (&json!("default"), &json!("active")));
+    assert_eq!(judged(), 1);
+
+    let policy = place.file("night.json", r#"{"name": "night", "time_restrictions": {"allowed_hours": []}}"#);
+    place.ok(&["policy", "create", &policy]);
+    place.ok(&["key", "set", "--policy", "night", "--scope", "mcp:read,tools:call", &id, &other]);
+    for id in [&id, &other] {
+        let shown = place.json(&["key", "show", id]);
+        assert_eq!(
+            (&shown["policy"], &shown["scopes"]),
+            (&json!("night"), &json!(["mcp:read", "tools:call"]))
+        );
+    }
+    let record = &place.json(&["audit", "list", "--act", "key.set", "--object", &other])["items"][0];
+    assert_eq!(record["detail"]["before"]["policy"], json!("default"));
+    assert_eq!(record["detail"]["after"]["policy"], json!("night"));
+}
+
+#[test]
+fn a_change_that_cannot_be_changes_no_key() {
+    let place = Place::new();
+    let (id, _) = place.key(ALICE);
+    let (gone, _) = place.key(ALICE);
+    place.ok(&["key", "revoke", &gone]);
+    place.fails(2, &["key", "set", &id]);
+    place.fails(2, &["key", "set", "--name", "x"]);
+    place.fails(2, &["key", "set", &id, "--scope", "mcp:raed"]);
+    place.fails(2, &["key", "set", &id, "--policy", "nowhere"]);
+    place.fails(2, &["key", "set", &id, "--no-expiry", "--expires-in", "1h"]);
+    place.fails(2, &["key", "set", &id, "--expires-in=-1h"]);
+    place.fails(3, &["key", "set", &id, &"0".repeat(22), "--name", "x"]);
+    assert!(place.fails(4, &["key", "set", &id, &gone, "--name", "x"]).contains("revoked"));
+}
+
+#[test]
 fn only_what_has_long_ended_is_purged() {
     let place = Place::new();
     let (id, _) = place.key(ALICE);

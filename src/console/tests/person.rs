@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::scope::Catalogue;
 
 use crate::console::app::App;
 use crate::console::canvas::Look;
@@ -106,6 +107,11 @@ impl Person {
             self.send(Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
         }
         self
+    }
+    /// The scopes in the order of a form.
+    pub fn shop_scopes(&self) -> Vec<String> {
+        let catalogue = Catalogue::new(Catalogue::built_in()).unwrap();
+        catalogue.iter().map(|scope| scope.name.to_string()).collect()
     }
     pub fn wait(&mut self, seconds: u64) -> &mut Self {
         self.now = self.now.plus(Duration::from_secs(seconds));

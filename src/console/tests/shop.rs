@@ -204,9 +204,10 @@ impl Shop {
         };
         Ok(match deed {
             Deed::CreateKey(_) | Deed::RotateKey { .. } => issued(),
-            Deed::DisableKeys(ids) | Deed::EnableKeys(ids) | Deed::RevokeKeys { ids, .. } => {
-                Answer::Changed(ids.len() as u64)
-            }
+            Deed::SetKeys { ids, .. }
+            | Deed::DisableKeys(ids)
+            | Deed::EnableKeys(ids)
+            | Deed::RevokeKeys { ids, .. } => Answer::Changed(ids.len() as u64),
             Deed::CreatePolicy { policy, .. } | Deed::SavePolicy { policy, .. } => {
                 Answer::Saved(Box::new(revision(policy.name.as_str(), 4)))
             }

@@ -7,7 +7,7 @@ use crate::domain::{
     token::{Grounds, KeyGround, Parent},
 };
 use crate::engine::explain;
-use crate::ops::{self, Ctx, token::Issued};
+use crate::ops::{self, Ctx, api_key::Changes, token::Issued};
 use crate::store;
 use serde_json::json;
 use std::time::Duration;
@@ -107,6 +107,32 @@ fn a_token_lives_as_long_as_the_secret_that_it_was_got_with() {
     assert_eq!((reason(&mut gate, &old), reason(&mut gate, &new)), (Some(Reason::Revoked), None));
     assert_eq!(ops::api_key::rotate(&house.ctx, id, Duration::ZERO).unwrap().ended, 1);
     assert_eq!(reason(&mut gate, &new), Some(Reason::Revoked));
+}
+
+#[tokio::test]
+async fn a_token_has_no_more_than_the_key_that_was_changed_and_is_under_its_policy() {
+    let house = House::new();
+    house.policy("open", json!({}));
+    house.policy("none", json!({"rate_limits": {"requests_per_minute": 0}}));
+    let (id, _) = house.key("open");
+    let token = got_with(&house, id, &["tools:list", "tools:call"]);
+    let child = narrowed_from(&house, &token);
+    let mut gate = house.gate();
+    let scopes = |gate: &mut Gate| {
+        let of = |issued: &Issued| issued.text.expose().to_owned();
+        [of(&token), of(&child)].map(|text| gate.authenticate(&text).unwrap().scopes.to_vec())
+    };
+    assert!(scopes(&mut gate).iter().all(|scopes| !scopes.is_empty()));
+    let narrow = vec!["tools:list".parse().unwrap()];
+    let changes = Changes { scopes: Some(narrow.clone()), ..Changes::default() };
+    ops::api_key::set_all(&house.neighbour(), &[id], changes).unwrap();
+    assert_eq!(scopes(&mut gate)[0], narrow);
+    assert!(scopes(&mut gate)[1].iter().all(|scope| narrow.contains(scope)));
+    let changes = Changes { policy: Some("none".parse().unwrap()), ..Changes::default() };
+    ops::api_key::set_all(&house.neighbour(), &[id], changes).unwrap();
+    let principal = gate.authenticate(token.text.expose()).unwrap();
+    let decided = gate.engine.decide(&principal, &request("tools/list", house.now())).await;
+    assert!(!decided.decision.is_allowed(), "under the key's policy");
 }
 
 #[test]

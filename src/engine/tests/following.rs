@@ -1,8 +1,12 @@
 //! Changes by other processes count from the very next request.
 
 use super::house::{Gate, House, presented, request};
-use crate::domain::{decision::Reason, scope::Scope};
-use crate::ops;
+use crate::domain::{
+    decision::{Outcome, Reason},
+    scope::Scope,
+};
+use crate::engine::Decided;
+use crate::ops::{self, api_key::Changes};
 use crate::store::{Rows, StoreError};
 use serde_json::json;
 use std::{
@@ -80,6 +84,52 @@ fn a_rotation_ends_what_the_old_secret_opened_when_its_grace_is_over() {
     ops::api_key::rotate(&house.ctx, id, std::time::Duration::ZERO).unwrap();
     gate.engine.refresh(&mut gate.watch).unwrap();
     assert!(!holds(&gate, &renewed), "no grace");
+}
+
+#[tokio::test]
+async fn a_key_that_is_changed_is_judged_by_that_at_the_next_request() {
+    let house = House::new();
+    house.policy("open", json!({}));
+    house.policy(
+        "shut",
+        json!({"endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/call/rm"]}}),
+    );
+    let (id, text) = house.key("open");
+    let (_, other) = house.key("open");
+    let mut gate = house.gate();
+    let opened = gate.authenticate(&text).unwrap();
+    let neighbour = house.neighbour();
+    let set = |changes: Changes| _ = ops::api_key::set_all(&neighbour, &[id], changes).unwrap();
+    let (call, list) = (request("tools/call/rm", house.now()), request("tools/list", house.now()));
+    assert!(gate.engine.still_valid(&opened, &[call.clone(), list.clone()], house.now()));
+
+    set(Changes { scopes: Some(vec!["tools:list".parse().unwrap()]), ..Changes::default() });
+    let principal = gate.authenticate(&text).unwrap();
+    let reason = |decided: Decided| match decided.decision.outcome {
+        Outcome::Allow => None,
+        Outcome::Deny(denial) => Some(denial.reason),
+    };
+    assert_eq!(reason(gate.engine.decide(&principal, &call).await), Some(Reason::InsufficientScope));
+    assert_eq!(reason(gate.engine.decide(&principal, &list).await), None);
+    assert!(
+        !gate.engine.still_valid(&opened, std::slice::from_ref(&call), house.now()),
+        "what is open falls too"
+    );
+    assert!(gate.engine.still_valid(&opened, std::slice::from_ref(&list), house.now()));
+
+    let wide = Some(vec!["mcp:*".parse().unwrap()]);
+    set(Changes { scopes: wide, policy: Some("shut".parse().unwrap()), ..Changes::default() });
+    let principal = gate.authenticate(&text).unwrap();
+    assert_eq!(reason(gate.engine.decide(&principal, &call).await), Some(Reason::EndpointDenied));
+    let bystander = gate.authenticate(&other).unwrap();
+    assert_eq!(reason(gate.engine.decide(&bystander, &call).await), None);
+
+    set(Changes { life: Some(Some(Duration::from_secs(60))), ..Changes::default() });
+    assert!(gate.authenticate(&text).is_ok());
+    house.advance(60);
+    assert_eq!(gate.authenticate(&text).unwrap_err(), Reason::Expired);
+    set(Changes { life: Some(None), ..Changes::default() });
+    assert!(gate.authenticate(&text).is_ok(), "it lives again");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::console::layer::Turn;
 use crate::console::overlay::confirm::Confirm;
 use crate::domain::api_key::ApiKey;
 
+use super::change::ChangeKeys;
 use super::list::{Keys, short_id, short_name};
 use super::rotate::RotateKey;
 
@@ -37,6 +38,15 @@ impl Keys {
         if let Some(key) = self.selected() {
             turn.push(RotateKey::new(key));
         }
+    }
+
+    pub(super) fn change(&mut self, turn: &mut Turn<'_>) {
+        let ids = self.list.targets();
+        let one = match ids.as_slice() {
+            [id] => self.list.held().iter().find(|key| key.id == *id),
+            _ => None,
+        };
+        turn.push(ChangeKeys::new(ids.clone(), one, self.targets_named()));
     }
 
     pub(super) fn disable(&mut self, turn: &mut Turn<'_>) {

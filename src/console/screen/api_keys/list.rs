@@ -83,6 +83,9 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
         .writes()
         .when(Keys::some),
     Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::some),
+    Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
+        .writes()
+        .when(Keys::some_living),
     Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy).when(Keys::one),
     Binding::new("sort", "sort", "Sort by the next column", |s: &mut Keys, t| s.list.next_sort(t)),
     Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Keys, t| s.list.reverse(t)),
@@ -131,6 +134,15 @@ impl Keys {
             None => Err("there is no key here"),
             Some(key) if key.revoked_at.is_some() => Err("a revoked key cannot be rotated; create a new one"),
             Some(_) => Ok(()),
+        }
+    }
+
+    fn some_living(&self) -> Result<(), &'static str> {
+        match self.selected() {
+            Some(key) if self.list.marks.is_empty() && key.revoked_at.is_some() => {
+                Err("nothing of a revoked key can be changed; create a new one")
+            }
+            _ => self.some(),
         }
     }
 

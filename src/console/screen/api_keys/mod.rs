@@ -2,6 +2,7 @@
 //! the whole of what is known about one key.
 
 mod acts;
+mod change;
 pub mod create;
 pub mod detail;
 pub mod draw;
