@@ -13,7 +13,7 @@ use super::{error::CliError, output};
 use crate::domain::{
     api_key::{KeyId, MARK},
     clock::{Timestamp, parse_life},
-    jose::{Algorithm, BadAlgorithm},
+    jose::{Algorithm, BadAlgorithm, LONGEST},
     name::{BadName, ScopeName},
     token::TokenId,
 };
@@ -22,7 +22,7 @@ use crate::store::room;
 /// The longest document that is read whole.
 const LONGEST_DOCUMENT: u64 = 4 * 1024 * 1024;
 /// The longest credential that is read.
-const LONGEST_CREDENTIAL: u64 = 16 * 1024;
+const LONGEST_CREDENTIAL: u64 = 64 * 1024;
 
 /// Reads a document: a file, or standard input for `-`.
 pub fn document(path: &Path) -> Result<String, CliError> {
@@ -68,6 +68,14 @@ pub fn credential() -> Result<Zeroizing<String>, CliError> {
     say_that_it_waits("credential");
     one_credential(io::stdin().lock())
         .map_err(|error| CliError::usage(format!("standard input cannot be read: {error}")))
+}
+
+/// Reads a credential from standard input where something is to be had there: nobody is waited for at a terminal.
+pub fn credential_if_any() -> Result<Option<Zeroizing<String>>, CliError> {
+    if io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    credential().map(|text| Some(text).filter(|text| !text.trim().is_empty()))
 }
 
 /// Reads a credential from a file, or from standard input for `-`.
@@ -146,6 +154,22 @@ pub fn grace(text: &str) -> Result<Duration, String> {
 
 /// A size in bytes, such as `64MiB`, `2GiB` or `1048576`.
 pub fn size(text: &str) -> Result<u64, String> {
+    let least = room::LEAST;
+    bytes(text)?.filter(|&size| size >= least).ok_or_else(|| {
+        format!("a size is a whole number, such as 512MiB, and at least {} MiB here", least >> 20)
+    })
+}
+
+/// The size of the longest token that is taken: a smaller one leaves no room for a signature, and what is larger fits into no
+/// head of a request.
+pub fn token_size(text: &str) -> Result<usize, String> {
+    let size = bytes(text)?.and_then(|size| usize::try_from(size).ok());
+    size.filter(|size| (1 << 10..=LONGEST).contains(size))
+        .ok_or_else(|| "the size of a token is a whole number from 1KiB to 32KiB, such as 20KiB".into())
+}
+
+/// A number of bytes, such as `64MiB`, `2GiB` or `1048576`; `None` where it is not whole, or too large.
+fn bytes(text: &str) -> Result<Option<u64>, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match &text[number.len()..] {
         "" | "B" => 1,
@@ -154,10 +178,7 @@ pub fn size(text: &str) -> Result<u64, String> {
         "GiB" => 1 << 30,
         _ => return Err("a size is a number of bytes, or of KiB, MiB or GiB, such as 512MiB".into()),
     };
-    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    size.filter(|&size| size >= room::LEAST).ok_or_else(|| {
-        format!("a size is a whole number, such as 512MiB, and at least {} MiB here", room::LEAST >> 20)
-    })
+    Ok(number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)))
 }
 
 /// The longest a written key can be: `pcl_`, environment, id, secret and checksum, two underscores.
@@ -236,6 +257,16 @@ mod tests {
         assert_eq!(since("1h", now).unwrap().millis(), 100_000_000 - 3_600_000);
         assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap().millis(), 1000);
         assert!(since("yesterday", now).is_err());
+    }
+
+    #[test]
+    fn a_token_has_a_size_that_fits_into_a_head() {
+        for (text, size) in [("1KiB", 1 << 10), ("16KiB", 16 << 10), ("32768", 32 << 10)] {
+            assert_eq!(token_size(text), Ok(size));
+        }
+        for text in ["", "0", "1023", "33KiB", "1MiB", "1.5KiB", "16KB", "-1"] {
+            assert!(token_size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

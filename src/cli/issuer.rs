@@ -1,40 +1,32 @@
 //! `portcullis issuer …`: the acts on issuers whose tokens are taken besides those of this home.
 
-use std::path::PathBuf;
+mod add;
+mod check;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     error::{CliError, Code},
-    input,
     output::{self, List},
     session::Session,
 };
 use crate::{
     domain::{
         clock::Timestamp,
-        issuer::{Issuer, IssuerState, Mapping, Source},
-        jose::Algorithm,
-        name::{IssuerName, PolicyName, ScopeName},
-        text::without_user_info,
-        token::Profile,
+        issuer::{Issuer, IssuerState, Preset, Source},
+        name::IssuerName,
     },
-    gateway::issuers::{self, Fetcher, LookUpError},
-    ops::issuer::{self as ops, NewIssuer, NewKeys},
+    gateway::issuers::{self, Fetcher, Found, LookUpError},
+    ops::issuer as ops,
 };
-
-const AFTER_ADD: &str = "\
-Such as: portcullis issuer add corp --url https://login.example.com/realms/corp --audience mcp-gateway\n\
-         portcullis issuer add old --profile legacy --alg HS256 --key-file secret.txt\n\
-With --url its keys are fetched now and kept fresh by the gateway; with --jwks or --key-file nothing is ever fetched.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Take the tokens of an issuer
-    #[command(after_help = AFTER_ADD)]
-    Add(Box<Add>),
+    #[command(after_help = add::AFTER)]
+    Add(Box<add::Options>),
     /// List issuers, and how their keys stand
     List {
         /// Answer in CSV
@@ -43,6 +35,13 @@ pub enum Verb {
     },
     /// Show an issuer
     Show {
+        /// The issuer's name here
+        #[arg(allow_hyphen_values = true)]
+        name: IssuerName,
+    },
+    /// Look at what an issuer publishes, and judge a token of its from standard input claim by claim; changes nothing
+    #[command(after_help = check::AFTER)]
+    Check {
         /// The issuer's name here
         #[arg(allow_hyphen_values = true)]
         name: IssuerName,
@@ -64,57 +63,6 @@ pub enum Verb {
     },
 }
 
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("source").required(true).args(["url", "jwks", "key_file"]))]
-pub struct Add {
-    /// What it is called here
-    #[arg(allow_hyphen_values = true)]
-    name: IssuerName,
-    /// The issuer's URL, by which its metadata is found (RFC 8414, OpenID Connect)
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// Its keys, as a JWK set in this file; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    jwks: Option<PathBuf>,
-    /// Its one key, in this file: a public key as PEM or JWK, or for HS256 the secret; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// What its tokens have in `iss`, letter by letter [default: the URL]
-    #[arg(long, value_name = "ISS")]
-    issuer: Option<String>,
-    /// What is demanded of its tokens: at-jwt (RFC 9068), oidc, or legacy (user_id and scopes, perhaps no `iss`)
-    #[arg(long, default_value = "at-jwt", value_name = "PROFILE")]
-    profile: Profile,
-    /// The audience that its tokens must be for [default: this home's own]
-    #[arg(long, value_name = "AUDIENCE")]
-    audience: Option<String>,
-    /// What it may sign with; once for each [default: what its public keys are for]
-    #[arg(long, value_parser = input::algorithm, value_name = "ALG")]
-    alg: Vec<Algorithm>,
-    /// The policy that its tokens are under
-    #[arg(long, default_value = "default")]
-    policy: PolicyName,
-    /// The claim that names the subject
-    #[arg(long, default_value = "sub", value_name = "CLAIM")]
-    subject_claim: String,
-    /// What is put before each of its subjects here, such as corp/, for servers that look at X-Portcullis-Subject alone
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "PREFIX")]
-    subject_prefix: String,
-    /// The claim that holds the scopes
-    #[arg(long, default_value = "scope", value_name = "CLAIM")]
-    scope_claim: String,
-    /// What stands before each of our scopes in the issuer's; those without it count for nothing
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "PREFIX")]
-    scope_prefix: String,
-    /// A scope of the issuer, and ours that it means; once for each. Scopes that cover everything (mcp:*) and those of this
-    /// gateway's own endpoints (oauth:*) are given by this alone
-    #[arg(long = "scope-map", value_parser = renaming, value_name = "THEIRS=OURS")]
-    scope_map: Vec<(String, ScopeName)>,
-    /// A host that may be at a private address (the issuer, or where its keys are); once for each
-    #[arg(long, value_parser = issuers::host, requires = "url", value_name = "HOST")]
-    allow_private: Vec<String>,
-}
-
 /// An issuer and what may be said of it now.
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -124,26 +72,46 @@ struct Shown<'a> {
     /// From when on its tokens are refused unless its keys can be fetched.
     good_until: Option<Timestamp>,
     source: Option<&'a Source>,
+    /// The preset that it was begun from, and what it was given otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<Begun>,
+}
+
+#[derive(Serialize)]
+struct Begun {
+    name: String,
+    overridden: Vec<&'static str>,
+}
+
+impl Begun {
+    fn of(issuer: &Issuer) -> Option<Self> {
+        let name = issuer.mapping.like.clone()?;
+        // One of a later release says nothing that can be compared.
+        let overridden = Preset::named(&name).map(|preset| preset.overridden(issuer)).unwrap_or_default();
+        Some(Self { name, overridden })
+    }
+
+    fn told(&self) -> String {
+        if self.overridden.is_empty() {
+            return self.name.clone();
+        }
+        format!("{}, but for: {}", self.name, self.overridden.join(", "))
+    }
 }
 
 impl<'a> Shown<'a> {
     fn new(issuer: &'a Issuer, source: Option<&'a Source>, now: Timestamp) -> Self {
-        Self { issuer, state: issuer.state(now), good_until: issuer.good_until(), source }
+        let preset = Begun::of(issuer);
+        Self { issuer, state: issuer.state(now), good_until: issuer.good_until(), source, preset }
     }
-}
-
-fn renaming(text: &str) -> Result<(String, ScopeName), String> {
-    let (theirs, ours) = text
-        .rsplit_once('=')
-        .ok_or("it takes the issuer's scope and ours with = between, such as reader=mcp:read")?;
-    Ok((theirs.to_owned(), input::scope(ours)?))
 }
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
-        Verb::Add(new) => add(session, *new),
+        Verb::Add(new) => add::run(session, *new),
         Verb::List { csv } => list(session, csv),
         Verb::Show { name } => show(session, &name),
+        Verb::Check { name } => check::run(session, &name),
         Verb::Refresh { name } => refresh(session, &name),
         Verb::Remove { name, reason } => {
             ops::remove(&session.operator()?, &name, &reason)?;
@@ -160,61 +128,6 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     }
 }
 
-fn add(session: &Session, new: Add) -> Result<Code, CliError> {
-    // Before anything is fetched: whoever may not add an issuer has no need to.
-    let ctx = session.operator()?;
-    if new.issuer.as_deref().is_some_and(|iss| without_user_info(iss) != iss) {
-        return Err(CliError::usage(
-            "--issuer: it holds a user name or password; no issuer has these in its name",
-        ));
-    }
-    let (mut iss, mut rename) = (new.issuer, std::collections::BTreeMap::new());
-    for (theirs, ours) in new.scope_map {
-        if rename.insert(theirs.clone(), ours).is_some() {
-            return Err(CliError::usage(format!("--scope-map says twice what `{theirs}` means")));
-        }
-    }
-    let keys = match (new.url, new.jwks, new.key_file) {
-        (Some(text), ..) => {
-            let url = issuers::issuer_url(&text)?;
-            let allow_private = issuers::private_hosts(&url, &new.allow_private);
-            let wanted = iss.get_or_insert(text.clone());
-            let (jwks_uri, published) = issuers::look_up(&fetcher()?, &url, wanted, &allow_private)?;
-            NewKeys::Published { url: text, jwks_uri: jwks_uri.into(), allow_private, published }
-        }
-        (_, Some(path), _) => NewKeys::Set(input::document(&path)?),
-        (_, _, Some(path)) => NewKeys::One(input::credential_of(&path)?),
-        _ => return Err(CliError::usage("an issuer needs --url, --jwks or --key-file")),
-    };
-    let mapping = Mapping {
-        subject: new.subject_claim,
-        subject_prefix: new.subject_prefix,
-        scopes: new.scope_claim,
-        prefix: new.scope_prefix,
-        rename,
-    };
-    let issuer = ops::add(
-        &ctx,
-        NewIssuer {
-            name: new.name,
-            profile: new.profile,
-            iss,
-            audience: new.audience,
-            algorithms: new.alg,
-            mapping,
-            policy: new.policy,
-            keys,
-        },
-    )?;
-    let told = format!(
-        "tokens of issuer {} are taken from now on, signed with {}, under policy {}",
-        issuer.name,
-        algorithms(&issuer),
-        issuer.policy
-    );
-    answer(session, &issuer.name, &told)
-}
-
 fn refresh(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
     let ctx = session.operator()?;
     let (issuer, source) = ops::show(&ctx, name)?;
@@ -225,20 +138,22 @@ fn refresh(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
         )
         .mend(format!("to give others: portcullis issuer remove {name}, and add it again")));
     };
-    let look = || {
-        let iss = issuer.iss.as_deref().unwrap_or(text);
-        issuers::look_up(&fetcher()?, &issuers::issuer_url(text)?, iss, &source.allow_private)
-    };
-    let (jwks_uri, published) = match look() {
+    let found = match look_up(&issuer, text, &source) {
         Ok(found) => found,
         Err(error) => {
             ops::failed(&ctx, name, &error.to_string())?;
             return Err(error.into());
         }
     };
-    let issuer = ops::refresh(&ctx, name, jwks_uri.as_str(), &published)?;
+    let issuer = ops::refresh(&ctx, name, found.metadata.jwks_uri.as_str(), &found.published)?;
     let told = format!("the keys of issuer {name} are fetched; it signs with {}", algorithms(&issuer));
     answer(session, name, &told)
+}
+
+/// What the issuer publishes now.
+fn look_up(issuer: &Issuer, url: &str, source: &Source) -> Result<Found, LookUpError> {
+    let iss = issuer.iss.as_deref().unwrap_or(url);
+    issuers::look_up(&fetcher()?, &issuers::issuer_url(url)?, iss, &source.allow_private)
 }
 
 /// The issuer as JSON, or its name, with a remark for people.
@@ -287,18 +202,27 @@ fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
     let renamed = issuer.mapping.rename.iter().map(|(theirs, ours)| format!("{theirs}={ours}"));
     let renamed = renamed.collect::<Vec<_>>().join(" ");
     let or_nothing = |text: String| if text.is_empty() { nothing() } else { text };
+    let audiences = match issuer.audiences.as_slice() {
+        [] => "this home's own".into(),
+        several => several.join(" "),
+    };
+    let mapping = &issuer.mapping;
     output::fields(&[
         ("name", issuer.name.to_string()),
         ("state", shown.state.as_str().into()),
         ("profile", issuer.profile.to_string()),
         ("issuer", issuer.iss.clone().unwrap_or_else(nothing)),
-        ("audience", issuer.audience.clone().unwrap_or_else(|| "this home's own".into())),
+        ("like", shown.preset.as_ref().map_or_else(nothing, Begun::told)),
+        ("audience", audiences),
+        ("audience claim", mapping.audience.clone().unwrap_or_else(|| "aud".into())),
         ("algorithms", algorithms(&issuer)),
         ("policy", issuer.policy.to_string()),
-        ("subject claim", issuer.mapping.subject.clone()),
-        ("scope claim", issuer.mapping.scopes.clone()),
-        ("scope prefix", or_nothing(issuer.mapping.prefix.clone())),
+        ("subject claim", mapping.subject.clone()),
+        ("subject prefix", or_nothing(mapping.subject_prefix.clone())),
+        ("scope claims", mapping.scopes.join(" ")),
+        ("scope prefix", or_nothing(mapping.prefix.clone())),
         ("scope map", or_nothing(renamed)),
+        ("other scopes", if mapping.only_mapped { "count for nothing" } else { "keep their names" }.into()),
         ("keys", or_nothing(kids.join(" "))),
         ("keys from", source.as_ref().map_or_else(nothing, |source| source.jwks_uri.clone())),
         ("fetched", moment(issuer.fetched_at)),

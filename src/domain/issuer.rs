@@ -2,6 +2,9 @@
 
 mod keys;
 mod metadata;
+mod preset;
+mod review;
+mod several;
 mod source;
 mod standing;
 
@@ -15,8 +18,10 @@ use super::jose::Algorithm;
 use super::name::{IssuerName, PolicyName, ScopeName, Subject};
 use super::token::Profile;
 
-pub use keys::{BadKeys, IssuerKeys};
+pub use keys::{BadKeys, IssuerKeys, PublishedKey};
 pub use metadata::{BadMetadata, Metadata, locations};
+pub use preset::{NoPreset, Preset};
+pub use review::{Finding, review};
 pub use source::Source;
 pub use standing::IssuerState;
 
@@ -24,28 +29,41 @@ pub use standing::IssuerState;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// The claim that names the subject.
+    /// The preset that it was begun from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
+    /// The claim that names the subject. Claims are named as [`find_claim`](super::token::find_claim) has it.
     pub subject: String,
     /// What stands here before each subject of the issuer, so that no server takes one for a subject of this home.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject_prefix: String,
-    /// The claim that holds the scopes, as a string or an array.
-    pub scopes: String,
+    /// The claims that hold the scopes, groups or roles, in any form; all of them count.
+    #[serde(with = "several")]
+    pub scopes: Vec<String>,
+    /// The claim that stands for the audience in the place of `aud`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
     /// What stands before each scope of ours in the issuer's; it is cut off.
     pub prefix: String,
     /// The issuer's names of scopes, and ours. Those that are not named keep their own.
     pub rename: BTreeMap<String, ScopeName>,
+    /// Whether those that are not named count for nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_mapped: bool,
 }
 
 impl Default for Mapping {
     /// `sub` and `scope`, taken as they are.
     fn default() -> Self {
         Self {
+            like: None,
             subject: "sub".into(),
             subject_prefix: String::new(),
-            scopes: "scope".into(),
+            scopes: vec!["scope".into()],
+            audience: None,
             prefix: String::new(),
             rename: BTreeMap::new(),
+            only_mapped: false,
         }
     }
 }
@@ -61,6 +79,7 @@ impl Mapping {
     pub fn scopes_here(&self, scopes: &[String], reserved: impl Fn(&ScopeName) -> bool) -> Vec<ScopeName> {
         let here = |scope: &String| match self.rename.get(scope) {
             Some(name) => Some(name.clone()),
+            None if self.only_mapped => None,
             None => scope.strip_prefix(&self.prefix)?.parse().ok().filter(|name| !reserved(name)),
         };
         scopes.iter().filter_map(here).collect()
@@ -76,8 +95,9 @@ pub struct Issuer {
     pub iss: Option<String>,
     /// Where its metadata is found; `None` where its keys are pinned by hand.
     pub url: Option<String>,
-    /// The audience that its tokens must be for; `None` = this home's own.
-    pub audience: Option<String>,
+    /// The audiences of which its tokens must be for one; none = this home's own.
+    #[serde(rename = "audience", with = "several")]
+    pub audiences: Vec<String>,
     /// What its keys may sign with.
     pub algorithms: Vec<Algorithm>,
     pub mapping: Mapping,
@@ -115,5 +135,25 @@ mod tests {
         let rename = [("admin".to_owned(), "mcp:*".parse().unwrap())].into();
         let mapping = Mapping { rename, ..mapping };
         assert_eq!(here(&mapping, &["admin"]), ["mcp:*"], "an operator has said so");
+        let mapping = Mapping { only_mapped: true, ..mapping };
+        assert_eq!(here(&mapping, &["admin", "api://gate/tools:call"]), ["mcp:*"], "no other name counts");
+    }
+
+    #[test]
+    fn a_mapping_of_before_is_read_and_written_as_it_stood() {
+        let old = r#"{"subject":"email","subject_prefix":"corp/","scopes":"scp","prefix":"x/","rename":{"a":"mcp:read"}}"#;
+        let read: Mapping = serde_json::from_str(old).unwrap();
+        assert_eq!(
+            (read.scopes.as_slice(), read.audience.as_deref(), read.only_mapped),
+            (&["scp".to_owned()][..], None, false)
+        );
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let several = Mapping { scopes: vec!["scp".into(), "roles".into()], ..read };
+        let text = serde_json::to_string(&several).unwrap();
+        assert!(text.contains(r#""scopes":["scp","roles"]"#), "{text}");
+        assert_eq!(serde_json::from_str::<Mapping>(&text).unwrap(), several);
+        for wrong in ["7", "[7]", "{}"] {
+            assert!(serde_json::from_str::<Mapping>(&old.replace("\"scp\"", wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -107,10 +107,10 @@ macro_rules! name {
 }
 
 name!(
-    /// Whom a credential speaks for (the source document's `user_id`): 1–128 printable
-    /// characters, no spaces at the ends. Foreign text: show it through [`super::text::visible`].
+    /// Whom a credential speaks for (the source document's `user_id`): 1–320 printable characters, no spaces at the ends:
+    /// the 255 that an identity provider may choose (OpenID Connect Core §2), with room for the prefix of one. Foreign text: show it through [`super::text::visible`].
     Subject,
-    Rule { kind: "subject", most: 128, allowed: "printable characters", test: |c| !super::text::is_deceptive(c) }
+    Rule { kind: "subject", most: 320, allowed: "printable characters", test: |c| !super::text::is_deceptive(c) }
 );
 
 name!(
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn names_hold_what_their_kind_allows() {
-        for subject in ["ana", "ci bot", "ana@example.org", "名前", &"é".repeat(128)] {
+        for subject in ["ana", "ci bot", "ana@example.org", "名前", &"é".repeat(320)] {
             assert_eq!(subject.parse::<Subject>().unwrap().as_str(), subject);
         }
         for scope in ["mcp:*", "tools:call/search_docs", "A.b-9"] {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn near_misses_are_refused() {
         for subject in
-            ["", " ana", "ana ", "ana\u{3000}", "a\nb", "a\u{202E}b", "a\u{200B}b", &"é".repeat(129)]
+            ["", " ana", "ana ", "ana\u{3000}", "a\nb", "a\u{202E}b", "a\u{200B}b", &"é".repeat(321)]
         {
             assert!(subject.parse::<Subject>().is_err(), "{subject:?}");
         }

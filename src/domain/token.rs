@@ -18,12 +18,12 @@ mod trust;
 
 pub use audience::is_same as is_same_audience;
 pub use bound::Bound;
-pub use claims::{BadClaims, ClaimNames, Claims, Confirmation};
+pub use claims::{BadClaims, ClaimNames, Claims, Confirmation, find_claim, is_scope, names_in};
 pub use grounds::{Grounds, KeyGround, MOST_PARENTS, Parent};
 pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};
-pub use judge::{Expected, MOST_SKEW, Refused, Verdict, Verified, authenticate, judge, missed_key};
+pub use judge::{Expected, MOST_SKEW, NO_TOKEN, Refused, Verdict, Verified, authenticate, judge, missed_key};
 pub use possession::{Possession, Shown, require_possession};
 pub use revocation::{Revocation, Revocations, Revoked, Whose};
 pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};
@@ -46,7 +46,8 @@ pub enum Profile {
     /// RFC 9068: `typ` is `at+jwt`; `iss sub aud exp iat jti` are there. This home's own tokens are of this kind.
     #[default]
     AtJwt,
-    /// An identity provider's: `typ` is `JWT`, `at+jwt` or left out; `iss sub aud exp iat` are there.
+    /// An identity provider's: `typ` is `JWT`, `at+jwt` or left out; `iss`, `exp`, a subject, an audience and `iat` or `nbf`
+    /// are there.
     Oidc,
     /// The source document's: `user_id`, `scopes`, `iat`, `exp`, `jti`; times may have fractions; `iss` and `aud` may be
     /// left out.

@@ -4,6 +4,7 @@
 
 mod check;
 mod keep;
+mod review;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::store::{self, Rows};
 
 pub(super) use check::require_own;
 pub use keep::{Kept, Published, agenda, ask, failed, keep, unchanged};
+pub use review::{Review, review, scopes_here};
 
 /// What is to be known of a new issuer.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ pub struct NewIssuer {
     pub profile: Profile,
     /// `None`: its tokens carry none, which those of one legacy issuer may.
     pub iss: Option<String>,
-    /// `None`: this home's own.
-    pub audience: Option<String>,
+    /// None: this home's own.
+    pub audiences: Vec<String>,
     /// What it may sign with; empty = what its public keys are for.
     pub algorithms: Vec<Algorithm>,
     pub mapping: Mapping,
@@ -62,8 +64,13 @@ pub fn add(ctx: &Ctx, new: NewIssuer) -> Result<Issuer, OpsError> {
         if let Some(source) = &source {
             store::issuer_source::upsert(deed.c, &issuer.name, source)?;
         }
+        let audience = match issuer.audiences.as_slice() {
+            [] => serde_json::Value::Null,
+            [one] => one.as_str().into(),
+            several => several.into(),
+        };
         let detail = json!({
-            "profile": issuer.profile, "iss": issuer.iss, "url": issuer.url, "audience": issuer.audience,
+            "profile": issuer.profile, "iss": issuer.iss, "url": issuer.url, "audience": audience,
             "algorithms": issuer.algorithms, "policy": issuer.policy, "mapping": issuer.mapping,
             "keys": thumbprints(&issuer),
         });

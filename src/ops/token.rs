@@ -22,7 +22,7 @@ use super::{
 use crate::domain::{
     act::Act,
     clock::Timestamp,
-    jose::{Algorithm, Header, LONGEST, join, signing_input},
+    jose::{Algorithm, Header, USUAL, join, signing_input},
     name::{Kid, PolicyName, ScopeName, Subject},
     revocation::Target,
     secret::Secret,
@@ -267,12 +267,12 @@ fn sign(ctx: &Ctx, new: NewToken, key: &SigningKey) -> Result<(IssuedToken, Stri
         Header { alg: token.algorithm, typ: Some(ACCESS_TOKEN.into()), kid: Some(token.kid.to_string()) };
     let input = signing_input(&header, &claims.to_json());
     let text = join(&input, &signing_key::pair(ctx, act, &key.kid)?.sign(input.as_bytes())?);
-    if text.len() > LONGEST {
+    if text.len() > USUAL {
         return Err(OpsError::Invalid(format!(
             "the token would have {} bytes, and none of more than {} is taken; give it fewer scopes, or do not bind \
              the policy",
             text.len(),
-            LONGEST
+            USUAL
         )));
     }
     Ok((token, identity.issuer(), Secret::new(text)))

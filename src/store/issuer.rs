@@ -128,6 +128,19 @@ pub fn delete(c: &Rows<'_>, name: &IssuerName) -> Result<bool, StoreError> {
     Ok(removed > 0)
 }
 
+/// One audience stands there as it is, as in stores of before there could be several; these as a JSON array.
+fn audiences_to_text(audiences: &[String]) -> Result<Option<String>, StoreError> {
+    match audiences {
+        [] => Ok(None),
+        [one] if serde_json::from_str::<Vec<String>>(one).is_err() => Ok(Some(one.clone())),
+        several => to_json(&several).map(Some),
+    }
+}
+
+fn audiences_of_text(text: String) -> Vec<String> {
+    serde_json::from_str(&text).unwrap_or_else(|_| vec![text])
+}
+
 /// The values of [`COLUMNS`], and the seal.
 fn sealed(c: &Rows<'_>, issuer: &Issuer) -> Result<Vec<Value>, StoreError> {
     TABLE.seal(
@@ -137,7 +150,7 @@ fn sealed(c: &Rows<'_>, issuer: &Issuer) -> Result<Vec<Value>, StoreError> {
             issuer.profile.as_str().to_owned().into(),
             issuer.iss.clone().into(),
             issuer.url.clone().into(),
-            issuer.audience.clone().into(),
+            audiences_to_text(&issuer.audiences)?.into(),
             to_json(&issuer.algorithms)?.into(),
             to_json(&issuer.mapping)?.into(),
             issuer.policy.to_string().into(),
@@ -160,7 +173,7 @@ fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<Issuer, StoreError> {
         profile: text(1)?.parse().map_err(|error| bad(&error))?,
         iss: row.get(2)?,
         url: row.get(3)?,
-        audience: row.get(4)?,
+        audiences: row.get::<_, Option<String>>(4)?.map_or_else(Vec::new, audiences_of_text),
         algorithms: serde_json::from_str(text(5)?).map_err(|error| bad(&error))?,
         mapping: serde_json::from_str(text(6)?).map_err(|error| bad(&error))?,
         policy: text(7)?.parse().map_err(|error| bad(&error))?,
@@ -170,3 +183,6 @@ fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<Issuer, StoreError> {
         last_error: row.get(11)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ pub(super) static PORTCULLIS: Schema = Schema {
         include_str!("../../assets/migrations/portcullis/0002_tokens.sql"),
         include_str!("../../assets/migrations/portcullis/0003_issuers.sql"),
         include_str!("../../assets/migrations/portcullis/0004_token_ground.sql"),
+        include_str!("../../assets/migrations/portcullis/0005_issuer_forms.sql"),
     ],
     synchronous: 2,
     is_waited_for: true,

@@ -190,11 +190,12 @@ fn believed(
         name: Some(issuer.name),
         profile: issuer.profile,
         iss: issuer.iss.into_iter().collect(),
-        audiences: issuer.audience.into_iter().collect(),
+        audiences: issuer.audiences,
         algorithms: issuer.algorithms,
         names: ClaimNames {
             subject: issuer.mapping.subject,
             scopes: issuer.mapping.scopes,
+            audience: issuer.mapping.audience,
             prefix: issuer.mapping.subject_prefix,
         },
         keys: keys.into_iter().map(|key| TrustedKey { key, until }).collect(),

@@ -57,7 +57,7 @@ fn a_token_is_issued_with_the_promised_fields() {
     assert_eq!(moment("expires_at") - moment("issued_at"), chrono::TimeDelta::hours(1));
     let (code, answer) = verify(&place, &[], &token);
     assert_eq!(code, 0, "{answer}");
-    assert_eq!(fields(&answer), ["checks", "claims", "reason", "valid"]);
+    assert_eq!(fields(&answer), ["checks", "claims", "reason", "scopes", "valid"]);
     let claims = &answer["claims"];
     assert_eq!((&claims["sub"], &claims["user_id"]), (&json!("alice"), &json!("alice")));
     assert_eq!((&claims["scope"], &claims["scopes"]), (&json!("mcp:read"), &json!(["mcp:read"])));

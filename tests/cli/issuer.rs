@@ -161,6 +161,84 @@ fn an_issuers_tokens_are_taken_from_when_it_is_added_until_it_is_removed() {
     assert_eq!(place.json(&["audit", "verify"])["valid"], true);
 }
 
+#[test]
+fn an_issuer_is_checked_by_what_it_publishes_and_a_token_claim_by_claim() {
+    let (place, server) = (Place::new(), Server::start());
+    place.ok(&[
+        "issuer",
+        "add",
+        "corp",
+        "--url",
+        &server.origin,
+        "--audience",
+        "mcp-gateway",
+        "--scope-claim",
+        "scp",
+        "--scope-map",
+        "reader=mcp:read",
+    ]);
+    let before = place.json(&["issuer", "show", "corp"]);
+    let check = |token: &str| {
+        let output = place.feed(&["issuer", "check", "corp", "--json"], token);
+        (code(&output), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (exit, told) = check("");
+    assert_eq!(exit, 0, "{told}");
+    assert_eq!(fields(&told), ["good", "keys", "name", "published", "state"]);
+    let published = &told["published"];
+    assert_eq!(published["metadata"], format!("{}{METADATA}", server.origin));
+    assert_eq!(published["keys"], json!([{"kid": "one", "algorithm": "EdDSA", "left_out": null}]));
+    let (exit, told) = check(&server.token("one", "mcp-gateway"));
+    assert_eq!((exit, &told["token"]["scopes"]), (0, &json!(["mcp:read"])), "{told}");
+    let claims = told["token"]["claims"].as_array().unwrap();
+    let names: Vec<_> = claims.iter().map(|claim| claim["claim"].as_str().unwrap()).collect();
+    assert_eq!(names, ["iss", "sub", "aud", "exp", "iat", "jti", "scp"]);
+    assert!(claims.iter().all(|claim| claim["passed"] == true), "{told}");
+    let scopes = claims.last().unwrap()["detail"].as_str().unwrap();
+    assert!(scopes.contains("here mcp:read") && scopes.contains("counts for nothing: email"), "{scopes}");
+
+    let (exit, told) = check(&server.token("one", "another"));
+    assert_eq!((exit, &told["token"]["reason"], &told["good"]), (1, &json!("wrong_audience"), &json!(false)));
+    let aud = &told["token"]["claims"][2];
+    assert!(aud["passed"] == false && aud["detail"].as_str().unwrap().contains("mcp-gateway"), "{aud}");
+    let text = out(&place.feed(&["issuer", "check", "corp"], server.token("one", "another")));
+    assert!(text.contains("NOT valid: wrong_audience") && text.contains("key one EdDSA: taken"), "{text}");
+
+    // What it publishes has changed, and is not known here before somebody asks for it.
+    let metadata = json!({"issuer": server.origin, "jwks_uri": format!("{}/keys", server.origin),
+        "token_endpoint": "https://idp.example/token\u{1b}[2J"});
+    server.page(METADATA, &metadata);
+    server.page("/keys", &json!({ "keys": [server.jwk("two"), {"kty": "oct", "k": "AA", "kid": "shared"}] }));
+    let text = out(&place.feed(&["issuer", "check", "corp"], ""));
+    assert!(text.contains("key two EdDSA: not known here yet") && text.contains("key shared -: "), "{text}");
+    assert!(text.contains("https://idp.example/token") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(check(&server.token("two", "mcp-gateway")).1["token"]["reason"], "unknown_credential");
+
+    for (page, told) in [(json!([]), "RFC 7517"), (json!({ "keys": [] }), "")] {
+        server.page("/keys", &page);
+        let (exit, answer) = check(&server.token("one", "mcp-gateway"));
+        assert_eq!(
+            (exit, &answer["token"]["valid"]),
+            (1, &json!(true)),
+            "the token by the keys that are known here"
+        );
+        let error = answer["published"]["error"].as_str().unwrap_or_default();
+        assert!(told.is_empty() || error.contains("set"), "{answer}");
+    }
+    server.page(
+        METADATA,
+        &json!({"issuer": "https://other.example.org", "jwks_uri": "https://other.example.org/k"}),
+    );
+    let (exit, answer) = check("");
+    let error = answer["published"]["error"].as_str().unwrap();
+    assert!(
+        exit == 1 && error.contains("letter by letter") && error.contains("404"),
+        "each place is told: {error}"
+    );
+    assert_eq!(place.json(&["issuer", "show", "corp"]), before, "nothing was changed");
+    place.fails(3, &["issuer", "check", "nobody"]);
+}
+
 /// The status of one call of `tools/list` at the gateway.
 fn call(gateway: &str, token: &str) -> String {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;

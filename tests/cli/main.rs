@@ -13,6 +13,8 @@ mod demo;
 mod home;
 mod issued;
 mod issuer;
+mod issuer_cases;
+mod issuer_presets;
 mod key;
 mod lost_output;
 mod policy;

@@ -12,6 +12,7 @@ use crate::{
         session::Session,
     },
     domain::{
+        api_key::MARK,
         clock::Timestamp,
         text::visible,
         token::{self, Inspection},
@@ -32,6 +33,9 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let text = input::credential_of(&options.file)?;
     let text = text.trim();
     let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    if text.starts_with(MARK) {
+        return Err(CliError::usage(token::NO_TOKEN));
+    }
     let found = token::inspect(text, options.at.unwrap_or_else(|| session.now()))
         .map_err(|fault| CliError::usage(format!("this is not a token: {fault}")))?;
     if session.json {

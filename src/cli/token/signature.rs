@@ -13,9 +13,11 @@ use crate::{
         session::Session,
     },
     domain::{
+        api_key::MARK,
         decision::Reason,
         jose::{Algorithm, Compact, Fault, Header, KeySet, PrivatePart, VerifyingKey},
         json,
+        token::NO_TOKEN,
     },
 };
 
@@ -49,7 +51,8 @@ struct Verdict {
 
 pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let keys = Keys::read(options)?;
-    let verdict = match verify(&input::credential()?, &keys) {
+    let text = input::credential()?;
+    let verdict = match verify(&text, &keys) {
         Ok(token) => Verdict {
             valid: true,
             reason: None,
@@ -61,7 +64,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             valid: false,
             reason: Some(reason(fault)),
             fault: Some(fault.code()),
-            detail: fault.to_string(),
+            detail: if text.starts_with(MARK) { NO_TOKEN.into() } else { fault.to_string() },
             claims: None,
         },
     };

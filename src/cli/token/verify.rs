@@ -16,7 +16,7 @@ use crate::{
         decision::{Check, Reason},
         token::Verdict,
     },
-    ops::token as ops,
+    ops::{Ctx, issuer, token as ops},
 };
 
 #[derive(Debug, Args)]
@@ -39,6 +39,8 @@ struct Answer<'a> {
     reason: Option<Reason>,
     /// As they stand in the token; null where its form cannot be read. Only those of a valid token say anything.
     claims: Option<&'a Map<String, Value>>,
+    /// What its scopes are here; null where it is not valid.
+    scopes: Option<&'a [String]>,
     checks: &'a [Check],
 }
 
@@ -52,30 +54,40 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let ctx = session.operator()?;
     let at = options.at.unwrap_or_else(|| ctx.judge_by(session.now()));
     let verdict = ops::verify(&ctx, text, &options.audience, at)?;
+    let scopes = scopes(&ctx, &verdict)?;
     if session.json {
         output::json(&Answer {
             valid: verdict.is_valid(),
             reason: verdict.reason,
             claims: verdict.payload.as_ref(),
+            scopes: scopes.as_deref(),
             checks: &verdict.checks,
         })?;
     } else {
-        show(&verdict)?;
+        show(&verdict, scopes.as_deref())?;
     }
     Ok(if verdict.is_valid() { Code::Done } else { Code::No })
 }
 
-fn show(verdict: &Verdict) -> Result<(), CliError> {
+/// What the scopes of a valid token are here: its own, or those that the claims of a registered issuer come to.
+fn scopes(ctx: &Ctx, verdict: &Verdict) -> Result<Option<Vec<String>>, CliError> {
+    let Some(verified) = verdict.verified() else { return Ok(None) };
+    let Some(name) = &verified.issuer else { return Ok(Some(verified.claims.scopes)) };
+    let here = issuer::scopes_here(ctx, name, &verified.claims.scopes)?;
+    Ok(Some(here.iter().map(ToString::to_string).collect()))
+}
+
+fn show(verdict: &Verdict, scopes: Option<&[String]>) -> Result<(), CliError> {
     match verdict.reason {
         None => output::line("valid")?,
         Some(reason) => output::line(&format!("NOT valid: {reason}: {}", reason.explanation()))?,
     }
     output::checks(&verdict.checks)?;
-    if let (true, Some(claims)) = (verdict.is_valid(), &verdict.claims) {
+    if let (Some(scopes), Some(claims)) = (scopes, &verdict.claims) {
         output::fields(&[
             ("subject", claims.subject.to_string()),
             ("token", claims.id.to_string()),
-            ("scopes", claims.scopes.join(" ")),
+            ("scopes", scopes.join(" ")),
             ("expires", claims.expires_at.to_string()),
         ])?;
     }

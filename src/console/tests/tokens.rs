@@ -189,7 +189,7 @@ fn a_pasted_token_is_judged_and_wiped_with_its_panel() {
     person.press("ctrl-u");
     assert!(person.sees("Paste a token here"));
     person.send(Event::Paste("a".repeat(LONGEST + 1)));
-    assert!(person.sees("cut after 8192"), "{}", person.screen());
+    assert!(person.sees("cut after 32768"), "{}", person.screen());
 }
 
 #[test]

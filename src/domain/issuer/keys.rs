@@ -1,5 +1,6 @@
 //! The keys of an issuer, as they are kept: what is fit to verify and pinned, and nothing else of what it published.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::jose::{Algorithm, Fault, KeySet, PrivatePart, VerifyingKey};
@@ -11,6 +12,16 @@ const USUAL: [Algorithm; 1] = [Algorithm::Rs256];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerKeys {
     keys: Vec<VerifyingKey>,
+}
+
+/// A key as it was published, and whether it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublishedKey {
+    /// Foreign text.
+    pub kid: Option<String>,
+    pub algorithm: Option<Algorithm>,
+    /// Why it verifies nothing; `None` where it does.
+    pub left_out: Option<String>,
 }
 
 /// Why a document gives no keys. Safe to show.
@@ -51,6 +62,29 @@ impl IssuerKeys {
             set.keys.iter().map(|key| format!("one is for {}, which is not pinned", key.algorithm()));
         let told: Vec<_> = left_out.chain(others).take(3).collect();
         Err(BadKeys::NoneFits(if told.is_empty() { "it is empty".into() } else { told.join("; ") }))
+    }
+
+    /// Every key of a published set, those that do not count as well.
+    ///
+    /// # Errors
+    /// As [`IssuerKeys::read`].
+    pub fn described(text: &str, pinned: &[Algorithm]) -> Result<Vec<PublishedKey>, BadKeys> {
+        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
+        let set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
+        let is_pinned = |algorithm| pinned.is_empty() || pinned.contains(&algorithm);
+        let taken = set.keys.iter().map(|key| PublishedKey {
+            kid: Some(key.kid().to_owned()),
+            algorithm: Some(key.algorithm()),
+            left_out: (!is_pinned(key.algorithm())).then(|| "its algorithm is not pinned (--alg)".into()),
+        });
+        let members = crate::domain::json::object(text.as_bytes()).map_err(|_| Fault::KeyJson)?;
+        let kid = |place: usize| Some(members.get("keys")?.get(place)?.get("kid")?.as_str()?.to_owned());
+        let skipped = set.skipped.iter().map(|(place, fault)| PublishedKey {
+            kid: kid(*place),
+            algorithm: None,
+            left_out: Some(fault.to_string()),
+        });
+        Ok(taken.chain(skipped).collect())
     }
 
     /// One key that was given by hand.
@@ -106,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn one_name_for_several_algorithms_is_no_matter() {
+        let both = EC.replace("\"ec\"", "\"ed\"");
+        let read = IssuerKeys::read_some(&set(&[ED, &both, ED]), &[]).unwrap();
+        assert_eq!(read.algorithms(), [Algorithm::EdDsa, Algorithm::Es256], "and the same key twice is one");
+        assert_eq!(read.thumbprints().len(), 2);
+        assert_eq!(
+            IssuerKeys::read(&read.to_json().to_string(), &read.algorithms()),
+            Ok(read),
+            "as it is kept"
+        );
+    }
+
+    #[test]
     fn a_set_without_a_key_that_fits_is_no_beginning_but_may_be_an_end() {
         for (text, pinned, told) in [
             (set(&[]), &[][..], "empty"),
@@ -120,11 +167,22 @@ mod tests {
 
     #[test]
     fn a_set_that_can_be_read_in_two_ways_is_refused() {
-        let twice = EC.replace("\"ec\"", "\"ed\"");
-        assert_eq!(IssuerKeys::read(&set(&[ED, &twice]), &[]), Err(BadKeys::Set(Fault::SetDuplicate)));
+        let other = ED.replace(
+            "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec",
+        );
+        assert_eq!(IssuerKeys::read(&set(&[ED, &other]), &[]), Err(BadKeys::Set(Fault::SetDuplicate)));
         assert!(IssuerKeys::read("[]", &[]).is_err());
-        let secret = r#"{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
-        assert!(IssuerKeys::read(&set(&[ED, secret]), &[]).is_err());
+        let secret = r#"{"kty":"oct","kid":"ed","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
+        let beside = set(&[ED, secret]);
+        assert_eq!(
+            IssuerKeys::read(&beside, &[]),
+            IssuerKeys::read(&set(&[ED]), &[]),
+            "a published secret is none"
+        );
+        let told = IssuerKeys::described(&beside, &[]).unwrap();
+        assert_eq!((told.len(), told[0].left_out.as_deref(), told[1].kid.as_deref()), (2, None, Some("ed")));
+        assert!(told[1].left_out.as_ref().is_some_and(|why| why.contains("private")), "{told:?}");
         assert!(
             IssuerKeys::read_some(&set(&[secret]), &[Algorithm::Hs256]).is_err(),
             "a published secret is none"

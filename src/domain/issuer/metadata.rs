@@ -1,9 +1,14 @@
 //! What an authorization server says of itself (RFC 8414, OpenID Connect Discovery 1.0).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use url::Url;
 
 use crate::domain::{json, text::excerpt};
+
+/// More endpoints are not shown.
+const MOST_ENDPOINTS: usize = 32;
 
 /// Where the metadata of the issuer at `url` may be, in the order in which they are asked: RFC 8414 §3.1, the same for
 /// OpenID Connect, and OpenID Connect Discovery §4.1, which appends.
@@ -24,11 +29,13 @@ pub fn locations(url: &Url) -> Vec<Url> {
     paths.into_iter().map(at).collect()
 }
 
-/// What of it is needed to verify tokens.
+/// What of it is needed to verify tokens, and what is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Where its JWK set is.
     pub jwks_uri: Url,
+    /// Its endpoints, by the names of their members: foreign text.
+    pub endpoints: BTreeMap<String, String>,
 }
 
 /// Why metadata is not taken. Safe to show.
@@ -63,7 +70,9 @@ impl Metadata {
         }
         let jwks_uri = text("jwks_uri")?;
         let jwks_uri = Url::parse(jwks_uri).map_err(|error| BadMetadata::JwksUri(error.to_string()))?;
-        Ok(Self { jwks_uri })
+        let endpoints = members.iter().filter(|(name, _)| name.ends_with("_endpoint"));
+        let endpoints = endpoints.filter_map(|(name, url)| Some((name.clone(), url.as_str()?.to_owned())));
+        Ok(Self { jwks_uri, endpoints: endpoints.take(MOST_ENDPOINTS).collect() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1).
+//! The signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,14 @@ use crate::domain::text::excerpt;
 /// How a token is signed. There is no `none`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// Ed25519; the one curve of RFC 8037 that is taken.
+    /// Ed25519; the one curve of RFC 8037 that is taken. RFC 9864 calls it `Ed25519`.
     EdDsa,
     /// ECDSA on P-256 with SHA-256.
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
     /// RSASSA-PKCS1-v1_5.
     Rs256,
     Rs384,
@@ -30,16 +32,20 @@ pub enum Algorithm {
     Hs512,
 }
 
+/// What RFC 9864 calls EdDSA with a key on Ed25519, and the only kind of EdDSA here.
+const ED25519: &str = "Ed25519";
+
 /// A text that names no algorithm which is taken here; safe to show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no signature algorithm known here; there are {known}", known = Algorithm::ALL.map(Algorithm::as_str).join(", "))]
 pub struct BadAlgorithm(pub String);
 
 impl Algorithm {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::EdDsa,
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -54,12 +60,13 @@ impl Algorithm {
     /// What signing keys are made for. The rest verifies what others signed.
     pub const ISSUED: [Self; 5] = [Self::EdDsa, Self::Es256, Self::Rs256, Self::Ps256, Self::Hs256];
 
-    /// As it stands in a header.
+    /// As it stands in a header that is written here.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EdDsa => "EdDSA",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::Rs256 => "RS256",
             Self::Rs384 => "RS384",
             Self::Rs512 => "RS512",
@@ -77,6 +84,12 @@ impl Algorithm {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
 
+    /// The names of those that verify with a public key, as they stand in metadata.
+    pub fn public_names() -> impl Iterator<Item = &'static str> {
+        let public = Self::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric());
+        public.map(Self::as_str).chain([ED25519])
+    }
+
     pub const fn is_rsa(self) -> bool {
         matches!(self, Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512)
     }
@@ -85,8 +98,11 @@ impl Algorithm {
 impl FromStr for Algorithm {
     type Err = BadAlgorithm;
 
-    /// The exact name: RFC 7515 §4.1.1 makes it case-sensitive.
+    /// The exact name, or the other one of the same algorithm: RFC 7515 §4.1.1 makes them case-sensitive.
     fn from_str(text: &str) -> Result<Self, BadAlgorithm> {
+        if text == ED25519 {
+            return Ok(Self::EdDsa);
+        }
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.as_str() == text)
@@ -126,11 +142,12 @@ mod tests {
             );
         }
         for text in [
-            "", "none", "None", "NONE", "nOnE", "hs256", "HS256 ", "ES512", "ES521", "ES256K", "EDDSA",
-            "Ed25519", "HS1",
+            "", "none", "None", "NONE", "nOnE", "hs256", "HS256 ", "ES521", "ES256K", "EDDSA", "ed25519",
+            "Ed448", "ESP512", "HS1",
         ] {
             assert!(text.parse::<Algorithm>().is_err(), "{text}");
         }
+        assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDsa), "two names of one algorithm");
     }
 
     #[test]

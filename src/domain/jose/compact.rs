@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 use super::{Algorithm, Fault, Part, VerifyingKey, base64};
 use crate::domain::json;
 
-/// The longest token that is read, in bytes.
-pub const LONGEST: usize = 8 * 1024;
+/// The longest token that is read, in bytes: no longer one fits into the head of a request, whose fields may have as much.
+pub const LONGEST: usize = 32 * 1024;
+/// The longest that a gateway takes unless it is told otherwise. Entra writes a person's groups into tokens, up to 11 KB.
+pub const USUAL: usize = 16 * 1024;
 
 /// What of a header counts. `jku`, `x5u`, `jwk` and `x5c` would have the token choose its own key; they count for nothing
 /// (RFC 8725 §3.10), and so does what is not known.
@@ -30,8 +32,10 @@ impl Header {
     }
 
     fn read(members: &Map<String, Value>) -> Result<Self, Fault> {
+        // Some write what they leave out as null. What must be understood, or chooses a key, never is left out so.
         let text = |name: &'static str| match members.get(name) {
             None => Ok(None),
+            Some(Value::Null) if name != "alg" => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(Fault::HeaderType(name)),
         };
@@ -49,7 +53,12 @@ impl Header {
             Some(alg) if alg.trim().eq_ignore_ascii_case("none") => return Err(Fault::Unsigned),
             Some(alg) => alg.parse().map_err(|_| Fault::UnknownAlgorithm)?,
         };
-        Ok(Self { alg, typ: text("typ")?.map(str::to_owned), kid: text("kid")?.map(str::to_owned) })
+        let kid = match members.get("kid") {
+            // A name as good as any; some count their keys.
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => text("kid")?.map(str::to_owned),
+        };
+        Ok(Self { alg, typ: text("typ")?.map(str::to_owned), kid })
     }
 }
 

@@ -64,7 +64,7 @@ pub enum Fault {
     KeyMember(&'static str),
     #[error("the key's type is none of RSA, EC, OKP and oct")]
     KeyType,
-    #[error("the key's curve is none of P-256, P-384 and Ed25519")]
+    #[error("the key's curve is none of P-256, P-384, P-521 and Ed25519")]
     KeyCurve,
     #[error("the key is for another use than verifying signatures (`use`, `key_ops`)")]
     KeyUse,
@@ -89,7 +89,7 @@ pub enum Fault {
     SecretShort(Algorithm),
     #[error("this is not one public key in PEM (`-----BEGIN PUBLIC KEY-----`)")]
     Pem,
-    #[error("two keys of the set have the same `kid`")]
+    #[error("two keys of the set have the same `kid` for one algorithm, and a token would mean either")]
     SetDuplicate,
     #[error("the set holds secrets (`oct`) beside public keys; keep them apart")]
     SetMixed,

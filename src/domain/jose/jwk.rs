@@ -1,7 +1,5 @@
 //! Keys as JSON: one (JWK) or several (JWK set), RFC 7517, 7518 §6, 8037 §2.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -29,6 +27,7 @@ pub enum PrivatePart {
 pub(super) enum Curve {
     P256,
     P384,
+    P521,
 }
 
 impl Curve {
@@ -36,6 +35,7 @@ impl Curve {
         match self {
             Self::P256 => "P-256",
             Self::P384 => "P-384",
+            Self::P521 => "P-521",
         }
     }
 
@@ -44,6 +44,7 @@ impl Curve {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
+            Self::P521 => 66,
         }
     }
 }
@@ -100,6 +101,7 @@ impl Material {
 }
 
 /// One JWK, read.
+#[derive(Clone)]
 pub(super) struct Jwk {
     pub(super) material: Material,
     pub(super) algorithm: Option<Algorithm>,
@@ -112,7 +114,8 @@ impl Jwk {
     }
 
     fn read(members: &Map<String, Value>, private: PrivatePart) -> Result<Self, Fault> {
-        let is_private = PRIVATE.iter().any(|name| members.contains_key(*name));
+        let is_private =
+            PRIVATE.iter().any(|name| members.get(*name).is_some_and(|value| !is_nothing(value)));
         if is_private && private == PrivatePart::Refuse {
             return Err(Fault::KeyPrivate);
         }
@@ -121,18 +124,21 @@ impl Jwk {
             Some(name) => Some(name.parse().map_err(|_| Fault::KeyAlgorithm)?),
             None => None,
         };
-        let kid = match text(members, "kid")? {
-            Some(kid) if kid.is_empty() || kid.chars().count() > LONGEST_KID => {
-                return Err(Fault::KeyMember("kid"));
-            }
-            kid => kid.map(str::to_owned),
+        let kid = match members.get("kid") {
+            // Some count their keys.
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => text(members, "kid")?.map(str::to_owned),
         };
+        if kid.as_ref().is_some_and(|kid| kid.is_empty() || kid.chars().count() > LONGEST_KID) {
+            return Err(Fault::KeyMember("kid"));
+        }
         let material = match text(members, "kty")?.ok_or(Fault::KeyMember("kty"))? {
             "RSA" => Material::Rsa { n: number(members, "n")?, e: number(members, "e")? },
             "EC" => {
                 let curve = match text(members, "crv")? {
                     Some("P-256") => Curve::P256,
                     Some("P-384") => Curve::P384,
+                    Some("P-521") => Curve::P521,
                     _ => return Err(Fault::KeyCurve),
                 };
                 let coordinate = |name| match bytes(members, name)? {
@@ -158,7 +164,7 @@ fn require_verifying(members: &Map<String, Value>, is_private: bool) -> Result<(
     if text(members, "use")?.is_some_and(|purpose| purpose != "sig") {
         return Err(Fault::KeyUse);
     }
-    let Some(operations) = members.get("key_ops") else { return Ok(()) };
+    let Some(operations) = members.get("key_ops").filter(|value| !is_nothing(value)) else { return Ok(()) };
     let Some(operations) = operations.as_array() else { return Err(Fault::KeyMember("key_ops")) };
     // The private half says what is done with it; its counterpart verifies.
     let allows = |operation: &Value| match operation.as_str() {
@@ -169,9 +175,14 @@ fn require_verifying(members: &Map<String, Value>, is_private: bool) -> Result<(
     if operations.iter().any(allows) { Ok(()) } else { Err(Fault::KeyUse) }
 }
 
+/// Some write every member that they know, those that say nothing as well.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
 fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, Fault> {
     match members.get(name) {
-        None => Ok(None),
+        None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(Fault::KeyMember(name)),
     }
@@ -192,7 +203,7 @@ fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, F
 /// The keys of a JWK set that verify signatures.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet {
-    /// No two of one `kid`.
+    /// No two of one `kid` for one algorithm. One key stands here once for each algorithm that it is published for.
     pub keys: Vec<VerifyingKey>,
     /// The keys left out, by their place in the set, and why: another use, another type, too weak (RFC 7517 §5).
     pub skipped: Vec<(usize, Fault)>,
@@ -200,11 +211,11 @@ pub struct KeySet {
 
 impl KeySet {
     /// Reads a JWK set. A secret in one that was published is known to everyone: with [`PrivatePart::Refuse`] it is left
-    /// out. `fallback` says what a key may be for that names no algorithm itself: the first that fits counts.
+    /// out. `fallback` says what keys may be for that name no algorithm themselves. The same key twice is one.
     ///
     /// # Errors
-    /// Where it is no set, where secrets and public keys are mixed, and where two keys have one `kid`: which of them
-    /// a token means would be a matter of luck.
+    /// Where it is no set, where secrets and public keys are mixed in a file of one's own, and where two keys have one
+    /// `kid` for one algorithm: which of them a token means would be a matter of luck.
     pub fn parse(text: &str, private: PrivatePart, fallback: &[Algorithm]) -> Result<Self, Fault> {
         let set = json::object(text.as_bytes()).map_err(|_| Fault::KeyJson)?;
         let Some(members) = set.get("keys").and_then(Value::as_array).filter(|keys| keys.len() <= MOST_KEYS)
@@ -213,53 +224,81 @@ impl KeySet {
         };
         let secrets =
             members.iter().filter(|key| key.get("kty").and_then(Value::as_str) == Some("oct")).count();
-        if secrets != 0 && secrets != members.len() {
+        if private == PrivatePart::Drop && secrets != 0 && secrets != members.len() {
             return Err(Fault::SetMixed);
         }
         let mut read = Self::default();
-        let mut names = HashSet::new();
+        let mut broken = Vec::new();
         for (place, member) in members.iter().enumerate() {
-            let jwk = member.as_object().ok_or(Fault::KeyJson).and_then(|member| Jwk::read(member, private));
-            let jwk = jwk.and_then(|jwk| match jwk.material {
-                Material::Secret(_) if private == PrivatePart::Refuse => Err(Fault::KeyPrivate),
-                _ => Ok(jwk),
-            });
-            let key = jwk.and_then(|jwk| VerifyingKey::from_set(jwk, fallback));
-            // A key for something else may have the name of another; a broken one may not.
-            let is_for_another_use = matches!(
-                key,
-                Err(Fault::KeyUse
-                    | Fault::KeyType
-                    | Fault::KeyCurve
-                    | Fault::KeyAlgorithm
-                    | Fault::KeyMismatch(_))
-            );
-            let kid = member.get("kid").and_then(Value::as_str);
-            if !is_for_another_use && kid.is_some_and(|kid| !names.insert(kid)) {
-                return Err(Fault::SetDuplicate);
-            }
-            match key {
-                Ok(key) => read.keys.push(key),
-                Err(fault) => read.skipped.push((place, fault)),
+            match of_member(member, private, fallback) {
+                Ok(keys) => keys.into_iter().try_for_each(|key| read.add(key))?,
+                Err(fault) => {
+                    broken.extend(named(member).filter(|_| is_broken(fault)));
+                    read.skipped.push((place, fault));
+                }
             }
         }
-        if (1..read.keys.len())
-            .any(|later| read.keys[..later].iter().any(|key| key.kid() == read.keys[later].kid()))
-        {
-            return Err(Fault::SetDuplicate);
-        }
-        Ok(read)
+        // One for something else may have the name of another; one that is meant for the same and is broken may not.
+        let is_meant_too = |(kid, algorithm): &(&str, Algorithm)| {
+            read.keys.iter().any(|key| (key.kid(), key.algorithm()) == (*kid, *algorithm))
+        };
+        if broken.iter().any(is_meant_too) { Err(Fault::SetDuplicate) } else { Ok(read) }
     }
 
-    /// The key that a token was signed with: the one that it names, else the only one for its algorithm.
+    fn add(&mut self, key: VerifyingKey) -> Result<(), Fault> {
+        let is_meant_too =
+            |other: &&VerifyingKey| other.kid() == key.kid() && other.algorithm() == key.algorithm();
+        match self.keys.iter().find(is_meant_too) {
+            Some(other) if *other == key => {}
+            Some(_) => return Err(Fault::SetDuplicate),
+            None => self.keys.push(key),
+        }
+        Ok(())
+    }
+
+    /// The key that a token was signed with: the one that it names, by name and algorithm, else the only one for its
+    /// algorithm. Where it names one that is for other algorithms, that.
+    ///
+    /// # Errors
+    /// [`Fault::SetNoKey`] where there is none, or several could be meant.
     pub fn key_for(&self, header: &super::Header) -> Result<&VerifyingKey, Fault> {
-        let mut fitting = self.keys.iter().filter(|key| match &header.kid {
-            Some(kid) => key.kid() == kid,
-            None => key.algorithm() == header.alg,
-        });
+        let is_named = |key: &&VerifyingKey| header.kid.as_ref().is_none_or(|kid| key.kid() == kid);
+        let mut named = self.keys.iter().filter(is_named);
+        let mut fitting = named.clone().filter(|key| key.algorithm() == header.alg);
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
+            (None, _) if header.kid.is_some() => named.next().ok_or(Fault::SetNoKey),
             _ => Err(Fault::SetNoKey),
         }
     }
+}
+
+fn of_member(
+    member: &Value,
+    private: PrivatePart,
+    fallback: &[Algorithm],
+) -> Result<Vec<VerifyingKey>, Fault> {
+    let jwk = Jwk::read(member.as_object().ok_or(Fault::KeyJson)?, private)?;
+    match jwk.material {
+        Material::Secret(_) if private == PrivatePart::Refuse => Err(Fault::KeyPrivate),
+        _ => VerifyingKey::from_set(jwk, fallback),
+    }
+}
+
+/// The name of a key and the algorithm that it names.
+fn named(member: &Value) -> Option<(&str, Algorithm)> {
+    Some((member.get("kid")?.as_str()?, member.get("alg")?.as_str()?.parse().ok()?))
+}
+
+/// Whether a key is wrong in itself, and not merely for something else or somebody's secret.
+fn is_broken(fault: Fault) -> bool {
+    !matches!(
+        fault,
+        Fault::KeyUse
+            | Fault::KeyType
+            | Fault::KeyCurve
+            | Fault::KeyAlgorithm
+            | Fault::KeyMismatch(_)
+            | Fault::KeyPrivate
+    )
 }

@@ -29,6 +29,8 @@ pub struct VerifyingKey {
 enum Verifier {
     /// What `jsonwebtoken` verifies with. The key was parsed once to judge it, which is where its DER is from.
     Public { algorithm: LibraryAlgorithm, key: DecodingKey, der: Vec<u8> },
+    /// What `jsonwebtoken` has no name for, ES512, by the library under it.
+    Parsed { key: ParsedPublicKey, der: Vec<u8> },
     /// Not left to `jsonwebtoken`, which keeps secrets in memory that nobody wipes.
     Secret(Box<hmac::Key>),
 }
@@ -117,19 +119,25 @@ impl VerifyingKey {
         let is_signed = match &self.verifier {
             Verifier::Public { algorithm, key, .. } => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
                 .is_ok_and(|verifier| verifier.verify(signing_input, &signature.to_vec()).is_ok()),
+            Verifier::Parsed { key, .. } => key.verify_sig(signing_input, signature).is_ok(),
             // In constant time.
             Verifier::Secret(key) => hmac::verify(key, signing_input, signature).is_ok(),
         };
         if is_signed { Ok(()) } else { Err(Fault::Signature) }
     }
 
-    pub(super) fn from_set(jwk: Jwk, fallback: &[Algorithm]) -> Result<Self, Fault> {
-        let algorithm = match (jwk.algorithm, &jwk.material) {
-            (None, Material::Rsa { .. }) => fallback.iter().find(|algorithm| algorithm.is_rsa()),
-            (None, Material::Secret(_)) => fallback.iter().find(|algorithm| algorithm.is_symmetric()),
-            _ => None,
+    /// One key of a set. Of one that names no algorithm and could be for several, those of `fallback` that go with it.
+    pub(super) fn from_set(jwk: Jwk, fallback: &[Algorithm]) -> Result<Vec<Self>, Fault> {
+        let goes_with: fn(Algorithm) -> bool = match (jwk.algorithm, &jwk.material) {
+            (None, Material::Rsa { .. }) => Algorithm::is_rsa,
+            (None, Material::Secret(_)) => Algorithm::is_symmetric,
+            _ => return Ok(vec![Self::pinned(jwk, None)?]),
         };
-        Self::pinned(jwk, algorithm.copied())
+        let meant: Vec<_> = fallback.iter().copied().filter(|algorithm| goes_with(*algorithm)).collect();
+        if meant.is_empty() {
+            return Err(Fault::AlgorithmNeeded);
+        }
+        meant.into_iter().map(|algorithm| Self::pinned(jwk.clone(), Some(algorithm))).collect()
     }
 
     fn pinned(jwk: Jwk, wanted: Option<Algorithm>) -> Result<Self, Fault> {
@@ -137,6 +145,7 @@ impl VerifyingKey {
             Material::Ed25519(_) => Some(Algorithm::EdDsa),
             Material::Ec { curve: Curve::P256, .. } => Some(Algorithm::Es256),
             Material::Ec { curve: Curve::P384, .. } => Some(Algorithm::Es384),
+            Material::Ec { curve: Curve::P521, .. } => Some(Algorithm::Es512),
             Material::Rsa { .. } | Material::Secret(_) => None,
         });
         let algorithm = match (own, wanted) {
@@ -155,7 +164,7 @@ impl VerifyingKey {
     /// SubjectPublicKeyInfo; `None` for a secret.
     fn der(&self) -> Option<Vec<u8>> {
         match &self.verifier {
-            Verifier::Public { der, .. } => Some(der.clone()),
+            Verifier::Public { der, .. } | Verifier::Parsed { der, .. } => Some(der.clone()),
             Verifier::Secret(_) => None,
         }
     }
@@ -192,6 +201,7 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
             let verification: &'static dyn VerificationAlgorithm = match (curve, algorithm) {
                 (Curve::P256, Algorithm::Es256) => &signature::ECDSA_P256_SHA256_FIXED,
                 (Curve::P384, Algorithm::Es384) => &signature::ECDSA_P384_SHA384_FIXED,
+                (Curve::P521, Algorithm::Es512) => &signature::ECDSA_P521_SHA512_FIXED,
                 _ => return Err(Fault::KeyMismatch(algorithm)),
             };
             // SEC 1 §2.3.3: an uncompressed point.
@@ -229,15 +239,21 @@ fn verifier(material: &Material, algorithm: Algorithm) -> Result<Verifier, Fault
 
 /// `parsed`: the key in its place on the curve or in its size, whose DER is the one spelling of it.
 fn public(parsed: Option<ParsedPublicKey>, algorithm: Algorithm, key: DecodingKey) -> Option<Verifier> {
-    let der = parsed?.as_der().ok()?.as_ref().to_vec();
-    Some(Verifier::Public { algorithm: in_library(algorithm), key, der })
+    let parsed = parsed?;
+    let der = parsed.as_der().ok()?.as_ref().to_vec();
+    Some(match in_library(algorithm) {
+        Some(algorithm) => Verifier::Public { algorithm, key, der },
+        None => Verifier::Parsed { key: parsed, der },
+    })
 }
 
-fn in_library(algorithm: Algorithm) -> LibraryAlgorithm {
-    match algorithm {
+/// `None` for what the library does not know.
+fn in_library(algorithm: Algorithm) -> Option<LibraryAlgorithm> {
+    Some(match algorithm {
         Algorithm::EdDsa => LibraryAlgorithm::EdDSA,
         Algorithm::Es256 => LibraryAlgorithm::ES256,
         Algorithm::Es384 => LibraryAlgorithm::ES384,
+        Algorithm::Es512 => return None,
         Algorithm::Rs256 => LibraryAlgorithm::RS256,
         Algorithm::Rs384 => LibraryAlgorithm::RS384,
         Algorithm::Rs512 => LibraryAlgorithm::RS512,
@@ -247,7 +263,7 @@ fn in_library(algorithm: Algorithm) -> LibraryAlgorithm {
         Algorithm::Hs256 => LibraryAlgorithm::HS256,
         Algorithm::Hs384 => LibraryAlgorithm::HS384,
         Algorithm::Hs512 => LibraryAlgorithm::HS512,
-    }
+    })
 }
 
 fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
@@ -293,8 +309,10 @@ fn of_der(der: &[u8]) -> Option<Material> {
         let (x, y) = key.get(key.len().checked_sub(2 * curve.length())?..)?.split_at(curve.length());
         Some(Material::Ec { curve, x: x.to_vec(), y: y.to_vec() })
     };
-    if let Some(key) = spki(&signature::ECDSA_P256_SHA256_FIXED) {
-        return point(Curve::P256, key.as_ref());
-    }
-    point(Curve::P384, spki(&signature::ECDSA_P384_SHA384_FIXED)?.as_ref())
+    let curves: [(Curve, &'static dyn VerificationAlgorithm); 3] = [
+        (Curve::P256, &signature::ECDSA_P256_SHA256_FIXED),
+        (Curve::P384, &signature::ECDSA_P384_SHA384_FIXED),
+        (Curve::P521, &signature::ECDSA_P521_SHA512_FIXED),
+    ];
+    curves.into_iter().find_map(|(curve, algorithm)| point(curve, spki(algorithm)?.as_ref()))
 }

@@ -13,7 +13,7 @@ mod key;
 mod weak;
 
 pub use algorithm::{Algorithm, BadAlgorithm};
-pub use compact::{Compact, Header, LONGEST, join, signing_input};
+pub use compact::{Compact, Header, LONGEST, USUAL, join, signing_input};
 pub use fault::{Fault, Part};
 pub use jwk::{KeySet, PrivatePart};
 pub use key::VerifyingKey;

@@ -1,6 +1,8 @@
 //! What a token says of whom it speaks for, for how long, and what for.
 
-use std::collections::BTreeSet;
+mod place;
+mod reader;
+
 use std::num::NonZeroU32;
 
 use serde_json::{Map, Value, json};
@@ -8,13 +10,12 @@ use serde_json::{Map, Value, json};
 use super::{Bound, Grounds, Profile, TokenId, grounds};
 use crate::domain::clock::Timestamp;
 use crate::domain::jose::base64;
-use crate::domain::name::{BadName, PolicyName, ScopeName, Subject};
+use crate::domain::name::{PolicyName, ScopeName, Subject};
 use crate::domain::text::excerpt;
+use reader::{MISSING, Reader, prefixed};
 
-/// The last second that RFC 3339 can express: 9999-12-31T23:59:59Z.
-const LAST_SECOND: u64 = 253_402_300_799;
-/// Longer names of issuers, audiences, clients and tokens are refused, in bytes.
-const LONGEST_NAME: usize = 1024;
+pub use place::find as find_claim;
+pub use reader::{is_scope, names_in};
 
 /// A claim that is missing, of another type, or of a value that cannot be. Safe to show.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,12 +32,14 @@ impl BadClaims {
     }
 }
 
-/// Which claims hold the subject and the scopes; issuers differ.
+/// Which claims hold the subject, the scopes and the audience; issuers differ. See [`find_claim`] for how they are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimNames {
     pub subject: String,
-    /// A text of scopes between spaces, or a list of them.
-    pub scopes: String,
+    /// Each a text of scopes between spaces, a list of them, or an object that has them for names; all of them count.
+    pub scopes: Vec<String>,
+    /// What stands for the audience in the place of `aud`; `None` = nothing does.
+    pub audience: Option<String>,
     /// What is put before each subject here; empty = nothing.
     pub prefix: String,
 }
@@ -55,7 +58,7 @@ impl ClaimNames {
 
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { subject: "sub".into(), scopes: "scope".into(), prefix: String::new() }
+        Self { subject: "sub".into(), scopes: vec!["scope".into()], audience: None, prefix: String::new() }
     }
 }
 
@@ -97,8 +100,9 @@ pub struct Confirmation {
 }
 
 impl Claims {
-    /// Reads the claims of a token as `profile` demands. A claim of a wrong type is refused, never taken as absent.
-    /// `own`: it says that it comes from this home, whose tokens are known by their `jti` itself.
+    /// Reads the claims of a token as `profile` demands. A claim that counts and is of a wrong type is refused, never taken
+    /// as absent. `own`: it says that it comes from this home, whose tokens are known by their `jti` itself, and are read
+    /// more strictly: they are written here.
     ///
     /// # Errors
     /// The first claim that cannot be.
@@ -108,10 +112,10 @@ impl Claims {
         names: &ClaimNames,
         own: bool,
     ) -> Result<Self, BadClaims> {
-        let reader = Reader { payload, profile };
+        let reader = Reader { payload, profile, own };
         let is_strict = profile != Profile::Legacy;
         let issuer = reader.name("iss", is_strict)?;
-        let jti = reader.name("jti", profile != Profile::Oidc)?;
+        let jti = reader.id()?;
         let id = match &jti {
             Some(jti) if own => {
                 jti.parse().map_err(|error: super::BadTokenId| BadClaims::new("jti", error.to_string()))?
@@ -120,22 +124,20 @@ impl Claims {
             // Without a name of its own, what it says is its name. No `jti` is empty.
             None => TokenId::of(&Value::Object(payload.clone()).to_string(), ""),
         };
-        // What identity providers mean by claims of these names is theirs alone.
-        let is_foreign = profile == Profile::Oidc;
         Ok(Self {
             id,
             issuer,
             subject: prefixed(names, reader.subject(names)?)?,
-            audience: reader.audience(is_strict)?,
+            audience: reader.audience(names, is_strict)?,
             expires_at: reader.time("exp")?.ok_or_else(|| BadClaims::new("exp", MISSING))?,
             not_before: reader.time("nbf")?,
-            issued_at: reader.time("iat")?.ok_or_else(|| BadClaims::new("iat", MISSING))?,
-            client_id: reader.name("client_id", false)?,
+            issued_at: reader.issued_at()?,
+            client_id: reader.client_id()?,
             scopes: reader.scopes(names)?,
             policy: if own { reader.parsed("policy_name")? } else { None },
-            bound: payload.get("policy").filter(|_| !is_foreign).map(Bound::read).transpose()?,
-            confirmation: payload.get("cnf").map(confirmation).transpose()?,
-            max_uses: if is_foreign { None } else { reader.max_uses()? },
+            bound: reader.policy().map(Bound::read).transpose()?,
+            confirmation: reader.get("cnf").map(confirmation).transpose()?,
+            max_uses: reader.max_uses()?,
             grounds: match payload.get(grounds::CLAIM).filter(|_| own) {
                 Some(claim) => Grounds::read(claim)?,
                 None => Grounds::default(),
@@ -197,190 +199,6 @@ impl Confirmation {
     }
 }
 
-const MISSING: &str = "is missing";
-
-struct Reader<'a> {
-    payload: &'a Map<String, Value>,
-    profile: Profile,
-}
-
-impl Reader<'_> {
-    fn text(&self, claim: &str) -> Result<Option<&str>, BadClaims> {
-        match self.payload.get(claim) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(BadClaims::new(claim, format!("is {}, and has to be a text", kind(other)))),
-        }
-    }
-
-    /// A text that names something: not empty, not endless.
-    fn name(&self, claim: &str, required: bool) -> Result<Option<String>, BadClaims> {
-        match self.text(claim)? {
-            None if required => Err(BadClaims::new(claim, MISSING)),
-            None => Ok(None),
-            Some(name) => of_name(claim, name).map(Some),
-        }
-    }
-
-    fn parsed<T: std::str::FromStr<Err: ToString>>(&self, claim: &str) -> Result<Option<T>, BadClaims> {
-        let parse = |text: &str| {
-            text.parse()
-                .map_err(|error: T::Err| BadClaims::new(claim, format!("cannot be: {}", error.to_string())))
-        };
-        self.text(claim)?.map(parse).transpose()
-    }
-
-    fn subject(&self, names: &ClaimNames) -> Result<Subject, BadClaims> {
-        let named: Option<Subject> = self.parsed(&names.subject)?;
-        if self.profile == Profile::Oidc {
-            self.name("sub", true)?;
-            return named.ok_or_else(|| BadClaims::new(&names.subject, MISSING));
-        }
-        let other: Option<Subject> = self.parsed("user_id")?;
-        match (named, other) {
-            (Some(named), Some(other)) if named != other => Err(BadClaims::new(
-                "user_id",
-                format!("says another subject than `{}`", excerpt(&names.subject)),
-            )),
-            (Some(named), _) => Ok(named),
-            (None, Some(other)) if self.profile == Profile::Legacy => Ok(other),
-            (None, _) => Err(BadClaims::new(&names.subject, MISSING)),
-        }
-    }
-
-    fn audience(&self, required: bool) -> Result<Vec<String>, BadClaims> {
-        match self.payload.get("aud") {
-            None if required => Err(BadClaims::new("aud", MISSING)),
-            None => Ok(Vec::new()),
-            Some(Value::String(one)) => Ok(vec![of_name("aud", one)?]),
-            Some(Value::Array(several)) if !several.is_empty() => several
-                .iter()
-                .map(|one| match one {
-                    Value::String(one) => of_name("aud", one),
-                    other => {
-                        Err(BadClaims::new("aud", format!("holds {}, and has to hold texts", kind(other))))
-                    }
-                })
-                .collect(),
-            Some(Value::Array(_)) => Err(BadClaims::new("aud", "is an empty list")),
-            Some(other) => Err(BadClaims::new(
-                "aud",
-                format!("is {}, and has to be a text or a list of texts", kind(other)),
-            )),
-        }
-    }
-
-    /// NumericDate (RFC 7519 §2): whole seconds since the Unix epoch up to the year 9999; with a fraction only in the
-    /// legacy profile.
-    fn time(&self, claim: &str) -> Result<Option<Timestamp>, BadClaims> {
-        let Some(value) = self.payload.get(claim) else { return Ok(None) };
-        let Value::Number(number) = value else {
-            return Err(BadClaims::new(
-                claim,
-                format!("is {}, and has to be a number of seconds", kind(value)),
-            ));
-        };
-        let beyond = || BadClaims::new(claim, "is no moment between 1970 and 9999, in seconds since 1970");
-        if let Some(seconds) = number.as_u64() {
-            let millis =
-                Some(seconds).filter(|&seconds| seconds <= LAST_SECOND).map(|seconds| seconds * 1000);
-            return millis
-                .and_then(|millis| i64::try_from(millis).ok())
-                .map(Timestamp::from_millis)
-                .map(Some)
-                .ok_or_else(beyond);
-        }
-        match number.as_f64() {
-            _ if number.is_i64() => Err(beyond()),
-            Some(seconds) if self.profile == Profile::Legacy => {
-                if !(0.0..=LAST_SECOND as f64).contains(&seconds) {
-                    return Err(beyond());
-                }
-                Ok(Some(Timestamp::from_millis((seconds * 1000.0).floor() as i64)))
-            }
-            _ => Err(BadClaims::new(
-                claim,
-                "has to be a whole number of seconds, without fraction or exponent",
-            )),
-        }
-    }
-
-    /// `scope` is a text and `scopes` a list; where both are there they say the same. An identity provider has one claim
-    /// for them, of either form.
-    fn scopes(&self, names: &ClaimNames) -> Result<Vec<String>, BadClaims> {
-        let listed = |claim: &str| self.payload.get(claim).map(|value| scope_list(claim, value)).transpose();
-        if self.profile == Profile::Oidc {
-            return match self.payload.get(&names.scopes) {
-                Some(Value::String(text)) => scope_text(&names.scopes, text),
-                _ => Ok(listed(&names.scopes)?.unwrap_or_default()),
-            };
-        }
-        let text = self.text(&names.scopes)?.map(|text| scope_text(&names.scopes, text)).transpose()?;
-        let list = listed("scopes")?;
-        let set = |scopes: &[String]| scopes.iter().cloned().collect::<BTreeSet<_>>();
-        match (text, list) {
-            (Some(text), Some(list)) if set(&text) != set(&list) => {
-                Err(BadClaims::new("scopes", format!("says others than `{}`", excerpt(&names.scopes))))
-            }
-            (text, list) => Ok(text.or(list).unwrap_or_default()),
-        }
-    }
-
-    fn max_uses(&self) -> Result<Option<NonZeroU32>, BadClaims> {
-        let Some(value) = self.payload.get("max_uses") else { return Ok(None) };
-        let uses = value.as_u64().and_then(|uses| u32::try_from(uses).ok()).and_then(NonZeroU32::new);
-        uses.map(Some)
-            .ok_or_else(|| BadClaims::new("max_uses", "has to be a whole number from 1 to 4294967295"))
-    }
-}
-
-/// The subject as it is called here.
-fn prefixed(names: &ClaimNames, subject: Subject) -> Result<Subject, BadClaims> {
-    if names.prefix.is_empty() {
-        return Ok(subject);
-    }
-    let here = format!("{}{subject}", names.prefix).parse();
-    here.map_err(|error: BadName| {
-        BadClaims::new(&names.subject, format!("cannot be, with its prefix: {error}"))
-    })
-}
-
-fn of_name(claim: &str, name: &str) -> Result<String, BadClaims> {
-    match name.len() {
-        0 => Err(BadClaims::new(claim, "is empty")),
-        1..=LONGEST_NAME => Ok(name.to_owned()),
-        _ => Err(BadClaims::new(claim, format!("is longer than {LONGEST_NAME} bytes"))),
-    }
-}
-
-/// RFC 6749 §3.3: scope tokens with one space between; a text without any is none.
-fn scope_text(claim: &str, text: &str) -> Result<Vec<String>, BadClaims> {
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    distinct(claim, text.split(' '))
-}
-
-fn scope_list(claim: &str, value: &Value) -> Result<Vec<String>, BadClaims> {
-    let wrong = || BadClaims::new(claim, "has to be a list of texts");
-    let texts = value.as_array().ok_or_else(wrong)?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
-    distinct(claim, texts.ok_or_else(wrong)?.into_iter())
-}
-
-fn distinct<'a>(claim: &str, scopes: impl Iterator<Item = &'a str>) -> Result<Vec<String>, BadClaims> {
-    let mut seen = Vec::new();
-    for scope in scopes {
-        let fits = |byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-        if scope.is_empty() || !scope.bytes().all(fits) {
-            return Err(BadClaims::new(claim, "holds something that is no scope (RFC 6749 §3.3)"));
-        }
-        if !seen.iter().any(|other| other == scope) {
-            seen.push(scope.to_owned());
-        }
-    }
-    Ok(seen)
-}
-
 /// A way of confirmation that is not understood cannot be checked, so the token is refused.
 fn confirmation(value: &Value) -> Result<Confirmation, BadClaims> {
     let wrong = |problem: &str| BadClaims::new("cnf", problem);
@@ -400,17 +218,6 @@ fn confirmation(value: &Value) -> Result<Confirmation, BadClaims> {
             .transpose()
     };
     Ok(Confirmation { jkt: digest("jkt")?, certificate: digest("x5t#S256")? })
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]

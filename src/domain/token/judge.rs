@@ -10,13 +10,18 @@ use serde_json::{Map, Value};
 
 use super::audience::is_same;
 use super::{ACCESS_TOKEN, ClaimNames, Claims, Parent, Profile, Revocations, Revoked, Trust, TrustedIssuer};
+use crate::domain::api_key;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Check, Reason};
 use crate::domain::identity::Identity;
-use crate::domain::jose::{Compact, Header, Part};
+use crate::domain::jose::{Algorithm, Compact, Header, Part};
 use crate::domain::name::IssuerName;
 use crate::domain::text::excerpt;
 use crate::domain::{jose::Fault, json};
+
+/// What is said of an API key where a token is expected.
+pub const NO_TOKEN: &str =
+    "this is an API key and no token; `portcullis key verify` and `portcullis explain` judge API keys";
 
 /// Clocks may differ by this much and no more.
 pub const MOST_SKEW: Duration = Duration::from_secs(60);
@@ -47,6 +52,8 @@ pub struct Verified {
     pub kid: String,
     /// The RFC 7638 thumbprint of that key.
     pub thumbprint: String,
+    /// What it was signed with: the same key may be published for several.
+    pub algorithm: Algorithm,
     /// Which claims were read as what.
     pub names: ClaimNames,
 }
@@ -77,9 +84,11 @@ impl Verified {
         if issuer.name.is_some() && trust.whose_subject(issuer, &self.claims.subject).is_some() {
             return Err(Reason::Malformed);
         }
-        let key = issuer.live_key(&self.kid, expected.now).filter(|key| key.thumbprint() == self.thumbprint);
-        let key = key.ok_or(Reason::UnknownCredential)?;
-        if !issuer.algorithms.contains(&key.algorithm()) {
+        let mut keys = issuer.live_keys(&self.kid, expected.now);
+        if !keys.any(|key| (key.algorithm(), key.thumbprint()) == (self.algorithm, &*self.thumbprint)) {
+            return Err(Reason::UnknownCredential);
+        }
+        if !issuer.algorithms.contains(&self.algorithm) {
             return Err(Reason::BadSignature);
         }
         let mut first = First::default();
@@ -222,7 +231,10 @@ fn walk(
     let (token, payload) = match read(text) {
         Ok(read) => read,
         Err(fault) => {
-            witness.see("form", Some(Reason::Malformed), || fault.to_string());
+            witness.see("form", Some(Reason::Malformed), || match text.starts_with(api_key::MARK) {
+                true => NO_TOKEN.into(),
+                false => fault.to_string(),
+            });
             return None;
         }
     };
@@ -296,6 +308,7 @@ fn walk(
         profile: issuer.profile,
         kid,
         thumbprint,
+        algorithm: header.alg,
         names: issuer.names.clone(),
     })
 }
@@ -331,7 +344,7 @@ fn stand(
         }
     })?;
 
-    let has_key = |parent: &Parent| issuer.live_key(parent.kid.as_str(), expected.now).is_some();
+    let has_key = |parent: &Parent| issuer.live_keys(parent.kid.as_str(), expected.now).next().is_some();
     let revoked = revocations
         .revoked(claims, issuer.name.as_ref(), issuer.names.bare(&claims.subject), kid)
         .or_else(|| (!claims.grounds.parents.iter().all(has_key)).then_some(Revoked::Parent));
@@ -365,7 +378,7 @@ fn issuer_of<'a>(
     trust: &'a Trust,
 ) -> Result<&'a TrustedIssuer, (Reason, &'static str)> {
     let iss = match payload.get("iss") {
-        None => None,
+        None | Some(Value::Null) => None,
         Some(Value::String(iss)) => Some(iss.as_str()),
         Some(_) => return Err((Reason::Malformed, "`iss` has to be a text")),
     };

@@ -38,7 +38,7 @@ pub enum BadTrust {
     SharedName,
     #[error("only an issuer of the legacy profile, and only one, may have tokens without `iss`")]
     Nameless,
-    #[error("an issuer has two keys of one `kid`")]
+    #[error("an issuer has two keys of one `kid` for one algorithm")]
     SharedKid,
 }
 
@@ -64,7 +64,7 @@ impl Trust {
             if issuer.iss.is_empty() && (issuer.profile != Profile::Legacy || is_second) {
                 return Err(BadTrust::Nameless);
             }
-            let kids = issuer.keys.iter().map(|trusted| trusted.key.kid());
+            let kids = issuer.keys.iter().map(|trusted| (trusted.key.kid(), trusted.key.algorithm()));
             if kids.clone().enumerate().any(|(place, kid)| kids.clone().take(place).any(|other| other == kid))
             {
                 return Err(BadTrust::SharedKid);
@@ -98,9 +98,9 @@ impl Trust {
 }
 
 impl TrustedIssuer {
-    /// The key of this name that is not over.
-    pub fn live_key(&self, kid: &str, now: Timestamp) -> Option<&VerifyingKey> {
-        self.live(now).find(|key| key.kid() == kid)
+    /// The keys of this name that are not over, at most one for each algorithm.
+    pub fn live_keys(&self, kid: &str, now: Timestamp) -> impl Iterator<Item = &VerifyingKey> {
+        self.live(now).filter(move |key| key.kid() == kid)
     }
 
     fn live(&self, now: Timestamp) -> impl Iterator<Item = &VerifyingKey> {
@@ -110,7 +110,7 @@ impl TrustedIssuer {
             .map(|trusted| &trusted.key)
     }
 
-    /// The key that a header names, else the only one that its algorithm can mean.
+    /// The key that a header names, by name and algorithm, else the only one that its algorithm can mean.
     ///
     /// # Errors
     /// [`Reason::UnknownCredential`] where there is none, where it is over, and where a header without `kid` could mean
@@ -119,14 +119,21 @@ impl TrustedIssuer {
         if !self.algorithms.contains(&header.alg) {
             return Err(Reason::BadSignature);
         }
-        let mut meant = self.live(now).filter(|key| match &header.kid {
-            Some(kid) => key.kid() == kid,
-            None => key.algorithm() == header.alg,
-        });
+        let named = || self.live(now).filter(|key| header.kid.as_ref().is_none_or(|kid| key.kid() == kid));
+        let mut meant = named().filter(|key| key.algorithm() == header.alg);
         match (meant.next(), meant.next()) {
-            (Some(key), None) if key.algorithm() == header.alg => Ok(key),
-            (Some(_), None) => Err(Reason::BadSignature),
+            (Some(key), None) => Ok(key),
+            (None, _) if header.kid.is_some() && named().next().is_some() => Err(Reason::BadSignature),
+            (None, _) if header.kid.is_some() => self.nameless(header, now).ok_or(Reason::UnknownCredential),
             _ => Err(Reason::UnknownCredential),
         }
+    }
+
+    /// The only key of a header's algorithm that was had without a name, by hand or in a set, so that whatever a token calls
+    /// it says nothing. Of this home each key has one.
+    fn nameless(&self, header: &Header, now: Timestamp) -> Option<&VerifyingKey> {
+        let is_nameless = |key: &&VerifyingKey| self.name.is_some() && key.kid() == key.thumbprint();
+        let mut meant = self.live(now).filter(is_nameless).filter(|key| key.algorithm() == header.alg);
+        meant.next().filter(|_| meant.next().is_none())
     }
 }

@@ -31,7 +31,7 @@ impl Abroad {
             profile: Profile::Oidc,
             iss: Some("https://idp.example".into()),
             url: None,
-            audience: Some("api".into()),
+            audiences: vec!["api".into()],
             algorithms: vec![Algorithm::Es256],
             mapping: Mapping { prefix: "gate/".into(), ..Mapping::default() },
             policy: policy.parse().unwrap(),

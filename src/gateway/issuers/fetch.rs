@@ -26,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Position, Url};
 
 use super::address::{Place, place};
+use crate::domain::json;
 use crate::domain::text::{excerpt, without_user_info};
 use crate::gateway::tls;
 use crate::ops::issuer::Published;
@@ -47,6 +48,18 @@ pub enum Answer {
     /// What was had before is still what there is.
     Unchanged {
         fresh_for: Option<Duration>,
+    },
+}
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What<'a> {
+    /// Which has to say that it is JSON (RFC 8414 §3.2): where there is none, servers send pages for people.
+    Metadata,
+    /// Which the metadata names: of whatever type, if that is what they are. Where files are kept, nobody knows of types.
+    Keys {
+        /// What was had before.
+        etag: Option<&'a str>,
     },
 }
 
@@ -110,11 +123,6 @@ impl Fault {
     pub(super) fn is_gone(&self) -> bool {
         matches!(self, Self::Status(404 | 410))
     }
-
-    /// Whether it says that there is no such document: a status of 4xx, or a page for people in its place.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::Status(400..=499) | Self::Type(_))
-    }
 }
 
 /// Fetches documents. Cheap to clone.
@@ -155,20 +163,20 @@ impl Fetcher {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)), has_roots: added > 0, resolve })
     }
 
-    /// Fetches `url`. `allow_private`: hosts that may be at private addresses. `etag`: what was had before.
+    /// Fetches `url`. `allow_private`: hosts that may be at private addresses.
     pub(super) async fn get(
         &self,
         url: &Url,
         allow_private: &[String],
-        etag: Option<&str>,
+        what: What<'_>,
     ) -> Result<Answer, FetchError> {
-        let fetched = tokio::time::timeout(PATIENCE, self.fetch(url, allow_private, etag)).await;
+        let fetched = tokio::time::timeout(PATIENCE, self.fetch(url, allow_private, what)).await;
         fetched
             .unwrap_or(Err(Fault::Slow))
             .map_err(|fault| FetchError { url: without_user_info(url.as_str()).into_owned(), fault })
     }
 
-    async fn fetch(&self, url: &Url, allow_private: &[String], etag: Option<&str>) -> Result<Answer, Fault> {
+    async fn fetch(&self, url: &Url, allow_private: &[String], what: What<'_>) -> Result<Answer, Fault> {
         let Some(host) = url.host() else { return Err(Fault::Scheme) };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Fault::User);
@@ -181,7 +189,7 @@ impl Fetcher {
             _ => return Err(Fault::Scheme),
         };
         let stream = self.connect(url, &host, is_allowed).await?;
-        let request = request(url, etag)?;
+        let request = request(url, what)?;
         let response = if is_secure {
             let name = match &host {
                 Host::Domain(name) => ServerName::try_from((*name).to_owned()).map_err(|_| Fault::Scheme)?,
@@ -192,7 +200,7 @@ impl Fetcher {
         } else {
             exchange(stream, request).await?
         };
-        read(response, etag.is_some()).await
+        read(response, what).await
     }
 
     /// Looks the name up once, judges every address, and connects to one of these.
@@ -232,12 +240,12 @@ pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
     }
 }
 
-fn request(url: &Url, etag: Option<&str>) -> Result<Request<Empty<Bytes>>, Fault> {
+fn request(url: &Url, what: What<'_>) -> Result<Request<Empty<Bytes>>, Fault> {
     let mut builder = Request::get(&url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(ACCEPT, "application/json, application/jwk-set+json")
         .header(ACCEPT_ENCODING, "identity");
-    if let Some(etag) = etag {
+    if let What::Keys { etag: Some(etag) } = what {
         builder = builder.header(IF_NONE_MATCH, etag);
     }
     builder.body(Empty::new()).map_err(|error| Fault::Http(error.to_string()))
@@ -263,13 +271,15 @@ where
 
 async fn read(
     (response, driver): (Response<Incoming>, AbortOnDropHandle<()>),
-    was_known: bool,
+    what: What<'_>,
 ) -> Result<Answer, Fault> {
     let (head, body) = response.into_parts();
     let fresh_for = fresh_for(&head.headers);
     match head.status {
         StatusCode::OK => {}
-        StatusCode::NOT_MODIFIED if was_known => return Ok(Answer::Unchanged { fresh_for }),
+        StatusCode::NOT_MODIFIED if matches!(what, What::Keys { etag: Some(_) }) => {
+            return Ok(Answer::Unchanged { fresh_for });
+        }
         status if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
             return Err(Fault::Redirect);
         }
@@ -278,7 +288,11 @@ async fn read(
     if head.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         return Err(Fault::Coded);
     }
-    require_json(&head.headers)?;
+    let untyped = require_json(&head.headers).err();
+    let untyped = match what {
+        What::Metadata => untyped.map_or(Ok(None), Err)?,
+        What::Keys { .. } => untyped,
+    };
     let body = Limited::new(body, MOST).collect().await.map_err(|error| {
         match error.is::<http_body_util::LengthLimitError>() {
             true => Fault::Long,
@@ -287,6 +301,11 @@ async fn read(
     })?;
     drop(driver);
     let text = String::from_utf8(body.to_bytes().into()).map_err(|_| Fault::Text)?;
+    // RFC 8259 §8.1: what some editors write before a file may be passed over.
+    let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+    if let Some(fault) = untyped.filter(|_| json::object(text.as_bytes()).is_err()) {
+        return Err(fault);
+    }
     let etag = head.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
     let etag = etag.filter(|etag| etag.len() <= LONGEST_ETAG).map(str::to_owned);
     Ok(Answer::Document(Published { text, etag, fresh_for }))

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use super::fetch::What;
 use super::{Answer, Fault, FetchError, Fetcher, LookUpError, discover, issuer_url};
 use crate::domain::clock::Timestamp;
 use crate::domain::issuer::{Issuer, Source};
@@ -127,17 +128,20 @@ async fn get(fetcher: &Fetcher, issuer: &Issuer, source: &Source) -> Result<(Str
     let parsed =
         |text: &str| Url::parse(text).map_err(|_| FetchError { url: text.to_owned(), fault: Fault::Scheme });
     let allowed = &source.allow_private;
-    let gone = match fetcher.get(&parsed(&source.jwks_uri)?, allowed, source.etag.as_deref()).await {
+    let gone = match fetcher
+        .get(&parsed(&source.jwks_uri)?, allowed, What::Keys { etag: source.etag.as_deref() })
+        .await
+    {
         Ok(answer) => return Ok((source.jwks_uri.clone(), answer)),
         Err(error) if error.fault.is_gone() => error,
         Err(error) => return Err(error.into()),
     };
     let (Some(url), Some(iss)) = (&issuer.url, &issuer.iss) else { return Err(gone.into()) };
-    let jwks_uri = discover(fetcher, &issuer_url(url)?, iss, allowed).await?;
+    let jwks_uri = discover(fetcher, &issuer_url(url)?, iss, allowed).await?.1.jwks_uri;
     if jwks_uri.as_str() == source.jwks_uri {
         return Err(gone.into());
     }
-    let answer = fetcher.get(&jwks_uri, allowed, None).await?;
+    let answer = fetcher.get(&jwks_uri, allowed, What::Keys { etag: None }).await?;
     Ok((jwks_uri.into(), answer))
 }
 

@@ -17,6 +17,7 @@ use url::{Host, Url};
 use crate::domain::issuer::{BadMetadata, Metadata, locations};
 use crate::domain::text::{excerpt, url_excerpt, without_user_info};
 use crate::ops::issuer::Published;
+use fetch::What;
 pub use fetch::{Answer, Fault, FetchError, Fetcher};
 pub use keeper::Keeper;
 
@@ -27,10 +28,8 @@ pub enum LookUpError {
     Url(String, &'static str),
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("the metadata at {url} is refused: {error}")]
-    Metadata { url: String, error: BadMetadata },
-    #[error("no metadata is found where the specifications put it; {}", .0.join("; "))]
-    Nowhere(Vec<String>),
+    #[error("no metadata that fits is found where the specifications put it; {}", told(.0))]
+    Nowhere(Vec<Miss>),
     #[error("threads cannot be started: {0}")]
     Thread(#[from] io::Error),
 }
@@ -39,11 +38,43 @@ impl LookUpError {
     /// Whether what was asked for is wrong, and not what came of it.
     pub fn is_of_input(&self) -> bool {
         match self {
-            Self::Url(..) | Self::Metadata { error: BadMetadata::Issuer { .. }, .. } => true,
+            Self::Url(..) => true,
             Self::Fetch(error) => error.fault.is_of_input(),
-            _ => false,
+            Self::Nowhere(tried) => {
+                tried.iter().any(|miss| matches!(miss.why, Why::Metadata(BadMetadata::Issuer { .. })))
+            }
+            Self::Thread(_) => false,
         }
     }
+}
+
+/// A place where metadata should be, and why what is there is not it.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {why}")]
+pub struct Miss {
+    url: String,
+    why: Why,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error(transparent)]
+    Fetch(Fault),
+    #[error("refused: {0}")]
+    Metadata(BadMetadata),
+}
+
+fn told(tried: &[Miss]) -> String {
+    tried.iter().map(Miss::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What an issuer says of itself, and its keys.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where its metadata is.
+    pub at: Url,
+    pub metadata: Metadata,
+    pub published: Published,
 }
 
 /// The URL of an issuer as it is typed (RFC 8414 §2): no query, no fragment, and not that of its metadata.
@@ -88,7 +119,8 @@ pub fn host(text: &str) -> Result<String, String> {
     Ok(parsed.to_string())
 }
 
-/// Finds the keys of the issuer `iss` by its metadata, which is at `url`. Blocks, for a few times five seconds at most.
+/// Finds the metadata of the issuer `iss`, which is at `url`, and by it its keys. Blocks, for a few times five seconds at
+/// most.
 ///
 /// # Errors
 /// See [`LookUpError`].
@@ -97,40 +129,38 @@ pub fn look_up(
     url: &Url,
     iss: &str,
     allow_private: &[String],
-) -> Result<(Url, Published), LookUpError> {
+) -> Result<Found, LookUpError> {
     block_on(async {
-        let jwks_uri = discover(fetcher, url, iss, allow_private).await?;
-        match fetcher.get(&jwks_uri, allow_private, None).await? {
-            Answer::Document(published) => Ok((jwks_uri, published)),
+        let (at, metadata) = discover(fetcher, url, iss, allow_private).await?;
+        match fetcher.get(&metadata.jwks_uri, allow_private, What::Keys { etag: None }).await? {
+            Answer::Document(published) => Ok(Found { at, metadata, published }),
             Answer::Unchanged { .. } => {
-                Err(FetchError { url: jwks_uri.to_string(), fault: Fault::Status(304) }.into())
+                Err(FetchError { url: metadata.jwks_uri.to_string(), fault: Fault::Status(304) }.into())
             }
         }
     })?
 }
 
-/// Where the keys of `iss` are. An answer that is not there is looked for at the next place; one that is wrong is the end.
+/// The metadata of `iss`, and where it is. Each place is asked until one has what fits; what may not be asked at all is the
+/// end, since all of them are on one host.
 async fn discover(
     fetcher: &Fetcher,
     url: &Url,
     iss: &str,
     allow_private: &[String],
-) -> Result<Url, LookUpError> {
+) -> Result<(Url, Metadata), LookUpError> {
     let mut tried = Vec::new();
     for at in locations(url) {
-        match fetcher.get(&at, allow_private, None).await {
-            Ok(Answer::Document(document)) => {
-                return match Metadata::read(document.text.as_bytes(), iss) {
-                    Ok(metadata) => Ok(metadata.jwks_uri),
-                    Err(error) => {
-                        Err(LookUpError::Metadata { url: without_user_info(at.as_str()).into_owned(), error })
-                    }
-                };
-            }
-            Ok(Answer::Unchanged { .. }) => tried.push(format!("{at}: {}", Fault::Status(304))),
-            Err(error) if error.fault.is_absence() => tried.push(error.to_string()),
-            Err(error) => return Err(error.into()),
-        }
+        let why = match fetcher.get(&at, allow_private, What::Metadata).await {
+            Ok(Answer::Document(document)) => match Metadata::read(document.text.as_bytes(), iss) {
+                Ok(metadata) => return Ok((at, metadata)),
+                Err(error) => Why::Metadata(error),
+            },
+            Ok(Answer::Unchanged { .. }) => Why::Fetch(Fault::Status(304)),
+            Err(error) if error.fault.is_of_input() => return Err(error.into()),
+            Err(error) => Why::Fetch(error.fault),
+        };
+        tried.push(Miss { url: without_user_info(at.as_str()).into_owned(), why });
     }
     Err(LookUpError::Nowhere(tried))
 }

@@ -56,7 +56,7 @@ async fn a_token_for_what_the_metadata_names_is_taken_and_for_no_name_that_a_cli
     let name: crate::domain::name::IssuerName = "corp".parse().unwrap();
     let without_audience = move |c: &store::Rows<'_>| {
         let issuer = store::issuer::find(c, &name)?.unwrap();
-        store::issuer::update(c, &Issuer { audience: None, ..issuer })
+        store::issuer::update(c, &Issuer { audiences: Vec::new(), ..issuer })
     };
     house.ctx.store.write(without_audience).unwrap();
     let gateway = house.gateway(upstream.address);

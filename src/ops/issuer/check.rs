@@ -5,12 +5,15 @@ use crate::domain::{
     issuer::BadKeys,
     jose::{Fault, VerifyingKey},
     text::visible,
+    token::is_scope,
 };
 use crate::ops::{policy, scope};
 use crate::vault::SealedEntry;
 
 /// The longest `iss`, audience or name of a claim, in characters.
 const LONGEST: usize = 512;
+/// More claims for scopes, or audiences, are refused.
+const MOST: usize = 16;
 /// The longest prefix of subjects: room is left for the subjects.
 const LONGEST_PREFIX: usize = 64;
 
@@ -37,7 +40,7 @@ pub(super) fn made(ctx: &Ctx, new: NewIssuer) -> Result<Made, OpsError> {
         profile: new.profile,
         iss: new.iss,
         url: None,
-        audience: new.audience,
+        audiences: new.audiences,
         algorithms: new.algorithms,
         mapping: new.mapping,
         policy: new.policy,
@@ -145,16 +148,30 @@ pub fn require_own(c: &Rows<'_>, subject: &Subject) -> Result<(), OpsError> {
 }
 
 fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
-    let claims = [&new.mapping.subject, &new.mapping.scopes].map(|claim| ("name of a claim", claim));
-    let names =
-        new.iss.iter().map(|iss| ("`iss`", iss)).chain(new.audience.iter().map(|aud| ("audience", aud)));
-    let others = new.mapping.rename.keys().map(|scope| ("scope of an issuer", scope));
+    let Mapping { subject, scopes, audience, prefix, rename, .. } = &new.mapping;
+    if scopes.is_empty() || scopes.len() > MOST || new.audiences.len() > MOST {
+        return Err(OpsError::Invalid(format!(
+            "an issuer has between 1 and {MOST} claims for its scopes, and at most {MOST} audiences"
+        )));
+    }
+    let claims = [subject].into_iter().chain(scopes).chain(audience).map(|claim| ("name of a claim", claim));
+    let audiences = new.audiences.iter().map(|aud| ("audience", aud));
+    let names = new.iss.iter().map(|iss| ("`iss`", iss)).chain(audiences);
+    let others = rename.keys().map(|scope| ("scope of an issuer", scope));
     for (what, text) in names.chain(claims).chain(others) {
         if text.is_empty() || text.chars().count() > LONGEST || visible(text) != text.as_str() {
             return Err(OpsError::Invalid(format!(
                 "the {what} has between 1 and {LONGEST} characters, all of them visible"
             )));
         }
+    }
+    let may_come = |text: &String| text.is_empty() || is_scope(text);
+    if let Some(never) = rename.keys().chain([prefix]).find(|text| !may_come(text)) {
+        return Err(OpsError::Invalid(format!(
+            "`{never}` never comes as a scope: these are of visible ASCII without spaces, quotation marks and backslashes \
+             (RFC 6749 §3.3), and of groups and roles that are called otherwise none counts; give such a group a name, or \
+             an id, that can"
+        )));
     }
     for (what, most, prefix) in
         [("scopes", LONGEST, &new.mapping.prefix), ("subjects", LONGEST_PREFIX, &new.mapping.subject_prefix)]

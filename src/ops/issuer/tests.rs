@@ -27,7 +27,7 @@ fn new(name: &str, iss: Option<&str>) -> NewIssuer {
         name: name.parse().unwrap(),
         profile: Profile::AtJwt,
         iss: iss.map(Into::into),
-        audience: None,
+        audiences: Vec::new(),
         algorithms: Vec::new(),
         mapping: Mapping::default(),
         policy: PolicyName::default(),
@@ -168,13 +168,29 @@ fn what_makes_no_issuer_is_refused_with_what_would() {
     renamed.mapping.rename.insert("reader".into(), "mcp:raed".parse().unwrap());
     let mut nameless = base();
     nameless.mapping.subject = String::new();
+    let never = |theirs: &str| {
+        let mut never = base();
+        never.mapping.rename.insert(theirs.into(), "mcp:read".parse().unwrap());
+        never
+    };
+    let mut scopeless = base();
+    scopeless.mapping.scopes.clear();
+    let mut prefixed = base();
+    prefixed.mapping.prefix = "api gate/".into();
     let private = ED.replace("\"x\"", "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\",\"x\"");
     for (wrong, told) in [
         (new("corp", None), "--issuer"),
         (NewIssuer { policy: "defualt".parse().unwrap(), ..base() }, "did you mean `default`"),
         (renamed, "did you mean `mcp:read`"),
         (nameless, "name of a claim"),
-        (NewIssuer { audience: Some("a\u{202e}b".into()), ..base() }, "visible"),
+        (never("Domain Users"), "`Domain Users` never comes"),
+        (never("Köln"), "never comes"),
+        (never("a\"b"), "never comes"),
+        (never(""), "between 1 and"),
+        (scopeless, "between 1 and 16 claims"),
+        (NewIssuer { audiences: vec!["a".into(); 17], ..base() }, "at most 16 audiences"),
+        (prefixed, "never comes"),
+        (NewIssuer { audiences: vec!["a\u{202e}b".into()], ..base() }, "visible"),
         (hs(NewKeys::Set(set(&[ED]))), "--key-file"),
         (hs(NewKeys::One(Zeroizing::new("too short".into()))), "secret"),
         (
@@ -223,7 +239,11 @@ fn keys_that_are_fetched_again_take_the_place_of_those_before() {
 fn the_last_good_keys_are_taken_for_a_day_and_no_longer() {
     let bench = Bench::new();
     let name = add(&bench.ctx, fetched_one(&[ED])).unwrap().name;
-    let bad = format!(r#"{{"keys":[{ED},{ED}]}}"#);
+    let other = ED.replace(
+        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec",
+    );
+    let bad = format!(r#"{{"keys":[{ED},{other}]}}"#);
     let bad = Published { text: bad, etag: None, fresh_for: None };
     assert!(matches!(keep(&bench.ctx, &name, KEYS, &bad), Err(OpsError::Invalid(_))));
     let issuer = show(&bench.ctx, &name).unwrap().0;

@@ -129,7 +129,7 @@ fn an_older_row_and_a_row_that_is_gone_are_told_by_the_chain() {
         name: "corp".parse().unwrap(),
         profile: Profile::AtJwt,
         iss: Some("https://idp.example.org".into()),
-        audience: None,
+        audiences: Vec::new(),
         algorithms: vec![Algorithm::EdDsa, Algorithm::Es256],
         mapping: Mapping::default(),
         policy: PolicyName::default(),

@@ -113,7 +113,7 @@ fn tokens(c: &Rows<'_>) {
         profile: Profile::Oidc,
         iss: Some("https://idp.example.org".into()),
         url: Some("https://idp.example.org".into()),
-        audience: Some("mcp".into()),
+        audiences: vec!["mcp".into()],
         algorithms: vec![Algorithm::Es256],
         mapping: Mapping::default(),
         policy: "writers".parse().unwrap(),

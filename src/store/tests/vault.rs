@@ -200,7 +200,7 @@ fn a_home_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_holds() {
         )
         .unwrap();
     let too_old = Store::open(&place.home, Mode::ReadOnly).map(|_| ()).unwrap_err();
-    assert!(matches!(too_old, StoreError::TooOld { found: 2, known: 5, .. }), "{too_old}");
+    assert!(matches!(too_old, StoreError::TooOld { found: 2, known: 6, .. }), "{too_old}");
     let store = place.open();
     open_vault(&store, &place.home).unwrap();
     assert!(store.read(|c| policy::find(c, &PolicyName::default())).unwrap().is_some());

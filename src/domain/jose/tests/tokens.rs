@@ -60,8 +60,9 @@ fn a_header_that_demands_what_we_do_not_do_is_refused() {
         (r#"{"alg":["HS256"]}"#, Fault::HeaderType("alg")),
         (r#"{"alg":"hs256"}"#, Fault::UnknownAlgorithm),
         (r#"{"alg":""}"#, Fault::UnknownAlgorithm),
-        (r#"{"alg":"HS256","kid":1}"#, Fault::HeaderType("kid")),
+        (r#"{"alg":"HS256","kid":[1]}"#, Fault::HeaderType("kid")),
         (r#"{"alg":"HS256","typ":{}}"#, Fault::HeaderType("typ")),
+        (r#"{"alg":"HS256","enc":null}"#, Fault::Encrypted),
         (r#"{"alg":"HS256","alg":"none"}"#, Fault::Json(Part::Header)),
         (r#"{"alg":"HS256","\u0061lg":"none"}"#, Fault::Json(Part::Header)),
         (r#"{"alg":"HS256"} "#, Fault::UnknownAlgorithm),
@@ -81,6 +82,13 @@ fn a_header_that_demands_what_we_do_not_do_is_refused() {
         let expected = if header.ends_with(' ') { None } else { Some(fault) };
         assert_eq!(with_header(header).err(), expected, "{header}");
     }
+}
+
+#[test]
+fn what_is_left_out_by_null_is_left_out() {
+    let read = with_header(r#"{"alg":"HS256","typ":null,"kid":null,"cty":null,"x5t":null}"#).unwrap();
+    assert_eq!(read.header(), &Header { alg: Algorithm::Hs256, typ: None, kid: None });
+    assert_eq!(with_header(r#"{"alg":"HS256","kid":7}"#).unwrap().header().kid.as_deref(), Some("7"));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn names_are_neither_empty_nor_endless() {
     for value in [String::new(), "i".repeat(1025)] {
         assert_eq!(read(&json!({ "iss": value })).unwrap_err().claim, "iss");
     }
-    for value in ["", " ana", "a\u{202e}na", &"a".repeat(129)] {
+    for value in ["", " ana", "a\u{202e}na", &"a".repeat(321)] {
         assert_eq!(read(&json!({"sub": value, "user_id": null})).unwrap_err().claim, "sub");
     }
     assert_eq!(read(&json!({"jti": "abc"})).unwrap_err().claim, "jti", "our own are known by their form");
@@ -177,7 +177,12 @@ fn the_document_s_own_tokens_are_read_in_the_legacy_profile_alone() {
 
 #[test]
 fn an_identity_provider_names_things_its_own_way() {
-    let names = ClaimNames { subject: "email".into(), scopes: "scp".into(), prefix: "corp/".into() };
+    let names = ClaimNames {
+        subject: "email".into(),
+        scopes: vec!["scp".into()],
+        prefix: "corp/".into(),
+        ..ClaimNames::default()
+    };
     let token = |scopes: Value| {
         let mut token = json!({"iss": "https://idp", "sub": "0001", "email": "ana@example.org", "aud": "x", "exp": 2_000_000_000,
             "iat": 1_999_999_000, "policy": "their own", "user_id": 7, "scopes": 1, "max_uses": "many"});
@@ -191,7 +196,132 @@ fn an_identity_provider_names_things_its_own_way() {
     assert_eq!((claims.bound, claims.max_uses, claims.policy), (None, None, None));
     assert_eq!(read(&token(json!(["a", "b"]))).unwrap().scopes, ["a", "b"]);
     assert_ne!(read(&token(json!("a"))).unwrap().id, read(&token(json!("b"))).unwrap().id, "no jti");
-    assert_eq!(read(&token(json!(1))).unwrap_err().claim, "scp");
+    assert!(read(&token(json!(1))).unwrap().scopes.is_empty(), "no names at all");
+}
+
+/// A token of a registered issuer, and what is read of it under either profile of these.
+fn foreign(changes: &Value) -> Value {
+    let mut token = json!({"iss": "https://idp", "sub": "8b1f", "aud": "mcp", "exp": 2_000_000_000, "iat": 1_999_999_000,
+        "jti": "j", "scope": "mcp:read"});
+    token.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    token
+}
+
+fn read_foreign(profile: Profile, names: &ClaimNames, changes: &Value) -> Result<Claims, BadClaims> {
+    Claims::read(foreign(changes).as_object().unwrap(), profile, names, false)
+}
+
+#[test]
+fn what_does_not_concern_us_makes_no_token_of_others_malformed() {
+    let names = ClaimNames::default();
+    for changes in [
+        json!({"user_id": 7}),
+        json!({"user_id": "another"}),
+        json!({"policy": "their own"}),
+        json!({"policy": ["a"]}),
+        json!({"max_uses": "many"}),
+        json!({"client_id": 7, "policy_name": 1, "scopes": "x y"}),
+        json!({"client_id": ""}),
+        json!({"nbf": null, "client_id": null, "cnf": null, "policy": null, "max_uses": null, "scopes": null}),
+        json!({"auth_time": "2026-01-01", "updated_at": "x", "acr": 1, "azp": [], "email_verified": "true"}),
+        json!({"aud": ["mcp", "", "x".repeat(2000)]}),
+        json!({"exp": 2_000_000_000.75, "iat": 1.999_999e9, "nbf": 1_999_999_000.5}),
+        json!({"scope": ["mcp:read"]}),
+        json!({"scope": "mcp:read  openid "}),
+        json!({"scope": ["mcp:read", "Domain Users", "Köln", "", 7, null, "a\"b"]}),
+    ] {
+        for profile in [Profile::AtJwt, Profile::Oidc] {
+            let claims = read_foreign(profile, &names, &changes);
+            let claims = claims.unwrap_or_else(|bad| panic!("{profile} {changes}: {bad}"));
+            assert_eq!(claims.scopes.first().map(String::as_str), Some("mcp:read"), "{changes}");
+            assert_eq!((claims.bound, claims.max_uses, claims.confirmation), (None, None, None), "{changes}");
+        }
+    }
+    // What does concern us.
+    for (changes, claim) in [
+        (json!({"iss": 1}), "iss"),
+        (json!({"sub": null}), "sub"),
+        (json!({"sub": 7}), "sub"),
+        (json!({"sub": "a".repeat(321)}), "sub"),
+        (json!({"exp": null}), "exp"),
+        (json!({"exp": "2000000000"}), "exp"),
+        (json!({"exp": -1}), "exp"),
+        (json!({"exp": 1e300}), "exp"),
+        (json!({"nbf": "x"}), "nbf"),
+        (json!({"aud": null}), "aud"),
+        (json!({"aud": []}), "aud"),
+        (json!({"aud": [7]}), "aud"),
+        (json!({"aud": {}}), "aud"),
+        (json!({"cnf": {"kid": "x"}}), "cnf"),
+    ] {
+        for profile in [Profile::AtJwt, Profile::Oidc] {
+            assert_eq!(
+                read_foreign(profile, &names, &changes).unwrap_err().claim,
+                claim,
+                "{profile} {changes}"
+            );
+        }
+    }
+    let other_home = json!({"policy": {"allowed_endpoints": ["tools/list"]}, "max_uses": 1});
+    let claims = read_foreign(Profile::AtJwt, &names, &other_home).unwrap();
+    assert!(claims.bound.is_some() && claims.max_uses.is_some(), "another home of ours means what it says");
+    assert_eq!(
+        read_foreign(Profile::AtJwt, &names, &json!({"policy": {"x": 1}})).unwrap_err().claim,
+        "policy"
+    );
+    assert_eq!(read_foreign(Profile::AtJwt, &names, &json!({"jti": 7})).unwrap_err().claim, "jti");
+    assert!(read_foreign(Profile::Oidc, &names, &json!({"jti": 7})).is_ok());
+}
+
+#[test]
+fn a_token_without_its_moment_of_issue_counts_from_its_beginning() {
+    let names = ClaimNames::default();
+    let read = |changes: Value| read_foreign(Profile::Oidc, &names, &changes);
+    let claims = read(json!({"iat": null, "nbf": 1_999_999_500})).unwrap();
+    assert_eq!(claims.issued_at, Timestamp::from_millis(1_999_999_500_000));
+    assert_eq!(read(json!({"iat": null})).unwrap_err().claim, "iat");
+    assert_eq!(
+        read_foreign(Profile::AtJwt, &names, &json!({"iat": null, "nbf": 1})).unwrap_err().claim,
+        "iat"
+    );
+}
+
+#[test]
+fn subjects_of_others_have_the_255_characters_that_they_may_have() {
+    let prefix = "p".repeat(64);
+    let names = ClaimNames { prefix: prefix.clone(), ..ClaimNames::default() };
+    for (length, names) in [(129, &ClaimNames::default()), (255, &ClaimNames::default()), (255, &names)] {
+        let sub = "s".repeat(length);
+        let claims = read_foreign(Profile::Oidc, names, &json!({ "sub": sub })).unwrap();
+        assert_eq!(claims.subject.as_str(), format!("{}{sub}", names.prefix));
+    }
+}
+
+#[test]
+fn scopes_are_in_every_claim_that_is_named_and_an_audience_may_be() {
+    let several = |claims: &[&str]| ClaimNames {
+        scopes: claims.iter().map(|&claim| claim.to_owned()).collect(),
+        ..ClaimNames::default()
+    };
+    let token = json!({"scope": null, "scp": "mcp:read openid", "roles": ["tools:call", "mcp:read"],
+        "realm_access": {"roles": ["a", "b"]}, "urn:roles": {"admin": {"1": "x"}, "user": {}}, "groups": 7});
+    for (claims, expected) in [
+        (&["scp"][..], &["mcp:read", "openid"][..]),
+        (&["scp", "roles"], &["mcp:read", "openid", "tools:call"]),
+        (&["/realm_access/roles", "roles"], &["a", "b", "tools:call", "mcp:read"]),
+        (&["urn:roles"], &["admin", "user"]),
+        (&["groups", "realm_access.roles", "/realm_access/none"], &[]),
+    ] {
+        let claims = read_foreign(Profile::Oidc, &several(claims), &token).unwrap();
+        assert_eq!(claims.scopes, expected);
+    }
+    let names = ClaimNames { audience: Some("client_id".into()), ..ClaimNames::default() };
+    let claims = read_foreign(Profile::Oidc, &names, &json!({"aud": null, "client_id": "5abc"})).unwrap();
+    assert_eq!(claims.audience, ["5abc"]);
+    let claims = read_foreign(Profile::Oidc, &names, &json!({"aud": "5abc", "client_id": "other"})).unwrap();
+    assert_eq!(claims.audience, ["other"], "in the place of `aud`, and not beside it");
+    let bad = read_foreign(Profile::Oidc, &names, &json!({"aud": "5abc"})).unwrap_err();
+    assert!(bad.claim == "client_id" && bad.problem.contains("stands for the audience"), "{bad}");
 }
 
 proptest! {

@@ -193,6 +193,86 @@ fn issuers_are_told_from_each_other() {
 }
 
 #[test]
+fn a_key_of_one_name_is_chosen_by_its_algorithm() {
+    let mut scene = Scene::new();
+    let (one, two, stranger) = (
+        Signer::new(Algorithm::Es384, "k"),
+        Signer::new(Algorithm::Es512, "k"),
+        Signer::new(Algorithm::Es512, "k"),
+    );
+    let mut issuers = scene.trust.issuers().to_vec();
+    issuers[1].keys = [&one, &two].map(|signer| TrustedKey { key: signer.key(), until: None }).into();
+    issuers[1].algorithms = vec![Algorithm::Es384, Algorithm::Es512, Algorithm::Es256];
+    scene.trust = Trust::new(issuers.clone()).unwrap();
+    let claims = json!({"iss": IDP, "sub": "ana", "aud": RESOURCE, "exp": NOW + 60, "iat": NOW}).to_string();
+    let by = |signer: &Signer, alg: Algorithm| signer.token(&json!({"alg": alg, "kid": "k"}), &claims);
+    assert_eq!(scene.reason(&by(&one, Algorithm::Es384)), None);
+    assert_eq!(scene.reason(&by(&two, Algorithm::Es512)), None);
+    assert_eq!(scene.reason(&by(&stranger, Algorithm::Es512)), Some(Reason::BadSignature));
+    assert_eq!(
+        scene.reason(&by(&one, Algorithm::Es512)),
+        Some(Reason::BadSignature),
+        "the other key's algorithm"
+    );
+    assert_eq!(
+        scene.reason(&by(&one, Algorithm::Es256)),
+        Some(Reason::BadSignature),
+        "the name is there, for others"
+    );
+    // What was believed by one of them falls with that one.
+    let verified =
+        authenticate(&by(&two, Algorithm::Es512), &scene.trust, &scene.revocations, &scene.expected).unwrap();
+    assert_eq!(verified.still_holds(&scene.trust, &scene.revocations, &scene.expected), Ok(()));
+    issuers[1].keys.pop();
+    let fewer = Trust::new(issuers).unwrap();
+    assert_eq!(
+        verified.still_holds(&fewer, &scene.revocations, &scene.expected),
+        Err(Reason::UnknownCredential)
+    );
+}
+
+#[test]
+fn a_key_that_was_given_without_a_name_is_meant_by_whatever_a_token_calls_it() {
+    let mut scene = Scene::new();
+    let (one, two) = (Signer::new(Algorithm::Es384, "x"), Signer::new(Algorithm::Es384, "y"));
+    let nameless = |signer: &Signer| {
+        let key = signer.key();
+        let thumbprint = key.thumbprint().to_owned();
+        TrustedKey { key: key.with_kid(thumbprint), until: None }
+    };
+    let claims = json!({"iss": IDP, "sub": "ana", "aud": RESOURCE, "exp": NOW + 60, "iat": NOW}).to_string();
+    let token = |kid: Option<&str>| one.token(&json!({"alg": "ES384", "kid": kid}), &claims);
+    let named = TrustedKey { key: two.key().with_kid("y"), until: None };
+    for (keys, kid, reason) in [
+        (vec![nameless(&one)], Some("k1"), None),
+        (vec![nameless(&one)], None, None),
+        (vec![nameless(&two)], Some("k1"), Some(Reason::BadSignature)),
+        (vec![nameless(&one), nameless(&two)], Some("k1"), Some(Reason::UnknownCredential)),
+        (vec![nameless(&one), named.clone()], Some("k1"), None),
+        (vec![nameless(&one), named.clone()], Some("y"), Some(Reason::BadSignature)),
+        (vec![named], Some("k1"), Some(Reason::UnknownCredential)),
+    ] {
+        let mut issuers = scene.trust.issuers().to_vec();
+        let told = format!("{} keys, {kid:?}", keys.len());
+        (issuers[1].keys, issuers[1].algorithms) = (keys, vec![Algorithm::Es384]);
+        scene.trust = Trust::new(issuers).unwrap();
+        assert_eq!(scene.reason(&token(kid)), reason, "{told}");
+    }
+}
+
+#[test]
+fn an_api_key_where_a_token_is_expected_is_called_what_it_is() {
+    let scene = Scene::new();
+    let judged = |text: &str| judge(text, &scene.trust, &scene.revocations, &scene.expected);
+    let key = judged("pcl_live_abc_def");
+    assert_eq!((key.reason, key.checks.len()), (Some(Reason::Malformed), 1));
+    assert!(key.checks[0].detail.contains("`portcullis key verify`"), "{:?}", key.checks);
+    for near in ["pcl", "x.pcl_live.y", "hello"] {
+        assert!(!judged(near).checks[0].detail.contains("API key"), "{near}");
+    }
+}
+
+#[test]
 fn nobody_is_believed_where_nobody_is_trusted() {
     let scene = Scene::new();
     let verdict = judge(&scene.token(&json!({})), &Trust::default(), &scene.revocations, &scene.expected);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::server::{Server, jwk, key_set, names};
+use crate::gateway::issuers::fetch::What;
 use crate::gateway::issuers::{Answer, Fault, Fetcher, LookUpError, issuer_url, look_up, private_hosts};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -26,7 +27,7 @@ fn url(text: &str) -> Url {
 
 async fn fault(fetcher: &Fetcher, text: &str, allowed: &[&str]) -> Fault {
     let allowed: Vec<_> = allowed.iter().map(|&host| host.to_owned()).collect();
-    fetcher.get(&url(text), &allowed, None).await.unwrap_err().fault
+    fetcher.get(&url(text), &allowed, What::Metadata).await.unwrap_err().fault
 }
 
 #[test]
@@ -44,9 +45,9 @@ fn keys_are_found_by_the_metadata_wherever_the_specifications_put_it() {
     ] {
         let iss = format!("{}{path}", server.origin);
         server.metadata(&at, &iss);
-        let (jwks_uri, published) = look_up(&fetcher, &url(&iss), &iss, &allowed).unwrap();
-        assert_eq!(jwks_uri.path(), "/keys");
-        assert!(published.text.contains("\"a\""));
+        let found = look_up(&fetcher, &url(&iss), &iss, &allowed).unwrap();
+        assert_eq!((found.metadata.jwks_uri.path(), found.at.path()), ("/keys", &*at));
+        assert!(found.published.text.contains("\"a\""));
         assert_eq!(server.asked().len(), asked, "{at}");
     }
     let iss = format!("{}/nowhere", server.origin);
@@ -56,18 +57,64 @@ fn keys_are_found_by_the_metadata_wherever_the_specifications_put_it() {
 }
 
 #[test]
-fn metadata_of_another_issuer_is_the_end() {
+fn each_place_is_asked_until_one_has_what_fits() {
     let server = Server::plain();
     let fetcher = fetcher(&server);
     let allowed = private_hosts(&url(&server.origin), &[]);
-    server.metadata(SERVER, &format!("{}/", server.origin));
-    server.metadata(OPENID, &server.origin);
     server.json("/keys", &key_set(&[jwk("a")]));
-    let error = look_up(&fetcher, &url(&server.origin), &server.origin, &allowed).unwrap_err();
-    assert!(error.is_of_input() && error.to_string().contains("letter by letter"), "{error}");
-    assert_eq!(server.asked(), [SERVER], "nothing else is asked");
+    let json = "Content-Type: application/json";
+    let wrong: [&dyn Fn(); 8] = [
+        &|| server.metadata(SERVER, &format!("{}/", server.origin)),
+        &|| server.page(SERVER, "302 Found", "Location: /login", ""),
+        &|| server.page(SERVER, "500 Internal Server Error", json, "{}"),
+        &|| server.page(SERVER, "200 OK", "Content-Type: text/html", "<p>"),
+        &|| server.json(SERVER, "{}"),
+        &|| server.json(SERVER, "[]"),
+        &|| server.json(SERVER, &" ".repeat(256 * 1024 + 1)),
+        &|| server.raw(SERVER, b"SSH-2.0-OpenSSH_9.9\r\n\r\n".to_vec()),
+    ];
+    for (number, make) in wrong.into_iter().enumerate() {
+        make();
+        server.metadata(OPENID, &server.origin);
+        let found = look_up(&fetcher, &url(&server.origin), &server.origin, &allowed);
+        let found = found.unwrap_or_else(|error| panic!("{number}: {error}"));
+        assert_eq!((found.at.path(), server.asked().len()), (OPENID, 3), "{number}");
+        server.page(OPENID, "404 Not Found", "X: y", "");
+        let error = look_up(&fetcher, &url(&server.origin), &server.origin, &allowed).unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains(SERVER) && told.contains(OPENID) && told.contains("404"), "{number}: {told}");
+        assert_eq!(error.is_of_input(), number == 0, "another issuer is what was typed wrong: {told}");
+        server.asked();
+    }
+    server.metadata(SERVER, &format!("{}/", server.origin));
     let named = format!("{}/", server.origin);
     look_up(&fetcher, &url(&server.origin), &named, &allowed).unwrap();
+}
+
+#[tokio::test]
+async fn keys_are_taken_of_whatever_type_if_that_is_what_they_are() {
+    let server = Server::plain();
+    let fetcher = fetcher(&server);
+    let get = |what: What<'static>| {
+        let (fetcher, address) = (&fetcher, url(&format!("{}/keys", server.origin)));
+        async move { fetcher.get(&address, &["127.0.0.1".into()], what).await }
+    };
+    let keys = What::Keys { etag: None };
+    for kind in
+        ["text/plain", "binary/octet-stream", "application/octet-stream", "text/html; charset=utf-8", "", "?"]
+    {
+        for body in ["{\"keys\":[]}", "\u{feff}{\"keys\":[]}"] {
+            server.page("/keys", "200 OK", &format!("Content-Type: {kind}"), body);
+            let Ok(Answer::Document(published)) = get(keys).await else { panic!("{kind}") };
+            assert_eq!(published.text, "{\"keys\":[]}");
+            let fault = get(What::Metadata).await.unwrap_err().fault;
+            assert!(matches!(fault, Fault::Type(_)), "{kind}: {fault}");
+        }
+        server.page("/keys", "200 OK", &format!("Content-Type: {kind}"), "<p>");
+        assert!(matches!(get(keys).await.unwrap_err().fault, Fault::Type(_)), "{kind}");
+    }
+    server.page("/keys", "200 OK", "X: y", "{}");
+    assert!(get(keys).await.is_ok(), "without a type");
 }
 
 #[tokio::test]
@@ -110,7 +157,10 @@ async fn an_answer_that_is_not_one_small_json_document_is_refused() {
     server.json("/most", &" ".repeat(256 * 1024));
     server.page("/set", "200 OK", "Content-Type: application/jwk-set+json; charset=utf-8", "{}");
     for path in ["/most", "/set"] {
-        fetcher.get(&url(&format!("{}{path}", server.origin)), &["127.0.0.1".into()], None).await.unwrap();
+        fetcher
+            .get(&url(&format!("{}{path}", server.origin)), &["127.0.0.1".into()], What::Keys { etag: None })
+            .await
+            .unwrap();
     }
 }
 
@@ -121,7 +171,7 @@ async fn what_is_known_is_not_sent_again_and_how_long_it_stays_is_read() {
     let json = "Content-Type: application/json\r\nETag: \"7\"";
     let get = |path: &str, etag: Option<&'static str>| {
         let (fetcher, url) = (fetcher.clone(), url(&format!("{}{path}", server.origin)));
-        async move { fetcher.get(&url, &["127.0.0.1".into()], etag).await.unwrap() }
+        async move { fetcher.get(&url, &["127.0.0.1".into()], What::Keys { etag }).await.unwrap() }
     };
     for (said, seconds) in [
         ("max-age=600", Some(600)),
@@ -182,7 +232,7 @@ async fn nothing_is_asked_at_a_private_address_that_was_not_allowed_by_name() {
         }
     }
     assert_eq!(server.asked(), [""; 0], "nobody was asked");
-    fetcher.get(&url(&here), &["idp.internal".into()], None).await.unwrap();
+    fetcher.get(&url(&here), &["idp.internal".into()], What::Keys { etag: None }).await.unwrap();
     assert_eq!(server.asked(), ["/keys"]);
 }
 
@@ -192,7 +242,7 @@ async fn plain_http_is_for_this_machine_alone_and_only_where_it_was_named() {
     server.json("/keys", "{}");
     let fetcher = fetcher(&server);
     let here = format!("{}/keys", server.origin);
-    fetcher.get(&url(&here), &["127.0.0.1".into()], None).await.unwrap();
+    fetcher.get(&url(&here), &["127.0.0.1".into()], What::Keys { etag: None }).await.unwrap();
     for (address, allowed) in [
         (here.as_str(), &[][..]),
         (here.as_str(), &["idp.internal"]),
@@ -242,9 +292,9 @@ async fn a_name_is_looked_up_once_for_a_connection_and_judged_anew_for_the_next(
     let fetcher = Fetcher::with(server.certificate.clone().into_iter().collect(), resolve).unwrap();
     let here = url(&format!("{}/keys", server.origin));
     let allowed = ["idp.internal".to_owned()];
-    fetcher.get(&here, &allowed, None).await.unwrap();
+    fetcher.get(&here, &allowed, What::Keys { etag: None }).await.unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    let error = fetcher.get(&here, &allowed, None).await.unwrap_err();
+    let error = fetcher.get(&here, &allowed, What::Keys { etag: None }).await.unwrap_err();
     assert!(matches!(error.fault, Fault::Never(address) if address == METADATA), "one bad address is enough");
     assert_eq!(server.asked().len(), 1);
 }

@@ -40,8 +40,8 @@ impl Place {
         place.publish(keys);
         let url = issuer_url(&place.server.origin).unwrap();
         let allow_private = private_hosts(&url, &[]);
-        let (jwks_uri, published) =
-            look_up(&place.fetcher, &url, &place.server.origin, &allow_private).unwrap();
+        let found = look_up(&place.fetcher, &url, &place.server.origin, &allow_private).unwrap();
+        let (jwks_uri, published) = (found.metadata.jwks_uri, found.published);
         let origin = place.server.origin.clone();
         let keys =
             NewKeys::Published { url: origin.clone(), jwks_uri: jwks_uri.into(), allow_private, published };
@@ -49,7 +49,7 @@ impl Place {
             name: corp(),
             profile: Profile::AtJwt,
             iss: Some(origin),
-            audience: None,
+            audiences: Vec::new(),
             algorithms: Vec::new(),
             mapping: Mapping::default(),
             policy: PolicyName::default(),

@@ -1,0 +1,3 @@
+-- An issuer may have several audiences and several claims of scopes. Where it has one, `issuer.audience` and the `scopes` of
+-- `issuer.mapping` hold it as they always did; several are a JSON array. Rows stay as they are, since only who has the vault
+-- can seal others; this step is for releases before, which could not read what is written from now on.
