@@ -41,6 +41,7 @@ pub struct Serve {
     pub upstream_timeout: Option<String>,
     pub connections_per_source: Option<NonZeroUsize>,
     pub streams_per_principal: Option<NonZeroUsize>,
+    pub max_token: Option<String>,
     pub usage_budget: Option<String>,
 }
 

@@ -71,6 +71,9 @@ pub struct Options {
     /// answer its calls [default: 100]
     #[arg(long, value_name = "COUNT")]
     streams_per_principal: Option<NonZeroUsize>,
+    /// How long a token may be, up to 32KiB [default: 16KiB]
+    #[arg(long, value_name = "SIZE", value_parser = input::token_size)]
+    max_token: Option<usize>,
     /// How much of the disk counters and events may take; kept for this home [default: a quarter of the disk, at most 2GiB]
     #[arg(long, value_name = "SIZE", value_parser = input::size)]
     usage_budget: Option<u64>,
@@ -243,6 +246,12 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
     if let Some(most) = options.streams_per_principal.or(file.streams_per_principal) {
         settings.streams_per_principal = most;
     }
+    if let Some(most) = options.max_token {
+        settings.max_token = most;
+    } else if let Some(text) = &file.max_token {
+        settings.max_token =
+            input::token_size(text).map_err(|why| CliError::usage(format!("max_token: {why}")))?;
+    }
     if let Some(text) = options.upstream_timeout.as_ref().or(file.upstream_timeout.as_ref()) {
         settings.timeouts.response =
             parse_life(text).map_err(|error| CliError::usage(format!("--upstream-timeout: {error}")))?;
@@ -332,6 +341,7 @@ mod tests {
             upstream_timeout: None,
             connections_per_source: None,
             streams_per_principal: None,
+            max_token: None,
             usage_budget: None,
             log: "info".into(),
         }
@@ -340,7 +350,7 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nstrip_header = [\"X-Tenant\"]\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nstrip_header = [\"X-Tenant\"]\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7\nmax_token = \"20KiB\"",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
@@ -350,11 +360,13 @@ mod tests {
         assert_eq!(of_file.timeouts.response, Duration::from_secs(90));
         assert_eq!(of_file.connections_per_source.map(NonZeroUsize::get), Some(5));
         assert_eq!(of_file.streams_per_principal.get(), 7);
+        assert_eq!(of_file.max_token, 20 * 1024);
         let mut both = options(Some("http://127.0.0.1:2/mcp"));
         both.refusals = Some(Answer::Auto);
         both.upstream_timeout = Some("5m".into());
         both.connections_per_source = NonZeroUsize::new(6);
         both.streams_per_principal = NonZeroUsize::new(8);
+        both.max_token = Some(2048);
         let both = settings(both, &file).unwrap();
         assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
         assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));

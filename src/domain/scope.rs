@@ -14,7 +14,7 @@ pub const EVERYTHING: &str = "mcp:*";
 /// What the scopes of this gateway's own endpoints begin with.
 const OWN: &str = "oauth:";
 /// Those endpoints.
-const OWN_ENDPOINTS: [&str; 3] = ["oauth/token", "oauth/introspect", "oauth/revoke"];
+const OWN_ENDPOINTS: [&str; 4] = ["oauth/token", "oauth/introspect", "oauth/revoke", "oauth/revoke-others"];
 
 /// Whether who holds `held` may be given `scope`: it is one of them, or they cover everything.
 pub fn holds(held: &[ScopeName], scope: &ScopeName) -> bool {

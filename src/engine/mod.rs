@@ -101,18 +101,25 @@ pub struct Denied {
     pub reason: Reason,
     pub credential: Option<CredentialId>,
     pub identity: Option<Identity>,
+    /// Whether the token would do, and the proof of possession beside it does not.
+    pub is_of_proof: bool,
 }
 
 impl Denied {
     fn of(verified: &Verified, reason: Reason) -> Self {
         let credential = Some(CredentialId::Token(verified.claims.id));
-        Self { reason, credential, identity: Some(verified.identity()) }
+        Self { reason, credential, identity: Some(verified.identity()), is_of_proof: false }
+    }
+
+    /// Of a proof beside a token that is believed.
+    fn of_proof(verified: &Verified, reason: Reason) -> Self {
+        Self { is_of_proof: true, ..Self::of(verified, reason) }
     }
 }
 
 impl From<Reason> for Denied {
     fn from(reason: Reason) -> Self {
-        Self { reason, credential: None, identity: None }
+        Self { reason, credential: None, identity: None, is_of_proof: false }
     }
 }
 

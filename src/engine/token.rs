@@ -100,9 +100,9 @@ impl Engine {
         let now = self.judge_by(now);
         let entry = self.believe(text, Sha256::digest(text).into(), now)?;
         let confirmation = entry.verified.claims.confirmation;
-        let bound_to = confirmation.and_then(|confirmation| confirmation.jkt).ok_or(Reason::BadSignature);
-        let possession = bound_to.and_then(|key| prove(&key));
-        let possession = possession.map_err(|reason| Denied::of(&entry.verified, reason))?;
+        let bound_to = confirmation.and_then(|confirmation| confirmation.jkt);
+        let bound_to = bound_to.ok_or_else(|| Denied::of(&entry.verified, Reason::BadSignature))?;
+        let possession = prove(&bound_to).map_err(|reason| Denied::of_proof(&entry.verified, reason))?;
         let text = presented.text.clone();
         self.authenticate_token(&PresentedToken { text, possession: Some(possession) }, now)
     }
@@ -156,6 +156,7 @@ impl Engine {
                 reason,
                 credential: claims.as_ref().map(|claims| CredentialId::Token(claims.id)),
                 identity: claims.map(|claims| Identity { issuer, subject: claims.subject }),
+                is_of_proof: false,
             }
         })?;
         Ok((Arc::new(verified), None))

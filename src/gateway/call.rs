@@ -101,8 +101,8 @@ impl<'a> Call<'a> {
         headers: &Fields,
         query: Option<&str>,
     ) -> Credential {
-        credential::read(headers, query, || {
-            let settings = &self.shared.settings;
+        let settings = &self.shared.settings;
+        credential::read(headers, query, settings.max_token, || {
             if !self.place.is_certain() {
                 return None;
             }
@@ -125,7 +125,8 @@ impl<'a> Call<'a> {
         let presented = match &credential.presented {
             Ok(presented) => presented,
             Err(Wrong::Improper(message)) => return Err(Refusal::improper(message)),
-            Err(Wrong::Proof(reason)) => return Err(self.unauthorized(*reason)),
+            Err(Wrong::Proof(reason)) => return Err(self.unproved(*reason)),
+            Err(Wrong::Long) => return Err(Refusal::long_token(self.shared.settings.max_token)),
         };
         let judged = match (presented, &credential.proof) {
             (Presented::Token(token), Some(Proof { text, aim })) => {
@@ -151,9 +152,23 @@ impl<'a> Call<'a> {
                     _ => denied.credential,
                 };
                 self.identity = denied.identity;
-                Err(self.unauthorized(denied.reason))
+                Err(match denied.is_of_proof {
+                    true => self.unproved(denied.reason),
+                    false => self.unauthorized(denied.reason),
+                })
             }
         }
+    }
+
+    /// The refusal for a proof of possession that does not hold.
+    fn unproved(&self, reason: Reason) -> Refusal {
+        Refusal::because(reason).challenged(Challenge::unproved(|| self.metadata()))
+    }
+
+    /// The refusal of what was used up before, or cannot be: of a token, or of the proof beside one that may be used again.
+    fn spent(&self, principal: &Principal, reason: Reason) -> Refusal {
+        let is_of_proof = principal.is_proved_once() && reason == Reason::Replayed;
+        if is_of_proof { self.unproved(reason) } else { self.unauthorized(reason) }
     }
 
     /// The refusal for the credential, with what its client may do about it.
@@ -173,7 +188,10 @@ impl<'a> Call<'a> {
             (Manner::Nothing, Some(asked)) => self.engine().narrowest_scope(&asked.endpoint),
             _ => None,
         };
-        refusal.challenged(Challenge::unauthorized(self.manner, scope.as_deref(), || self.metadata()))
+        let takes_proofs = self.place.is_certain();
+        let challenge =
+            Challenge::unauthorized(self.manner, scope.as_deref(), takes_proofs, || self.metadata());
+        refusal.challenged(challenge)
     }
 
     fn metadata(&self) -> Option<String> {
@@ -231,7 +249,7 @@ impl<'a> Call<'a> {
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
         let is_spending = self.engine().is_spending(principal);
         if is_spending {
-            self.engine().require_unspent(principal).map_err(|reason| self.unauthorized(reason))?;
+            self.engine().require_unspent(principal).map_err(|reason| self.spent(principal, reason))?;
         }
         match self.asked.as_slice() {
             [asked] if asked.parts.is_empty() => {
@@ -255,7 +273,7 @@ impl<'a> Call<'a> {
             }
         }
         if is_spending {
-            self.engine().spend(principal).await.map_err(|reason| self.unauthorized(reason))?;
+            self.engine().spend(principal).await.map_err(|reason| self.spent(principal, reason))?;
         }
         self.is_admitted = true;
         Ok(())

@@ -20,10 +20,12 @@ impl From<Challenge> for HeaderValue {
 }
 
 impl Challenge {
-    /// For a 401. Whatever is wrong with a credential, it is told the same.
+    /// For a 401. Whatever is wrong with a credential, it is told the same. Where proofs of possession can be taken
+    /// (`takes_proofs`), those who have no key are told of that scheme too (RFC 9449 §7.1).
     pub fn unauthorized(
         manner: Manner,
         scope: Option<&str>,
+        takes_proofs: bool,
         metadata: impl FnOnce() -> Option<String>,
     ) -> Self {
         let mut parts = Parts::new(manner);
@@ -31,11 +33,22 @@ impl Challenge {
             parts.add("error", "invalid_token");
         }
         if manner == Manner::Bound {
-            let names: Vec<_> =
-                Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric()).collect();
-            parts.add("algs", &names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "));
+            parts.add("algs", &proving());
         }
-        parts.invite(manner, scope, metadata)
+        parts.invite(manner, scope, metadata);
+        if takes_proofs && matches!(manner, Manner::Nothing | Manner::Token) {
+            parts.also_by_proof();
+        }
+        parts.into()
+    }
+
+    /// For a 401 whose token would do, and whose proof does not hold (RFC 9449 §7.1).
+    pub fn unproved(metadata: impl FnOnce() -> Option<String>) -> Self {
+        let mut parts = Parts::new(Manner::Bound);
+        parts.add("error", "invalid_dpop_proof");
+        parts.add("algs", &proving());
+        parts.invite(Manner::Bound, None, metadata);
+        parts.into()
     }
 
     /// For a 403: what the client should ask for, all of which it will. None for who came with an API key: there is
@@ -50,13 +63,19 @@ impl Challenge {
         }
         let mut parts = Parts::new(manner);
         parts.add("error", "insufficient_scope");
-        Some(parts.invite(manner, scope, metadata))
+        parts.invite(manner, scope, metadata);
+        Some(parts.into())
     }
 
     /// For a 400.
     pub fn improper() -> Self {
         Self(HeaderValue::from_static("Bearer realm=\"portcullis\", error=\"invalid_request\""))
     }
+}
+
+/// What proofs may be signed with.
+fn proving() -> String {
+    Algorithm::public_names().collect::<Vec<_>>().join(" ")
 }
 
 struct Parts(String);
@@ -71,12 +90,12 @@ impl Parts {
         self.0 += &format!(", {name}=\"{value}\"");
     }
 
-    fn invite(
-        mut self,
-        manner: Manner,
-        scope: Option<&str>,
-        metadata: impl FnOnce() -> Option<String>,
-    ) -> Challenge {
+    /// A second challenge behind the first (RFC 9110 §11.6.1).
+    fn also_by_proof(&mut self) {
+        self.0 += &format!(", DPoP algs=\"{}\"", proving());
+    }
+
+    fn invite(&mut self, manner: Manner, scope: Option<&str>, metadata: impl FnOnce() -> Option<String>) {
         if let Some(scope) = scope {
             self.add("scope", scope);
         }
@@ -85,9 +104,14 @@ impl Parts {
         {
             self.add("resource_metadata", &url);
         }
+    }
+}
+
+impl From<Parts> for Challenge {
+    fn from(parts: Parts) -> Self {
         // Scopes and URLs hold nothing that cannot stand between quotes; what did would not be sent.
         let bare = HeaderValue::from_static("Bearer realm=\"portcullis\"");
-        Challenge(HeaderValue::from_str(&self.0).unwrap_or(bare))
+        Self(HeaderValue::from_str(&parts.0).unwrap_or(bare))
     }
 }
 
@@ -102,7 +126,7 @@ mod tests {
     #[test]
     fn each_client_is_told_what_it_can_act_on() {
         let metadata = || Some("https://h/.well-known/oauth-protected-resource/mcp".to_owned());
-        let told = |manner| text(Challenge::unauthorized(manner, None, metadata));
+        let told = |manner| text(Challenge::unauthorized(manner, None, false, metadata));
         let at = ", resource_metadata=\"https://h/.well-known/oauth-protected-resource/mcp\"";
         assert_eq!(
             told(Manner::Nothing),
@@ -115,6 +139,20 @@ mod tests {
             told(Manner::Bound)
                 .starts_with("DPoP realm=\"portcullis\", error=\"invalid_token\", algs=\"EdDSA ES256")
         );
+        let proof = text(Challenge::unproved(metadata));
+        assert!(
+            proof.starts_with("DPoP realm=\"portcullis\", error=\"invalid_dpop_proof\", algs=\"EdDSA ES256"),
+            "{proof}"
+        );
+        assert!(proof.ends_with(&format!("Ed25519\"{at}")) && !proof.contains("HS256"), "{proof}");
+        let also = |manner| text(Challenge::unauthorized(manner, None, true, metadata));
+        for manner in [Manner::Nothing, Manner::Token] {
+            let behind = format!("{}, DPoP algs=\"{}\"", told(manner), proving());
+            assert_eq!(also(manner), behind, "the scheme that most clients look for stands first");
+        }
+        for manner in [Manner::Key, Manner::Bound] {
+            assert_eq!(also(manner), told(manner));
+        }
         let told = |manner| Challenge::insufficient(manner, Some("tools:call"), metadata).map(text);
         let wants = "realm=\"portcullis\", error=\"insufficient_scope\", scope=\"tools:call\"";
         assert_eq!(told(Manner::Token), Some(format!("Bearer {wants}{at}")));

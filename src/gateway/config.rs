@@ -10,6 +10,7 @@ use http::{HeaderValue, Uri, uri::Authority};
 use ipnet::IpNet;
 
 use crate::domain::endpoint::Endpoint;
+use crate::domain::jose;
 use crate::domain::text::url_excerpt;
 
 use super::headers::names::FieldPattern;
@@ -258,6 +259,8 @@ pub struct Settings {
     pub connections_per_source: Option<NonZeroUsize>,
     /// Streams of events that one principal may listen on; as many again may answer its calls. More are refused.
     pub streams_per_principal: NonZeroUsize,
+    /// Bytes of a token; a longer one is refused.
+    pub max_token: usize,
     pub timeouts: Timeouts,
 }
 
@@ -279,6 +282,7 @@ impl Settings {
             connections: 1024,
             connections_per_source: None,
             streams_per_principal: streams::MOST,
+            max_token: jose::USUAL,
             timeouts: Timeouts::default(),
         }
     }

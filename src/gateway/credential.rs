@@ -63,6 +63,8 @@ pub enum Wrong {
     Improper(&'static str),
     /// The proof of possession does not hold.
     Proof(Reason),
+    /// A token is longer than is taken.
+    Long,
 }
 
 const IN_QUERY: Wrong =
@@ -81,12 +83,22 @@ impl From<Several> for Wrong {
     }
 }
 
-/// Reads what a request came with. `aim`: what a proof has to be for, where that is known.
-pub fn read(headers: &Fields, query: Option<&str>, aim: impl FnOnce() -> Option<Aim>) -> Credential {
+/// Reads what a request came with. `most`: how long a token may be, in bytes. `aim`: what a proof has to be for, where that
+/// is known.
+pub fn read(
+    headers: &Fields,
+    query: Option<&str>,
+    most: usize,
+    aim: impl FnOnce() -> Option<Aim>,
+) -> Credential {
     let (mut manner, mut proof) = (Manner::Nothing, None);
     let presented = match query.is_some_and(holds_credential) {
         true => Err(IN_QUERY),
         false => find(headers, &mut manner, &mut proof, aim),
+    };
+    let presented = match presented {
+        Ok(Presented::Token(token)) if token.text.expose().len() > most => Err(Wrong::Long),
+        presented => presented,
     };
     Credential { manner, presented, proof }
 }

@@ -130,6 +130,17 @@ impl Refusal {
         refusal.challenged(Challenge::improper())
     }
 
+    /// A token that is longer than the gateway takes. How long it is says nothing of whether it is good.
+    pub fn long_token(most: usize) -> Self {
+        let message = format!(
+            "the token is longer than the {most} bytes that this gateway takes; its operator can raise that with serve \
+             --max-token"
+        );
+        let mut refusal = Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::BadRequest, message);
+        refusal.0.outcome = usage::Outcome::Denied(Reason::Malformed);
+        refusal
+    }
+
     /// A refusal by decision.
     pub fn denied(denial: &Denial, policy_revision: Option<u32>, charge: Option<&Charge>) -> Self {
         let mut refusal = Self::because(denial.reason);

@@ -90,6 +90,12 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whether a proof of possession came with a token that itself may be used any number of times.
+    pub fn is_proved_once(&self) -> bool {
+        matches!(&self.proof, Some(Proof::Token(proof))
+            if proof.possession.is_some() && proof.verified.claims.max_uses.is_none())
+    }
+
     /// The rate limits that a call is charged under: of the policy and of the credential the lower ones. A policy in shadow
     /// mode leaves those of the credential alone, which it cannot widen.
     pub fn limits(&self) -> Cow<'_, RateLimits> {

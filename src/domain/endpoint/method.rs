@@ -4,7 +4,7 @@ use crate::domain::text::excerpt;
 
 /// The methods of MCP 2024-11-05 to 2026-07-28 that a client sends, and the gateway's own. `notifications/…` are endless:
 /// those of MCP itself stand here.
-pub const METHODS: [&str; 29] = [
+pub const METHODS: [&str; 30] = [
     "tools/call",
     "tools/list",
     "prompts/get",
@@ -28,6 +28,7 @@ pub const METHODS: [&str; 29] = [
     "oauth/token",
     "oauth/introspect",
     "oauth/revoke",
+    "oauth/revoke-others",
     "stream",
     "session/end",
     "notifications/cancelled",

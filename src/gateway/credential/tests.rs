@@ -24,7 +24,7 @@ fn read_all(fields: &[(&str, &str)], query: Option<&str>) -> Credential {
     for (name, value) in fields {
         headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
-    read(&Fields::from(&headers), query, || Some(aim()))
+    read(&Fields::from(&headers), query, 100, || Some(aim()))
 }
 
 fn read_fields(fields: &[(&str, &str)], query: Option<&str>) -> Presented {
@@ -105,7 +105,7 @@ fn a_proof_belongs_to_its_scheme() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", "DPoP eyJh.e30.AA".parse().unwrap());
     headers.insert("dpop", "good".parse().unwrap());
-    let nowhere = read(&Fields::from(&headers), None, || None);
+    let nowhere = read(&Fields::from(&headers), None, 100, || None);
     assert_eq!(nowhere.presented.unwrap_err(), NOWHERE, "nobody knows what it would have to be for");
 }
 

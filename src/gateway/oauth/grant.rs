@@ -98,8 +98,11 @@ fn check_exchange(form: &Form) -> Result<(), Fault> {
             return Err(Fault::invalid_request(format!("{name} has to be {ACCESS_TOKEN}")));
         }
     }
-    if form.get("actor_token").is_some() {
-        return Err(Fault::invalid_request("nobody acts for another here: there is no actor_token"));
+    // RFC 8693 §2.1: its type stands beside it or not at all.
+    if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
+        return Err(Fault::invalid_request(
+            "nobody acts for another here: there is no actor_token, nor its actor_token_type",
+        ));
     }
     form.need("subject_token").map(|_| ())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::form::Form;
 use super::{Fault, Worker, done};
-use crate::domain::decision::Principal;
+use crate::domain::decision::{CredentialId, Principal};
 use crate::domain::name::ScopeName;
 use crate::domain::token::Claims;
 use crate::ops::OpsError;
@@ -43,6 +43,17 @@ fn described(claims: &Claims, scopes: &[ScopeName]) -> Value {
     members["token_type"] = if claims.confirmation.is_some() { "DPoP" } else { "Bearer" }.into();
     members["username"] = claims.subject.as_str().into();
     members
+}
+
+/// Whether a token is the caller's own to give up (RFC 7009 §2.1): itself, of its identity, or got with its key. What is not
+/// valid is nobody's, and nothing is told of it.
+pub fn is_own(worker: &Worker, principal: &Principal, text: &str) -> bool {
+    let Ok(verified) = worker.shared.engine.look_at_token(text, worker.now()) else { return true };
+    let is_it_or_its = match principal.credential {
+        CredentialId::Token(id) => id == verified.claims.id,
+        CredentialId::ApiKey(id) => verified.claims.grounds.key.is_some_and(|key| key.id == id),
+    };
+    is_it_or_its || principal.identity == verified.identity()
 }
 
 /// Takes back a token of which the caller holds the whole. One that is not valid is none that could be taken back.

@@ -18,12 +18,15 @@ use super::super::wire::{Fields, text};
 use super::super::worker::{Shared, Worker};
 use super::{grant, to_bytes};
 use crate::domain::decision::Reason;
-use crate::domain::jose::base64;
+use crate::domain::jose::{Algorithm, base64};
 
 /// For what rests on a client's word, or on that of a proxy that may have passed one on: others must not go by it.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 /// How long a reader may go by what it has read; a next key has to be published for longer than that before it signs.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// How clients prove who they are: by an API key (RFC 6749 §2.3.1).
+const CLIENTS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 const UNNAMED: &str = "this gateway does not know by which URL its clients reach it, and names none for which it would \
                        refuse tokens: its operator sets that URL with serve --public-url";
@@ -87,6 +90,7 @@ pub async fn serve(
 fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Option<Value> {
     let engine = &worker.shared.engine;
     let origin = call.origin();
+    let proving: Vec<_> = Algorithm::public_names().collect();
     Some(match page {
         Page::Resource => {
             let resource = call.named_resource()?;
@@ -97,6 +101,7 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Option<Value> {
                 "authorization_servers": servers,
                 "scopes_supported": engine.wanted_scopes(),
                 "bearer_methods_supported": ["header"],
+                "dpop_signing_alg_values_supported": proving,
                 "resource_name": "Portcullis",
             })
         }
@@ -108,7 +113,11 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Option<Value> {
             "revocation_endpoint": format!("{origin}/oauth/revoke"),
             "jwks_uri": format!("{origin}/.well-known/jwks.json"),
             "grant_types_supported": ["client_credentials", grant::EXCHANGE],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": CLIENTS,
+            // RFC 8414 §2: also a type of access token, by which whoever asks may prove itself there.
+            "introspection_endpoint_auth_methods_supported": [CLIENTS[0], CLIENTS[1], "Bearer"],
+            "revocation_endpoint_auth_methods_supported": CLIENTS,
+            "dpop_signing_alg_values_supported": proving,
             "response_types_supported": [],
             "scopes_supported": engine.wanted_scopes(),
         }),

@@ -2,7 +2,8 @@
 //! 8414, 8693): on the data listener, before the upstream.
 //!
 //! What is public is read by anybody, from any page. The rest is decided, charged and recorded like any call: its endpoints
-//! are `oauth/token`, `oauth/introspect` and `oauth/revoke`, and each needs a scope that covers it. What is written to the
+//! are `oauth/token`, `oauth/introspect` and `oauth/revoke` (`oauth/revoke-others` beside it for tokens of others), and each needs
+//! a scope that covers it. What is written to the
 //! store is written by another thread than those of the data path.
 
 mod caller;
@@ -38,6 +39,8 @@ pub use metadata::Page;
 
 /// A longer form is 413.
 const FORM: usize = 64 * 1024;
+/// What is asked for beside `oauth/revoke` where the token is somebody else's.
+const OF_OTHERS: &str = "oauth/revoke-others";
 /// How long a token lives that a client gets for its credential.
 const LIFE: Duration = Duration::from_secs(300);
 
@@ -158,9 +161,7 @@ async fn act(
     parts: &Parts,
     body: Received,
 ) -> Result<Option<Value>, Stopped> {
-    let endpoint =
-        Endpoint::mcp(service.endpoint(), None).map_err(|error| Fault::invalid_request(error.to_string()))?;
-    call.asks(endpoint);
+    call.asks(endpoint_of(service.endpoint())?);
     if let Err(refusal) = require_form(foreign, parts) {
         return Err(proxy::discard(&parts.headers, body, refusal).await.into());
     }
@@ -170,7 +171,12 @@ async fn act(
     let principal = call.authenticate(&credential, now)?;
     match service {
         Service::Token => grant::check(worker, call, &principal, &form)?,
-        Service::Introspect | Service::Revoke => _ = form.need("token")?,
+        Service::Introspect => _ = form.need("token")?,
+        Service::Revoke => {
+            if !inquiry::is_own(worker, &principal, form.need("token")?) {
+                call.asks_beside(endpoint_of(OF_OTHERS)?);
+            }
+        }
     }
     call.decide(&principal).await?;
     match service {
@@ -181,6 +187,10 @@ async fn act(
             Ok(None)
         }
     }
+}
+
+fn endpoint_of(name: &str) -> Result<Endpoint, Fault> {
+    Endpoint::mcp(name, None).map_err(|error| Fault::invalid_request(error.to_string()))
 }
 
 /// Whether the head is that of a form, which is the whole body and stands nowhere else.

@@ -182,6 +182,8 @@ async fn a_token_is_exchanged_for_a_narrower_one_of_its_subject_that_does_not_ou
         (exchange(bob.expose(), &[]).key(&key), "invalid_grant"),
         (exchange("eyJh.e30.AA", &[]).key(&key), "invalid_grant"),
         (exchange(wide, &[("actor_token", "x")]), "invalid_request"),
+        (exchange(wide, &[("actor_token_type", ACCESS_TOKEN)]), "invalid_request"),
+        (exchange(wide, &[("actor_token", "x"), ("actor_token_type", ACCESS_TOKEN)]), "invalid_request"),
         (
             exchange(wide, &[("requested_token_type", "urn:ietf:params:oauth:token-type:saml2")]),
             "invalid_request",
@@ -226,28 +228,102 @@ async fn a_token_is_described_to_those_who_may_ask_and_only_while_it_is_valid() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_given_up_by_who_holds_it_and_may() {
+async fn a_token_is_given_up_by_whose_it_is_or_who_may_take_back_those_of_others() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
-    let live = house.token("free", |_| ());
-    let text = live.text.expose();
-    let revoker = house.key_of("server", "free", &["oauth:revoke"]).1;
-    let nobody = house.key_of("server", "free", &["tools:list"]).1;
+    house.policy("free", json!({}));
+    let own = house.key_of("alice", "free", &["oauth:revoke"]).1;
+    let anybodys = house.key_of("server", "free", &["oauth:revoke-others"]).1;
+    let strangers = house.key_of("server", "free", &["oauth:revoke"]).1;
+    let nobody = house.key_of("alice", "free", &["tools:list"]).1;
+    let everything = house.key_of("server", "free", &["mcp:*"]).1;
     let gateway = house.gateway(upstream.address);
     let revoke = |token: &str, key: &str| post("/oauth/revoke", &[("token", token)]).key(key);
-    let ping = || Ask::modern("ping", json!({})).key(text);
-    assert_eq!(refused(revoke(text, &nobody), &gateway).await.0, 403);
-    // Whoever only knows its name has nothing to give up.
-    let forged = forged(text);
-    for unknown in [forged.as_str(), "nothing"] {
-        assert_eq!(revoke(unknown, &revoker).send(gateway.address).await.status, 200);
+    let ping = |text: &str| Ask::modern("ping", json!({})).key(text);
+    let narrow = house.token("free", |new| new.scopes = vec!["oauth:revoke".parse().unwrap()]).text;
+    for (revoker, may) in [
+        (own.as_str(), true),
+        (&anybodys, true),
+        (&everything, true),
+        (narrow.expose(), true),
+        (&strangers, false),
+        (&nobody, false),
+    ] {
+        let live = house.token("free", |_| ());
+        let text = live.text.expose();
+        // Whoever only knows its name has nothing to give up, and is told nothing.
+        let forged = forged(text);
+        for unknown in [forged.as_str(), "nothing"] {
+            let status = revoke(unknown, revoker).send(gateway.address).await.status;
+            assert_eq!(status, if revoker == nobody { 403 } else { 200 });
+        }
+        assert_eq!(ping(text).send(gateway.address).await.status, 200);
+        if !may {
+            assert_eq!(refused(revoke(text, revoker), &gateway).await, (403, "insufficient_scope".into()));
+            assert_eq!(ping(text).send(gateway.address).await.status, 200, "it stands");
+            continue;
+        }
+        for _ in 0..2 {
+            let answered = revoke(text, revoker).send(gateway.address).await;
+            assert_eq!((answered.status, answered.body.as_str()), (200, ""));
+            assert_eq!(ping(text).send(gateway.address).await.status, 401);
+        }
+        assert!(ops::token::show(&house.ctx, live.token.jti).unwrap().refusal.is_some());
     }
-    assert_eq!(ping().send(gateway.address).await.status, 200);
-    for _ in 0..2 {
-        let answered = revoke(text, &revoker).send(gateway.address).await;
-        assert_eq!((answered.status, answered.body.as_str()), (200, ""));
-        assert_eq!(ping().send(gateway.address).await.status, 401);
+    // Itself.
+    assert_eq!(revoke(narrow.expose(), narrow.expose()).send(gateway.address).await.status, 200);
+    assert_eq!(revoke(narrow.expose(), narrow.expose()).send(gateway.address).await.status, 401);
+    // An issuer that has an alice as well has another one.
+    let abroad = super::tokens::Bound::new(&house);
+    let now = house.ctx.now().seconds();
+    let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "alice", "jti": "1", "iat": now, "exp": now + 600,
+        "scope": "tools:list"});
+    let header = json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"});
+    let foreign = super::tokens::Bound::sign(&abroad.issuer, &header, &claims);
+    assert_eq!(refused(revoke(&foreign, &own), &gateway).await.0, 403);
+    assert_eq!(revoke(&foreign, &anybodys).send(gateway.address).await.status, 200);
+    assert_eq!(ping(&foreign).send(gateway.address).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_as_long_as_the_gateway_takes_and_what_is_longer_is_told_so() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let abroad = super::tokens::Bound::new(&house);
+    let now = house.ctx.now().seconds();
+    let long = |groups: usize| {
+        let groups: Vec<_> =
+            (0..groups).map(|number| format!("{number:08}-aaaa-bbbb-cccc-000000000000")).collect();
+        let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "ana", "jti": "1", "iat": now, "exp": now + 600,
+            "scope": "tools:list", "groups": groups});
+        super::tokens::Bound::sign(
+            &abroad.issuer,
+            &json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"}),
+            &claims,
+        )
+    };
+    let usual = house.gateway(upstream.address);
+    let raised = house.gateway_with(upstream.address, |settings| settings.max_token = 24 * 1024);
+    let (entra, longer) = (long(200), long(350));
+    assert!((10_000..16_384).contains(&entra.len()), "{}", entra.len());
+    assert!((16_385..24_576).contains(&longer.len()), "{}", longer.len());
+    let list = |token: &str| Ask::modern("tools/list", json!({})).key(token);
+    for (gateway, token, status) in
+        [(&usual, &entra, 200), (&usual, &longer, 431), (&raised, &longer, 200), (&raised, &entra, 200)]
+    {
+        let answered = list(token).send(gateway.address).await;
+        assert_eq!(answered.status, status, "{answered:?}");
+        if status == 431 {
+            assert!(answered.body.contains("--max-token") && answered.json()["id"] == 1, "{answered:?}");
+        }
     }
-    assert!(ops::token::show(&house.ctx, live.token.jti).unwrap().refusal.is_some());
+    // A proxy that asks is told the same; its nginx is told as nginx has it.
+    let verify = |token: &str| Ask::new(Method::GET, "/verify/files").key(token);
+    assert_eq!(verify(&longer).send(usual.admin).await.status, 431);
+    let nginx = Ask::new(Method::GET, "/verify")
+        .with("x-original-uri", "/files")
+        .with("x-original-method", "GET")
+        .key(&longer);
+    let answered = nginx.send(usual.admin).await;
+    assert_eq!((answered.status, &answered.headers["x-authz-status"]), (403, &"431".parse().unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,8 +49,9 @@ async fn every_refused_credential_gets_the_same_answer() {
             let challenge = answered.headers.remove("www-authenticate").unwrap();
             let expected = match what {
                 "none" | "another scheme" => format!(
-                    "Bearer realm=\"portcullis\"{}, resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/mcp\"",
-                    ", scope=\"tools:call\""
+                    "Bearer realm=\"portcullis\"{}, resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/mcp\"{}",
+                    ", scope=\"tools:call\"",
+                    super::tokens::by_proof()
                 ),
                 _ => "Bearer realm=\"portcullis\", error=\"invalid_token\"".into(),
             };

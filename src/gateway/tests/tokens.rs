@@ -19,6 +19,11 @@ pub(super) fn ping(token: &str) -> Ask {
     Ask::modern("ping", json!({})).key(token)
 }
 
+/// The second challenge, of those whom a proof of possession could help.
+pub(super) fn by_proof() -> String {
+    format!(", DPoP algs=\"{}\"", Algorithm::public_names().collect::<Vec<_>>().join(" "))
+}
+
 fn challenge(answered: &Answered) -> &str {
     answered.headers["www-authenticate"].to_str().unwrap()
 }
@@ -57,15 +62,16 @@ async fn each_client_is_told_what_it_can_act_on() {
     let gateway = house.gateway(upstream.address);
     let at = ", resource_metadata=\"http://localhost/.well-known/oauth-protected-resource/mcp\"";
     let realm = "Bearer realm=\"portcullis\"";
+    let proof = by_proof();
     let call = || Ask::modern("tools/call", json!({"name": "echo"}));
     let forged = forged(good);
     let mut bodies = Vec::new();
     for (ask, told) in [
-        (call(), format!("{realm}, scope=\"tools:call\"{at}")),
-        (call().key(revoked), format!("{realm}, error=\"invalid_token\"{at}")),
-        (call().key(abroad.expose()), format!("{realm}, error=\"invalid_token\"{at}")),
-        (call().key(&forged), format!("{realm}, error=\"invalid_token\"{at}")),
-        (call().key("eyJh.e30.AA"), format!("{realm}, error=\"invalid_token\"{at}")),
+        (call(), format!("{realm}, scope=\"tools:call\"{at}{proof}")),
+        (call().key(revoked), format!("{realm}, error=\"invalid_token\"{at}{proof}")),
+        (call().key(abroad.expose()), format!("{realm}, error=\"invalid_token\"{at}{proof}")),
+        (call().key(&forged), format!("{realm}, error=\"invalid_token\"{at}{proof}")),
+        (call().key("eyJh.e30.AA"), format!("{realm}, error=\"invalid_token\"{at}{proof}")),
         (call().key("pcl_live_nothing"), format!("{realm}, error=\"invalid_token\"")),
         (call().with("x-api-key", good), format!("{realm}, error=\"invalid_token\"")),
     ] {
@@ -179,7 +185,7 @@ impl Bound {
             profile: Profile::AtJwt,
             iss: Some("https://idp.example".into()),
             url: Some("https://idp.example".into()),
-            audience: Some("api".into()),
+            audiences: vec!["api".into()],
             algorithms: vec![Algorithm::EdDsa],
             mapping: Mapping::default(),
             policy: "free".parse().unwrap(),
@@ -238,11 +244,10 @@ async fn a_bound_token_passes_with_its_proof_and_each_proof_once() {
     let status = async |ask: Ask, gateway: &Served| ask.send(gateway.address).await.status;
     assert_eq!(status(with_proof(&token, &proof), &gateways[0]).await, 200);
     for gateway in &gateways {
-        assert_eq!(
-            status(with_proof(&token, &proof), gateway).await,
-            401,
-            "each proof once, whoever is asked"
-        );
+        let answered = with_proof(&token, &proof).send(gateway.address).await;
+        assert_eq!(answered.status, 401, "each proof once, whoever is asked");
+        assert!(challenge(&answered).contains("error=\"invalid_dpop_proof\""), "{answered:?}");
+        assert_eq!(answered.reason(), "unauthorized");
     }
     let fresh = |jti: &str, changes: Value| {
         let mut all = json!({ "jti": jti });
@@ -260,7 +265,29 @@ async fn a_bound_token_passes_with_its_proof_and_each_proof_once() {
         let answered = with_proof(&token, &fresh("p3", changes.clone())).send(gateways[0].address).await;
         assert_eq!(answered.status, 401, "{changes}");
         let told = challenge(&answered);
-        assert!(told.starts_with("DPoP realm=\"portcullis\", error=\"invalid_token\", algs=\""), "{told}");
+        assert!(
+            told.starts_with("DPoP realm=\"portcullis\", error=\"invalid_dpop_proof\", algs=\""),
+            "{told}"
+        );
+    }
+    // Without a proof, or with one that is none; and where the token itself would not do, whatever the proof.
+    let bare = |token: &str| {
+        let ask = Ask::modern("ping", json!({})).instead("host", "mcp.example");
+        ask.with("authorization", &format!("DPoP {token}"))
+    };
+    let other = forged(&token);
+    for (ask, error) in [
+        (bare(&token), "invalid_dpop_proof"),
+        (bare(&token).with("dpop", "none"), "invalid_dpop_proof"),
+        (bare(&other).with("dpop", &fresh("p6", json!({}))), "invalid_token"),
+        (bare(&other).with("dpop", "none"), "invalid_token"),
+    ] {
+        let answered = ask.send(gateways[0].address).await;
+        assert_eq!(answered.status, 401);
+        assert!(
+            challenge(&answered).contains(&format!("DPoP realm=\"portcullis\", error=\"{error}\"")),
+            "{answered:?}"
+        );
     }
     let plain = Ask::modern("ping", json!({})).instead("host", "mcp.example").key(&token);
     assert_eq!(status(plain.clone(), &gateways[0]).await, 401, "never as a plain bearer");
@@ -365,6 +392,8 @@ async fn anybody_may_read_where_tokens_come_from() {
         assert_eq!(metadata["resource"], format!("http://localhost:{}/mcp", gateway.address.port()));
         assert_eq!(metadata["authorization_servers"], json!(["https://idp.example", "http://localhost"]));
         assert_eq!(metadata["bearer_methods_supported"], json!(["header"]));
+        let proving = metadata["dpop_signing_alg_values_supported"].as_array().unwrap();
+        assert!(proving.contains(&json!("ES256")) && !proving.contains(&json!("HS256")), "{metadata}");
         let scopes = metadata["scopes_supported"].as_array().unwrap();
         assert!(scopes.contains(&json!("tools:call")));
         for never in ["offline_access", "mcp:*", "oauth:token"] {
@@ -392,6 +421,14 @@ async fn anybody_may_read_where_tokens_come_from() {
     assert_eq!(server["issuer"], "http://localhost");
     assert_eq!(server["token_endpoint"], "http://localhost/oauth/token");
     assert!(server.get("authorization_endpoint").is_none());
+    for (what, ways) in [
+        ("token", json!(["client_secret_basic", "client_secret_post"])),
+        ("introspection", json!(["client_secret_basic", "client_secret_post", "Bearer"])),
+        ("revocation", json!(["client_secret_basic", "client_secret_post"])),
+    ] {
+        assert_eq!(server[format!("{what}_endpoint_auth_methods_supported")], ways, "{what}");
+    }
+    assert!(server["dpop_signing_alg_values_supported"].as_array().unwrap().contains(&json!("Ed25519")));
     assert!(upstream.received().is_empty());
 }
 
@@ -414,7 +451,8 @@ async fn behind_a_proxy_everything_has_its_public_name() {
         assert_eq!(metadata["resource"], format!("{resource}/mcp"));
         let refused = says(Ask::modern("ping", json!({}))).send(gateway.address).await;
         let at = format!("resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\"");
-        assert!(challenge(&refused).ends_with(&at), "{}", challenge(&refused));
+        let told = challenge(&refused);
+        assert!(told.ends_with(&format!("{at}{}", by_proof())), "{told}");
     }
     let server = "/.well-known/oauth-authorization-server";
     let server = says(Ask::new(Method::GET, server)).send(trusting.address).await.json();
