@@ -260,7 +260,11 @@ impl Engine {
             tracing::info!(%now, "the clock is right again");
             return;
         }
-        tracing::error!(%now, %latest, "the clock was set back; whatever has an end is refused until it is right again");
+        tracing::error!(
+            %now, %latest,
+            "the clock was set back; whatever has an end is refused until it is right again; where it ran ahead once: \
+             portcullis store accept"
+        );
         self.meter.clock_set_back(now, latest);
         self.flusher.wake();
     }

@@ -56,6 +56,7 @@ impl Ctx {
                 let key = setting::get(c, setting::AUDIT_PUBLIC_KEY)?.as_deref().and_then(ChainKey::parse);
                 anchor::check(c, found.as_ref(), key.as_ref())
             })?;
+            store.heed_chain()?;
             return Ok(Self {
                 store,
                 vault: None,
@@ -67,6 +68,7 @@ impl Ctx {
         store.read(|c| anchor::check(c, found.as_ref(), None))?;
         let ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, json!({})))?;
         ctx.store.read(|c| anchor::check(c, found.as_ref(), ctx.chain_key()?.as_ref()))?;
+        ctx.store.heed_chain()?;
         ctx.keep_anchor(found.is_some());
         Ok(ctx)
     }

@@ -76,6 +76,18 @@ pub fn sign_head(c: &Connection, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<
     Ok(())
 }
 
+/// So many of the newest records are asked what time it was.
+const TELLING: u32 = 256;
+
+/// The latest moment that the newest records tell of, from record `since` on; `None` where there are none.
+pub(super) fn latest_moment(c: &Connection, since: i64) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = c.prepare_cached(
+        "SELECT max(at) FROM (SELECT at FROM audit WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2)",
+    )?;
+    let at: Option<i64> = select.query_row((since, TELLING), |row| row.get(0))?;
+    Ok(at.map(Timestamp::from_millis))
+}
+
 /// The newest record, or `None` where there is none yet.
 pub fn head(c: &Connection) -> Result<Option<Entry>, StoreError> {
     Ok(list(c, &Query { limit: 1, ..Query::default() })?.pop())

@@ -163,6 +163,14 @@ impl Store {
         })))
     }
 
+    /// Heeds what the audit chain says of the time, from where an operator last had the home remember its store: whoever puts
+    /// back an older anchor must not have the home forget what moment was seen.
+    pub fn heed_chain(&self) -> Result<(), StoreError> {
+        let seen = self.read(|c| audit::latest_moment(c, self.0.begun))?;
+        seen.into_iter().for_each(|at| self.0.high_water.raise(at));
+        Ok(())
+    }
+
     /// The folder that it is in.
     pub fn home(&self) -> &Path {
         &self.0.home

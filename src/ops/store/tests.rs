@@ -275,6 +275,48 @@ fn a_clock_that_ran_ahead_is_forgotten_by_a_process_that_goes_on_as_well() {
 }
 
 #[test]
+fn an_older_anchor_that_is_put_back_has_no_moment_forgotten() {
+    let place = Place::new();
+    place.key();
+    let older = fs::read(place.file("anchor")).unwrap();
+    place.clock.advance(Duration::from_secs(7_200));
+    place.key();
+    let right = place.clock.now();
+    place.clock.set(right.minus(Duration::from_secs(3_600)));
+    for mode in [Mode::ReadOnly, Mode::ReadWrite, Mode::ReadOnly] {
+        fs::write(place.file("anchor"), &older).unwrap();
+        let ctx = place.open(mode).unwrap();
+        assert!(ctx.store.high_water().is_past(place.clock.now()), "{mode:?}");
+    }
+    // A record that is written meanwhile does not hide what the ones before it tell.
+    place.key();
+    fs::write(place.file("anchor"), &older).unwrap();
+    assert!(place.ctx().store.high_water().is_past(place.clock.now()));
+    place.clock.set(right);
+    assert!(!place.ctx().store.high_water().is_past(right));
+}
+
+#[test]
+fn one_leap_of_the_clock_into_another_century_is_mended_by_one_act() {
+    let place = Place::new();
+    place.key();
+    let now = place.clock.now();
+    place.clock.set(now.plus(Duration::from_secs(72 * 366 * 86_400)));
+    place.key();
+    let leapt = fs::read(place.file("anchor")).unwrap();
+    place.clock.set(now);
+    assert!(place.ctx().store.high_water().is_past(now));
+    place.accept().unwrap();
+    for mode in [Mode::ReadOnly, Mode::ReadWrite] {
+        assert!(!place.open(mode).unwrap().store.high_water().is_past(now), "{mode:?}");
+    }
+    place.key();
+    assert!(!place.ctx().store.high_water().is_past(now), "what is recorded after it counts");
+    fs::write(place.file("anchor"), leapt).unwrap();
+    assert!(place.ctx().store.high_water().is_past(now), "and who puts back that moment lets nobody in");
+}
+
+#[test]
 fn a_store_of_another_home_and_an_anchor_that_is_gone_or_altered_are_noticed() {
     let place = Place::new();
     place.key();
