@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     domain::issuer::{Issuer, IssuerState},
     ops::{
-        self, Ctx,
+        self, Ctx, OpsError,
         audit::{Kept, Standing},
     },
     store::{Mode, StoreError, audit, ballast, home::Home},
@@ -42,14 +43,18 @@ struct Finding {
 type Found = Result<String, (String, String)>;
 
 pub fn run(session: &Session) -> Result<Code, CliError> {
-    let findings = examine(session)?;
+    let Examined { findings, is_lost } = examine(session)?;
     let healthy = findings.iter().all(|finding| finding.passed);
     if session.json {
         output::json(&serde_json::json!({ "healthy": healthy, "checks": findings }))?;
     } else {
         show(&findings)?;
     }
-    Ok(if healthy { Code::Done } else { Code::No })
+    Ok(match (healthy, is_lost) {
+        (true, _) => Code::Done,
+        (false, true) => Code::Broken,
+        (false, false) => Code::No,
+    })
 }
 
 fn show(findings: &[Finding]) -> Result<(), CliError> {
@@ -64,7 +69,13 @@ fn show(findings: &[Finding]) -> Result<(), CliError> {
     output::raw(table.render().as_bytes())
 }
 
-fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
+struct Examined {
+    findings: Vec<Finding>,
+    /// Whether the store is not the one that the home had, so that every command refuses.
+    is_lost: bool,
+}
+
+fn examine(session: &Session) -> Result<Examined, CliError> {
     let home = session.home()?;
     let mut findings = Vec::new();
     let mut note = |check, found: Found| {
@@ -73,6 +84,7 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
             Err((detail, mend)) => Finding { check, passed: false, detail, mend: Some(mend) },
         });
     };
+    let mut is_lost = false;
     note("sqlite", sqlite());
     if !session.has_store()? {
         match session.witness() {
@@ -83,17 +95,25 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
                     home.path().display()
                 )),
             ),
-            Err(error) => note("store", Err((error.message, error.mend.unwrap_or_default()))),
+            Err(error) => {
+                is_lost = true;
+                note("store", Err((error.message, error.mend.unwrap_or_default())));
+            }
         }
-        return Ok(findings);
+        return Ok(Examined { findings, is_lost });
     }
     note("home", modes(&home));
     note("disk", disk(home.path()));
-    match session.open(Mode::ReadOnly) {
-        Err(error) => note(
-            "store",
-            Err((error.message, error.mend.unwrap_or_else(|| "restore the home from a copy".into()))),
-        ),
+    match Ctx::open(&home, Mode::ReadOnly, "cli", Arc::clone(&session.clock)) {
+        Err(OpsError::Store(StoreError::TooOld { file, found, known })) => {
+            note("store", Ok(of_an_earlier_one(&file, found, known)));
+            return Ok(Examined { findings, is_lost });
+        }
+        Err(error) => {
+            is_lost = matches!(&error, OpsError::Store(StoreError::Lost { .. } | StoreError::Astray(_)));
+            let CliError { message, mend, .. } = error.into();
+            note("store", Err((message, mend.unwrap_or_else(|| "restore the home from a copy".into()))));
+        }
         Ok(ctx) => {
             note("store", pragmas(&ctx));
             note("integrity", integrity(&ctx));
@@ -110,7 +130,15 @@ fn examine(session: &Session) -> Result<Vec<Finding>, CliError> {
     note("vault", vault(session));
     // After the vault, which is opened for writing: that makes a ballast where there can be one.
     note("ballast", weight(home.path()));
-    Ok(findings)
+    Ok(Examined { findings, is_lost })
+}
+
+/// No fault, and no more can be said before it was brought up to date, which is not this command's part.
+fn of_an_earlier_one(file: &str, found: i64, known: i64) -> String {
+    format!(
+        "{file} is of an earlier portcullis (version {found}; this one has {known}): the first command that changes something \
+         brings it up to date and has the home remember its store (`anchor`); then look again"
+    )
 }
 
 fn sqlite() -> Found {
@@ -322,9 +350,10 @@ fn clock(ctx: &Ctx, session: &Session) -> Found {
     let latest = ctx.store.high_water().latest();
     if ctx.store.high_water().is_past(now) {
         return Err((
-            format!("it is {now}, yet {latest} was seen on this home: whatever has an end is refused until then"),
-            "set this machine's clock (NTP); where it ran ahead once: portcullis store accept, and start the gateways anew"
-                .into(),
+            format!(
+                "it is {now}, yet {latest} was seen on this home: whatever has an end is refused until then"
+            ),
+            "set this machine's clock (NTP); where it ran ahead once: portcullis store accept".into(),
         ));
     }
     match newest.first().map(|entry| entry.record.at) {

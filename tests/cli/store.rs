@@ -43,7 +43,7 @@ fn all_refuse(place: &Place, ways: &[&str]) {
     let judged = place.feed(&["key", "verify"], "pcl_live_x");
     assert_ne!(code(&judged), 0);
     let doctor = place.run(&["doctor"]);
-    assert_eq!(code(&doctor), 1, "{}", out(&doctor));
+    assert_eq!(code(&doctor), 5, "{}", out(&doctor));
     assert!(ways.iter().all(|way| out(&doctor).contains(way)), "{}", out(&doctor));
 }
 
@@ -108,6 +108,33 @@ fn an_older_store_put_back_lets_nobody_in_until_it_is_accepted() {
     assert_eq!(code(&place.feed(&["key", "verify"], &kept)), 0);
     place.ok(&["audit", "verify"]);
     assert_eq!(code(&place.run(&["doctor"])), 0);
+}
+
+#[test]
+fn a_home_of_an_earlier_release_is_said_to_be_one_and_the_first_act_brings_it_up_to_date() {
+    let place = Place::new();
+    let (_, key) = place.key(KEY);
+    let books = rusqlite::Connection::open(place.home().join("portcullis.db")).unwrap();
+    // As far as the last step that a release took.
+    books.execute_batch("DROP TABLE token_ground; PRAGMA user_version = 4").unwrap();
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(code(&doctor), 0, "{}", out(&doctor));
+    assert!(
+        out(&doctor).contains("of an earlier portcullis") && out(&doctor).contains("anchor"),
+        "{}",
+        out(&doctor)
+    );
+    let version = |books: &rusqlite::Connection| -> i64 {
+        books.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(&books), 4, "it changes nothing");
+    assert_eq!(code(&place.run(&["key", "list"])), 5, "who only reads cannot");
+    place.ok(&["key", "create", "--subject", "bob", "--scope", "mcp:*"]);
+    assert_eq!(version(&books), 5);
+    assert_eq!(code(&place.feed(&["key", "verify"], &key)), 0);
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(code(&doctor), 0, "{}", out(&doctor));
+    assert!(out(&doctor).contains("who was revoked or disabled still is"));
 }
 
 #[test]
