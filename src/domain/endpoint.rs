@@ -36,6 +36,8 @@ const LONGEST: usize = 2048;
 /// What stands before the URI in the endpoint of a resource, and before the name in that of a prompt.
 const RESOURCE: &str = "resources/read/";
 const PROMPT: &str = "prompts/get/";
+/// The method whose target may be the template of a resource.
+const COMPLETION: &str = "completion/complete";
 
 /// What a call asks for: `tools/list`, `tools/call/search_docs`, `resources/read/file:///a.md`,
 /// or `/health` for plain HTTP. At most 2 048 bytes; foreign text, but never a whole credential, unless a token in the
@@ -43,7 +45,7 @@ const PROMPT: &str = "prompts/get/";
 ///
 /// `resources/subscribe/URI`, `resources/unsubscribe/URI`, `subscriptions/listen/URI` and
 /// `completion/complete/prompts/get/NAME` (or `…/resources/read/URI`) are judged by their method, and by what they act on
-/// as if that were read or got.
+/// as if that were read or got. Where that URI is a template it is blocked as soon as what begins as it does can be.
 ///
 /// The endpoint is the verbatim text; its other readings follow from it, and are sought when they are asked for.
 #[derive(Clone)]
@@ -268,7 +270,13 @@ impl Endpoint {
     /// Whether `method` is one that must name its target, in `Mcp-Name` as well: `tools/call`, `prompts/get`,
     /// `resources/read`.
     pub fn names_a_target(method: &str) -> bool {
-        matches!(method, "tools/call" | "prompts/get" | "resources/read")
+        method::target(method) == Some(Target::Itself)
+    }
+
+    /// Whether `text` is a method alone that acts on what is not there: many calls that were counted together, not one.
+    pub fn lacks_its_target(text: &str) -> bool {
+        // What is listened to stands beside this one, and not in it.
+        text != "subscriptions/listen" && method::target(text).is_some()
     }
 }
 

@@ -66,6 +66,13 @@ impl Globs {
         self.about(text.as_bytes()).any(|(glob, rest)| covers(glob.tail(), rest))
     }
 
+    /// Whether one of them covers a text that begins with `beginning`.
+    pub(super) fn cover_beginning(&self, beginning: &str) -> bool {
+        let beginning = beginning.as_bytes();
+        self.0.iter().any(|glob| glob.head().starts_with(beginning))
+            || self.about(beginning).any(|(glob, rest)| covers_in_rows(glob.tail(), rest, true))
+    }
+
     /// Whether one of them, other than itself, covers all that `pattern` covers, as far as a look tells: of globs with
     /// more than one star it does not.
     pub(super) fn hold(&self, pattern: &str) -> bool {
@@ -85,18 +92,19 @@ fn star(tail: &[u8]) -> (bool, &[u8]) {
 fn covers(tail: &[u8], text: &[u8]) -> bool {
     let (crosses, after) = star(tail);
     if after.contains(&b'*') {
-        return covers_in_rows(tail, text);
+        return text.ends_with(ending(after)) && covers_in_rows(tail, text, false);
     }
     text.strip_suffix(after).is_some_and(|skipped| crosses || !skipped.contains(&b'/'))
 }
 
+/// What stands behind the last star.
+fn ending(glob: &[u8]) -> &[u8] {
+    glob.rsplit(|&byte| byte == b'*').next().unwrap_or_default()
+}
+
 /// Notes after each part of the glob up to where the text can have been matched. That takes as long as the one is times
-/// the other, whatever they hold.
-fn covers_in_rows(mut glob: &[u8], text: &[u8]) -> bool {
-    let ending = glob.rsplit(|&byte| byte == b'*').next().unwrap_or_default();
-    if !text.ends_with(ending) {
-        return false;
-    }
+/// the other, whatever they hold. `is_beginning`: whether the text may go on, so that a beginning of the glob is enough.
+fn covers_in_rows(mut glob: &[u8], text: &[u8], is_beginning: bool) -> bool {
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
     while let [byte, after @ ..] = glob {
@@ -112,6 +120,9 @@ fn covers_in_rows(mut glob: &[u8], text: &[u8]) -> bool {
             }
             reached[0] = false;
             glob = after;
+        }
+        if is_beginning && reached.ends_with(&[true]) {
+            return true;
         }
     }
     reached.ends_with(&[true])
@@ -150,6 +161,28 @@ mod tests {
             ("c", false),
         ] {
             assert_eq!(globs.cover(text), covered, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_covered_where_it_can_go_on_to_what_is() {
+        let globs = globs(&["a/b/*/c/*", "x/**z", "q/r*"]);
+        for (beginning, covered) in [
+            ("", true),
+            ("a", true),
+            ("a/b/", true),
+            ("a/b/x", true),
+            ("a/b/x/c", true),
+            ("a/b/x/c/y", true),
+            ("a/b/x/d", false),
+            ("a/b/x/c/y/", false),
+            ("a/c", false),
+            ("x/y/y", true),
+            ("q/s", false),
+            ("q/r/", false),
+            ("z", false),
+        ] {
+            assert_eq!(globs.cover_beginning(beginning), covered, "{beginning}");
         }
     }
 

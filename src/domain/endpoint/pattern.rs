@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::globs::Globs;
-use super::{Endpoint, LONGEST, Shape, method, path, reading};
+use super::{COMPLETION, Endpoint, LONGEST, RESOURCE, Shape, View, method, path, reading};
 use crate::domain::leak::{self, Sought};
 use crate::domain::text::excerpt;
 
@@ -306,7 +306,7 @@ impl EndpointSet {
         let Some(form) = view.form else {
             return with(view.about?, view.part, |text| self.covers(text));
         };
-        [Some(view.own), view.about].into_iter().flatten().find_map(|prefix| {
+        let hit = [Some(view.own), view.about].into_iter().flatten().find_map(|prefix| {
             let is_hit = |reading: &&str| {
                 form.any_folded(reading, &mut |folded| match prefix {
                     "" => self.covers(folded),
@@ -315,7 +315,32 @@ impl EndpointSet {
             };
             let reading = std::iter::once(view.part).chain(endpoint.others()).find(is_hit)?;
             Some(Cow::Owned([prefix, reading].concat()))
-        })
+        });
+        hit.or_else(|| self.hit_of_template(endpoint))
+    }
+
+    /// What of the endpoint it could cover where that is a template, of which the server may make whatever begins as it does
+    /// up to its first brace.
+    fn hit_of_template<'a>(&self, endpoint: &'a Endpoint) -> Option<Cow<'a, str>> {
+        let View { method: Some(COMPLETION), own, about: Some(about @ RESOURCE), part, form: Some(form) } =
+            endpoint.view()
+        else {
+            return None;
+        };
+        let becomes_hit = |reading: &&str| {
+            form.any_folded(reading, &mut |folded| {
+                let Some((beginning, _)) = folded.split_once('{') else { return false };
+                [own, about].into_iter().any(|prefix| self.covers_beginning(&[prefix, beginning].concat()))
+            })
+        };
+        let reading = std::iter::once(part).chain(endpoint.others()).find(becomes_hit)?;
+        Some(Cow::Owned([about, reading].concat()))
+    }
+
+    fn covers_beginning(&self, beginning: &str) -> bool {
+        self.everything
+            || self.globs.cover_beginning(beginning)
+            || self.literals.iter().any(|literal| literal.starts_with(beginning))
     }
 
     fn covers(&self, reading: &str) -> bool {

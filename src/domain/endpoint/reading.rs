@@ -1,7 +1,8 @@
 //! How servers could read a path, or a resource's URI.
 //!
 //! A server may undo escapes once more than another, drop what stands behind `?`, `#`, `;` or NUL, take a backslash for a
-//! slash, resolve dot segments by the rules of URLs or by those of files. It may do so in any order, so the readings are
+//! slash, resolve dot segments by the rules of URLs or by those of files, leave out dots and blanks at the end of a name. It
+//! may do so in any order, so the readings are
 //! all that any order of these steps leads to. A call is allowed only where every reading is covered. The upstream still
 //! receives what the client wrote.
 //!
@@ -23,15 +24,24 @@ const MOST: usize = 32;
 /// One way in which a server may go on from what it has; `None` where that changes nothing.
 type Step = fn(&str) -> Option<String>;
 
-const STEPS_OF_PATHS: [Step; 7] =
-    [unescaped, until_query, until_fragment, until_nul, without_parameters, with_slashes, resolved_path];
-const STEPS_OF_URIS: [Step; 8] = [
+const STEPS_OF_PATHS: [Step; 8] = [
     unescaped,
     until_query,
     until_fragment,
     until_nul,
     without_parameters,
     with_slashes,
+    trimmed,
+    resolved_path,
+];
+const STEPS_OF_URIS: [Step; 9] = [
+    unescaped,
+    until_query,
+    until_fragment,
+    until_nul,
+    without_parameters,
+    with_slashes,
+    trimmed_uri,
     resolved_uri,
     standard,
 ];
@@ -59,8 +69,8 @@ impl Form {
     /// Whether the text, as it stands, is the only reading: so it is with most, and that is quickly seen.
     pub fn is_single(self, text: &str) -> bool {
         match self {
-            // In normal form it has no dot or empty segments.
-            Self::Path => !text.bytes().any(|byte| matches!(byte, b'%' | b';')),
+            // In normal form it has no dot or empty segments, and no blanks but as escapes.
+            Self::Path => !text.bytes().any(|byte| matches!(byte, b'%' | b';')) && !has_final_dot(text),
             Self::Uri => is_plain_uri(text),
         }
     }
@@ -89,10 +99,10 @@ impl Form {
     }
 
     /// Whether a reading has nothing that servers take for different things: dot or empty segments, controls, more than
-    /// one encoding of a character, a backslash in a path, user information in a URI.
+    /// one encoding of a character, a backslash in a path, user information in a URI of the web or of a file.
     fn is_agreed(self, reading: &str) -> bool {
-        let (authority, path) = match self {
-            Self::Path => (None, reading),
+        let (has_sound_authority, path) = match self {
+            Self::Path => (true, reading),
             Self::Uri => {
                 let parts = Parts::of(reading);
                 // Files have no queries: who takes one for a part of the path resolves what is in it.
@@ -103,7 +113,7 @@ impl Form {
                 {
                     return false;
                 }
-                (parts.authority, if is_file { parts.rest } else { path })
+                (parts.has_sound_authority(), if is_file { parts.rest } else { path })
             }
         };
         let segments = path.strip_prefix('/').unwrap_or(path);
@@ -112,12 +122,17 @@ impl Form {
         let is_odd = |segment: &str| matches!(segment, "" | "." | "..");
         let has_odd = (!segments.is_empty() || path == "//") && segments.split('/').any(is_odd);
         let has_backslash = self == Self::Path && reading.contains('\\');
-        !has_odd && !has_backslash && authority.is_none_or(is_well_formed) && is_well_encoded(reading)
+        !has_odd && !has_backslash && has_sound_authority && is_well_encoded(reading)
     }
 
     /// Whether `is` holds of one of the texts under which what is blocked is looked for.
     pub fn any_folded(self, reading: &str, is: &mut dyn FnMut(&str) -> bool) -> bool {
+        let mut any = |folded: &str| self.any_slashed(folded, is);
         let folded = folded(reading);
+        any(&folded) || trimmed(&folded).is_some_and(|trimmed| any(&trimmed))
+    }
+
+    fn any_slashed(self, folded: &str, is: &mut dyn FnMut(&str) -> bool) -> bool {
         let mut with_slash_or_without = |text: &str| {
             is(text)
                 || match text.strip_suffix('/') {
@@ -125,9 +140,8 @@ impl Form {
                     None => is(&format!("{text}/")),
                 }
         };
-        with_slash_or_without(&folded)
-            || (self == Self::Uri
-                && plain_authorities(&folded).iter().any(|text| with_slash_or_without(text)))
+        with_slash_or_without(folded)
+            || (self == Self::Uri && plain_authorities(folded).iter().any(|text| with_slash_or_without(text)))
     }
 }
 
@@ -172,6 +186,23 @@ impl<'a> Parts<'a> {
     }
 }
 
+impl Parts<'_> {
+    /// Whether every reader finds the same host in it. What stands before an `@` is for the web's own schemes, and for files,
+    /// where browsers and servers are misled by it; schemes that servers make up have it as databases do, and mean what
+    /// they say, as long as it is one and has no other signs than it may have (RFC 3986 §3.2.1).
+    fn has_sound_authority(&self) -> bool {
+        let Some(authority) = self.authority else { return true };
+        let is_made_up = !is_web(self.scheme) && !self.scheme.eq_ignore_ascii_case("file:");
+        match authority.rsplit_once('@').filter(|_| is_made_up) {
+            Some((user, host)) => {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
+                !user.is_empty() && user.bytes().all(fits) && is_well_formed(host)
+            }
+            None => is_well_formed(authority),
+        }
+    }
+}
+
 /// A URI of which every reader makes the same: nothing of it can be cut, undone or resolved, and it is in the form of the
 /// WHATWG URL Standard. It may say no of one that is so.
 fn is_plain_uri(uri: &str) -> bool {
@@ -203,7 +234,12 @@ fn is_plain_uri(uri: &str) -> bool {
                 && (authority.is_empty() || is_host(authority))
         }
     };
-    fits && !rest.contains("//") && !rest.contains("/.")
+    fits && !rest.contains("//") && !rest.contains("/.") && !has_final_dot(rest)
+}
+
+/// Whether a name in it ends in a dot.
+fn has_final_dot(path: &str) -> bool {
+    path.ends_with('.') || path.contains("./")
 }
 
 /// Whether queries and hosts are what the WHATWG URL Standard says.
@@ -294,6 +330,41 @@ fn without_parameters(text: &str) -> Option<String> {
 
 fn with_slashes(text: &str) -> Option<String> {
     text.contains('\\').then(|| text.replace('\\', "/"))
+}
+
+/// As Windows takes the names of files, and as servers take them that strip what they are given: without dots and blanks at
+/// the end of each. `None` where there are none.
+fn trimmed(path: &str) -> Option<String> {
+    let may_be_longer =
+        |segment: &str| segment.ends_with(['.', '0']) || segment.ends_with(char::is_whitespace);
+    if !path.split('/').any(may_be_longer) {
+        return None;
+    }
+    let trimmed = path.split('/').map(trimmed_name).collect::<Vec<_>>().join("/");
+    (trimmed != path).then_some(trimmed)
+}
+
+fn trimmed_name(mut name: &str) -> &str {
+    loop {
+        let rest = name.strip_suffix("%20").unwrap_or_else(|| name.trim_end_matches(char::is_whitespace));
+        // These mean something else than a name: what follows from them is seen where they are resolved.
+        if matches!(rest, "." | "..") {
+            return rest;
+        }
+        let rest = rest.trim_end_matches('.');
+        if rest.len() == name.len() {
+            return name;
+        }
+        name = rest;
+    }
+}
+
+/// The authority has no names of files, and a query or a fragment is cut off by itself.
+fn trimmed_uri(uri: &str) -> Option<String> {
+    let rest = Parts::of(uri).rest;
+    let (before, path) = uri.split_at(uri.len() - rest.len());
+    let (path, after) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    trimmed(path).map(|trimmed| [before, &trimmed, after].concat())
 }
 
 /// As files are found: empty segments are dropped before dot segments are resolved.

@@ -171,25 +171,127 @@ async fn a_path_is_judged_by_each_of_its_readings() {
         "/ADMIN",
         "/Admin/x",
         "/%2561dmin/",
+        "/admin%20",
+        "/admin.",
+        "/admin%2e",
+        "/admin%20./keys",
+        "/admin%2520/",
+        "/Admin..",
+        "/admin%C2%A0",
     ] {
         assert_eq!(ask(&but, path).await, "endpoint_denied", "{path}");
     }
     for path in ["/pub/a%2Fb", "/pub/a%252Fb", "/PUB/a", "/pub%2Fa", "/pub/a/b"] {
         assert_eq!(ask(&only, path).await, "endpoint_denied", "{path}");
     }
-    for path in ["/%2Fadmin", "/pub/..%2fadmin", "/pub/..;/admin", "/a%2F%2Fb", "/a%0a", "/pub/a%255cb"] {
+    for path in [
+        "/pub/..%20/admin",
+        "/pub/.../a",
+        "/%2Fadmin",
+        "/pub/..%2fadmin",
+        "/pub/..;/admin",
+        "/a%2F%2Fb",
+        "/a%0a",
+        "/pub/a%255cb",
+    ] {
         for key in [&but, &only] {
             assert_eq!(ask(key, path).await, "bad_request", "{path}");
         }
     }
     assert!(upstream.received().is_empty());
-    for path in ["/administration", "/x/admin", "/a%2Fb", "/a;v=1"] {
+    for path in ["/administration", "/x/admin", "/a%2Fb", "/a;v=1", "/admin.d", "/%20admin"] {
         assert_eq!(ask(&but, path).await, "", "{path}");
     }
-    for path in ["/pub/a", "/pub/a;v=1", "/pub/100%25", "/pub/caf%C3%A9"] {
+    for path in ["/pub/a", "/pub/a;v=1", "/pub/100%25", "/pub/caf%C3%A9", "/pub/a.", "/pub/a%20b"] {
         assert_eq!(ask(&only, path).await, "", "{path}");
     }
-    assert_eq!(upstream.received().len(), 8);
+    assert_eq!(upstream.received().len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_a_database_is_judged_as_it_is_written_and_without() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let all = restricted(&house, "all", &[], &[]);
+    let only = restricted(&house, "only", &["resources/read/postgres://me@db/**"], &[]);
+    let but = restricted(&house, "but", &[], &["resources/read/postgres://db/**"]);
+    let gateway = house.gateway(upstream.address);
+    let ask = async |key: &str, uri: &str| {
+        let told = Ask::modern("resources/read", json!({"uri": uri})).key(key).send(gateway.address).await;
+        told.reason()
+    };
+    for (key, uri, reason) in [
+        (&all, "postgres://me@db/sales", ""),
+        (&all, "mysql://me:pw@db:3306/sales", ""),
+        (&only, "postgres://me@db/sales", ""),
+        (&only, "postgres://you@db/sales", "endpoint_denied"),
+        (&only, "postgres://db/sales", "endpoint_denied"),
+        (&but, "postgres://me@db/sales", "endpoint_denied"),
+        (&but, "postgres://me:pw@DB:5432/sales", "endpoint_denied"),
+        (&but, "postgres://db/sales", "endpoint_denied"),
+        (&but, "postgres://me%40db/sales", "endpoint_denied"),
+        (&but, "postgres://db@other/sales", ""),
+        (&all, "postgres://me@other@db/sales", "bad_request"),
+        (&all, "https://me@db/sales", "bad_request"),
+        (&all, "ftp://me@db/sales", "bad_request"),
+        (&all, "ws://me@db/sales", "bad_request"),
+        (&all, "file://me@db/sales", "bad_request"),
+    ] {
+        assert_eq!(ask(key, uri).await, reason, "{uri}");
+    }
+    assert_eq!(upstream.received().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_is_blocked_where_it_could_become_what_is_blocked() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let but = restricted(
+        &house,
+        "but",
+        &[],
+        &["resources/read/file:///secret/**", "resources/read/https://*.x/keys", "resources/read/db://one"],
+    );
+    let method = restricted(&house, "method", &[], &["completion/complete/resources/read/file:///secret/**"]);
+    let gateway = house.gateway(upstream.address);
+    let ask = async |key: &str, uri: &str| {
+        let params =
+            json!({"ref": {"type": "ref/resource", "uri": uri}, "argument": {"name": "a", "value": ""}});
+        Ask::modern("completion/complete", params).key(key).send(gateway.address).await.reason()
+    };
+    for uri in [
+        "file:///{path}",
+        "file:///{+path}",
+        "file:///s{rest}",
+        "file:///secret{rest}",
+        "file:///secret/{name}.md",
+        "file:///SEC{rest}",
+        "file:///%73{rest}",
+        "FILE:/{path}",
+        "file:///%7Bpath%7D",
+        "{uri}",
+        "file:{path}",
+    ] {
+        for key in [&but, &method] {
+            assert_eq!(ask(key, uri).await, "endpoint_denied", "{uri}");
+        }
+    }
+    for uri in ["https://{host}/keys", "https://a.x/{page}", "https://a.{top}", "db://{name}", "db://on{e}"] {
+        assert_eq!(ask(&but, uri).await, "endpoint_denied", "{uri}");
+    }
+    assert!(upstream.received().is_empty());
+    for uri in [
+        "file:///public/{path}",
+        "file:///secrets{rest}",
+        "memo:{name}",
+        "https://a/x/{page}",
+        "https://a.x/key/{page}",
+        "db://two{rest}",
+        "file:///public/a.md",
+    ] {
+        assert_eq!(ask(&but, uri).await, "", "{uri}");
+    }
+    // What is read is no template: braces stand for themselves.
+    let read = Ask::modern("resources/read", json!({"uri": "file:///{path}"})).key(&but);
+    assert_eq!(read.send(gateway.address).await.reason(), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

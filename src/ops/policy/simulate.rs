@@ -227,7 +227,7 @@ impl Holder {
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {
         const MINUTE: u64 = 60_000;
         let Ok(endpoint) = count.endpoint.parse::<Endpoint>() else { return Vec::new() };
-        if count.endpoint == OTHER || Endpoint::names_a_target(&count.endpoint) {
+        if count.endpoint == OTHER || Endpoint::lacks_its_target(&count.endpoint) {
             return Vec::new();
         }
         let kind = (count.credential.clone(), count.endpoint.clone(), count.outcome.code());

@@ -268,6 +268,40 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
 }
 
 #[test]
+fn calls_that_were_counted_together_by_their_method_are_left_out() {
+    let bench = Bench::new();
+    create(&bench.ctx, named("readers"), "").unwrap();
+    let readers: PolicyName = "readers".parse().unwrap();
+    let new = crate::ops::api_key::NewKey { policy: readers.clone(), ..crate::ops::bench::new_key() };
+    let key = crate::ops::api_key::create(&bench.ctx, new).unwrap().key;
+    let count = |endpoint: &str| Count {
+        minute: "2026-07-28T09:00:00Z".parse().unwrap(),
+        credential: key.id.to_string(),
+        issuer: String::new(),
+        subject: "alice".into(),
+        endpoint: endpoint.into(),
+        outcome: Outcome::Allowed,
+        calls: 1,
+    };
+    let together = [
+        "tools/call",
+        "prompts/get",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+        "(other)",
+    ];
+    let apart = ["resources/subscribe/file:///a", "subscriptions/listen", "tools/call/a", "tools/list"];
+    let counts: Vec<_> = together.iter().chain(&apart).map(|endpoint| count(endpoint)).collect();
+    bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
+    let requests = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap();
+    let mut found: Vec<_> = requests.map(|request| request.endpoint.to_string()).collect();
+    found.sort();
+    assert_eq!(found, apart);
+}
+
+#[test]
 fn calls_with_tokens_count_where_they_were_charged() {
     let bench = Bench::new();
     create(&bench.ctx, named("readers"), "").unwrap();

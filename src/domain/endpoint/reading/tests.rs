@@ -87,12 +87,36 @@ fn nobody_agrees_on_these_either() {
         "file:///a\u{9b}b",
         "file:///a%C2%9Bb",
         "//x/y//z",
+        "ftp://user@x/a",
+        "wss://user@x/a",
+        "file://user@x/a",
+        "postgres://a@b@db/t",
+        "postgres://@db/t",
+        "postgres://me[x@db/t",
+        "postgres://me\\@db/t",
+        "postgres://me%40x@db/t",
+        "postgres://me@db:x/t",
+        "file:///a/.. /b",
+        "file:///a/..%20/b",
+        "file:///a/.%20./b",
+        "file:///a/.../b",
     ] {
         assert!(!uri(text).is_agreed, "{text:?}: {:?}", uri(text));
     }
-    for text in
-        ["https://x:8080/a", "https://x./a", "HTTPS://X/a", "user@host", "mailto:a@b", "memo:a/b/", "/a/b"]
-    {
+    for text in [
+        "https://x:8080/a",
+        "https://x./a",
+        "HTTPS://X/a",
+        "user@host",
+        "mailto:a@b",
+        "memo:a/b/",
+        "/a/b",
+        "postgres://me@db/t",
+        "mysql://me:p%21w@db:3306/t",
+        "redis://:x@[::1]:6379/0",
+        "file:///a./b ",
+        "file:///a/b%20",
+    ] {
         assert!(uri(text).is_agreed, "{text:?}: {:?}", uri(text));
     }
 }
@@ -137,6 +161,38 @@ fn blocked_is_what_a_careless_reader_finds() {
     }
     assert!(!finds(Form::Path, "/administration", "/admin/"));
     assert!(!finds(Form::Uri, "https://example/admin.example/keys", "https://admin.example/keys"));
+}
+
+#[test]
+fn dots_and_blanks_at_the_end_of_a_name_are_left_out_by_some() {
+    let has = |form: Form, text: &str, wanted: &str| {
+        form.readings(text).all.iter().any(|reading| reading == wanted)
+    };
+    for text in [
+        "/admin%20",
+        "/admin.",
+        "/admin%20.",
+        "/admin..%20",
+        "/admin%2520",
+        "/admin%252E",
+        "/admin.;x",
+        "/admin.%3Fx",
+    ] {
+        assert!(has(Form::Path, text, "/admin"), "{text}: {:?}", Form::Path.readings(text));
+    }
+    for text in ["/admin./x", "/admin%20/x", "/admin/x."] {
+        assert!(has(Form::Path, text, "/admin/x"), "{text}: {:?}", Form::Path.readings(text));
+    }
+    for text in ["file:///secret./a", "file:///secret/a ", "file:///secret%20/a.", "file:///secret/a.?x"] {
+        assert!(has(Form::Uri, text, "file:///secret/a"), "{text}: {:?}", uri(text));
+    }
+    for text in ["/admin.x", "/.admin", "/%20admin", "/a%20b", "/a.b/c"] {
+        let readings = Form::Path.readings(text);
+        assert!(readings.all == [text] && readings.is_agreed, "{text}: {readings:?}");
+    }
+    // Blanks of other scripts.
+    let finds = |text: &str| Form::Path.any_folded(text, &mut |folded| folded == "/admin");
+    assert!(finds("/admin%C2%A0") && finds("/admin%E3%80%80.") && !finds("/admin%C2%A0x"));
 }
 
 #[test]

@@ -51,6 +51,11 @@ const PIECES: &[&str] = &[
     "%23",
     "%0a",
     "%20",
+    "%20",
+    "secret.",
+    "secret%20",
+    "..%20",
+    ".%20.",
     "é",
     "%C3%A9",
     "%25",
@@ -92,6 +97,15 @@ fn without_parameters(path: &str) -> String {
     path.split('/').map(|segment| segment.split(';').next().unwrap()).collect::<Vec<_>>().join("/")
 }
 
+/// As Windows takes the names of files.
+fn trimmed(path: &str) -> String {
+    let name = |segment: &'_ str| match segment.trim_end_matches(' ') {
+        dots @ ("." | "..") => dots.to_owned(),
+        name => name.trim_end_matches([' ', '.']).to_owned(),
+    };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
+}
+
 fn is_in(folder: &str, path: &str) -> bool {
     path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
@@ -99,7 +113,7 @@ fn is_in(folder: &str, path: &str) -> bool {
 type Server = (&'static str, fn(&str) -> String);
 
 /// Of the path that the gateway sends on.
-const SERVERS: [Server; 5] = [
+const SERVERS: [Server; 6] = [
     ("Starlette: decodes, and finds files", |path| opened(&decoded(path))),
     ("wsgiref: decodes, one slash first", |path| format!("/{}", decoded(path).trim_start_matches('/'))),
     ("like Express: no case, no slash at the end", |path| {
@@ -110,10 +124,13 @@ const SERVERS: [Server; 5] = [
         opened(&decoded(&without_parameters(path)).replace('\\', "/"))
     }),
     ("decodes twice", |path| opened(&decoded(&decoded(path)))),
+    ("like Windows: no dots and blanks at the end of a name", |path| {
+        opened(&trimmed(&decoded(path)).to_lowercase())
+    }),
 ];
 
 /// Of the URI that the client names.
-const READERS: [Server; 8] = [
+const READERS: [Server; 9] = [
     ("cuts `file://` off", |uri| opened(&format!("/{}", uri.strip_prefix("file://").unwrap_or(uri)))),
     ("cuts it off and decodes", |uri| {
         opened(&format!("/{}", decoded(uri.strip_prefix("file://").unwrap_or(uri))))
@@ -128,6 +145,9 @@ const READERS: [Server; 8] = [
     ("WHATWG", |uri| {
         let path = url::Url::parse(uri).map(|url| url.path().to_owned()).unwrap_or_default();
         opened(&decoded(&path))
+    }),
+    ("like Windows: no dots and blanks at the end of a name", |uri| {
+        opened(&trimmed(&decoded(&path_of(uri)).replace('\\', "/")).to_lowercase())
     }),
 ];
 
