@@ -21,6 +21,9 @@ pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 /// Up to here a walk is cheaper than a hash, and no object can be made quadratic.
 const FEW: usize = 8;
 
+/// An object of more members is refused: each costs much more than a byte of it does.
+pub const MOST_MEMBERS: usize = 16 * 1024;
+
 /// The keys of one object, to refuse a second of a name.
 #[derive(Default)]
 pub struct Keys<'a> {
@@ -49,8 +52,12 @@ impl<'a> Keys<'a> {
                 self.count += 1;
             }
             (key, _, many) => {
-                if !many.get_or_insert_default().insert(key) {
+                let many = many.get_or_insert_default();
+                if !many.insert(key) {
                     return twice();
+                }
+                if many.len() + FEW > MOST_MEMBERS {
+                    return Err(E::custom(format_args!("an object has more than {MOST_MEMBERS} members")));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Long lists are edited beside the worker: whoever else it serves does not wait for them.
+//! Long bodies are read and long lists are edited beside the worker: whoever else it serves does not wait for them.
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -6,11 +6,11 @@ use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// A list of up to so many bytes is edited at once, in the time that a few calls take.
+/// What has up to so many bytes is read at once, in the time that a few calls take.
 const SHORT: usize = 16 * 1024;
 
-/// How many long lists are edited at once: by half of the processors, so that calls keep the other half however many
-/// lists are asked for. Who comes next waits its turn.
+/// How many long ones are read at once: by half of the processors, so that calls keep the other half however many there are.
+/// Who comes next waits its turn.
 #[derive(Clone)]
 pub struct Aside(Arc<Semaphore>);
 
@@ -22,13 +22,18 @@ impl Default for Aside {
 }
 
 impl Aside {
+    /// Whether so many bytes are left to another thread.
+    pub fn is_long(bytes: usize) -> bool {
+        bytes > SHORT
+    }
+
     /// Does `work` on so many bytes, here where they are few. `None` where it could not be done to its end.
     pub async fn run<T: Send + 'static>(
         self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        if bytes <= SHORT {
+        if !Self::is_long(bytes) {
             return Some(work());
         }
         let turn = self.0.acquire_owned().await.ok()?;

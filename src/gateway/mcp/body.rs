@@ -33,6 +33,8 @@ pub enum BadBody {
     Shape(&'static str),
     #[error("a batch has between 1 and {BATCH} messages")]
     Batch,
+    #[error("the body could not be read to its end")]
+    Unread,
 }
 
 /// A message, or several in one array (protocol version 2025-03-26 only).
@@ -47,6 +49,14 @@ impl<'a> Body<'a> {
         match self {
             Self::One(message) => std::slice::from_ref(message),
             Self::Batch(messages) => messages,
+        }
+    }
+
+    /// The same, apart from the bytes that it was read from.
+    pub fn into_owned(self) -> Body<'static> {
+        match self {
+            Self::One(message) => Body::One(message.into_owned()),
+            Self::Batch(messages) => Body::Batch(messages.into_iter().map(Message::into_owned).collect()),
         }
     }
 }
@@ -69,7 +79,7 @@ pub struct Message<'a> {
 pub enum Kind<'a> {
     Request {
         /// The id as it was written.
-        id: &'a RawValue,
+        id: Cow<'a, RawValue>,
         method: Cow<'a, str>,
     },
     Notification {
@@ -88,8 +98,32 @@ pub enum Version<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// The same, apart from the bytes that it was read from.
+    pub fn into_owned(self) -> Message<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Message {
+            kind: match self.kind {
+                Kind::Request { id, method } => {
+                    Kind::Request { id: Cow::Owned(id.into_owned()), method: owned(method) }
+                }
+                Kind::Notification { method } => Kind::Notification { method: owned(method) },
+                Kind::Response => Kind::Response,
+            },
+            version: match self.version {
+                Version::Absent => Version::Absent,
+                Version::WrongType => Version::WrongType,
+                Version::Given(text) => Version::Given(owned(text)),
+            },
+            name: self.name.map(owned),
+            uri: self.uri.map(owned),
+            task: self.task.map(owned),
+            reference: self.reference,
+            subscriptions: self.subscriptions.into_iter().map(owned).collect(),
+        }
+    }
+
     /// The id of a request, as it was written.
-    pub fn id(&self) -> Option<&'a RawValue> {
+    pub fn id(&self) -> Option<&RawValue> {
         match &self.kind {
             Kind::Request { id, .. } => Some(id),
             Kind::Notification { .. } | Kind::Response => None,
@@ -103,21 +137,14 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The name or URI that the method acts on, where it is one of those which name one in `Mcp-Name`.
-    pub fn target(&self) -> Option<&str> {
-        match self.method()? {
-            "tools/call" | "prompts/get" => self.name.as_deref(),
-            "resources/read" => self.uri.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// What the call is judged by beside its method: the target, or what else it acts on.
+    /// What the call is judged by beside its method: the name or URI that it acts on.
     pub fn acts_on(&self) -> Option<&str> {
-        match self.method()? {
-            "resources/subscribe" | "resources/unsubscribe" => self.uri.as_deref(),
-            "completion/complete" => self.reference.as_deref(),
-            _ => self.target(),
+        match Naming::of(self.method()?)? {
+            Naming::Name => self.name.as_deref(),
+            Naming::Uri => self.uri.as_deref(),
+            Naming::Reference => self.reference.as_deref(),
+            // Each is judged by itself.
+            Naming::Subscriptions => None,
         }
     }
 
@@ -128,16 +155,40 @@ impl<'a> Message<'a> {
 
     /// Whether the method is one that must name its target.
     pub fn needs_target(&self) -> bool {
-        matches!(self.method(), Some("tools/call" | "prompts/get" | "resources/read"))
+        self.method().is_some_and(Endpoint::names_a_target)
     }
 
     /// What `Mcp-Name` may say of it. Beside the targets, extensions name what they act on in the same field.
     pub fn nameable(&self) -> Option<&str> {
-        match self.method()? {
-            "resources/subscribe" | "resources/unsubscribe" => self.uri.as_deref(),
-            "tasks/get" | "tasks/update" | "tasks/cancel" => self.task.as_deref(),
-            _ => self.target(),
+        let method = self.method()?;
+        match Naming::of(method) {
+            Some(Naming::Name | Naming::Uri) => self.acts_on(),
+            _ if matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel") => self.task.as_deref(),
+            _ => None,
         }
+    }
+}
+
+/// Which member of `params` says what a method acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    Name,
+    Uri,
+    /// `ref`.
+    Reference,
+    /// `notifications`.
+    Subscriptions,
+}
+
+impl Naming {
+    pub(super) fn of(method: &str) -> Option<Self> {
+        Some(match method {
+            "tools/call" | "prompts/get" => Self::Name,
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Self::Uri,
+            "completion/complete" => Self::Reference,
+            "subscriptions/listen" => Self::Subscriptions,
+            _ => return None,
+        })
     }
 }
 
@@ -157,49 +208,6 @@ pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
         return Err(BadBody::Batch);
     }
     batch.into_iter().map(Parts::message).collect::<Result<_, _>>().map(Body::Batch)
-}
-
-/// What is seen of a message without judging it: for who has not proved itself, and is refused whatever it says. The body is
-/// passed over once, and nothing of it is copied but a name.
-#[derive(Default, serde::Deserialize)]
-pub struct Glimpse<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    params: Target<'a>,
-}
-
-#[derive(Default, serde::Deserialize)]
-struct Target<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    uri: Option<&'a RawValue>,
-}
-
-impl<'a> Glimpse<'a> {
-    /// Nothing is seen of what is no message, or of several.
-    pub fn of(bytes: &'a [u8]) -> Self {
-        let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start();
-        if !text.starts_with('{') {
-            return Self::default();
-        }
-        serde_json::from_str(text).unwrap_or_default()
-    }
-
-    pub fn id(&self) -> Option<&'a RawValue> {
-        self.id.filter(|id| is_id(id))
-    }
-
-    /// What it seems to ask for.
-    pub fn endpoint(&self) -> Option<Endpoint> {
-        let text = |raw: Option<&'a RawValue>| Some(serde_json::from_str::<Text<'a>>(raw?.get()).ok()?.0);
-        let method = text(self.method)?;
-        let target = if method == "resources/read" { self.params.uri } else { self.params.name };
-        Endpoint::mcp(&method, text(target).as_deref()).ok()
-    }
 }
 
 /// A batch; elements beyond the limit are read and dropped, so that the limit bounds memory.
@@ -251,7 +259,7 @@ impl<'a> Parts<'a> {
             (Some(Text(method)), _, false) if method.is_empty() || method.starts_with('/') => {
                 return Err(BadBody::Shape("request: its method is empty or starts with a slash"));
             }
-            (Some(Text(method)), Some(id), false) => Kind::Request { id, method },
+            (Some(Text(method)), Some(id), false) => Kind::Request { id: Cow::Borrowed(id), method },
             (Some(Text(method)), None, false) => Kind::Notification { method },
             (None, Some(_), true) => Kind::Response,
             _ => return Err(BadBody::Shape("request, notification or response")),
@@ -269,43 +277,37 @@ impl<'a> Parts<'a> {
         } = self.params;
         let mut message =
             Message { kind, version, name, uri, task, reference: None, subscriptions: Vec::new() };
-        let method = message.method().unwrap_or_default();
-        let is_doubtful = match method {
-            "completion/complete" | "subscriptions/listen" => lookalike_of_own,
-            _ => lookalike && ACTS_ON.contains(&method),
+        let naming = message.method().and_then(Naming::of);
+        let is_doubtful = match naming {
+            Some(Naming::Name | Naming::Uri) => lookalike,
+            Some(Naming::Reference | Naming::Subscriptions) => lookalike_of_own,
+            None => false,
         };
         if is_doubtful {
             return Err(BadBody::Shape(
                 "request: its params have a key that differs only by case from one that says what it acts on",
             ));
         }
-        match method {
-            // What acts on nothing is the server's to refuse: from 2026-07-28 on it has no such method.
-            "resources/subscribe" | "resources/unsubscribe"
-                if has_uri && message.uri.as_deref().is_none_or(str::is_empty) =>
-            {
-                return Err(BadBody::Shape("request: it does not name what it acts on"));
+        match naming {
+            // What does not need a target and has none is the server's to refuse: from 2026-07-28 on it has no such method.
+            Some(Naming::Name | Naming::Uri) if message.needs_target() || has_uri => {
+                if message.acts_on().is_none_or(str::is_empty) {
+                    return Err(BadBody::Shape("request: it does not name what it acts on"));
+                }
             }
-            "completion/complete" => message.reference = reference.map(acts_on::reference).transpose()?,
-            "subscriptions/listen" => {
+            Some(Naming::Reference) => message.reference = reference.map(acts_on::reference).transpose()?,
+            Some(Naming::Subscriptions) => {
                 message.subscriptions =
                     notifications.map(acts_on::subscriptions).transpose()?.unwrap_or_default();
             }
-            _ => {}
-        }
-        if message.needs_target() && message.target().is_none_or(str::is_empty) {
-            return Err(BadBody::Shape("request: it does not name what it acts on"));
+            Some(Naming::Name | Naming::Uri) | None => {}
         }
         Ok(message)
     }
 }
 
-/// The methods that act on what `name` or `uri` says.
-const ACTS_ON: [&str; 5] =
-    ["tools/call", "prompts/get", "resources/read", "resources/subscribe", "resources/unsubscribe"];
-
 /// A JSON-RPC id as MCP has it: a string or an integer.
-fn is_id(raw: &RawValue) -> bool {
+pub(super) fn is_id(raw: &RawValue) -> bool {
     let text = raw.get();
     if text.starts_with('"') {
         return serde_json::from_str::<Text<'_>>(text).is_ok();

@@ -8,6 +8,7 @@ pub mod aside;
 mod asking;
 pub mod body;
 pub mod era;
+mod glimpse;
 pub mod list;
 pub mod listing;
 pub mod session;
@@ -26,8 +27,10 @@ use crate::domain::endpoint::Endpoint;
 pub use self::asking::ask_by_headers;
 
 use self::arriving::{Arriving, is_plain_json};
-use self::body::{BadBody, Body, Glimpse, Kind, Message};
+use self::aside::Aside;
+use self::body::{BadBody, Body, Kind, Message};
 use self::era::{Era, Mismatch};
+use self::glimpse::Glimpse;
 use self::listing::Listing;
 use self::session::SESSION_ID;
 use super::call::Call;
@@ -96,11 +99,21 @@ async fn post(
         Err(refused) => return refused,
     };
     let began = Instant::now();
-    let principal = match identify(worker, call, foreign, &credential).await {
+    let mut identified = identify(worker, call, foreign, &credential).await;
+    let parsed = match (&identified, Aside::is_long(bytes.len())) {
+        (Ok(_), true) => {
+            let parsed = parse_aside(worker, bytes.clone()).await;
+            // It may have waited its turn, and what it came with may have ended meanwhile.
+            identified = identify(worker, call, foreign, &credential).await;
+            parsed
+        }
+        (Ok(_), false) => body::parse(&bytes),
+        (Err(_), _) => Err(BadBody::Unread),
+    };
+    let principal = match identified {
         Ok(principal) => principal,
         Err(refusal) => return refuse_unproved(call, refusal, &bytes),
     };
-    let parsed = body::parse(&bytes);
     let era = era::of(&parts.headers);
     let in_session = worker.shared.settings.refusals == Refusals::Auto
         && matches!(era, Ok(Era::Old { .. }))
@@ -125,6 +138,13 @@ async fn post(
             refused(&refusal, &parsed, &era, in_session)
         }
     }
+}
+
+/// Reads a long body beside the worker, so that whoever else it serves does not wait for that.
+async fn parse_aside(worker: &Worker, bytes: Bytes) -> Result<Body<'static>, BadBody> {
+    let length = bytes.len();
+    let parse = move || body::parse(&bytes).map(Body::into_owned);
+    worker.shared.aside.clone().run(length, parse).await.unwrap_or(Err(BadBody::Unread))
 }
 
 /// Answers who has not proved itself: with the id of its request, and with word of what it seems to ask for.
@@ -231,8 +251,10 @@ async fn judge(
     let era = era.clone().map_err(Refusal::mismatch)?;
     agrees(era, &parts.headers, body)?;
     let begins = messages.iter().any(|message| message.method() == Some("initialize"));
+    // An answer or a cancellation is about what others asked in the session, and is judged by nothing else.
+    let as_opened = messages.iter().any(|message| !matches!(message.kind, Kind::Request { .. }));
     // Who begins anew needs no session, and may still hold one that is gone.
-    let session = if begins { None } else { session_of(worker, &principal, era, &parts.headers, false)? };
+    let session = if begins { None } else { session_of(worker, &principal, era, &parts.headers, as_opened)? };
     let place = place_for(worker, &principal, messages)?;
     if session.is_none() && messages.iter().any(|message| matches!(message.kind, Kind::Response)) {
         return Err(bad_request("a response needs the session whose request it answers"));

@@ -1,7 +1,8 @@
 //! Session ids of the old era, bound to whoever opened the session: an identity with its API key, or with its tokens, so
-//! that a session outlives a token that is exchanged for a fresh one; and for its stream and its end to the scopes that it
-//! was opened with, so that a narrower credential of the same identity cannot read along, or end it. Calls within it are
-//! judged by their own scopes: a client that asked for another scope goes on in its session.
+//! that a session outlives a token that is exchanged for a fresh one; and for all but requests to the scopes that it was
+//! opened with, so that a narrower credential of the same identity cannot read along, answer what the server asks, cancel
+//! what others asked, or end it. Requests within it are judged by their own scopes: a client that asked for another scope
+//! goes on in its session.
 //!
 //! The upstream makes the id; the client sees `<upstream id>.<scopes>.<tag>`, where the tag is a MAC over owner, scopes and
 //! id. The gateway keeps nothing: a session outlives a restart, and any gateway on the same home knows it. A session id is

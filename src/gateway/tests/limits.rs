@@ -27,6 +27,60 @@ async fn bodies_end_at_four_mebibytes() {
     assert_eq!(upstream.received().len(), 1);
 }
 
+fn with_members(count: usize) -> Ask {
+    let members: Vec<String> = (0..count).map(|number| format!("\"{number}\":1")).collect();
+    let arguments = format!("{{{}}}", members.join(","));
+    Ask::old("ping", json!({})).body(format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{arguments}}}}}"#
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_has_so_many_members_and_an_array_as_many_elements_as_there_is_room_for() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway = house.gateway(upstream.address);
+    let most = with_members(16 * 1024).key(&key).send(gateway.address).await;
+    assert_eq!(most.status, 200, "{most:?}");
+    let more = with_members(16 * 1024 + 1).key(&key).send(gateway.address).await;
+    assert!(more.status == 400 && more.body.contains("more than 16384 members"), "{more:?}");
+    let elements = format!("[{}1]", "1,".repeat(1_000_000));
+    let list = with_members(0).request.body().clone();
+    let list = String::from_utf8(list.to_vec()).unwrap().replace("{}", &elements);
+    let answered = with_members(0).body(list).key(&key).send(gateway.address).await;
+    assert_eq!(answered.status, 200, "{answered:?}");
+    assert_eq!(upstream.received().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_the_reading_of_another_s_long_body() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    let gateway =
+        house.gateway_with(upstream.address, |settings| settings.workers = std::num::NonZeroUsize::MIN);
+    // Every turn is taken, until it is let go.
+    let aside = gateway.running.shared.aside.clone();
+    let turns = std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1));
+    let (held, holds): (Vec<_>, Vec<_>) = (0..turns).map(|_| std::sync::mpsc::channel::<()>()).unzip();
+    let holding: Vec<_> = holds
+        .into_iter()
+        .map(|hold| tokio::spawn(aside.clone().run(usize::MAX, move || hold.recv())))
+        .collect();
+    tokio::task::yield_now().await;
+    let long = with_members(10_000).key(&key);
+    let address = gateway.address;
+    let long = tokio::spawn(async move { long.send(address).await });
+    for _ in 0..20 {
+        assert_eq!(with_members(100).key(&key).send(address).await.status, 200);
+    }
+    assert!(!long.is_finished());
+    drop(held);
+    assert_eq!(long.await.unwrap().status, 200);
+    for hold in holding {
+        assert!(hold.await.unwrap().unwrap().is_err(), "it was let go");
+    }
+}
+
 /// Sends bytes as they are and reads until the gateway closes.
 async fn raw(gateway: &Served, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();

@@ -102,6 +102,43 @@ async fn a_narrower_token_neither_reads_along_nor_ends_a_broader_one_s_session()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_narrower_token_neither_answers_nor_cancels_in_a_broader_one_s_session() {
+    let (house, upstream) = (House::new(), with_sessions().await);
+    let token = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        house.token("free", |new| new.scopes = scopes).text.expose().to_owned()
+    };
+    let broad = token(&["tools:list", "tools:call"]);
+    let gateway = house.gateway(upstream.address);
+    let session = opened(&broad, &gateway).await;
+    let message =
+        |text: &str| Ask::old("ping", json!({})).body(text.to_owned()).with("mcp-session-id", &session);
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    let into_it = [
+        message(r#"{"jsonrpc":"2.0","id":9,"result":{"action":"accept"}}"#),
+        message(r#"{"jsonrpc":"2.0","id":9,"error":{"code":-1,"message":"no"}}"#),
+        message(cancel),
+        message(r#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#),
+        message(&format!(r#"[{{"jsonrpc":"2.0","id":1,"method":"ping"}},{cancel}]"#))
+            .instead("mcp-protocol-version", "2025-03-26"),
+    ];
+    let before = upstream.received().len();
+    for narrow in [token(&["tools:list"]), token(&["tools:call", "prompts:get"])] {
+        for ask in &into_it {
+            let answered = ask.clone().key(&narrow).send(gateway.address).await;
+            let told = (answered.status, answered.body.contains("session_mismatch"));
+            assert_eq!(told, (404, true), "{ask:?} {answered:?}");
+        }
+    }
+    assert_eq!(upstream.received().len(), before);
+    for fits in [broad.clone(), token(&["tools:call", "tools:list"]), token(&["mcp:*"])] {
+        for ask in &into_it {
+            assert_eq!(ask.clone().key(&fits).send(gateway.address).await.status, 200, "{ask:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_gone_has_its_client_begin_anew() {
     let (house, upstream) = (House::new(), with_sessions().await);
     let key = house.key();

@@ -15,7 +15,7 @@ fn a_request_is_read_without_copying_it() {
     assert!(
         matches!(&message.kind, Kind::Request { id, method: Cow::Borrowed("tools/call") } if id.get() == "7")
     );
-    assert_eq!(message.target(), Some("echo"));
+    assert_eq!(message.acts_on(), Some("echo"));
     assert_eq!(message.version, Version::Absent);
 }
 
@@ -23,14 +23,14 @@ fn a_request_is_read_without_copying_it() {
 fn escapes_are_undone_before_anything_is_judged() {
     let message =
         one(r#"{"jsonrpc":"2.0","id":"a","m\u0065thod":"tools\/call","params":{"n\u0061me":"del\u0065te"}}"#);
-    assert_eq!((message.method(), message.target()), (Some("tools/call"), Some("delete")));
+    assert_eq!((message.method(), message.acts_on()), (Some("tools/call"), Some("delete")));
 }
 
 #[test]
 fn params_may_come_before_the_method() {
     let message =
         one(r#"{"params":{"uri":"file:///a.md"},"method":"resources/read","id":"1","jsonrpc":"2.0"}"#);
-    assert_eq!(message.target(), Some("file:///a.md"));
+    assert_eq!(message.acts_on(), Some("file:///a.md"));
 }
 
 #[test]
@@ -251,14 +251,14 @@ fn nesting_ends_at_64() {
 #[test]
 fn objects_of_many_keys_stay_linear_and_are_still_checked() {
     let keys = |last: &str| {
-        let many: Vec<String> = (0..100_000).map(|n| format!("\"k{n}\":1")).collect();
+        let many: Vec<String> = (0..16_000).map(|n| format!("\"k{n}\":1")).collect();
         format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"a":{{{},"{last}":2}}}}}}"#,
             many.join(",")
         )
     };
     assert!(parse(keys("new").as_bytes()).is_ok());
-    assert!(parse(keys("k99999").as_bytes()).is_err());
+    assert!(parse(keys("k15999").as_bytes()).is_err());
 }
 
 #[test]
