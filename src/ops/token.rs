@@ -28,7 +28,9 @@ use crate::domain::{
     secret::Secret,
     signing_key::SigningKey,
     text::visible,
-    token::{ACCESS_TOKEN, Bound, Claims, Grounds, IssuedToken, MOST_PARENTS, REMEMBERED, TokenId},
+    token::{
+        ACCESS_TOKEN, Bound, Claims, Grounds, IssuedToken, MOST_PARENTS, MOST_SKEW, REMEMBERED, TokenId,
+    },
 };
 use crate::store::{
     self, Page, Rows,
@@ -46,6 +48,10 @@ pub const LONGEST_LIFE: Duration = Duration::from_secs(30 * 86_400);
 
 /// How many tokens long expired go with each that is issued, so that the books never grow for good.
 const SWEPT_AT_ONCE: u32 = 100;
+/// So many tokens may live at once that clients got for one key, or narrowed from one token that was issued by hand.
+pub const MOST_DERIVED: u64 = 1000;
+/// How long what clients got is remembered after its end: as long as the clocks of two machines may differ.
+const DERIVED_REMEMBERED: Duration = MOST_SKEW;
 const LONGEST_NAME: usize = 256;
 const MOST_AUDIENCES: usize = 16;
 
@@ -84,14 +90,17 @@ pub struct Issued {
 /// Signs a token and remembers what it says, but not the token. Scopes must be in the catalogue, the policy must exist.
 /// Where there is no key of the algorithm, one is made, as an act of its own.
 pub fn issue(ctx: &Ctx, new: NewToken) -> Result<Issued, OpsError> {
+    // Before anything that is recorded, for clients may ask again and again.
+    ctx.store.read(|c| require_room(c, &new.rests_on, ctx.now()))?;
     ctx.check(Act::TokenIssue, "", || check(&new))?;
     let key = signer(ctx, &new)?;
     let (token, issuer, text) = ctx.check(Act::TokenIssue, "", || sign(ctx, new, &key))?;
     let object = token.jti.to_string();
     let token = ctx.perform(Act::TokenIssue, &object, move |deed| {
         require_sound(deed, &token)?;
+        require_room(deed.c, &token.rests_on, deed.now)?;
         store::token::insert(deed.c, &token)?;
-        sweep(deed)?;
+        sweep(deed, &token.rests_on)?;
         let detail = json!({
             "subject": token.subject, "client": token.client, "scopes": token.scopes, "audience": token.audience,
             "policy": token.policy, "bound": token.bound.is_some(), "max_uses": token.max_uses, "kid": token.kid,
@@ -301,8 +310,19 @@ fn require_sound(deed: &Deed<'_>, token: &IssuedToken) -> Result<(), OpsError> {
     Ok(())
 }
 
-/// Forgets what ended long ago.
-fn sweep(deed: &Deed<'_>) -> Result<(), OpsError> {
+/// What clients get is bounded, whatever the limits of their policy: each token is a row, and a record.
+fn require_room(c: &Rows<'_>, rests_on: &Grounds, now: Timestamp) -> Result<(), OpsError> {
+    if store::token::live_beside(c, rests_on, now)? < MOST_DERIVED {
+        return Ok(());
+    }
+    Err(OpsError::Conflict(format!(
+        "{MOST_DERIVED} tokens that were got with this credential live already: use one of them until it expires"
+    )))
+}
+
+/// Forgets what ended long ago, and what was got for the same as the new token as soon as it has ended.
+fn sweep(deed: &Deed<'_>, rests_on: &Grounds) -> Result<(), OpsError> {
+    store::token::purge_beside(deed.c, rests_on, deed.now.minus(DERIVED_REMEMBERED), SWEPT_AT_ONCE)?;
     let before = deed.now.minus(REMEMBERED);
     store::token::purge(deed.c, before, SWEPT_AT_ONCE)?;
     store::revocation::purge(deed.c, before, SWEPT_AT_ONCE)?;

@@ -17,11 +17,11 @@ use crate::domain::{
     name::{Kid, PolicyName, Subject},
     revocation::{Revocation, Target},
     signing_key::SigningKeyState,
-    token::{IssuedToken, Parent, TokenId, TokenState},
+    token::{Grounds, IssuedToken, Parent, TokenId, TokenState},
 };
 use cursor::Cursor;
 pub(super) use ground::TABLE as GROUNDS;
-pub use ground::key as ground_key;
+pub use ground::{key as ground_key, live_beside};
 
 const COLUMNS: &str = "jti, subject, client, scopes, audience, policy, bound, max_uses, kid, algorithm, issued_at, \
                        expires_at, issued_by";
@@ -318,7 +318,22 @@ pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<Vec<String>, 
     )?;
     let expired = select
         .query_map(params![before.millis(), most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<Vec<(String, String, String)>, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    remove(c, expired)
+}
+
+/// The same for those alone that rest, last of all, on what `grounds` rest on: clients got them for themselves, and nobody
+/// asks about them any more.
+pub fn purge_beside(
+    c: &Rows<'_>,
+    grounds: &Grounds,
+    before: Timestamp,
+    most: u32,
+) -> Result<Vec<String>, StoreError> {
+    remove(c, ground::expired_beside(c, grounds, before, most)?)
+}
+
+fn remove(c: &Rows<'_>, expired: Vec<(String, String, String)>) -> Result<Vec<String>, StoreError> {
     let mut removed = Vec::with_capacity(expired.len());
     for (jti, subject, policy) in expired {
         c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([&jti])?;

@@ -200,6 +200,8 @@ fn life(now: Timestamp, ends: Option<Timestamp>) -> Result<Duration, Fault> {
 async fn issued(worker: &Worker, principal: &Principal, new: NewToken) -> Result<Issued, Fault> {
     done(worker, principal, move |ctx| issue(ctx, new)).await?.map_err(|error| match error {
         OpsError::Invalid(why) => Fault::invalid_request(why),
+        // What it rests on has fallen meanwhile, or carries as much as it may.
+        OpsError::Conflict(why) => Fault::new("invalid_grant", why),
         error => {
             tracing::error!(%error, "a token could not be issued");
             Fault::unavailable()

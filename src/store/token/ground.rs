@@ -75,6 +75,42 @@ fn read(row: &Row<'_>, grounds: &mut Grounds) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What grounds rest on last of all: a key, or the token from which all were narrowed.
+fn root(grounds: &Grounds) -> Option<(&'static str, String)> {
+    let of_key = grounds.key.as_ref().map(|key| (KEY, key.id.to_string()));
+    of_key.or_else(|| Some((TOKEN, grounds.parents.last()?.jti.to_string())))
+}
+
+/// How many tokens live at `now` that rest, last of all, on what these grounds rest on. No seal is looked at, and those that
+/// were revoked count: they are remembered all the same.
+pub fn live_beside(c: &Rows<'_>, grounds: &Grounds, now: Timestamp) -> Result<u64, StoreError> {
+    let Some((kind, object)) = root(grounds) else { return Ok(0) };
+    let mut select = c.prepare_cached(
+        "SELECT count(*) FROM token_ground g JOIN token t ON t.jti = g.jti
+         WHERE g.kind = ?1 AND g.object = ?2 AND t.expires_at > ?3",
+    )?;
+    let count: i64 = select.query_row(params![kind, object, now.millis()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Up to `most` of these that expired before `before`: id, subject and policy.
+pub(super) fn expired_beside(
+    c: &Rows<'_>,
+    grounds: &Grounds,
+    before: Timestamp,
+    most: u32,
+) -> Result<Vec<(String, String, String)>, StoreError> {
+    let Some((kind, object)) = root(grounds) else { return Ok(Vec::new()) };
+    let mut select = c.prepare_cached(
+        "SELECT t.jti, t.subject, t.policy FROM token_ground g JOIN token t ON t.jti = g.jti
+         WHERE g.kind = ?1 AND g.object = ?2 AND t.expires_at < ?3 LIMIT ?4",
+    )?;
+    let found = select.query_map(params![kind, object, before.millis(), most], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// The key as it is now; `None` where there is none, or none whose row can be believed, which no gateway takes.
 pub fn key(c: &Rows<'_>, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
     StoreError::none_where_damaged(api_key::find(c, id))
