@@ -14,6 +14,7 @@ mod challenge;
 mod client_address;
 mod config;
 mod credential;
+mod descriptors;
 mod forward_auth;
 mod freshness;
 mod headers;
@@ -39,6 +40,7 @@ mod tap;
 mod timely;
 mod tls;
 mod upstream;
+mod waiters;
 mod watch;
 mod wire;
 mod worker;
@@ -53,7 +55,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch as signal};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{BadSetting, Origin, PublicUrl, Refusals, Settings, Timeouts, Upstream};
@@ -99,13 +101,15 @@ pub struct Gateway;
 impl Gateway {
     /// Listens, starts the workers, and returns when clients can connect. Blocks shortly. `ctx` is the operator's in whose
     /// home tokens are issued and revoked for clients that may have that.
-    pub fn start(settings: Settings, engine: Arc<Engine>, ctx: Ctx) -> Result<Running, GatewayError> {
+    pub fn start(mut settings: Settings, engine: Arc<Engine>, ctx: Ctx) -> Result<Running, GatewayError> {
         let vault = ctx.vault.clone().ok_or(StoreError::OpenedReadOnly)?;
         if settings.exposes_keys() {
             return Err(GatewayError::PlainHttp(settings.listen));
         }
         let tls =
             settings.tls.clone().map(|identity| Tls::new(identity, settings.listen.ip())).transpose()?;
+        settings.connections =
+            descriptors::connections(settings.connections, descriptors::raise(), settings.workers);
         engine.begin_checkup()?;
         let data = listen::listen(settings.listen, settings.workers, "--listen")?;
         let admin = listen::listen_alone(settings.admin_listen, "--admin-listen")?;
@@ -121,6 +125,7 @@ impl Gateway {
             ctx,
             stop: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(settings.connections)),
+            full: signal::Sender::new(()),
             sources: Arc::new(Sources::new(
                 settings.connections_per_source,
                 settings.trusted_proxies.clone(),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::Timeouts;
 use super::stream::{BrokenOff, Passage, Reply, ReplyBody, in_one};
+use super::waiters::Waiter;
 
 /// So many more requests may a connection forsake before their answer than it lets be answered (CVE-2023-44487).
 const MOST_FORSAKEN: usize = 100;
@@ -30,6 +31,7 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// What a connection does between its answers.
 pub struct Rest {
+    waiter: Waiter,
     idle: Duration,
     answers: Cell<usize>,
     forsaken: Cell<usize>,
@@ -39,8 +41,9 @@ pub struct Rest {
 
 impl Rest {
     /// Of a connection that was opened now.
-    pub fn new(timeouts: Timeouts) -> Rc<Self> {
+    pub fn new(timeouts: Timeouts, waiter: Waiter) -> Rc<Self> {
         Rc::new(Self {
+            waiter,
             idle: timeouts.idle,
             answers: Cell::new(0),
             forsaken: Cell::new(0),
@@ -51,12 +54,16 @@ impl Rest {
     /// Begins an answer, which will be looked for in `slot`.
     pub fn begin(self: &Rc<Self>, slot: Rc<Slot>) -> Busy {
         self.answers.set(self.answers.get() + 1);
+        self.waiter.is_answered();
         Busy { rest: self.clone(), slot, has_answer: false }
     }
 
     fn poll_over(&self, alarm: &mut Option<Pin<Box<Sleep>>>, context: &mut Context<'_>) -> Poll<Leave> {
         if self.forsaken.get() > MOST_FORSAKEN {
             return Poll::Ready(Leave::AtOnce);
+        }
+        if self.answers.get() == 0 && self.waiter.poll_sent_away(context).is_ready() {
+            return Poll::Ready(Leave::InOrder);
         }
         let until = (self.answers.get() == 0).then(|| self.until.get());
         let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(self.until.get())));
@@ -102,7 +109,11 @@ impl Drop for Busy {
         let forsaken = rest.forsaken.get();
         rest.forsaken.set(if *has_answer { forsaken.saturating_sub(1) } else { forsaken + 1 });
         rest.answers.set(rest.answers.get() - 1);
-        rest.until.set(Instant::now() + rest.idle);
+        let now = Instant::now();
+        rest.until.set(now + rest.idle);
+        if rest.answers.get() == 0 {
+            rest.waiter.waits_since(now);
+        }
     }
 }
 

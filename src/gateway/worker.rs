@@ -14,9 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,9 +45,10 @@ use super::tap::Tapped;
 use super::timely::{Opening, Taken};
 use super::tls::{self, Tls};
 use super::upstream::Pool;
+use super::waiters::{Waiter, Waiters};
 use super::watch::{self, Rest};
 
-/// After an accept that failed for want of descriptors, so that the loop does not spin.
+/// After an accept that failed for want of descriptors, and between two looks for a place, so that the loop does not spin.
 const BREATHER: Duration = Duration::from_millis(50);
 
 /// What all workers of a gateway have in common.
@@ -60,6 +61,8 @@ pub struct Shared {
     pub binder: Binder,
     pub stop: CancellationToken,
     pub connections: Arc<Semaphore>,
+    /// Changes when all of these are taken and none of a worker's own can be spared: then each spares one.
+    pub full: signal::Sender<()>,
     pub sources: Arc<Sources>,
     pub streams: Arc<EventStreams>,
     /// For lists that are long.
@@ -79,6 +82,7 @@ pub struct Worker {
     pub preface: Preface,
     freshness: Freshness,
     terms: http_1::Terms,
+    waiters: Rc<Waiters>,
 }
 
 impl Worker {
@@ -127,6 +131,7 @@ pub fn run(
         preface,
         freshness,
         terms,
+        waiters: Rc::default(),
     });
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
@@ -140,80 +145,108 @@ pub fn run(
     })
 }
 
-/// Where all places are taken, newcomers wait in the listen queue rather than being turned away: silence ends after the
-/// head's deadline, and no source can have more than its part of the places.
+/// Where all places are taken, whoever has waited for longest without a request makes room for who comes. No source can have
+/// more than its part of the places.
 async fn accept(worker: &Rc<Worker>, listener: TcpListener, open: &TaskTracker) {
-    let stop = worker.shared.stop.clone();
+    let (stop, mut full) = (worker.shared.stop.clone(), worker.shared.full.subscribe());
     loop {
-        let next = async {
-            let permit = worker.shared.connections.clone().acquire_owned().await.ok()?;
-            Some((permit, listener.accept().await))
-        };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = next => accepted,
+            Ok(()) = full.changed() => {
+                worker.waiters.send_one_away();
+                continue;
+            }
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Some((permit, Ok((stream, peer)))) => {
+            Ok((stream, peer)) => {
                 let Ok(place) = worker.shared.sources.enter(peer.ip()) else {
                     worker.metrics.connection_refused();
                     continue;
                 };
+                let Some(permit) = permit(worker, &mut full).await else { return };
                 // The token itself, not the tracker's wrapper: that would be one more layer in every poll.
                 let (worker, token) = (worker.clone(), open.token());
                 spawn_local(async move {
-                    serve(worker, stream, peer.ip()).await;
-                    drop((place, permit, token));
+                    let entry = worker.waiters.enter();
+                    serve(worker, stream, peer.ip(), &entry.waiter).await;
+                    drop((entry, place, permit, token));
                 });
             }
-            Some((_, Err(error))) => {
+            Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(BREATHER).await;
+                sleep(BREATHER).await;
             }
-            None => return,
+        }
+    }
+}
+
+/// Waits for a place, which somebody is to give up where there is none. `None` where the gateway stops.
+async fn permit(worker: &Worker, full: &mut signal::Receiver<()>) -> Option<OwnedSemaphorePermit> {
+    let Shared { connections, full: tell, stop, .. } = &*worker.shared;
+    if let Ok(permit) = connections.clone().try_acquire_owned() {
+        return Some(permit);
+    }
+    loop {
+        if !worker.waiters.send_one_away() {
+            tell.send_replace(());
+        }
+        let next_look = sleep(BREATHER);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            permit = connections.clone().acquire_owned() => return permit.ok(),
+            () = next_look => full.mark_unchanged(),
         }
     }
 }
 
 /// Serves one connection to its end, under TLS where the listener has it.
-async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
+async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr, waiter: &Waiter) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     // Under TLS, so that what counts is what the client takes from the network.
     let stream = Tapped::new(stream, Taken::within(worker.shared.settings.timeouts.stall));
     let ended = match &worker.shared.tls {
-        None => serve_http_1(worker.clone(), stream, peer).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) if tls::is_http_2(&stream) => {
-                serve_http_2(worker.clone(), stream, peer).await.map_err(io::Error::other)
+        None => serve_http_1(worker.clone(), stream, peer, waiter).await,
+        Some(tls) => {
+            let shaken = tokio::select! {
+                shaken = tls.accept(stream) => shaken,
+                () = waiter.sent_away() => return,
+            };
+            match shaken {
+                Ok(stream) if tls::is_http_2(&stream) => {
+                    serve_http_2(worker.clone(), stream, peer, waiter).await.map_err(io::Error::other)
+                }
+                Ok(stream) => serve_http_1(worker.clone(), stream, peer, waiter).await,
+                Err(error) => {
+                    tracing::debug!(%error, "a TLS handshake failed");
+                    return;
+                }
             }
-            Ok(stream) => serve_http_1(worker.clone(), stream, peer).await,
-            Err(error) => {
-                tracing::debug!(%error, "a TLS handshake failed");
-                return;
-            }
-        },
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended in an error");
     }
 }
 
-async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> io::Result<()>
+async fn serve_http_1<S>(worker: Rc<Worker>, stream: S, peer: IpAddr, waiter: &Waiter) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Abrupt + Unpin,
 {
-    http_1::serve(stream, &worker.terms, |parts, body| proxy::serve(worker.clone(), peer, parts, body)).await
+    let serving = |parts, body| proxy::serve(worker.clone(), peer, parts, body);
+    http_1::serve(stream, &worker.terms, waiter, serving).await
 }
 
 /// Who says nothing after the handshake is let go as one who sends no head.
-async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr) -> hyper::Result<()>
+async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr, waiter: &Waiter) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let (stop, timeouts) = (worker.shared.stop.clone(), worker.shared.settings.timeouts);
-    let (rest, streams) = (Rest::new(timeouts), Streams::new(timeouts));
+    let (rest, streams) = (Rest::new(timeouts, waiter.clone()), Streams::new(timeouts));
     let opening = Tapped::new(stream, Opening::of(http_2::PREFACE, timeouts.head));
     let stream = Tapped::new(Tapped::new(opening, Taken::within(timeouts.stall)), Frames::new());
     let (begins, slots) = (rest.clone(), streams.clone());

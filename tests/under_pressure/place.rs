@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    process::Command,
     sync::{Arc, Mutex},
 };
 
@@ -35,6 +36,11 @@ pub struct Place {
 
 impl Place {
     pub async fn new(more: &[&str]) -> Self {
+        Self::limited("unlimited", more).await
+    }
+
+    /// `limit`: what `ulimit` is told before, unless it is `unlimited`.
+    pub async fn limited(limit: &str, more: &[&str]) -> Self {
         let home = Home::new();
         home.apply_policy(&policy("free", &json!({})));
         let key = home.issue("alice", "mcp:*", &["--policy", "free"]).key;
@@ -43,7 +49,10 @@ impl Place {
         fs::write(&certificate, made.cert.pem()).expect("a file");
         fs::write(&secret, made.signing_key.serialize_pem()).expect("a file");
         let upstream = Upstream::start().await;
-        let mut command = home.command();
+        let mut command = match limit {
+            "unlimited" => home.command(),
+            limit => under(limit, &home.command()),
+        };
         command.args(["serve", "--log", "error", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(secret);
         let mut process = Process::start(command.args(["--upstream", &upstream.url]).args(more));
@@ -104,6 +113,14 @@ impl Place {
         text
     }
 
+    /// How many files the gateway may have open, as `/proc` has it: the soft limit and the hard one.
+    pub fn files(&self) -> [String; 2] {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.id)).expect("a process");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("its limit");
+        let mut words = line.split_whitespace().map(str::to_owned);
+        [words.next().expect("a number"), words.next().expect("another")]
+    }
+
     /// The gateway's resident memory, in KiB.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id)).expect("a process");
@@ -120,6 +137,20 @@ pub fn message(tool: &str) -> String {
     });
     let params = json!({"name": tool, "arguments": {}, "_meta": meta});
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
+}
+
+/// The same command in a shell that limits it first.
+fn under(limit: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 fn address(line: &str) -> SocketAddr {

@@ -1,12 +1,15 @@
 //! One source and its part of the connections.
 
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
-use super::{place::Place, support::PATIENCE};
+use super::{place::Place, support::PATIENCE, upstream::FLOOD};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_has_its_places_and_a_freed_one_can_be_used_again() {
@@ -22,6 +25,43 @@ async fn a_source_has_its_places_and_a_freed_one_can_be_used_again() {
     // The gateway hears of the end in its own time.
     let served = timeout(PATIENCE, async { while place.handshake(b"http/1.1").await.is_err() {} });
     served.await.expect("a freed place is given again");
+}
+
+/// As many as hold on to whatever they get, and say nothing.
+const SILENT: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_say_nothing_keep_nobody_out_however_few_files_may_be_open() {
+    // Loopback is not counted as one source, so that these are as good as from many.
+    let place = Arc::new(Place::limited("-n 128", &[]).await);
+    let (status, mut stream) = place.call(FLOOD).await;
+    assert_eq!(status, 200);
+    place.upstream.wait_for_floods(1).await;
+    let silent: Vec<_> = (0..SILENT)
+        .map(|_| {
+            let place = Arc::clone(&place);
+            tokio::spawn(async move {
+                loop {
+                    let mut held = place.connect().await;
+                    let _ = held.read(&mut [0]).await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        place.ask("note").await;
+    }
+    let frame = timeout(PATIENCE, stream.frame()).await.expect("in time").expect("more of it");
+    assert!(frame.is_ok(), "who is being answered is not sent away");
+    silent.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_has_as_many_files_open_as_it_may() {
+    let place = Place::limited("-S -n 256", &[]).await;
+    let [soft, hard] = place.files();
+    assert!(soft == hard && soft != "256", "{soft} {hard}");
+    place.ask("note").await;
 }
 
 async fn scrape(place: &Place) -> String {

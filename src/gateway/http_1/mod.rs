@@ -37,6 +37,7 @@ use super::config::Timeouts;
 use super::received::{Parts, Received};
 use super::stream::Reply;
 use super::timely::Alarm;
+use super::waiters::Waiter;
 use super::wire::Outbox;
 use crate::domain::clock::Clock;
 
@@ -58,13 +59,13 @@ pub struct Terms {
 
 /// Serves a connection until its client has enough, does nothing for too long, or is told to stop. `service` answers a
 /// request, and is dropped where its client goes away.
-pub async fn serve<S, F, A>(stream: S, terms: &Terms, service: F) -> io::Result<()>
+pub async fn serve<S, F, A>(stream: S, terms: &Terms, waiter: &Waiter, service: F) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Abrupt + Unpin,
     F: Fn(Parts, Received) -> A,
     A: Future<Output = Result<Response<Reply>, Infallible>>,
 {
-    let mut connection = Connection::new(stream, terms);
+    let mut connection = Connection::new(stream, terms, waiter);
     let mut stopped = pin!(terms.stop.cancelled());
     let mut within = terms.timeouts.head;
     let is_read = loop {
@@ -96,6 +97,7 @@ enum Next {
 struct Connection<'a, S> {
     stream: S,
     terms: &'a Terms,
+    waiter: &'a Waiter,
     intake: Rc<Intake>,
     out: Outbox,
     alarm: Alarm,
@@ -105,9 +107,9 @@ impl<'a, S> Connection<'a, S>
 where
     S: AsyncRead + AsyncWrite + Abrupt + Unpin,
 {
-    fn new(stream: S, terms: &'a Terms) -> Self {
+    fn new(stream: S, terms: &'a Terms, waiter: &'a Waiter) -> Self {
         let alarm = Alarm::new(terms.timeouts.head);
-        Self { stream, terms, intake: Intake::new(), out: Outbox::default(), alarm }
+        Self { stream, terms, waiter, intake: Intake::new(), out: Outbox::default(), alarm }
     }
 
     /// Waits for the head of a request; for a first byte of it so long. `None` where none comes.
@@ -116,13 +118,16 @@ where
         within: Duration,
         mut stopped: Pin<&mut impl Future<Output = ()>>,
     ) -> io::Result<Option<Result<Head, StatusCode>>> {
-        let mut until = Instant::now() + within;
+        let now = Instant::now();
+        let mut until = now + within;
+        self.waiter.waits_since(now);
         let (mut is_begun, mut is_new) = (false, true);
         poll_fn(|context| {
             loop {
                 if std::mem::take(&mut is_new) {
                     let head = Head::take(&mut self.intake.read.borrow_mut()).transpose();
                     if head.is_some() {
+                        self.waiter.is_answered();
                         return Poll::Ready(Ok(head));
                     }
                 }
@@ -137,6 +142,9 @@ where
                             until = until.min(Instant::now() + self.terms.timeouts.head);
                         }
                         if !is_begun && stopped.as_mut().poll(context).is_ready() {
+                            return Poll::Ready(Ok(None));
+                        }
+                        if self.waiter.poll_sent_away(context).is_ready() {
                             return Poll::Ready(Ok(None));
                         }
                         return self.alarm.poll(context, until).map(|()| Ok(None));

@@ -40,8 +40,9 @@ impl Opened {
             stop: stop.clone(),
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000))),
         };
+        let waiter = Waiter::begins();
         let ended = spawn_local(async move {
-            serve(server, &terms, |parts, body| async move {
+            serve(server, &terms, &waiter, |parts, body| async move {
                 sleep(making).await;
                 let mut text = format!("{} {}", parts.method, parts.uri).into_bytes();
                 if parts.uri.path() != "/unread" {

@@ -14,7 +14,7 @@ fn opened(making: Duration) -> (DuplexStream, JoinHandle<()>) {
     let (client, server) = duplex(1024);
     let timeouts = Timeouts { head: HEAD, idle: IDLE, ..Timeouts::default() };
     let ended = spawn_local(async move {
-        let rest = Rest::new(timeouts);
+        let rest = Rest::new(timeouts, Waiter::begins());
         let begins = rest.clone();
         let service = service_fn(move |_| {
             Box::pin(begins.begin(Rc::default()).answering(async move {
