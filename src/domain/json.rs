@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 /// Deeper nesting is refused.
 const DEPTH: u8 = 64;
@@ -195,6 +195,46 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     }
 }
 
+/// As [`object`], but what JSON allows and no value here can hold (a number beyond 64 bits, half of a surrogate pair) spoils
+/// its own member alone: that is `true`, which is no text, no number, no list, and nothing that is ever looked for.
+///
+/// # Errors
+/// As [`object`].
+pub fn claims(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let members = deserializer.deserialize_map(Claims)?;
+    deserializer.end()?;
+    Ok(members)
+}
+
+struct Claims;
+
+impl<'de> Visitor<'de> for Claims {
+    type Value = Map<String, Value>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(A::Error::custom("an object has the same key twice"));
+            }
+            let member = members.next_value::<&RawValue>()?;
+            let value = match (Unique { depth: 2 })
+                .deserialize(&mut serde_json::Deserializer::from_str(member.get()))
+            {
+                Ok(value) => value,
+                // By the rules of this module, and not by what can be held.
+                Err(error) if error.is_data() => return Err(A::Error::custom(error)),
+                Err(_) => Value::Bool(true),
+            };
+            object.insert(key, value);
+        }
+        Ok(object)
+    }
+}
+
 /// Any value, built strictly. `depth` as in [`Strict`].
 struct Unique {
     depth: u8,
@@ -259,6 +299,38 @@ mod tests {
     fn an_object_is_read_as_it_stands() {
         let read = object(br#" {"a": [1, -2, 1.5, "x", null, true], "b": {"a": 1}} "#).unwrap();
         assert_eq!(Value::Object(read).to_string(), r#"{"a":[1,-2,1.5,"x",null,true],"b":{"a":1}}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_held_spoils_its_own_claim_alone() {
+        for spoilt in ["1e400", "-1e400", r#""\ud83d""#, r#"{"a":[1,"\udc00"]}"#, "[1e999]"] {
+            let text = format!(r#"{{"sub":"ana","x":{spoilt},"\u0065xp":1}}"#);
+            assert!(object(text.as_bytes()).is_err(), "{text}");
+            let read = claims(text.as_bytes()).unwrap();
+            assert_eq!(Value::Object(read).to_string(), r#"{"exp":1,"sub":"ana","x":true}"#, "{text}");
+        }
+        let deep = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(claims(deep(63).as_bytes()).is_ok());
+        for text in [
+            deep(64).as_str(),
+            deep(500).as_str(),
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"x":{"a":1,"a":1e400}}"#,
+            r#"{"a":1} {}"#,
+            r#"{"a":01}"#,
+            r#"{"a":NaN}"#,
+            r#"{"\ud800":1}"#,
+            "{\"a\":\"\n\"}",
+            "[]",
+            "",
+            "\u{feff}{}",
+        ] {
+            assert!(claims(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(claims(b"{\"a\":\"\xff\"}").is_err());
+        let plain = r#"{"a":[1,-2,1.5,"x",null,true,{"b":{}}]}"#;
+        assert_eq!(claims(plain.as_bytes()).unwrap(), object(plain.as_bytes()).unwrap());
     }
 
     #[test]

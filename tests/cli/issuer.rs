@@ -20,7 +20,8 @@ const METADATA: &str = "/.well-known/openid-configuration";
 /// An authorization server on loopback, with one key.
 struct Server {
     origin: String,
-    pages: Arc<Mutex<HashMap<String, String>>>,
+    /// By path: status and content type, and the body.
+    pages: Arc<Mutex<HashMap<String, (String, String)>>>,
     key: Ed25519KeyPair,
 }
 
@@ -28,7 +29,7 @@ impl Server {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let pages = Arc::<Mutex<HashMap<String, String>>>::default();
+        let pages = Arc::<Mutex<HashMap<String, (String, String)>>>::default();
         let of_thread = Arc::clone(&pages);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -51,9 +52,8 @@ impl Server {
                 }
                 std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
                 let page = of_thread.lock().unwrap().get(first.split(' ').nth(1).unwrap()).cloned();
-                let (status, body) = page.map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
-                let head = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
-                write!(stream, "HTTP/1.1 {status}\r\n{head}\r\n\r\n{body}").unwrap();
+                let (head, body) = page.unwrap_or_else(|| ("404 Not Found".into(), String::new()));
+                write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
             }
         });
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
@@ -65,7 +65,11 @@ impl Server {
     }
 
     fn page(&self, path: &str, body: &Value) {
-        self.pages.lock().unwrap().insert(path.into(), body.to_string());
+        self.answer(path, "200 OK\r\nContent-Type: application/json", &body.to_string());
+    }
+
+    fn answer(&self, path: &str, head: &str, body: &str) {
+        self.pages.lock().unwrap().insert(path.into(), (head.into(), body.into()));
     }
 
     fn jwk(&self, kid: &str) -> Value {
@@ -304,6 +308,39 @@ fn a_failure_is_said_and_leaves_the_keys_that_there_are() {
     server.page(METADATA, &json!({ "issuer": server.origin, "jwks_uri": format!("{}/keys", server.origin) }));
     place.ok(&["issuer", "refresh", "corp"]);
     assert!(place.ok(&["doctor"]).contains("issuers"));
+}
+
+#[test]
+fn keys_are_taken_of_any_content_type_and_places_with_something_else_are_passed_over() {
+    let (place, server) = (Place::new(), Server::start());
+    let keys = json!({ "keys": [server.jwk("one")] }).to_string();
+    let first = "/.well-known/oauth-authorization-server";
+    let others = [
+        ("302 Found\r\nLocation: /login", ""),
+        ("500 Internal Server Error", "{}"),
+        ("200 OK\r\nContent-Type: text/html", "<p>"),
+        (
+            "200 OK\r\nContent-Type: application/json",
+            r#"{"issuer":"https://other.example.org","jwks_uri":"https://x.example"}"#,
+        ),
+    ];
+    for (number, (kind, (head, body))) in
+        ["text/plain", "binary/octet-stream", "application/octet-stream", "text/html"]
+            .into_iter()
+            .zip(others)
+            .enumerate()
+    {
+        server.answer(first, head, body);
+        server.answer("/keys", &format!("200 OK\r\nContent-Type: {kind}"), &keys);
+        let name = format!("corp{number}");
+        place.ok(&["issuer", "add", &name, "--url", &server.origin, "--audience", "a", "--profile", "oidc"]);
+        assert_eq!(verify(&place, &server.token("one", "a")).0, 0, "{kind}");
+        place.ok(&["issuer", "refresh", &name]);
+        place.ok(&["issuer", "remove", &name]);
+    }
+    server.answer("/keys", "200 OK\r\nContent-Type: text/html", "<p>Sign in</p>");
+    let told = place.fails(5, &["issuer", "add", "corp", "--url", &server.origin]);
+    assert!(told.contains("text/html") && told.contains("/keys"), "{told}");
 }
 
 #[test]

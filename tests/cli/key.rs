@@ -56,7 +56,7 @@ fn what_a_key_cannot_be_is_said_with_its_reason() {
     place.fails(2, &["key", "create", "--subject", "a"]);
     place.fails(2, &["key", "create", "--scope", "mcp:read"]);
     place.fails(2, &["key", "create", "--subject", "", "--scope", "mcp:read"]);
-    place.fails(2, &["key", "create", "--subject", &"s".repeat(129), "--scope", "mcp:read"]);
+    place.fails(2, &["key", "create", "--subject", &"s".repeat(321), "--scope", "mcp:read"]);
     place.fails(2, &[&["key", "create", "--env", "LIVE"], ALICE].concat());
     let told = place.fails(2, &[&["key", "create", "--policy", "defalt"], ALICE].concat());
     assert!(told.contains("did you mean `default`?"), "{told}");

@@ -171,6 +171,35 @@ fn passes_only_what_is_allowed(program: Program) {
     assert!(over.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{program:?}");
     assert_eq!(place.received().len(), 2, "{program:?}");
 
+    // A token of an identity provider is longer than what proxies have buffers for by themselves.
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/cases/token-over-8k");
+    let keys = format!("{folder}/jwks.json");
+    let issuer = [
+        "issuer",
+        "add",
+        "corp",
+        "--jwks",
+        &keys,
+        "--issuer",
+        "https://idp.example.org",
+        "--profile",
+        "oidc",
+    ];
+    let meaning = ["--audience", "mcp-gateway", "--scope-map", "mcp:read=mcp:*"];
+    home.json(&[&issuer[..], &meaning].concat());
+    let token = std::fs::read_to_string(format!("{folder}/token.txt")).expect("the token of the case");
+    let bearer = |token: &str| [("Authorization", format!("Bearer {}", token.trim()))];
+    assert_eq!(place.ask("GET", "/a", &bearer(&token), "").status, 200, "{program:?}");
+    assert_eq!(place.received().len(), 1, "{program:?}");
+    let longer = format!("a.{}.c", "b".repeat(20_000));
+    let refused = place.ask("GET", "/a", &bearer(&longer), "");
+    assert_eq!(refused.status, 431, "{program:?}: {}", refused.text);
+    assert!(
+        refused.text.contains("--max-token") && place.received().is_empty(),
+        "{program:?}: {}",
+        refused.text
+    );
+
     // No answer is a no.
     place.stop_gateway();
     assert!(place.ask("GET", "/a", &[credential(&near)], "").status >= 500, "{program:?}");

@@ -143,7 +143,9 @@ fn show(
         }
     }
     output::fields(&fields)?;
-    let keys = published.map_or(kept, |published| published.keys.as_slice());
+    // Where nothing can be had, those that are believed for now.
+    let had = published.filter(|published| published.error.is_none());
+    let keys = had.map_or(kept, |published| published.keys.as_slice());
     for key in keys {
         let kid = key.kid.as_deref().unwrap_or("without a name");
         let told = match (&key.left_out, key.algorithm) {

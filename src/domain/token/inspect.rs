@@ -72,7 +72,7 @@ impl Inspection {
     }
 
     fn look_at(&mut self, token: &Compact, now: Timestamp) {
-        let Ok(payload) = json::object(token.payload()) else {
+        let Ok(payload) = json::claims(token.payload()) else {
             return self.warn(format!("refused: {}", Fault::Json(Part::Payload)));
         };
         let read = Profile::ALL.map(|profile| (profile, read_as(profile, token.header(), &payload)));
@@ -128,7 +128,7 @@ fn read_as(profile: Profile, header: &Header, payload: &Map<String, Value>) -> R
 }
 
 /// `None` where the calendar has no such moment.
-fn moment(seconds: f64) -> Option<Timestamp> {
+pub(super) fn moment(seconds: f64) -> Option<Timestamp> {
     let is_sensible = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
     is_sensible.then(|| Timestamp::from_millis((seconds * 1000.0) as i64))
 }

@@ -369,7 +369,7 @@ pub fn missed_key<'a>(text: &str, trust: &'a Trust, now: Timestamp) -> Option<(&
 
 fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
     let token = Compact::parse(text)?;
-    let payload = json::object(token.payload()).map_err(|_| Fault::Json(Part::Payload))?;
+    let payload = json::claims(token.payload()).map_err(|_| Fault::Json(Part::Payload))?;
     Ok((token, payload))
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{Claims, Confirmation};
+use super::{Claims, Confirmation, inspect::moment};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Compact, VerifyingKey, base64};
@@ -72,9 +72,8 @@ impl Possession {
         if !is_for_this {
             return Err(Reason::BadSignature);
         }
-        let made = claims.get("iat").and_then(Value::as_u64).and_then(|seconds| i64::try_from(seconds).ok());
-        let made = made.and_then(|seconds| seconds.checked_mul(1000)).ok_or(Reason::Malformed)?;
-        let made = Timestamp::from_millis(made);
+        // NumericDate (RFC 7519 §2): the clocks of browsers have fractions.
+        let made = claims.get("iat").and_then(Value::as_f64).and_then(moment).ok_or(Reason::Malformed)?;
         if made > shown.now.plus(WINDOW) {
             return Err(Reason::NotYetValid);
         }

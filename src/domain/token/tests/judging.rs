@@ -261,6 +261,34 @@ fn a_key_that_was_given_without_a_name_is_meant_by_whatever_a_token_calls_it() {
 }
 
 #[test]
+fn a_claim_that_cannot_be_held_is_no_matter_unless_it_counts() {
+    let scene = Scene::new();
+    let claims = json!({"iss": IDP, "sub": "ana", "aud": RESOURCE, "exp": NOW + 60, "iat": NOW, "name": "x"})
+        .to_string();
+    let with = |claim: &str, text: &str| {
+        let claims = match claim {
+            "name" => claims.replace(r#""name":"x""#, &format!(r#""name":{text}"#)),
+            claim => claims.replace(r#""name":"x""#, &format!(r#""{claim}":{text}"#)),
+        };
+        scene.reason(&scene.idp.token(&json!({"alg": "ES256", "kid": "idp-1"}), &claims))
+    };
+    for text in ["1e400", r#""Ana \ud83d""#, r#"{"a":[1e999]}"#, "null"] {
+        assert_eq!(with("name", text), None, "{text}");
+    }
+    for claim in ["nbf", "cnf"] {
+        for text in ["1e400", r#""\ud83d""#] {
+            assert_eq!(with(claim, text), Some(Reason::Malformed), "{claim} {text}");
+        }
+    }
+    assert_eq!(
+        with("name", r#"{"a":1,"a":2}"#),
+        Some(Reason::Malformed),
+        "what two readers could read differently"
+    );
+    assert_eq!(with("sub", r#""ana""#), Some(Reason::Malformed), "a name stands once");
+}
+
+#[test]
 fn an_api_key_where_a_token_is_expected_is_called_what_it_is() {
     let scene = Scene::new();
     let judged = |text: &str| judge(text, &scene.trust, &scene.revocations, &scene.expected);
