@@ -225,6 +225,19 @@ fn every_check_is_explained() {
 }
 
 #[test]
+fn what_is_missing_or_blocked_is_named() {
+    let policy = r#"{"name": "p", "endpoint_restrictions": {"blocked_endpoints": ["/admin/**"]}}"#;
+    let all = principal(policy, &["mcp:*"]);
+    let checks = explain(&all, &request("/admin%2Fkeys", "10.0.0.1", NOW), &Charge::Granted);
+    assert_eq!(checks[3].detail, "`/admin%2Fkeys` is blocked");
+    let reader = principal(r#"{"name": "p"}"#, &["tools:call"]);
+    let scope =
+        |endpoint| explain(&reader, &request(endpoint, "10.0.0.1", NOW), &Charge::Granted)[2].detail.clone();
+    assert_eq!(scope("tools/list"), "`tools/list`; effective scopes: tools:call");
+    assert_eq!(scope("ping"), "`ping` is a protocol endpoint and needs no scope");
+}
+
+#[test]
 fn what_has_no_agreed_reading_is_refused_unless_it_is_named() {
     let policy = r#"{"name": "public",
         "endpoint_restrictions": {"allowed_endpoints": ["resources/read/file:///public/**"]}}"#;

@@ -1,3 +1,4 @@
+mod names;
 mod spellings;
 
 use proptest::prelude::*;
