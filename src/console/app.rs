@@ -1,5 +1,7 @@
 //! The whole of the console's state: screens, overlays above them, notices; and how it is drawn.
 
+use std::collections::VecDeque;
+
 use crokey::KeyCombination;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -8,6 +10,7 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::canvas::{Canvas, Look};
+use super::event::Event;
 use super::keymap::{Found, Keymap};
 use super::layer::{Action, Layer, Setting};
 use super::layout::{self, Chrome, Facts};
@@ -20,12 +23,15 @@ pub struct App {
     pub keymap: Keymap,
     pub(super) screens: Vec<Box<dyn Layer>>,
     pub(super) current: usize,
-    /// The screens before this one.
-    pub(super) trail: Vec<usize>,
+    pub(super) ways: Ways,
     pub(super) overlays: Vec<Box<dyn Layer>>,
     pub(super) notices: Notices,
     /// Keys of a sequence that has begun.
     pub(super) pressed: Vec<KeyCombination>,
+    /// Keys and pastes that wait for what they act on, which is still on its way.
+    pub(super) typed: VecDeque<Event>,
+    /// Until when the terminal's answer what its background is chooses the theme.
+    pub background_until: Option<Timestamp>,
     pub(super) size: Rect,
     pub(super) now: Timestamp,
     pub(super) next_ticket: u64,
@@ -36,6 +42,17 @@ pub struct App {
     pub(super) dirty: bool,
 }
 
+/// How one came to the screen in view.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Where one was, and where one came back from: as in a browser.
+    pub past: Vec<usize>,
+    pub future: Vec<usize>,
+    /// The screens from which one looked into something of another: what `esc` goes back to, and what ends with the next
+    /// change of screen.
+    pub looked_from: Vec<usize>,
+}
+
 impl App {
     pub fn new(setting: Setting, look: Look, keymap: Keymap, now: Timestamp) -> Self {
         Self {
@@ -44,10 +61,12 @@ impl App {
             keymap,
             screens: SCREENS.iter().map(|screen| (screen.make)()).collect(),
             current: 0,
-            trail: Vec::new(),
+            ways: Ways::default(),
             overlays: Vec::new(),
             notices: Notices::default(),
             pressed: Vec::new(),
+            typed: VecDeque::new(),
+            background_until: None,
             size: Rect::new(0, 0, 80, 24),
             now,
             next_ticket: 0,
@@ -106,14 +125,17 @@ impl App {
 
     /// Paints everything, bottom layer first; returns where the cursor stands.
     pub fn paint(&self, buffer: &mut Buffer) -> Option<Position> {
-        let whole = *buffer.area();
-        let mut canvas =
-            Canvas { buffer, look: &self.look, setting: &self.setting, now: self.now, cursor: None };
+        let mut canvas = Canvas::new(buffer, &self.look, &self.setting, self.now);
+        self.paint_on(&mut canvas);
+        canvas.cursor
+    }
+
+    pub(super) fn paint_on(&self, canvas: &mut Canvas<'_>) {
+        let whole = canvas.area;
         canvas.fill(whole, self.look.theme.text);
         if layout::is_too_small(whole) {
-            layout::draw_too_small(&mut canvas, whole);
-            canvas.finish();
-            return None;
+            layout::draw_too_small(canvas, whole);
+            return canvas.finish();
         }
         let chrome = layout::chrome(whole);
         let screen = self.screens.get(self.current);
@@ -136,20 +158,22 @@ impl App {
             paused: screen.and_then(|screen| screen.is_paused()),
             stale: self.stale,
             full: self.full,
+            waiting: self.typed.len(),
             pending: &pending,
             actions: &actions,
             hints: self.overlays.last().map(|overlay| overlay.hints()).unwrap_or_default(),
         };
-        layout::draw(&mut canvas, chrome, &facts, &self.keymap);
-        if let Some(screen) = screen {
-            screen.draw(&mut canvas, chrome.body);
-        }
-        for overlay in &self.overlays {
-            canvas.cursor = None;
-            overlay.draw(&mut canvas, chrome.body);
-        }
-        self.notices.draw(&mut canvas, chrome.body);
+        layout::draw(canvas, chrome, &facts, &self.keymap);
+        canvas.within(chrome.body, |canvas| {
+            if let Some(screen) = screen {
+                screen.draw(canvas, chrome.body);
+            }
+            for overlay in &self.overlays {
+                canvas.cursor = None;
+                overlay.draw(canvas, chrome.body);
+            }
+            self.notices.draw(canvas, chrome.body);
+        });
         canvas.finish();
-        canvas.cursor
     }
 }

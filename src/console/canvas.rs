@@ -38,9 +38,28 @@ pub struct Canvas<'a> {
     pub now: Timestamp,
     /// Where the terminal's cursor is to stand.
     pub cursor: Option<Position>,
+    /// What is drawn on now; nothing is drawn outside of it.
+    pub area: Rect,
+    /// How many cells of text did not fit on the area: a widget that thinks its place is larger than it is.
+    pub cut: usize,
+}
+
+impl<'a> Canvas<'a> {
+    pub fn new(buffer: &'a mut Buffer, look: &'a Look, setting: &'a Setting, now: Timestamp) -> Self {
+        let area = *buffer.area();
+        Self { buffer, look, setting, now, cursor: None, area, cut: 0 }
+    }
 }
 
 impl Canvas<'_> {
+    /// Draws on a part of the area and nowhere else.
+    pub fn within(&mut self, area: Rect, draw: impl FnOnce(&mut Self)) {
+        let before = self.area;
+        self.area = area.intersection(before);
+        draw(self);
+        self.area = before;
+    }
+
     pub fn theme(&self) -> &Theme {
         &self.look.theme
     }
@@ -53,12 +72,15 @@ impl Canvas<'_> {
 
     /// Writes `text` at (`x`, `y`) in at most `room` cells; returns how many it took.
     pub fn put(&mut self, x: u16, y: u16, room: u16, text: &str, style: Style) -> u16 {
-        let area = *self.buffer.area();
+        let area = self.area;
+        let shown = self.shown(text);
+        let wanted = width(&shown).min(usize::from(room));
         if y < area.y || y >= area.bottom() || x < area.x || x >= area.right() {
+            self.cut += wanted;
             return 0;
         }
         let room = room.min(area.right() - x);
-        let shown = self.shown(text);
+        self.cut += wanted.saturating_sub(usize::from(room));
         let cut = fit(&shown, usize::from(room));
         let (end, _) = self.buffer.set_stringn(x, y, &cut, usize::from(room), style);
         end - x
@@ -90,13 +112,13 @@ impl Canvas<'_> {
     }
 
     pub fn fill(&mut self, area: Rect, style: Style) {
-        let area = area.intersection(*self.buffer.area());
+        let area = area.intersection(self.area);
         self.buffer.set_style(area, style);
     }
 
     /// Empties an area for what lies above.
     pub fn blank(&mut self, area: Rect) {
-        let area = area.intersection(*self.buffer.area());
+        let area = area.intersection(self.area);
         for y in area.y..area.bottom() {
             for x in area.x..area.right() {
                 if let Some(cell) = self.buffer.cell_mut((x, y)) {
@@ -109,7 +131,7 @@ impl Canvas<'_> {
 
     /// A frame with a title; returns what it encloses.
     pub fn frame(&mut self, area: Rect, title: &str, style: Style) -> Rect {
-        let area = area.intersection(*self.buffer.area());
+        let area = area.intersection(self.area);
         if area.width < 2 || area.height < 2 {
             return Rect { width: 0, height: 0, ..area };
         }

@@ -6,16 +6,20 @@
 mod token;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::{
     api_key::{ApiKey, KeyId},
     clock::Timestamp,
+    decision::Check,
     event::Event,
     name::PolicyName,
     policy::{Policy, Revision},
     scope::Catalogue,
     secret::Secret,
+    token::TokenId,
     usage::Totals,
 };
 use crate::ops::api_key::{Changes, IssuedKey, NewKey};
@@ -50,6 +54,8 @@ pub enum Topic {
     Policies,
     History,
     Usage,
+    Refusals,
+    Refusal,
     Deed,
 }
 
@@ -111,6 +117,12 @@ pub enum Query {
     Choices,
     Policies,
     History(PolicyName),
+    /// What was refused of late, to all or to one credential.
+    Refusals {
+        credential: Option<String>,
+    },
+    /// Every check of one refusal.
+    Refusal(Box<Event>),
     Usage {
         range: Range,
         focus: Focus,
@@ -122,15 +134,41 @@ pub enum Query {
 #[derive(Clone, Debug)]
 pub enum Deed {
     CreateKey(NewKey),
-    RotateKey { id: KeyId, grace: Duration },
-    SetKeys { ids: Vec<KeyId>, changes: Changes },
+    RotateKey {
+        id: KeyId,
+        grace: Duration,
+    },
+    SetKeys {
+        ids: Vec<KeyId>,
+        changes: Changes,
+    },
     DisableKeys(Vec<KeyId>),
     EnableKeys(Vec<KeyId>),
-    RevokeKeys { ids: Vec<KeyId>, reason: String },
-    CreatePolicy { policy: Box<Policy>, reason: String },
-    SavePolicy { policy: Box<Policy>, expected: u32, reason: String },
-    RollbackPolicy { name: PolicyName, to: u32, reason: String },
+    RevokeKeys {
+        ids: Vec<KeyId>,
+        reason: String,
+    },
+    CreatePolicy {
+        policy: Box<Policy>,
+        reason: String,
+    },
+    SavePolicy {
+        policy: Box<Policy>,
+        expected: u32,
+        reason: String,
+    },
+    RollbackPolicy {
+        name: PolicyName,
+        to: u32,
+        expected: u32,
+        reason: String,
+    },
     DeletePolicy(PolicyName),
+    /// Writes a secret into a file that is not there yet.
+    WriteSecret {
+        file: PathBuf,
+        text: Secret,
+    },
     Token(TokenDeed),
 }
 
@@ -161,12 +199,42 @@ pub enum Answer {
     Policies(Vec<(Revision, u64)>),
     History(Vec<Revision>),
     Usage(Box<UsageView>),
+    Refusals(Vec<Event>),
+    Refusal(Box<Refused>),
+    /// A secret was written into this file.
+    Written(PathBuf),
     Issued(Box<IssuedKey>),
     /// How many objects were changed.
     Changed(u64),
+    /// Some of them, and not the others.
+    Partly(Partly),
     Saved(Box<Revision>),
     Deleted,
     Token(TokenAnswer),
+}
+
+/// What came of an act on several objects of which some could not be changed; the others were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partly {
+    pub done: u64,
+    /// They are not there any more.
+    pub gone: u64,
+    /// They were refused; the first one's reason.
+    pub refused: u64,
+    pub why: String,
+}
+
+impl fmt::Display for Partly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} done", self.done)?;
+        if self.gone > 0 {
+            write!(f, ", {} not there any more", self.gone)?;
+        }
+        if self.refused > 0 {
+            write!(f, ", {} refused: {}", self.refused, self.why)?;
+        }
+        Ok(())
+    }
 }
 
 /// Why there is no answer.
@@ -258,6 +326,28 @@ pub struct Busy {
     /// What people call it.
     pub label: String,
     pub totals: Totals,
+}
+
+/// All about one refusal.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub event: Event,
+    /// What its reason means.
+    pub why: String,
+    pub standing: Standing,
+    /// The policy that the credential is under now.
+    pub policy: Option<Revision>,
+    /// Judged anew, for the moment of the call; none where nothing is known of the caller.
+    pub checks: Vec<Check>,
+}
+
+/// Which credential a call came with, as far as it is there to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Key(KeyId),
+    Token(TokenId),
+    /// None that this home issued and still has.
+    Unknown,
 }
 
 /// Some rows of a sorted list.

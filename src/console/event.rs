@@ -3,6 +3,7 @@
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::effect::Reply;
+use super::theme::Shade;
 
 #[derive(Debug)]
 pub enum Event {
@@ -18,8 +19,12 @@ pub enum Event {
     Moved(Moved),
     /// A deadline has passed.
     Due,
+    /// The terminal's answer what its background is.
+    Background(Shade),
     /// The terminal gives no more input.
     InputEnded,
+    /// Some thread of this process met a fault.
+    Fault,
     /// The store could not be watched: what is shown may be old.
     Unwatched(String),
     /// The disk of the home is full, or is no longer.

@@ -175,7 +175,8 @@ fn normal(chord: KeyCombination) -> KeyCombination {
     }
 }
 
-fn say(sequence: &[KeyCombination]) -> String {
+/// A sequence of keys as people write it.
+pub fn say(sequence: &[KeyCombination]) -> String {
     let format = KeyCombinationFormat::default().with_lowercase_modifiers().with_implicit_shift();
     sequence
         .iter()

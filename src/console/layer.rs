@@ -25,6 +25,22 @@ pub struct Setting {
     pub read_only: Option<String>,
     /// A word for the header, such as `demo`.
     pub banner: Option<String>,
+    /// By what name the audit log knows whoever sits here.
+    pub actor: String,
+    /// The home's folder; empty where it is nobody's, as in the demo.
+    pub home: String,
+}
+
+impl Setting {
+    /// Who one is and where, the longest first.
+    pub fn who(&self) -> Vec<String> {
+        let last = self.home.rsplit('/').next().unwrap_or_default();
+        let homes = [self.home.as_str(), last].into_iter().filter(|home| !home.is_empty());
+        let named = |home: &str| {
+            if self.actor.is_empty() { home.to_owned() } else { format!("{} in {home}", self.actor) }
+        };
+        homes.map(named).chain([self.actor.clone()]).filter(|who| !who.is_empty()).collect()
+    }
 }
 
 /// How long a notice stays.
@@ -50,15 +66,19 @@ pub enum Wish {
     GoWith(&'static str, String),
     /// So many screens further in the row.
     Turn(isize),
-    /// To the screen before this one.
+    /// To the screen from which one looked into this one, if one did.
     Back,
-    /// The same; at the first one, quits.
-    Leave,
+    /// To the screen where one was before.
+    Past,
+    /// To the screen that one came back from.
+    Future,
     Perform(String),
     Notice(Tone, String),
     Help,
     Palette,
     CommandLine,
+    /// The command line, where a filter is typed.
+    FilterLine,
     Messages,
     ToggleMouse,
 }
@@ -100,7 +120,8 @@ impl<'a> Turn<'a> {
     }
     pub fn copy(&mut self, text: &str, what: &str) {
         self.wishes.push(Wish::Do(Effect::Copy(Secret::new(text.to_owned()))));
-        self.done(format!("copied {what}"));
+        // whether it took it, a terminal does not say
+        self.done(format!("sent {what} to the terminal's clipboard"));
     }
     pub fn push(&mut self, layer: impl Layer + 'static) {
         self.wishes.push(Wish::Push(Box::new(layer)));
@@ -198,6 +219,16 @@ pub trait Layer {
     fn input(&mut self, _key: KeyEvent, _turn: &mut Turn<'_>) -> bool {
         false
     }
+    /// Whether a key has to wait for what is still on its way: rows, choices, counts. `name` is what the key is bound to;
+    /// `None` where it is typed into a dialog. Keys wait in their order, and so does what follows them.
+    fn waits(&self, _name: Option<&str>) -> bool {
+        false
+    }
+    /// Whether a text is typed into this screen now.
+    fn takes_text(&self) -> bool {
+        false
+    }
+    /// Goes to the cursor of the field with the focus.
     fn paste(&mut self, _text: &str, _turn: &mut Turn<'_>) {}
     fn click(&mut self, _at: Position, _turn: &mut Turn<'_>) {}
     /// It has come into view: asks for what it shows.

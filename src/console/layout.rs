@@ -62,6 +62,8 @@ pub struct Facts<'a> {
     pub stale: bool,
     /// The disk of the home is full.
     pub full: bool,
+    /// How many keys wait for the store.
+    pub waiting: usize,
     /// A sequence of keys has begun: what may follow.
     pub pending: &'a [(String, &'static str)],
     pub actions: &'a [Action],
@@ -98,10 +100,6 @@ fn draw_header(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>) {
         piece(" ", theme.text),
         piece(format!(" {} ", minute(canvas.now)), theme.text),
     ]);
-    let cells: usize = right.iter().map(|(text, _)| width(&canvas.shown(text))).sum();
-    let cells = u16::try_from(cells).unwrap_or(u16::MAX).min(whole.width);
-    let start = whole.right().saturating_sub(cells + 2).max(whole.x);
-
     let mut left = vec![piece(" portcullis", theme.accent)];
     for (place, crumb) in facts.crumbs.iter().enumerate() {
         let last = place + 1 == facts.crumbs.len();
@@ -109,6 +107,16 @@ fn draw_header(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>) {
         left.push(piece(crumb.as_str(), if last { theme.title } else { theme.text }));
     }
     left.push(piece(" ", theme.text));
+    let taken =
+        |pieces: &[Piece<'_>]| -> usize { pieces.iter().map(|(text, _)| width(&canvas.shown(text))).sum() };
+    // who one is and where, as far as there is room for it
+    let room = usize::from(whole.width).saturating_sub(taken(&left) + taken(&right) + 6);
+    let who = canvas.setting.who().into_iter().find(|who| width(&canvas.shown(who)) + 2 <= room);
+    if let Some(who) = who {
+        right.insert(0, piece(format!(" {who} "), theme.dim));
+    }
+    let cells = u16::try_from(taken(&right)).unwrap_or(u16::MAX).min(whole.width);
+    let start = whole.right().saturating_sub(cells + 2).max(whole.x);
     let room = start.saturating_sub(whole.x + 2);
     canvas.put_pieces(whole.x + 1, whole.y, room, &left);
     canvas.put_pieces(start, whole.y, cells, &right);
@@ -139,6 +147,12 @@ fn draw_tabs(canvas: &mut Canvas<'_>, tabs: Rect, active: &str) {
 fn draw_footer(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>, keymap: &Keymap) {
     let y = whole.bottom().saturating_sub(1);
     let (start, right) = (whole.x + 1, whole.right().saturating_sub(2));
+    if facts.waiting > 0 {
+        let warning = canvas.theme().warning;
+        let said = format!(" waiting for the store; esc drops the keys typed ahead ({}) ", facts.waiting);
+        canvas.put(start, y, right.saturating_sub(start), &said, warning);
+        return;
+    }
     if !facts.pending.is_empty() {
         let further = facts.pending.iter().map(|(key, name)| (key.clone(), *name, false)).collect();
         draw_hints(canvas, (start, y), right, further);

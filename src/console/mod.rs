@@ -23,12 +23,15 @@ pub mod theme;
 mod update;
 mod widget;
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zeroize::Zeroizing;
 
 use crate::ops::{Ctx, Role};
@@ -41,7 +44,12 @@ use keymap::Keymap;
 use layer::{Setting, Tone};
 use runner::Runner;
 use term::Screen;
-use theme::Theme;
+use theme::{Shade, Theme};
+
+/// So long an answer of the terminal what its background is counts: later, the change would surprise.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// So long a console that is left at once waits for that answer, which the shell would read as keys.
+const LEAVES_WITHIN: Duration = Duration::from_millis(200);
 
 /// How the console is to be.
 pub struct Options {
@@ -52,7 +60,7 @@ pub struct Options {
     pub read_only_because: Option<String>,
     /// ASCII alone, for terminals and readers that know no other characters.
     pub ascii: bool,
-    /// One of [`theme::names`]; `None` = `neutral`, or `mono` under `NO_COLOR`.
+    /// One of [`theme::names`]; `None` = by the terminal's background, or `mono` under `NO_COLOR`.
     pub theme: Option<String>,
     /// A word for the header, such as `demo`.
     pub banner: Option<String>,
@@ -71,6 +79,9 @@ pub enum ConsoleError {
     Keymap(String),
     #[error("the terminal failed: {0}")]
     Terminal(#[from] io::Error),
+    /// With the place in the source.
+    #[error("portcullis met a fault of its own at {0}: please report this line")]
+    Fault(String),
 }
 
 /// Runs the console until the operator quits or a signal ends it. Blocks; brings a runtime of
@@ -81,7 +92,12 @@ pub fn run(options: Options) -> Result<(), ConsoleError> {
     }
     let mut app = prepare(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(console(&options.ctx, &mut app))
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(console(&options.ctx, &mut app))));
+    match (term::fault(), ended) {
+        (Some(place), _) => Err(ConsoleError::Fault(place)),
+        (None, Ok(ended)) => ended,
+        (None, Err(panic)) => resume_unwind(panic),
+    }
 }
 
 fn prepare(options: &Options) -> Result<App, ConsoleError> {
@@ -91,15 +107,31 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
     if no_color {
         crossterm::style::force_color_output(true);
     }
-    let wanted = if no_color { "mono" } else { options.theme.as_deref().unwrap_or("neutral") };
+    let wanted = match (&options.theme, no_color) {
+        (_, true) => "mono",
+        (Some(theme), false) => theme,
+        (None, false) => std::env::var("COLORFGBG")
+            .ok()
+            .and_then(|colours| Shade::of_variable(&colours))
+            .map_or("neutral", Shade::theme),
+    };
     let look = Look { theme: Theme::load(wanted)?, ascii: options.ascii };
     let read_only = options.read_only_because.clone().or_else(|| {
         (options.ctx.role == Role::Auditor).then(|| "an auditor looks and changes nothing".to_owned())
     });
-    let setting = Setting { read_only, banner: options.banner.clone() };
+    let actor = &options.ctx.actor;
+    let setting = Setting {
+        read_only,
+        banner: options.banner.clone(),
+        actor: actor.strip_prefix("console:").unwrap_or(actor).to_owned(),
+        home: options.home.as_deref().map(named_home).unwrap_or_default(),
+    };
     let keymap = Keymap::defaults().map_err(ConsoleError::Keymap)?;
     let now = options.ctx.clock.now();
     let mut app = App::new(setting, look, keymap, now);
+    if options.theme.is_none() && !no_color && term::answers() {
+        app.background_until = Some(now.plus(ANSWERS_WITHIN));
+    }
     if let Some(own) = options.home.as_ref().map(|home| home.join("keymap.toml")) {
         let wrong = match std::fs::read_to_string(&own) {
             Ok(text) => {
@@ -116,10 +148,20 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
     Ok(app)
 }
 
+/// A home's folder as people write it: below `~` where it is.
+fn named_home(folder: &Path) -> String {
+    let own = std::env::var_os("HOME").map(PathBuf::from);
+    match own.as_deref().and_then(|own| folder.strip_prefix(own).ok()) {
+        Some(below) => format!("~/{}", below.display()),
+        None => folder.display().to_string(),
+    }
+}
+
 /// The signals that end or wake the console.
 struct Signals {
     ends: [Signal; 3],
     goes_on: Signal,
+    resized: Signal,
 }
 
 impl Signals {
@@ -131,6 +173,7 @@ impl Signals {
                 signal(SignalKind::interrupt())?,
             ],
             goes_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+            resized: signal(SignalKind::window_change())?,
         })
     }
 }
@@ -138,18 +181,33 @@ impl Signals {
 async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
     let mut signals = Signals::listen()?;
     let (sender, mut events) = unbounded_channel();
-    let mut screen = Screen::take()?;
+    let faults = sender.clone();
+    let mut screen = Screen::take(move || {
+        // Where nobody listens, the console has ended.
+        let _ = faults.send(Event::Fault);
+    })?;
     let runner = Runner::start(ctx, &sender)?;
     let (width, height) = screen.size()?;
     app.size = Rect::new(0, 0, width, height);
-    input::forward(sender, (width, height))?;
+    let (window, resized) = UnixStream::pair()?;
+    window.set_nonblocking(true)?;
+    input::forward(sender, (width, height), resized)?;
     let mut effects = update::start(app, ctx.clock.now());
+    let mut asked = false;
     loop {
         if carry_out(std::mem::take(&mut effects), app, &mut screen, &runner, ctx)? {
+            if asked {
+                hear_out(app, &mut events, ctx).await;
+            }
             return Ok(());
         }
         if app.take_dirty() {
             screen.draw(app)?;
+        }
+        // after the first frame, which waits for nobody
+        if !asked && app.background_until.is_some() {
+            screen.ask_background()?;
+            asked = true;
         }
         let now = ctx.clock.now();
         let sleep = tokio::time::sleep(app.deadline().since(now));
@@ -165,6 +223,11 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
                 app.dirty = true;
                 None
             }
+            _ = signals.resized.recv() => {
+                // Full, it says already that the size is to be looked at.
+                let _ = (&window).write(&[0]);
+                None
+            }
         };
         effects = take_in(first, app, ctx);
         // all that has come meanwhile, then one frame; a flood must not keep the frame away
@@ -173,6 +236,19 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
             effects.extend(take_in(Some(event), app, ctx));
         }
     }
+}
+
+/// Waits a moment for an answer of the terminal that is still on its way.
+async fn hear_out(app: &App, events: &mut UnboundedReceiver<Event>, ctx: &Ctx) {
+    if app.background_until.is_none_or(|until| ctx.clock.now() >= until) {
+        return;
+    }
+    let answer = async {
+        while let Some(event) = events.recv().await
+            && !matches!(event, Event::Background(_))
+        {}
+    };
+    let _ = tokio::time::timeout(LEAVES_WITHIN, answer).await;
 }
 
 fn take_in(event: Option<Event>, app: &mut App, ctx: &Ctx) -> Vec<Effect> {

@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Stdout, Write, stdout};
 use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
@@ -25,6 +27,12 @@ const MOST_COPIED: usize = 74_994;
 /// Whether the terminal is ours now: read by the panic hook, which cannot borrow the guard.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Where the first fault lay that a thread of this process met while the terminal was ours.
+static FAULT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Asks the terminal what its background is (OSC 11).
+const ASK_BACKGROUND: &[u8] = b"\x1b]11;?\x1b\\";
+
 /// The terminal while the console has it.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
@@ -33,12 +41,31 @@ pub struct Screen {
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// Restores first: what `before` writes belongs on the ordinary screen.
-fn hook(restore: impl Fn() + Send + Sync + 'static, before: Hook) -> Hook {
+/// A fault in any thread ends the console, which says why once the terminal is as it was: what `tell` does starts that. The
+/// thread that draws ends by the fault itself, and gives the terminal back at once. While it is not ours, `before` speaks.
+fn hook(tell: impl Fn() + Send + Sync + 'static, drawing: ThreadId, before: Hook) -> Hook {
     Box::new(move |info| {
-        restore();
-        before(info);
+        if !TAKEN.load(Ordering::SeqCst) {
+            return before(info);
+        }
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        FAULT.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(place);
+        if thread::current().id() == drawing {
+            give_back();
+        }
+        tell();
     })
+}
+
+/// Where the fault lay that ended the console, if one did.
+pub fn fault() -> Option<String> {
+    FAULT.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Whether the terminal may be asked what its background is: the Linux console and the simplest ones write the question
+/// on the screen.
+pub fn answers() -> bool {
+    std::env::var("TERM").is_ok_and(|name| !matches!(name.as_str(), "" | "dumb" | "linux" | "unknown"))
 }
 
 /// Whether there is a terminal on both ends.
@@ -47,9 +74,9 @@ pub fn is_there() -> bool {
 }
 
 impl Screen {
-    /// Takes the terminal. A panic gives it back before its message is printed.
-    pub fn take() -> io::Result<Self> {
-        panic::set_hook(hook(give_back, panic::take_hook()));
+    /// Takes the terminal. From now on `tell` is called where a thread of this process meets a fault.
+    pub fn take(tell: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        panic::set_hook(hook(tell, thread::current().id(), panic::take_hook()));
         seize(true)?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
         Ok(Self { terminal, mouse: true })
@@ -88,6 +115,13 @@ impl Screen {
         give_back();
         seize(self.mouse)?;
         self.redraw()
+    }
+
+    /// Asks the terminal what its background is; where it answers, the answer comes as input.
+    pub fn ask_background(&mut self) -> io::Result<()> {
+        let mut out = stdout();
+        out.write_all(ASK_BACKGROUND)?;
+        out.flush()
     }
 
     /// Into the clipboard of the terminal (OSC 52), also through tmux.
@@ -143,8 +177,6 @@ fn write_restore(out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[test]
@@ -160,18 +192,5 @@ mod tests {
             assert!(restored.contains(&format!("\x1b[?{mode}l")), "{mode} stays on: {restored:?}");
         }
         assert!(restored.ends_with("\x1b[?25h"), "the cursor is shown: {restored:?}");
-    }
-
-    #[test]
-    fn a_panic_gives_the_terminal_back_before_it_says_why() {
-        static SAID: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-        let say = |word| SAID.lock().unwrap().push(word);
-        let hook = hook(move || say("given back"), Box::new(move |_| say("why")));
-        let before = panic::take_hook();
-        panic::set_hook(hook);
-        let caught = panic::catch_unwind(|| panic!("on purpose"));
-        panic::set_hook(before);
-        assert!(caught.is_err());
-        assert_eq!(*SAID.lock().unwrap(), ["given back", "why"]);
     }
 }

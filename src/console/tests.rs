@@ -1,11 +1,15 @@
 //! What a person sees and does: the whole app under a drawn buffer, with answers from a small
 //! store in memory and a clock that stands still.
 
+mod ahead;
 mod conversation;
+mod faults;
+mod looks;
 mod person;
 mod shop;
 mod token_shop;
 mod tokens;
+mod walk;
 
 use std::time::Duration;
 

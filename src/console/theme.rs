@@ -26,6 +26,58 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     THEMES.iter().map(|(name, _)| *name)
 }
 
+/// What the terminal's background is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shade {
+    Dark,
+    Light,
+}
+
+impl Shade {
+    /// The theme that reads on it.
+    pub fn theme(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+        }
+    }
+
+    /// Of a colour as a terminal answers with it (OSC 11): `rgb:1e1e/1e1e/1e1e`, one to four digits each, or `#1e1e1e`.
+    pub fn of_answer(colour: &str) -> Option<Self> {
+        let part = |text: &str| -> Option<f64> {
+            let most = match text.len() {
+                1 => 0xf,
+                2 => 0xff,
+                3 => 0xfff,
+                4 => 0xffff,
+                _ => return None,
+            };
+            u16::from_str_radix(text, 16).ok().map(|value| f64::from(value) / f64::from(most))
+        };
+        let parts: Option<Vec<f64>> = match (colour.strip_prefix('#'), colour.split_once(':')) {
+            (Some(digits), _) if digits.len() == 6 && digits.is_ascii() => {
+                (0..3).map(|place| digits.get(place * 2..place * 2 + 2).and_then(part)).collect()
+            }
+            (None, Some(("rgb" | "rgba", parts))) => parts.split('/').map(part).collect(),
+            _ => None,
+        };
+        let parts = parts?;
+        let [red, green, blue, ..] = parts[..] else { return None };
+        // how bright it is to an eye (ITU-R BT.601)
+        let bright = 0.299 * red + 0.587 * green + 0.114 * blue;
+        Some(if bright > 0.5 { Self::Light } else { Self::Dark })
+    }
+
+    /// Of the variable `COLORFGBG` that some terminals set: the number of the background's colour comes last.
+    pub fn of_variable(text: &str) -> Option<Self> {
+        match text.rsplit(';').next()?.parse::<u8>().ok()? {
+            0..=6 | 8 => Some(Self::Dark),
+            7 | 9..=15 => Some(Self::Light),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {

@@ -1,6 +1,8 @@
 //! `update(state, event, now) -> effects`: no clock, no input or output. All that changes what
 //! is shown goes through here.
 
+mod typed;
+
 use crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
@@ -18,6 +20,10 @@ use super::overlay::{
     command::CommandLine, help::Help, messages::Messages, palette::Palette, secret::SecretPanel,
 };
 use super::screen::SCREENS;
+use super::theme::Theme;
+
+/// So many screens are remembered for the way back.
+const MOST_REMEMBERED: usize = 100;
 
 const FULL: &str = "the disk of the home is full: calls are refused, and little can be changed; keys can still be \
                     revoked and disabled; free some space";
@@ -31,8 +37,17 @@ const EVERYWHERE: &[Binding<()>] = &[
     Binding::new("command", "command", "Type a command", |(), turn| turn.wishes.push(Wish::CommandLine)),
     Binding::new("palette", "", "Find anything by a few letters", |(), turn| turn.wishes.push(Wish::Palette)),
     Binding::new("messages", "", "Show what was said before", |(), turn| turn.wishes.push(Wish::Messages)),
-    Binding::new("back", "", "Back to the screen before", |(), turn| turn.wishes.push(Wish::Back)),
-    Binding::new("leave", "", "Back; at the first screen, quit", |(), turn| turn.wishes.push(Wish::Leave)),
+    Binding::new("back", "", "Back, one step out", |(), turn| turn.wishes.push(Wish::Back)),
+    Binding::new("leave", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
+    Binding::new("go.back", "", "To the screen where one was before", |(), turn| {
+        turn.wishes.push(Wish::Past);
+    }),
+    Binding::new("go.forward", "", "To the screen that one came back from", |(), turn| {
+        turn.wishes.push(Wish::Future);
+    }),
+    Binding::new("filter", "", "Filter the keys; this screen has no filter", |(), turn| {
+        turn.wishes.push(Wish::FilterLine);
+    }),
     Binding::new("go.next", "", "The next screen", |(), turn| turn.wishes.push(Wish::Turn(1))),
     Binding::new("go.previous", "", "The screen before in the row", |(), turn| {
         turn.wishes.push(Wish::Turn(-1));
@@ -79,15 +94,14 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
     // Who sees nothing but that the window is too small acts on nothing.
     let is_hidden = layout::is_too_small(app.size);
     match event {
-        Event::Key(key) if key.kind == KeyEventKind::Press && is_hidden => {
+        Event::Key(key) if key.kind == KeyEventKind::Release => app.dirty = false,
+        Event::Key(key) if is_hidden => {
             app.pressed.clear();
             press_hidden(app, key, now, &mut effects);
         }
-        Event::Key(key) if key.kind == KeyEventKind::Press => press(app, key, now, &mut effects),
-        Event::Key(_) => app.dirty = false,
         Event::Mouse(_) | Event::Paste(_) if is_hidden => app.dirty = false,
+        Event::Key(_) | Event::Paste(_) => typed::take(app, event, now, &mut effects),
         Event::Mouse(mouse) => mouse_moved(app, mouse, now, &mut effects),
-        Event::Paste(text) => at_top(app, now, &mut effects, |top, turn| top.paste(&text, turn)),
         Event::Resize { width, height } => {
             app.size = Rect::new(0, 0, width, height);
             everyone(app, now, &mut effects, |layer, turn| layer.moved(Moved::Usage, turn));
@@ -101,7 +115,14 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
             app.notices.expire(now);
             everyone(app, now, &mut effects, |layer, turn| layer.due(turn));
         }
-        Event::InputEnded => effects.push(Effect::Quit),
+        Event::Background(shade) => {
+            let counts = app.background_until.take().is_some_and(|until| now < until);
+            match Theme::load(shade.theme()) {
+                Ok(theme) if counts => app.look.theme = theme,
+                _ => app.dirty = false,
+            }
+        }
+        Event::InputEnded | Event::Fault => effects.push(Effect::Quit),
         Event::Unwatched(why) => {
             if !app.stale {
                 app.stale = true;
@@ -113,6 +134,9 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
             let (tone, text) = if full { (Tone::Failed, FULL) } else { (Tone::Done, ROOM_AGAIN) };
             app.notices.add(tone, text.to_owned(), now);
         }
+    }
+    if !is_hidden {
+        typed::release(app, now, &mut effects);
     }
     effects
 }
@@ -129,6 +153,7 @@ fn press_hidden(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<
     }
 }
 
+/// A key for what is on top.
 fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
     if app.pressed.is_empty() {
         let mut taken = false;
@@ -155,8 +180,22 @@ fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>
             perform(app, name, now, effects);
         }
         Found::Prefix(_) => {}
-        Found::Nothing => app.pressed.clear(),
+        Found::Nothing => {
+            let said = keymap::say(&app.pressed);
+            app.pressed.clear();
+            let instead =
+                if app.overlays.is_empty() { "? lists what does" } else { "esc closes what is open" };
+            app.notices.add(Tone::Refused, format!("{said} does nothing here; {instead}"), now);
+        }
     }
+}
+
+fn paste(app: &mut App, text: &str, now: Timestamp, effects: &mut Vec<Effect>) {
+    if app.overlays.is_empty() && !app.top().is_some_and(|top| top.takes_text()) {
+        let said = "what is pasted goes into a field, and none is open here";
+        return app.notices.add(Tone::Refused, said.into(), now);
+    }
+    at_top(app, now, effects, |top, turn| top.paste(text, turn));
 }
 
 /// Does what is called `name`, or says why not.
@@ -202,7 +241,10 @@ fn mouse_moved(app: &mut App, mouse: MouseEvent, now: Timestamp, effects: &mut V
                 }
                 return;
             }
-            at_top(app, now, effects, |top, turn| top.click(at, turn));
+            // what is under the pointer may be another in a moment
+            if !app.top().is_some_and(|top| top.waits(Some("open"))) {
+                at_top(app, now, effects, |top, turn| top.click(at, turn));
+            }
         }
         _ => app.dirty = false,
     }
@@ -325,7 +367,12 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
             }
             Wish::Go(name) => go(app, name, now, effects),
             Wish::GoWith(name, seed) => {
+                let (mut looked_from, before) = (std::mem::take(&mut app.ways.looked_from), app.current);
                 go(app, name, now, effects);
+                if app.current != before {
+                    looked_from.push(before);
+                }
+                app.ways.looked_from = looked_from;
                 at_screen(app, now, effects, |screen, turn| screen.seed(&seed, turn));
             }
             Wish::Turn(by) => {
@@ -336,11 +383,26 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                 }
             }
             Wish::Back => {
-                back(app, now, effects);
+                if let Some(place) = app.ways.looked_from.pop() {
+                    let looked_from = std::mem::take(&mut app.ways.looked_from);
+                    visit(app, place, now, effects);
+                    app.ways.looked_from = looked_from;
+                }
             }
-            Wish::Leave => {
-                if !back(app, now, effects) {
-                    effects.push(Effect::Quit);
+            Wish::Past => {
+                if let Some(place) = app.ways.past.pop() {
+                    app.ways.future.push(app.current);
+                    show(app, place, now, effects);
+                } else {
+                    app.notices.add(Tone::Refused, "there is no screen before this one".into(), now);
+                }
+            }
+            Wish::Future => {
+                if let Some(place) = app.ways.future.pop() {
+                    app.ways.past.push(app.current);
+                    show(app, place, now, effects);
+                } else {
+                    app.notices.add(Tone::Refused, "there is no screen after this one".into(), now);
                 }
             }
             Wish::Perform(name) => perform(app, &name, now, effects),
@@ -353,11 +415,8 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                 let palette = Palette::new(app.actions(), &app.keymap);
                 app.overlays.push(Box::new(palette));
             }
-            Wish::CommandLine => {
-                let screen = SCREENS.get(app.current).map(|screen| screen.name);
-                let line = CommandLine::new(app.actions(), screen.unwrap_or_default());
-                app.overlays.push(Box::new(line));
-            }
+            Wish::CommandLine => app.overlays.push(Box::new(command_line(app))),
+            Wish::FilterLine => app.overlays.push(Box::new(command_line(app).filtering())),
             Wish::Messages => {
                 let messages = Messages::new(app.notices.log());
                 app.overlays.push(Box::new(messages));
@@ -372,20 +431,34 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
     }
 }
 
-fn go(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
-    let Some(place) = SCREENS.iter().position(|screen| screen.name == name) else { return };
-    if place != app.current {
-        app.trail.retain(|before| *before != place);
-        app.trail.push(app.current);
-        app.current = place;
-    }
-    at_screen(app, now, effects, |screen, turn| screen.enter(turn));
+/// The command line; what it filters is the list in view, or that of the keys where there is none.
+fn command_line(app: &App) -> CommandLine {
+    let screen = app.screens.get(app.current).zip(SCREENS.get(app.current));
+    let list = screen
+        .filter(|(screen, _)| screen.actions(&app.setting).iter().any(|own| own.name == "filter"))
+        .map_or("keys", |(_, named)| named.name);
+    CommandLine::new(app.actions(), list)
 }
 
-/// To the screen before this one; false where there is none.
-fn back(app: &mut App, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
-    let Some(place) = app.trail.pop() else { return false };
+fn go(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
+    if let Some(place) = SCREENS.iter().position(|screen| screen.name == name) {
+        visit(app, place, now, effects);
+    }
+}
+
+/// Goes to a screen, and remembers the one before.
+fn visit(app: &mut App, place: usize, now: Timestamp, effects: &mut Vec<Effect>) {
+    if place != app.current {
+        app.ways.past.push(app.current);
+        let surplus = app.ways.past.len().saturating_sub(MOST_REMEMBERED);
+        app.ways.past.drain(..surplus);
+        app.ways.future.clear();
+    }
+    show(app, place, now, effects);
+}
+
+fn show(app: &mut App, place: usize, now: Timestamp, effects: &mut Vec<Effect>) {
+    app.ways.looked_from.clear();
     app.current = place;
     at_screen(app, now, effects, |screen, turn| screen.enter(turn));
-    true
 }

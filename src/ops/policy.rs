@@ -51,10 +51,38 @@ pub fn apply_over(ctx: &Ctx, policy: Policy, expected: u32, reason: &str) -> Res
 
 /// Saves revision `to` again as the newest. A conflict where it is the newest, or says the same.
 pub fn rollback(ctx: &Ctx, name: &PolicyName, to: u32, why: &str) -> Result<Revision, OpsError> {
+    roll_back(ctx, name, to, None, why)
+}
+
+/// As `rollback`, but only if `expected` is still the newest revision: what a person does who was shown the difference.
+pub fn rollback_over(
+    ctx: &Ctx,
+    name: &PolicyName,
+    to: u32,
+    expected: u32,
+    why: &str,
+) -> Result<Revision, OpsError> {
+    roll_back(ctx, name, to, Some(expected), why)
+}
+
+fn roll_back(
+    ctx: &Ctx,
+    name: &PolicyName,
+    to: u32,
+    expected: Option<u32>,
+    why: &str,
+) -> Result<Revision, OpsError> {
     let why = ctx.check(Act::PolicyRollback, name.as_str(), || reason(why))?;
     let name = name.clone();
     ctx.perform(Act::PolicyRollback, &name.to_string(), move |deed| {
         let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(deed.c, &name))?;
+        if expected.is_some_and(|expected| expected != newest.revision) {
+            return Err(OpsError::Conflict(format!(
+                "policy `{name}` was changed meanwhile: {} saved revision {}; nothing was rolled back: look at the \
+                 difference again",
+                newest.author, newest.revision
+            )));
+        }
         let Some(wanted) = store::policy::revision(deed.c, &name, to)? else {
             return Err(OpsError::NotFound(format!(
                 "policy `{name}` has no revision {to}; `portcullis policy history {name}` shows those there are"

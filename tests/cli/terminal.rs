@@ -25,6 +25,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(place: &Place, arguments: &[&str]) -> Self {
+        Self::open_with(place, arguments, &[])
+    }
+
+    fn open_with(place: &Place, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(BINARY);
@@ -33,6 +37,10 @@ impl Terminal {
         command.env("PORTCULLIS_HOME", place.home());
         command.env("TMPDIR", place.path());
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let mut reader = pty.master.try_clone_reader().unwrap();
@@ -125,6 +133,41 @@ fn alone_on_a_terminal_it_opens_the_console() {
     terminal.see("alice");
     terminal.press("Q");
     assert_eq!(terminal.end(), (0, true));
+}
+
+#[test]
+fn a_terminal_that_only_writes_lines_gets_the_summary_that_a_pipe_gets() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let dumb = [("TERM", "dumb")];
+    for (arguments, said) in [
+        (&[][..], "1 active"),
+        (&["console"][..], "this terminal cannot show the console: TERM=dumb"),
+        (&["demo", "--for", "1s"][..], "calls"),
+    ] {
+        let mut terminal = Terminal::open_with(&place, arguments, &dumb);
+        terminal.see(said);
+        let screen = terminal.screen.screen();
+        assert!(!screen.alternate_screen() && !screen.contents().contains('┌'), "{arguments:?}");
+        terminal.end();
+    }
+}
+
+#[test]
+fn where_the_locale_is_not_utf_8_it_draws_ascii() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    for (locale, ascii) in [("C", true), ("de_DE.ISO-8859-1", true), ("C.UTF-8", false), ("de_DE", false)] {
+        let mut terminal = Terminal::open_with(&place, &[], &[("TERM", "vt100"), ("LC_ALL", locale)]);
+        terminal.see("1 active");
+        let contents = terminal.screen.screen().contents();
+        assert_eq!(contents.is_ascii(), ascii, "{locale}: {contents}");
+        terminal.press("2");
+        terminal.see("alice");
+        assert_eq!(terminal.screen.screen().contents().is_ascii(), ascii, "{locale}");
+        terminal.press("Q");
+        assert_eq!(terminal.end(), (0, true));
+    }
 }
 
 #[test]

@@ -339,3 +339,45 @@ fn the_policy_shown_is_the_policy_that_holds() {
     terminal.wait_for("time_denied");
     leave(terminal);
 }
+
+/// What terminals send by mistake or in answer to others, and what is left of it where a line breaks.
+#[test]
+fn no_input_ends_or_hangs_it() {
+    let home = Home::new();
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("Nothing may call your MCP server yet");
+    for input in [
+        "\x1b[<0;5;0M",
+        "\x1b[<0;0;0m\x1b[M   ",
+        "\x1b[<35;70000;1M",
+        "\x1b[0;0R\x1b[?62c\x1b]10;rgb:0/0/0\x1b\\",
+        "\x1b[32;0;0M\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31;32;33;34x",
+        "\x1b[200~never\x1b[A\x1b[201~",
+    ] {
+        // what comes together with it counts as well
+        terminal.type_text(&format!("{input}7"));
+        terminal.wait_for("› usage");
+        terminal.type_text("1");
+        terminal.wait_for("› overview");
+    }
+    leave(terminal);
+}
+
+/// The theme is the one that reads on the terminal's background, where the terminal says what that is; the answer is nothing
+/// that was typed, however late it comes.
+#[test]
+fn the_theme_goes_by_the_background_and_its_answer_presses_no_key() {
+    let home = Home::new();
+    home.issue("ada", "mcp:*", &["--name", "first"]);
+    let is_light = |screen: &vt100::Screen| {
+        // the text of the light theme
+        (0..24).filter_map(|row| screen.cell(row, 4)).any(|cell| cell.fgcolor() == vt100::Color::Idx(235))
+    };
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("1 active");
+    terminal.type_text("\x1b]11;rgb:ffff/ffff/ffff\x1b\\");
+    terminal.wait_until("the light theme", is_light);
+    terminal.type_text("2\x1b]11;rgb:0000/0000/0000\x072");
+    terminal.wait_for("› keys");
+    leave(terminal);
+}

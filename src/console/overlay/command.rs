@@ -6,7 +6,7 @@ use tui_input::Input;
 
 use crate::console::canvas::{Canvas, piece};
 use crate::console::layer::{Action, Layer, Turn, Wish};
-use crate::console::widget::field::type_into;
+use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::width;
 
 use super::pick::fuzzy;
@@ -14,6 +14,7 @@ use super::pick::fuzzy;
 /// Short forms that people's fingers know.
 const ALIASES: [(&str, &str); 4] = [("q", "quit"), ("q!", "quit"), ("wq", "quit"), ("h", "help")];
 const SHOWN: usize = 6;
+const FILTER: &str = "filter ";
 
 pub struct CommandLine {
     actions: Vec<Action>,
@@ -33,10 +34,15 @@ enum Said<'a> {
 }
 
 impl CommandLine {
-    /// `screen`: where it is typed. `filter …` filters its list; where it has none, that of the keys.
-    pub fn new(actions: Vec<Action>, screen: &'static str) -> Self {
-        let has_list = actions.iter().any(|action| action.name == "filter");
-        Self { actions, list: if has_list { screen } else { "keys" }, input: Input::default() }
+    /// `filter …` is about the list of the screen `list`.
+    pub fn new(actions: Vec<Action>, list: &'static str) -> Self {
+        Self { actions, list, input: Input::default() }
+    }
+
+    /// With the filter begun, where the screen in view has none.
+    pub fn filtering(mut self) -> Self {
+        self.input = Input::new(FILTER.to_owned());
+        self
     }
 
     fn fitting(&self) -> Vec<&Action> {
@@ -52,7 +58,7 @@ impl CommandLine {
         if line.is_empty() {
             return Said::Nothing;
         }
-        if let Some(filter) = line.strip_prefix("filter ") {
+        if let Some(filter) = self.input.value().trim_start().strip_prefix(FILTER) {
             return Said::Filter(filter.trim());
         }
         let meant = ALIASES.iter().find(|(short, _)| *short == line).map_or(line, |(_, name)| name);
@@ -97,15 +103,15 @@ impl Layer for CommandLine {
         true
     }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
-        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-        self.input = Input::new(format!("{}{line}", self.input.value()));
+        paste_into(&mut self.input, text);
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {
         vec![("⏎", "run"), ("⇥", "complete"), ("esc", "close")]
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let (accent, text, dim) = (canvas.theme().accent, canvas.theme().text, canvas.theme().dim);
-        let found = self.fitting();
+        let is_filter = self.input.value().starts_with(FILTER);
+        let found = if is_filter { Vec::new() } else { self.fitting() };
         let shown = found.len().min(SHOWN);
         let rows = u16::try_from(shown).unwrap_or(0) + 3;
         if area.height < rows {
@@ -113,7 +119,8 @@ impl Layer for CommandLine {
         }
         let area = Rect { y: area.bottom() - rows, height: rows, ..area };
         canvas.blank(area);
-        let inside = canvas.frame(area, "command", accent);
+        let title = if is_filter { format!("filter the {}", self.list) } else { "command".to_owned() };
+        let inside = canvas.frame(area, &title, accent);
         for (place, action) in found.iter().take(shown).enumerate() {
             let y = inside.y + u16::try_from(place).unwrap_or(0);
             canvas.put_pieces(

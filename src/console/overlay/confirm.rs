@@ -6,9 +6,9 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
-use crate::console::effect::{Answer, Deed, Held, Reply};
+use crate::console::effect::{Answer, Deed, Held, Partly, Query, Reply, Topic};
 use crate::console::layer::{Layer, Turn, is_for_all};
-use crate::console::widget::field::type_into;
+use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{width, wrap};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,24 @@ enum Place {
     Reason,
     Cancel,
     Yes,
+}
+
+/// What is counted before the question can be answered.
+pub struct Counting {
+    pub topic: Topic,
+    pub query: Query,
+    /// What the answer says of it.
+    pub read: fn(Answer) -> Option<Counted>,
+    /// What is typed to go on where it is in use.
+    pub name: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// What is said of it beside the question.
+    pub lines: Vec<String>,
+    /// Calls in the last 24 hours.
+    pub calls: u64,
 }
 
 pub struct Confirm {
@@ -29,8 +47,11 @@ pub struct Confirm {
     must_type: Option<String>,
     typed: Input,
     reason: Option<Input>,
+    /// Asked when it opens: what is typed meanwhile waits for the answer.
+    counting: Option<Counting>,
+    counted: Held<Counted>,
     place: Place,
-    sent: Held<()>,
+    sent: Held<Option<Partly>>,
     fault: Option<String>,
 }
 
@@ -52,6 +73,8 @@ impl Confirm {
             must_type: None,
             typed: Input::default(),
             reason: None,
+            counting: None,
+            counted: Held::default(),
             place: Place::Cancel,
             sent: Held::default(),
             fault: None,
@@ -64,6 +87,28 @@ impl Confirm {
             self.must_type = Some(name);
         }
         self
+    }
+    /// Counts first how much it is in use. What cannot be counted is taken to be.
+    pub fn counting(mut self, counting: Counting) -> Self {
+        self.counting = Some(counting);
+        self
+    }
+    fn took_count(&mut self) {
+        let name = self.counting.take().map(|counting| counting.name);
+        match (self.counted.value.take(), self.counted.fault.take()) {
+            (Some(Counted { lines, calls }), _) => {
+                self.lines.extend(lines);
+                if calls > 0 {
+                    self.lines.push(format!("{calls} calls in the last 24 hours: in use."));
+                    self.must_type = name;
+                }
+            }
+            (None, fault) => {
+                let why = fault.map(|fault| fault.message).unwrap_or_default();
+                self.lines.push(format!("How much it is in use cannot be told: {why}"));
+                self.must_type = name;
+            }
+        }
     }
     pub fn asks_reason(mut self) -> Self {
         self.reason = Some(Input::default());
@@ -114,6 +159,15 @@ impl Confirm {
 }
 
 impl Layer for Confirm {
+    fn enter(&mut self, turn: &mut Turn<'_>) {
+        if let Some(Counting { topic, query, .. }) = &self.counting {
+            let ticket = turn.load(*topic, query.clone());
+            self.counted.wait_for(ticket);
+        }
+    }
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.counted.is_waiting()
+    }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         match key.code {
             _ if is_for_all(key) => return false,
@@ -152,21 +206,34 @@ impl Layer for Confirm {
         true
     }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
-        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(500).collect();
         match (self.place, &mut self.reason) {
-            (Place::Name, _) => self.typed = Input::new(line),
-            (Place::Reason, Some(reason)) => *reason = Input::new(format!("{}{line}", reason.value())),
+            (Place::Reason, Some(reason)) => paste_into(reason, text),
+            // as letters do that are typed there
+            _ if self.must_type.is_some() => {
+                self.place = Place::Name;
+                paste_into(&mut self.typed, text);
+                self.fault = None;
+            }
             _ => {}
         }
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        if let (true, Some(Counting { read, .. })) = (self.counted.owns(reply), &self.counting) {
+            self.counted.settle(reply, *read);
+            self.took_count();
+        }
         if !self.sent.owns(reply) {
             return;
         }
-        if self.sent.settle(reply, |answer| {
-            matches!(answer, Answer::Changed(_) | Answer::Deleted | Answer::Saved(_)).then_some(())
+        if self.sent.settle(reply, |answer| match answer {
+            Answer::Changed(_) | Answer::Deleted | Answer::Saved(_) => Some(None),
+            Answer::Partly(partly) => Some(Some(partly)),
+            _ => None,
         }) {
-            turn.done(self.done.clone());
+            match self.sent.value.take().flatten() {
+                None => turn.done(self.done.clone()),
+                Some(partly) => turn.fail(partly.to_string()),
+            }
             turn.close();
         } else {
             self.fault = self.sent.fault.take().map(|fault| fault.message);
@@ -183,6 +250,9 @@ impl Layer for Confirm {
         for line in &self.lines {
             let shown = canvas.shown(line).into_owned();
             lines.extend(wrap(&shown, room).into_iter().map(|line| vec![piece(line, theme.text)]));
+        }
+        if self.counted.is_waiting() {
+            lines.push(vec![piece("counting how much it is in use…", theme.dim)]);
         }
         lines.push(Vec::new());
         let mut cursor = None;

@@ -6,9 +6,14 @@ pub mod help;
 pub mod messages;
 pub mod palette;
 pub mod pick;
+pub mod refusals;
 pub mod secret;
 
 /// The names that are live together in overlays with bindings of their own.
 pub fn contexts() -> Vec<Vec<&'static str>> {
-    vec![super::screen::policies::history::names(), super::screen::tokens::signing_keys::names()]
+    vec![
+        super::screen::policies::history::names(),
+        super::screen::tokens::signing_keys::names(),
+        refusals::names(),
+    ]
 }

@@ -5,7 +5,7 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use tui_input::Input;
 
-use crate::console::widget::field::{Took, type_into};
+use crate::console::widget::field::{Took, paste_into, type_into};
 use crate::console::widget::list::{Cursor, Step};
 
 /// The places of the texts that `wanted` fits, best first; all, in order, where it is empty.
@@ -78,8 +78,7 @@ impl Picker {
     }
 
     pub fn paste(&mut self, text: &str) {
-        let line: String = text.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-        self.input = Input::new(format!("{}{line}", self.input.value()));
+        paste_into(&mut self.input, text);
         self.search();
     }
 

@@ -1,14 +1,17 @@
 //! A secret, shown once: it says so, closes by itself, and is wiped when it goes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
+use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
-use crate::console::effect::Effect;
-use crate::console::layer::{Layer, Turn, Wish};
-use crate::console::widget::text::{moment, relative, width};
+use crate::console::effect::{Answer, Deed, Effect, Held, Reply};
+use crate::console::layer::{Layer, Turn, Wish, is_for_all};
+use crate::console::widget::field::{paste_into, type_into};
+use crate::console::widget::text::{moment, relative, skip_cells, width};
 use crate::domain::clock::Timestamp;
 use crate::domain::secret::Secret;
 use crate::ops::api_key::IssuedKey;
@@ -24,6 +27,11 @@ pub struct SecretPanel {
     kept: &'static str,
     closes: Timestamp,
     copied: bool,
+    /// The name of a file, while it is typed.
+    file: Option<Input>,
+    sent: Held<PathBuf>,
+    /// Where it was written to, or why it was not.
+    written: Option<Result<PathBuf, String>>,
     /// The first row of the text in view: a token may be longer than the panel.
     top: usize,
 }
@@ -56,7 +64,61 @@ impl SecretPanel {
         kept: &'static str,
         now: Timestamp,
     ) -> Self {
-        Self { title, facts, text, kept, closes: now.plus(STAY), copied: false, top: 0 }
+        Self {
+            title,
+            facts,
+            text,
+            kept,
+            closes: now.plus(STAY),
+            copied: false,
+            file: None,
+            sent: Held::default(),
+            written: None,
+            top: 0,
+        }
+    }
+}
+
+impl SecretPanel {
+    /// Somebody is at it: it does not close under their hands.
+    fn stay(&mut self, turn: &Turn<'_>) {
+        self.closes = turn.now.plus(STAY);
+    }
+
+    fn type_file(&mut self, key: KeyEvent, turn: &mut Turn<'_>) {
+        let Some(file) = &mut self.file else { return };
+        match key.code {
+            KeyCode::Esc => (self.file, self.written) = (None, None),
+            KeyCode::Enter if self.sent.is_waiting() || file.value().trim().is_empty() => {}
+            KeyCode::Enter => {
+                let file = PathBuf::from(file.value().trim());
+                self.sent.wait_for(turn.act(Deed::WriteSecret { file, text: self.text.clone() }));
+            }
+            _ => {
+                type_into(file, key);
+                self.written = None;
+            }
+        }
+        self.stay(turn);
+    }
+
+    /// The line where the file is named; why it was not written stands in its place until another is typed.
+    fn draw_file(&self, canvas: &mut Canvas<'_>, line: Rect, file: &Input) {
+        let (accent, field, bad) = (canvas.theme().accent, canvas.theme().field, canvas.theme().bad);
+        if let Some(Err(why)) = &self.written {
+            canvas.put(line.x, line.y, line.width, &format!("✕ {why}"), bad);
+            return;
+        }
+        let label = canvas.put(line.x, line.y, line.width, "a new file: ", accent);
+        let room = line.width.saturating_sub(label + 1);
+        let before: String = file.value().chars().take(file.cursor()).collect();
+        let offset = width(&canvas.shown(&before));
+        let shown = canvas.shown(file.value()).into_owned();
+        let seen = skip_cells(&shown, (offset + 1).saturating_sub(usize::from(room)), usize::from(room));
+        let gap = usize::from(room).saturating_sub(width(&seen));
+        canvas.put(line.x + label, line.y, room, &format!("{seen}{}", " ".repeat(gap)), field);
+        let column = u16::try_from(offset).unwrap_or(u16::MAX).min(room.saturating_sub(1));
+        canvas.cursor = Some(Position::new(line.x + label + column, line.y));
     }
 }
 
@@ -69,10 +131,19 @@ impl Layer for SecretPanel {
         vec!["secret".into()]
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if is_for_all(key) {
+            return false;
+        }
+        if self.file.is_some() {
+            self.type_file(key, turn);
+            return true;
+        }
         match key.code {
-            KeyCode::Char(_) if control => return false,
             KeyCode::Esc => turn.close(),
+            KeyCode::Char('w') if !key.modifiers.contains(KeyModifiers::CONTROL) => {
+                self.file = Some(Input::default());
+                self.stay(turn);
+            }
             KeyCode::Char('y' | 'c') => {
                 turn.wishes.push(Wish::Do(Effect::Copy(self.text.clone())));
                 self.copied = true;
@@ -86,6 +157,28 @@ impl Layer for SecretPanel {
         }
         true
     }
+    fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
+        if let Some(file) = &mut self.file {
+            paste_into(file, text);
+            self.stay(turn);
+        }
+    }
+    fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        if !self.sent.owns(reply) {
+            return;
+        }
+        self.sent.settle(reply, |answer| match answer {
+            Answer::Written(file) => Some(file),
+            _ => None,
+        });
+        let why = self.sent.fault.take().map(|fault| fault.message).unwrap_or_default();
+        let written = self.sent.value.take().ok_or(why);
+        if written.is_ok() {
+            self.file = None;
+        }
+        self.written = Some(written);
+        self.stay(turn);
+    }
     fn deadline(&self) -> Option<Timestamp> {
         Some(self.closes)
     }
@@ -95,12 +188,15 @@ impl Layer for SecretPanel {
         }
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("y", "copy"), ("esc", "close and wipe")]
+        match self.file {
+            Some(_) => vec![("⏎", "write"), ("esc", "back")],
+            None => vec![("y", "copy"), ("w", "write to a file"), ("esc", "close and wipe")],
+        }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let text = self.text.expose();
-        let wanted = u16::try_from(width(text) + 8).unwrap_or(area.width).clamp(64, 100).min(area.width);
-        // in rows of the panel's width, so that a narrow window still shows all of it
+        // on one line wherever there is one so long, and else in rows of the panel's width
+        let wanted = u16::try_from(width(text) + 8).unwrap_or(area.width).max(64).min(area.width);
         let room = usize::from(wanted.saturating_sub(6)).max(1);
         let rows: Vec<&str> = text
             .as_bytes()
@@ -114,13 +210,9 @@ impl Layer for SecretPanel {
         let height = fixed + rows.len() + if loose { 4 } else { 0 };
         let panel = centred(area, wanted, u16::try_from(height).unwrap_or(u16::MAX));
         canvas.blank(panel);
-        let (warning, dim, plain, secret, good) = (
-            canvas.theme().warning,
-            canvas.theme().dim,
-            canvas.theme().text,
-            canvas.theme().secret,
-            canvas.theme().good,
-        );
+        let theme = canvas.theme().clone();
+        let (warning, dim, plain, secret, good, bad) =
+            (theme.warning, theme.dim, theme.text, theme.secret, theme.good, theme.bad);
         let inside = canvas.frame(panel, self.title, warning);
         let mut y = inside.y + blank;
         for (label, value) in &self.facts {
@@ -154,11 +246,21 @@ impl Layer for SecretPanel {
             canvas.put(inside.x + 2, y, inside.width.saturating_sub(3), line, warning);
             y += 1;
         }
-        let (said, style) = if self.copied {
-            ("✓ sent to the terminal's clipboard", good)
-        } else {
-            ("y copies it (OSC 52), esc closes and wipes it", dim)
+        let (x, y, room) = (inside.x + 2, y + blank, inside.width.saturating_sub(3));
+        if let Some(file) = &self.file {
+            self.draw_file(canvas, Rect { x, y, width: room, height: 1 }, file);
+            return;
+        }
+        let (said, style) = match (&self.written, self.copied) {
+            (Some(Ok(file)), _) => (format!("✓ written to {}, for you alone to read", file.display()), good),
+            (Some(Err(why)), _) => (format!("✕ {why}"), bad),
+            (None, true) => {
+                ("sent to the terminal's clipboard; whether it took it, it does not say".into(), dim)
+            }
+            (None, false) => {
+                ("y copies it (OSC 52), w writes it to a file on one line, esc wipes it".into(), dim)
+            }
         };
-        canvas.put(inside.x + 2, y + blank, inside.width.saturating_sub(3), said, style);
+        canvas.put(x, y, room, &said, style);
     }
 }

@@ -13,7 +13,7 @@ use tui_input::Input;
 
 use crate::console::effect::{Answer, Held, Query, Reply, Topic, Window};
 use crate::console::layer::Turn;
-use crate::console::widget::field::{Took, type_into};
+use crate::console::widget::field::{Took, paste_into, type_into};
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table;
 use crate::domain::clock::Timestamp;
@@ -23,6 +23,8 @@ pub use draw::Words;
 
 /// Bulk acts take at most so many: they are named one by one.
 const MOST_MARKED: u32 = 10_000;
+/// Beyond the ends of a range so many rows are looked at: the list may move while it is marked.
+const SLACK: u64 = 200;
 /// From this body width on the detail stands beside the list.
 const BESIDE: u16 = 114;
 
@@ -86,12 +88,34 @@ pub struct LongList<L: Listed> {
     /// The last filter that could be read: the rows shown are its rows, and marking all marks them.
     in_force: String,
     typing: bool,
+    /// Whether the rows held are those of the filter and the order in force.
+    is_of_now: bool,
+    /// The row under the cursor. The cursor goes where it goes.
+    on: Option<L::Id>,
+    /// It has left the rows that are held: nothing is under the cursor before it is moved.
+    is_adrift: bool,
     filter_fault: Option<String>,
     sort: L::Sort,
     descending: bool,
     pub marks: BTreeSet<L::Id>,
-    range_from: Option<u64>,
+    range_from: Option<Start<L::Id>>,
+    marking: Marking<L::Id>,
     ids: Held<Vec<L::Id>>,
+}
+
+/// Where a range began: at a row, which is at this place for now.
+#[derive(Clone, Copy, Debug)]
+struct Start<I> {
+    id: I,
+    place: u64,
+}
+
+/// What is marked when the ids come.
+#[derive(Clone, Copy, Debug)]
+enum Marking<I> {
+    All,
+    /// From the one to the other, whichever comes first.
+    Range(I, I),
 }
 
 impl<L: Listed> Default for LongList<L> {
@@ -106,11 +130,15 @@ impl<L: Listed> Default for LongList<L> {
             filter: Input::default(),
             in_force: String::new(),
             typing: false,
+            is_of_now: false,
+            on: None,
+            is_adrift: false,
             filter_fault: None,
             sort: L::NEWEST,
             descending: true,
             marks: BTreeSet::new(),
             range_from: None,
+            marking: Marking::All,
             ids: Held::default(),
         }
     }
@@ -149,8 +177,20 @@ impl<L: Listed> LongList<L> {
         window.rows.get(usize::try_from(place.checked_sub(window.offset)?).ok()?)
     }
 
+    /// The row under the cursor; none while others are on their way that the filter or the order asks for.
     pub fn selected(&self) -> Option<&L> {
-        self.row(self.cursor.selected)
+        self.row(self.cursor.selected).filter(|_| self.is_of_now && !self.is_adrift)
+    }
+
+    pub fn is_typing(&self) -> bool {
+        self.typing
+    }
+
+    /// Whether what is called `name` has to wait for rows: one moves among those that are there.
+    pub fn waits(&self, name: Option<&str>) -> bool {
+        let is_step = name.is_some_and(|name| name.starts_with("move."));
+        let missing = if is_step { !self.is_of_now } else { self.selected().is_none() };
+        !self.typing && self.window.is_waiting() && missing && name != Some("back")
     }
 
     /// What an act is about: the marked, else the one under the cursor.
@@ -206,7 +246,9 @@ impl<L: Listed> LongList<L> {
 
     fn start_over(&mut self, turn: &mut Turn<'_>) {
         self.cursor = Cursor::default();
-        self.counted = false;
+        (self.on, self.is_adrift, self.is_of_now) = (None, false, false);
+        (self.range_from, self.counted) = (None, false);
+        self.ids.clear();
         self.reload(turn);
     }
 
@@ -225,8 +267,19 @@ impl<L: Listed> LongList<L> {
     }
 
     pub fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        self.cursor.step(step, self.total, Self::height(turn));
+        // one step away from nothing is the row that is there
+        let stays = std::mem::take(&mut self.is_adrift) && matches!(step, Step::Up | Step::Down);
+        if !stays {
+            self.cursor.step(step, self.total, Self::height(turn));
+        }
+        self.stand();
         self.settle(turn);
+    }
+
+    /// The cursor was put where it is.
+    fn stand(&mut self) {
+        self.is_adrift = false;
+        self.on = self.row(self.cursor.selected).map(L::id);
     }
 
     pub fn type_filter(&mut self) {
@@ -251,7 +304,7 @@ impl<L: Listed> LongList<L> {
 
     pub fn reverse(&mut self, turn: &mut Turn<'_>) {
         self.descending = !self.descending;
-        self.reload(turn);
+        self.start_over(turn);
     }
 
     pub fn mark(&mut self, turn: &mut Turn<'_>) {
@@ -264,27 +317,48 @@ impl<L: Listed> LongList<L> {
     }
 
     pub fn mark_range(&mut self, turn: &mut Turn<'_>) {
+        let Some(to) = self.selected().map(L::id) else { return };
         let Some(from) = self.range_from.take() else {
-            self.range_from = Some(self.cursor.selected);
+            self.range_from = Some(Start { id: to, place: self.cursor.selected });
             return;
         };
-        let (first, last) = (from.min(self.cursor.selected), from.max(self.cursor.selected));
-        let rows = u32::try_from(last - first + 1).unwrap_or(u32::MAX);
-        self.ask_ids(first, rows, turn);
-    }
-
-    pub fn mark_all(&mut self, turn: &mut Turn<'_>) {
-        let rows = u32::try_from(self.total).unwrap_or(u32::MAX);
-        self.ask_ids(0, rows, turn);
-    }
-
-    fn ask_ids(&mut self, offset: u64, rows: u32, turn: &mut Turn<'_>) {
-        if rows > MOST_MARKED {
-            turn.refuse(format!("at most {MOST_MARKED} {} can be marked; filter for fewer", L::MANY));
-            return;
+        let (first, last) = (from.place.min(self.cursor.selected), from.place.max(self.cursor.selected));
+        let offset = first.saturating_sub(SLACK);
+        let rows = last.saturating_sub(first).saturating_add(1);
+        if rows > u64::from(MOST_MARKED) {
+            return Self::refuse_so_many(turn);
         }
-        let (topic, query) = L::ask(self.order(turn.now), Part::Ids { offset, limit: rows });
+        let limit = u32::try_from(rows + 2 * SLACK).unwrap_or(u32::MAX);
+        self.ask_ids(Marking::Range(from.id, to), offset, limit, turn);
+    }
+
+    /// All that the filter lets through when it is done, and not as many as were counted before.
+    pub fn mark_all(&mut self, turn: &mut Turn<'_>) {
+        self.ask_ids(Marking::All, 0, MOST_MARKED + 1, turn);
+    }
+
+    fn ask_ids(&mut self, marking: Marking<L::Id>, offset: u64, limit: u32, turn: &mut Turn<'_>) {
+        self.marking = marking;
+        let (topic, query) = L::ask(self.order(turn.now), Part::Ids { offset, limit });
         self.ids.wait_for(turn.load(topic, query));
+    }
+
+    fn refuse_so_many(turn: &mut Turn<'_>) {
+        turn.refuse(format!("at most {MOST_MARKED} {} can be marked; filter for fewer", L::MANY));
+    }
+
+    fn took_ids(&mut self, ids: Vec<L::Id>, turn: &mut Turn<'_>) {
+        match self.marking {
+            Marking::All if ids.len() > MOST_MARKED as usize => Self::refuse_so_many(turn),
+            Marking::All => self.marks.extend(ids),
+            Marking::Range(from, to) => {
+                let place = |wanted| ids.iter().position(|id| *id == wanted);
+                let (Some(from), Some(to)) = (place(from), place(to)) else {
+                    return turn.refuse("the list moved while the range was marked; mark it again");
+                };
+                self.marks.extend(ids.into_iter().skip(from.min(to)).take(from.abs_diff(to) + 1));
+            }
+        }
     }
 
     pub fn clear_marks(&mut self) {
@@ -336,8 +410,7 @@ impl<L: Listed> LongList<L> {
 
     pub fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
         if self.typing {
-            let line: String = text.trim().chars().filter(|c| !c.is_control()).take(500).collect();
-            self.filter = Input::new(format!("{}{line}", self.filter.value()));
+            paste_into(&mut self.filter, text);
             self.refilter(turn);
         }
     }
@@ -348,10 +421,11 @@ impl<L: Listed> LongList<L> {
         if place >= self.total {
             return Clicked::Nothing;
         }
-        if place == self.cursor.selected {
+        if place == self.cursor.selected && !self.is_adrift {
             return Clicked::Again;
         }
         self.cursor.selected = place;
+        self.stand();
         Clicked::Row
     }
 
@@ -361,6 +435,7 @@ impl<L: Listed> LongList<L> {
         if self.window.settle(reply, L::window) {
             self.took_window();
             self.settle(turn);
+            self.go_with_its_row();
             moved = true;
         }
         if self.count.settle(reply, L::total)
@@ -374,7 +449,7 @@ impl<L: Listed> LongList<L> {
         if self.ids.settle(reply, L::ids)
             && let Some(ids) = self.ids.value.take()
         {
-            self.marks.extend(ids);
+            self.took_ids(ids, turn);
         }
         for fault in [self.count.fault.take(), self.ids.fault.take()].into_iter().flatten() {
             turn.fail(fault.message);
@@ -383,12 +458,34 @@ impl<L: Listed> LongList<L> {
     }
 
     fn took_window(&mut self) {
+        self.is_of_now = true;
         if let Some(window) = &self.window.value {
             let held = window.rows.len() as u64;
             let seen = window.offset + held;
             let is_last = held < self.asked.1;
             self.total = if self.counted && !is_last { self.total.max(seen) } else { seen };
             self.counted |= is_last && (held > 0 || window.offset == 0);
+        }
+        let Some(window) = &self.window.value else { return };
+        let place = |wanted: L::Id| {
+            let place = window.rows.iter().position(|row| row.id() == wanted);
+            place.map(|place| window.offset + place as u64)
+        };
+        if let Some(at) = self.on.and_then(place) {
+            self.cursor.shift_to(at);
+        }
+        if let Some(start) = &mut self.range_from {
+            start.place = place(start.id).unwrap_or(start.place);
+        }
+    }
+
+    /// Where the row that the cursor was on is not among those that came, the cursor is on none.
+    fn go_with_its_row(&mut self) {
+        match (self.on, self.row(self.cursor.selected).map(L::id)) {
+            (None, here) => self.on = here,
+            (Some(on), Some(here)) if on != here => self.is_adrift = true,
+            (Some(_), None) => self.is_adrift = self.total > 0 && !self.window.is_waiting(),
+            (Some(_), Some(_)) => self.is_adrift = false,
         }
     }
 }

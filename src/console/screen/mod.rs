@@ -65,7 +65,7 @@ pub const SCREENS: &[Screen] = &[
 ];
 
 /// The rows that every list has, before its own. The state has `step`, `open` and `back`, where
-/// `back` says whether there was something to close.
+/// `back` says whether there was something to step out of.
 macro_rules! list_bindings {
     ($state:ty; $($row:expr),* $(,)?) => {
         &[
@@ -80,11 +80,6 @@ macro_rules! list_bindings {
             Binding::<$state>::new("back", "", "Back, one step out", |s, t| {
                 if !s.back(t) {
                     t.wishes.push(Wish::Back);
-                }
-            }),
-            Binding::<$state>::new("leave", "", "Back; at the first screen, quit", |s, t| {
-                if !s.back(t) {
-                    t.wishes.push(Wish::Leave);
                 }
             }),
         ]

@@ -8,6 +8,7 @@ use crate::console::effect::{
 };
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::overlay::refusals::Refusals;
 use crate::console::theme::{state_glyph, token_glyph};
 use crate::console::widget::chart::sparkline;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
@@ -24,7 +25,13 @@ pub struct Overview {
 }
 
 const BINDINGS: &[Binding<Overview>] = &[
-    Binding::new("open", "usage", "Show usage over time", |_, turn| turn.wishes.push(Wish::Go("usage"))),
+    Binding::new("open", "refusals", "Show what was refused: every check with why", |_, turn| {
+        turn.push(Refusals::all());
+    }),
+    Binding::new("refusal.list", "", "Show what was refused: every check with why", |_, turn| {
+        turn.push(Refusals::all());
+    }),
+    Binding::new("go.usage", "usage", "Show usage over time", |_, turn| turn.wishes.push(Wish::Go("usage"))),
     Binding::new("key.create", "new key", "Create an API key", |_, turn| {
         turn.wishes.extend([Wish::Go("keys"), Wish::Perform("key.create".into())]);
     })

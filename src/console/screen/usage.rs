@@ -22,12 +22,14 @@ pub struct Usage {
     paused: bool,
     view: Held<UsageView>,
     cursor: Cursor,
+    /// Whether the rows are those of the range and focus that were chosen last.
+    is_of_now: bool,
 }
 
 const BINDINGS: &[Binding<Usage>] = list_bindings![Usage;
     Binding::new("usage.range", "range", "How far back: 1h, 24h, 7d, 30d", |s: &mut Usage, t| {
         s.range = s.range.next();
-        s.ask(t);
+        s.begin_anew(t);
     }),
     Binding::new("usage.pause", "pause", "Hold the picture still, or let it go on", |s: &mut Usage, t| {
         s.paused = !s.paused;
@@ -37,8 +39,7 @@ const BINDINGS: &[Binding<Usage>] = list_bindings![Usage;
     }),
     Binding::new("usage.by", "by", "List credentials, endpoints or outcomes", |s: &mut Usage, t| {
         s.focus.by = s.focus.by.next();
-        s.cursor = Cursor::default();
-        s.ask(t);
+        s.begin_anew(t);
     }),
     Binding::new("usage.clear", "all", "Show all calls again", |s: &mut Usage, t| {
         s.unfocus(t);
@@ -84,6 +85,12 @@ impl Usage {
         let ticket = turn.load(Topic::Usage, query);
         self.view.wait_for(ticket);
     }
+    /// Other rows, from their top.
+    fn begin_anew(&mut self, turn: &mut Turn<'_>) {
+        self.cursor = Cursor::default();
+        self.is_of_now = false;
+        self.ask(turn);
+    }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         let height = u64::from(table::height(table_area(areas(turn.body).1))).max(1);
         let total = self.rows().len() as u64;
@@ -104,16 +111,14 @@ impl Usage {
                 return turn.refuse("an outcome cannot be looked into; `b` lists credentials or endpoints");
             }
         }
-        self.cursor = Cursor::default();
-        self.ask(turn);
+        self.begin_anew(turn);
     }
     fn unfocus(&mut self, turn: &mut Turn<'_>) -> bool {
         if !self.is_focused() {
             return false;
         }
         self.focus = Focus::default();
-        self.cursor = Cursor::default();
-        self.ask(turn);
+        self.begin_anew(turn);
         true
     }
     fn back(&mut self, turn: &mut Turn<'_>) -> bool {
@@ -137,6 +142,11 @@ impl Layer for Usage {
     fn is_paused(&self) -> Option<bool> {
         Some(self.paused)
     }
+    fn waits(&self, name: Option<&str>) -> bool {
+        !self.is_of_now
+            && self.view.is_waiting()
+            && !matches!(name, Some("usage.range" | "usage.by" | "usage.pause" | "back"))
+    }
     fn enter(&mut self, turn: &mut Turn<'_>) {
         if !self.paused || self.view.value.is_none() {
             self.ask(turn);
@@ -145,8 +155,7 @@ impl Layer for Usage {
     fn seed(&mut self, seed: &str, turn: &mut Turn<'_>) {
         self.focus = Focus { by: By::Endpoint, credential: Some(seed.to_owned()), endpoint: None };
         self.paused = false;
-        self.cursor = Cursor::default();
-        self.ask(turn);
+        self.begin_anew(turn);
     }
     fn moved(&mut self, what: Moved, turn: &mut Turn<'_>) {
         if what == Moved::Usage && !self.paused {
@@ -170,14 +179,18 @@ impl Layer for Usage {
         self.cursor.selected = place;
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let before = self.selected().map(|busy| busy.object.clone());
         let came = self.view.settle(reply, |answer| match answer {
             Answer::Usage(view) => Some(*view),
             _ => None,
         });
         if came {
             let height = u64::from(table::height(table_area(areas(turn.body).1))).max(1);
+            // they are sorted anew each time, and the cursor was on one of them
+            let place = before.and_then(|object| self.rows().iter().position(|busy| busy.object == object));
+            let place = place.filter(|_| std::mem::replace(&mut self.is_of_now, true));
             let total = self.rows().len() as u64;
-            self.cursor.keep_within(total, height);
+            self.cursor.stay_on(place, total, height);
         }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {

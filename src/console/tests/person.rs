@@ -43,11 +43,16 @@ impl Person {
         theme: &str,
         ascii: bool,
     ) -> Self {
-        let setting = Setting { read_only: read_only.map(str::to_owned), banner: None };
+        let setting = Setting {
+            read_only: read_only.map(str::to_owned),
+            banner: None,
+            actor: "ana".into(),
+            home: "/srv/portcullis/prod".into(),
+        };
         let look = Look { theme: Theme::load(theme).unwrap(), ascii };
         let mut app = App::new(setting, look, Keymap::defaults().unwrap(), noon());
         app.size = Rect::new(0, 0, width, height);
-        let shop = Shop { keys, label: None, busy: 0, fault: None, damaged_keys: Vec::new() };
+        let shop = Shop { keys, label: None, busy: 0, fault: None, damaged_keys: Vec::new(), made: 0 };
         let mut person = Self { app, shop, now: noon(), deeds: Vec::new(), copied: Vec::new(), quit: false };
         let effects = start(&mut person.app, person.now);
         person.settle(effects);
@@ -75,30 +80,17 @@ impl Person {
             self.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
         }
     }
+    /// Presses a key; what it asks of the world is answered by whoever gets it.
+    pub fn ask(&mut self, key: &str) -> Vec<Effect> {
+        update(&mut self.app, Event::Key(key_of(key)), self.now)
+    }
     pub fn send(&mut self, event: Event) {
         let effects = update(&mut self.app, event, self.now);
         self.settle(effects);
     }
     pub fn press(&mut self, keys: &str) -> &mut Self {
         for word in keys.split_whitespace() {
-            let (modifiers, name) = match word.strip_prefix("ctrl-") {
-                Some(rest) => (KeyModifiers::CONTROL, rest),
-                None => (KeyModifiers::NONE, word),
-            };
-            let code = match name {
-                "enter" => KeyCode::Enter,
-                "esc" => KeyCode::Esc,
-                "tab" => KeyCode::Tab,
-                "down" => KeyCode::Down,
-                "up" => KeyCode::Up,
-                "left" => KeyCode::Left,
-                "right" => KeyCode::Right,
-                "end" => KeyCode::End,
-                "space" => KeyCode::Char(' '),
-                "backspace" => KeyCode::Backspace,
-                letter => KeyCode::Char(letter.chars().next().unwrap()),
-            };
-            self.send(Event::Key(KeyEvent::new(code, modifiers)));
+            self.send(Event::Key(key_of(word)));
         }
         self
     }
@@ -135,4 +127,28 @@ impl Person {
     pub fn sees(&self, text: &str) -> bool {
         self.screen().contains(text)
     }
+}
+
+/// The key that is called so: `ctrl-s`, `enter`, `R`.
+fn key_of(word: &str) -> KeyEvent {
+    let (modifiers, name) = match word.strip_prefix("ctrl-") {
+        Some(rest) => (KeyModifiers::CONTROL, rest),
+        None => (KeyModifiers::NONE, word),
+    };
+    let code = match name {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "backtab" => KeyCode::BackTab,
+        "down" => KeyCode::Down,
+        "up" => KeyCode::Up,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "space" => KeyCode::Char(' '),
+        "backspace" => KeyCode::Backspace,
+        letter => KeyCode::Char(letter.chars().next().unwrap()),
+    };
+    KeyEvent::new(code, modifiers)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::api_key::{ApiKey, Environment, KeyId, SecretDigest};
 use crate::domain::audit::{Hash, Record};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::Reason;
+use crate::domain::decision::{Check, Reason};
 use crate::domain::event::Event as Recorded;
 use crate::domain::policy::{Policy, Revision};
 use crate::domain::scope::Catalogue;
@@ -15,7 +15,8 @@ use crate::ops::api_key::IssuedKey;
 use crate::store::audit::Entry;
 
 use crate::console::effect::{
-    Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Traffic, UsageView,
+    Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Standing, Traffic,
+    UsageView,
 };
 
 pub const SECRET: &str = "pcl_live_0000000000000000000000_theSecretThatIsShownOnceAndNeverAgain00000abcdef";
@@ -68,6 +69,8 @@ pub struct Shop {
     pub fault: Option<Fault>,
     /// What is wrong with signing keys that are damaged.
     pub damaged_keys: Vec<String>,
+    /// How many keys were made elsewhere meanwhile: they stand on top of the others.
+    pub made: usize,
 }
 
 impl Shop {
@@ -75,6 +78,17 @@ impl Shop {
         let usual = key(number);
         let name = self.label.map_or_else(|| usual.name.clone(), str::to_owned);
         ApiKey { name, ..usual }
+    }
+    fn all(&self) -> usize {
+        self.keys + self.made
+    }
+    fn places(&self, offset: u64, limit: u32) -> std::ops::Range<usize> {
+        let first = (offset as usize).min(self.all());
+        first..(first + limit as usize).min(self.all())
+    }
+    /// Which key stands at this place of the list: those that were made elsewhere are numbered from 10 000 on.
+    fn number_at(&self, place: usize) -> usize {
+        if place < self.made { 10_000 + self.made - place } else { place - self.made }
     }
     pub fn totals(scale: u64) -> Totals {
         Totals { allowed: 90 * scale, denied: 7 * scale, failed: scale }
@@ -112,6 +126,29 @@ impl Shop {
             detail: String::new(),
         }
     }
+    pub fn refusals() -> Vec<Recorded> {
+        let kinds = [Reason::IpDenied, Reason::RateLimited, Reason::UnknownCredential];
+        let recorded = |(place, kind): (usize, Reason)| Recorded {
+            seq: 9 - place as i64,
+            ..Self::refusal(kind, ["ana@example.com", "bo@example.com", ""][place])
+        };
+        kinds.into_iter().enumerate().map(recorded).collect()
+    }
+    fn refused(event: &Recorded) -> Refused {
+        let known = event.kind != Reason::UnknownCredential.as_str();
+        let check = |check, passed, detail: &str| Check { check, passed, detail: detail.into() };
+        let checks = vec![
+            check("credential", true, "the key was active then"),
+            check("ip", false, "203.0.113.7 is not on the whitelist"),
+        ];
+        Refused {
+            event: event.clone(),
+            why: "the address may not call".into(),
+            standing: if known { Standing::Key(id(1)) } else { Standing::Unknown },
+            policy: known.then(|| revision("default", 3)),
+            checks: if known { checks } else { Vec::new() },
+        }
+    }
     pub fn answer(&self, query: &Query) -> Result<Answer, Fault> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -141,18 +178,16 @@ impl Shop {
                     ending: some,
                 })
             }
-            Query::KeyTotal(_) => Answer::KeyTotal(self.keys as u64),
+            Query::KeyTotal(_) => Answer::KeyTotal(self.all() as u64),
             Query::KeyWindow { offset, limit, .. } => {
-                let first = (*offset as usize).min(self.keys);
-                let last = (first + *limit as usize).min(self.keys);
+                let places = self.places(*offset, *limit);
                 Answer::KeyWindow(KeyWindow {
-                    offset: first as u64,
-                    rows: (first..last).map(|number| self.key(number)).collect(),
+                    offset: places.start as u64,
+                    rows: places.map(|place| self.key(self.number_at(place))).collect(),
                 })
             }
             Query::KeyIds { offset, limit, .. } => {
-                let first = *offset as usize;
-                Answer::KeyIds((first..(first + *limit as usize).min(self.keys)).map(id).collect())
+                Answer::KeyIds(self.places(*offset, *limit).map(|place| id(self.number_at(place))).collect())
             }
             Query::KeyDetail { id, .. } => {
                 let number: usize = id.as_str().parse().unwrap();
@@ -185,6 +220,8 @@ impl Shop {
             Query::Policies => {
                 Answer::Policies(vec![(revision("default", 3), 12), (revision("readers", 1), 0)])
             }
+            Query::Refusals { .. } => Answer::Refusals(Self::refusals()),
+            Query::Refusal(event) => Answer::Refusal(Box::new(Self::refused(event))),
             Query::History(name) => {
                 Answer::History((1..=3).rev().map(|n| revision(name.as_str(), n)).collect())
             }
@@ -213,6 +250,7 @@ impl Shop {
             }
             Deed::RollbackPolicy { name, .. } => Answer::Saved(Box::new(revision(name.as_str(), 4))),
             Deed::DeletePolicy(_) => Answer::Deleted,
+            Deed::WriteSecret { file, .. } => Answer::Written(file.clone()),
             Deed::Token(deed) => self.act_token(deed),
         })
     }

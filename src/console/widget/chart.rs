@@ -50,8 +50,10 @@ pub fn calls(canvas: &mut Canvas<'_>, area: Rect, series: &[(Timestamp, Totals)]
     let points = |pick: fn(&Totals) -> u64| -> Vec<(f64, f64)> {
         series.iter().enumerate().map(|(x, (_, totals))| (x as f64, pick(totals) as f64)).collect()
     };
-    let (allowed, denied, failed) =
-        (points(|totals| totals.allowed), points(|totals| totals.denied), points(|totals| totals.failed));
+    let allowed = points(|totals| totals.allowed);
+    // a mark says that there was something
+    let marks = |pick| points(pick).into_iter().filter(|(_, y)| *y > 0.0).collect::<Vec<_>>();
+    let (denied, failed) = (marks(|totals| totals.denied), marks(|totals| totals.failed));
     let most = series.iter().map(|(_, t)| t.allowed.max(t.denied).max(t.failed)).max().unwrap_or(0).max(1);
     let top = nice(most);
     let theme = canvas.theme();
@@ -62,7 +64,7 @@ pub fn calls(canvas: &mut Canvas<'_>, area: Rect, series: &[(Timestamp, Totals)]
     };
     let mut sets = vec![set(&allowed, marker, GraphType::Line, theme.allowed)];
     for (data, glyph, style) in [(&denied, '✕', theme.denied), (&failed, '○', theme.failed)] {
-        if data.iter().any(|(_, y)| *y > 0.0) {
+        if !data.is_empty() {
             sets.push(set(data, Marker::Custom(glyph), GraphType::Scatter, style));
         }
     }

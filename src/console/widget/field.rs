@@ -7,8 +7,12 @@ use std::collections::BTreeSet;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-/// Most characters a field takes, so that a pasted file does not fill the screen.
+use crate::console::overlay::pick::fuzzy;
+
+/// Most bytes a field takes, so that a pasted file does not fill the screen.
 const MOST: usize = 4_096;
+/// Most bytes that a choice of several is narrowed by.
+const MOST_TYPED: usize = 64;
 
 #[derive(Debug)]
 pub enum Kind {
@@ -24,7 +28,9 @@ pub enum Kind {
     Many {
         options: Vec<Choice>,
         picked: BTreeSet<usize>,
+        /// The place among those that fit what is typed.
         at: usize,
+        typed: String,
     },
     /// Hours of the day that are allowed, a bit an hour.
     Hours {
@@ -110,7 +116,7 @@ impl Field {
             .filter(|(_, option)| values.contains(&option.value))
             .map(|(place, _)| place)
             .collect();
-        Self::new(name, label, help, Kind::Many { options, picked, at: 0 })
+        Self::new(name, label, help, Kind::Many { options, picked, at: 0, typed: String::new() })
     }
     pub fn hours(
         name: &'static str,
@@ -154,9 +160,9 @@ impl Field {
     /// Whether ↑ and ↓ move inside it rather than to the next field.
     pub fn keeps_arrows(&self, down: bool) -> bool {
         match &self.kind {
-            Kind::Many { options, at, .. } => {
+            Kind::Many { options, at, typed, .. } => {
                 if down {
-                    *at + 1 < options.len()
+                    *at + 1 < fitting(options, typed).len()
                 } else {
                     *at > 0
                 }
@@ -177,13 +183,7 @@ impl Field {
 
     pub fn paste(&mut self, text: &str) {
         if let Kind::Text { input, .. } = &mut self.kind {
-            // a line of text: breaks in what is pasted separate, they do not submit
-            for c in text.trim().chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }) {
-                if input.value().len() >= MOST {
-                    break;
-                }
-                input.handle(InputRequest::InsertChar(c));
-            }
+            paste_into(input, text);
             self.touched = true;
         }
     }
@@ -202,12 +202,31 @@ impl Field {
                 _ => type_into(input, key),
             },
             Kind::Choice { options, at } => choose(options.len(), at, key),
-            Kind::Many { options, picked, at } => pick(options.len(), picked, at, key),
+            Kind::Many { options, picked, at, typed } => pick(options, picked, at, typed, key),
             Kind::Hours { allowed, at } => toggle_hours(allowed, at, key),
         };
         self.touched |= took == Took::Changed;
         took
     }
+}
+
+/// Puts a pasted text where the cursor is, on one line: breaks in it separate, they do not submit. What is longer than a
+/// field takes is cut off.
+pub fn paste_into(input: &mut Input, text: &str) {
+    let mut pasted = String::new();
+    for c in text.trim().chars() {
+        let c = if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c };
+        if input.value().len() + pasted.len() + c.len_utf8() > MOST {
+            break;
+        }
+        if !c.is_control() {
+            pasted.push(c);
+        }
+    }
+    let cursor = input.cursor();
+    let at = input.value().char_indices().nth(cursor).map_or(input.value().len(), |(at, _)| at);
+    let (before, after) = input.value().split_at(at);
+    *input = Input::new(format!("{before}{pasted}{after}")).with_cursor(cursor + pasted.chars().count());
 }
 
 /// Edits a line of text as a shell would.
@@ -255,17 +274,40 @@ fn choose(options: usize, at: &mut usize, key: KeyEvent) -> Took {
     Took::Changed
 }
 
-fn pick(options: usize, picked: &mut BTreeSet<usize>, at: &mut usize, key: KeyEvent) -> Took {
+/// The places of the options that fit what is typed, best first; all, in their order, where nothing is.
+pub fn fitting(options: &[Choice], typed: &str) -> Vec<usize> {
+    fuzzy(typed, options.iter().map(|option| option.value.as_str()))
+}
+
+fn pick(
+    options: &[Choice],
+    picked: &mut BTreeSet<usize>,
+    at: &mut usize,
+    typed: &mut String,
+    key: KeyEvent,
+) -> Took {
+    let found = fitting(options, typed);
+    let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     match key.code {
-        KeyCode::Down | KeyCode::Char('j') if *at + 1 < options => *at += 1,
-        KeyCode::Up | KeyCode::Char('k') if *at > 0 => *at -= 1,
+        KeyCode::Down if *at + 1 < found.len() => *at += 1,
+        KeyCode::Up if *at > 0 => *at -= 1,
         KeyCode::Home => *at = 0,
-        KeyCode::End => *at = options.saturating_sub(1),
-        KeyCode::Char(' ') if *at < options => {
-            if !picked.remove(at) {
-                picked.insert(*at);
+        KeyCode::End => *at = found.len().saturating_sub(1),
+        KeyCode::Char(' ') => {
+            let Some(place) = found.get(*at) else { return Took::Moved };
+            if !picked.remove(place) {
+                picked.insert(*place);
             }
             return Took::Changed;
+        }
+        KeyCode::Char('u') if !plain => (*at, *typed) = (0, String::new()),
+        KeyCode::Char(c) if plain && typed.len() < MOST_TYPED => {
+            typed.push(c);
+            *at = 0;
+        }
+        KeyCode::Backspace if !typed.is_empty() => {
+            typed.pop();
+            *at = 0;
         }
         _ => return Took::Nothing,
     }
@@ -300,4 +342,23 @@ fn toggle_hours(allowed: &mut BTreeSet<u32>, at: &mut u32, key: KeyEvent) -> Too
         _ => return Took::Nothing,
     }
     Took::Moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paste_goes_to_the_cursor_on_one_line_and_is_bounded() {
+        let mut input = Input::new("aéd".into()).with_cursor(2);
+        paste_into(&mut input, " b\u{1b}\r\nc\n");
+        assert_eq!((input.value(), input.cursor()), ("aéb  cd", 6));
+        for _ in 0..3 {
+            paste_into(&mut input, &"日".repeat(100_000));
+        }
+        assert!((MOST - 3..=MOST).contains(&input.value().len()) && input.value().ends_with("日d"));
+        let full = input.value().len();
+        type_into(&mut input, KeyEvent::new(KeyCode::Char('日'), KeyModifiers::NONE));
+        assert!(input.value().len() <= full + 3);
+    }
 }

@@ -180,7 +180,7 @@ impl Form {
         let mut hints = vec![("⇥ ↓", "next")];
         match self.fields.get(self.focus).map(|field| &field.kind) {
             Some(Kind::Choice { .. }) => hints.push(("← →", "choose")),
-            Some(Kind::Many { .. }) => hints.push(("space", "pick")),
+            Some(Kind::Many { .. }) => hints.extend([("space", "pick"), ("type", "to narrow")]),
             Some(Kind::Hours { .. }) => {
                 hints.extend([("space", "toggle"), ("a", "all"), ("w", "8–18"), ("x", "none")]);
             }

@@ -45,6 +45,21 @@ impl Cursor {
         self.top = self.top.min(total.saturating_sub(height));
     }
 
+    /// The rows have come anew: the cursor goes with the one that it was on, which is at `place` now, and the view with it.
+    pub fn stay_on(&mut self, place: Option<usize>, total: u64, height: u64) {
+        if let Some(place) = place {
+            self.shift_to(place as u64);
+        }
+        self.keep_within(total, height);
+    }
+
+    /// Moves cursor and view together.
+    pub fn shift_to(&mut self, place: u64) {
+        let above = self.selected.saturating_sub(self.top);
+        self.selected = place;
+        self.top = place.saturating_sub(above);
+    }
+
     pub fn index(self) -> usize {
         usize::try_from(self.selected).unwrap_or(usize::MAX)
     }

@@ -152,6 +152,10 @@ pub fn scrolled(top: u16, step: Step, height: u16, rows: u16) -> u16 {
 
 /// Draws the page from row `top` on, and says where there is more of it.
 pub fn draw(lines: &[Line], top: u16, canvas: &mut Canvas<'_>, area: Rect) {
+    canvas.within(area, |canvas| draw_within(lines, top, canvas, area));
+}
+
+fn draw_within(lines: &[Line], top: u16, canvas: &mut Canvas<'_>, area: Rect) {
     let rows = lay_out(lines, area.width);
     let height = usize::from(area.height);
     let top = usize::from(top).min(rows.len().saturating_sub(height));

@@ -98,6 +98,9 @@ fn widths(columns: &[Column], room: u16) -> Vec<u16> {
             None => break,
         }
     }
+    if need(&shown) > room + GAP {
+        return narrowed(columns, &shown, room);
+    }
     let spare = (room + GAP).saturating_sub(need(&shown));
     let shares: u16 =
         columns.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(column, _)| column.share).sum();
@@ -120,11 +123,29 @@ fn widths(columns: &[Column], room: u16) -> Vec<u16> {
         .collect()
 }
 
+/// The widths where there is room for less than the columns need: the widest give way.
+fn narrowed(columns: &[Column], shown: &[bool], room: u16) -> Vec<u16> {
+    let mut widths: Vec<u16> =
+        columns.iter().zip(shown).map(|(column, shown)| if *shown { column.least } else { 0 }).collect();
+    let taken =
+        |widths: &[u16]| -> u16 { widths.iter().filter(|cells| **cells > 0).map(|cells| cells + GAP).sum() };
+    while taken(&widths) > room + GAP {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
+}
+
 impl Table<'_> {
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        if area.width < 4 || area.height == 0 {
-            return;
+        if area.width >= 4 && area.height > 0 {
+            canvas.within(area, |canvas| self.draw_within(canvas, area));
         }
+    }
+
+    fn draw_within(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let (text, dim, selected, marked) =
             (canvas.theme().text, canvas.theme().dim, canvas.theme().selected, canvas.theme().marked);
         // two cells before for the marks; behind, the scroll bar and, where there is one, a gap
@@ -215,6 +236,7 @@ mod tests {
         assert_eq!(widths(&COLUMNS, 40), [8, 18, 10]);
         assert_eq!(widths(&COLUMNS, 32), [8, 10, 10]);
         assert_eq!(widths(&COLUMNS, 31), [8, 21, 0]);
-        assert_eq!(widths(&COLUMNS, 5), [8, 10, 0]);
+        assert_eq!(widths(&COLUMNS, 15), [7, 6, 0], "and then the widest give way");
+        assert_eq!(widths(&COLUMNS, 5), [2, 1, 0]);
     }
 }

@@ -32,6 +32,21 @@ pub fn fit(text: &str, room: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// The part of `text` from cell `skip` on, at most `room` cells of it.
+pub fn skip_cells(text: &str, skip: usize, room: usize) -> String {
+    let mut place = 0;
+    let mut out = String::new();
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        let cells = width(c.encode_utf8(&mut buffer));
+        if place >= skip && place + cells <= skip + room {
+            out.push(c);
+        }
+        place += cells;
+    }
+    out
+}
+
 /// `text` broken at spaces into lines of at most `room` cells; longer words are cut.
 pub fn wrap(text: &str, room: usize) -> Vec<String> {
     let room = room.max(1);

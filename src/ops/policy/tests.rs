@@ -55,6 +55,20 @@ fn revisions_count_on_through_changes_rollback_and_deletion() {
 }
 
 #[test]
+fn a_roll_back_over_a_newer_revision_is_a_conflict() {
+    let bench = Bench::new();
+    let name: PolicyName = "readers".parse().unwrap();
+    create(&bench.ctx, named("readers"), "").unwrap();
+    apply(&bench.ctx, per_minute("readers", 1), "").unwrap();
+    apply(&bench.ctx, per_minute("readers", 2), "").unwrap();
+    let late = bench.refused("readers", |ctx| rollback_over(ctx, &name, 1, 2, ""));
+    assert!(matches!(&late, OpsError::Conflict(why) if why.contains("saved revision 3")), "{late}");
+    assert_eq!(show(&bench.ctx, &name).unwrap().revision, 3);
+    let saved = rollback_over(&bench.ctx, &name, 1, 3, "").unwrap();
+    assert_eq!((saved.revision, &saved.policy), (4, &named("readers")));
+}
+
+#[test]
 fn an_edit_over_a_newer_revision_is_a_conflict() {
     let bench = Bench::new();
     let absent = bench.refused("readers", |ctx| apply_over(ctx, named("readers"), 1, ""));

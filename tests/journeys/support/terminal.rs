@@ -60,6 +60,7 @@ impl Terminal {
             command.env_remove(variable);
         }
         command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
         for (name, value) in variables {
             command.env(name, value);
         }

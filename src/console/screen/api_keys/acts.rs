@@ -1,8 +1,8 @@
 //! What is done to keys: to the marked ones, else to the one under the cursor.
 
-use crate::console::effect::{Deed, Query, Topic};
+use crate::console::effect::{Answer, Deed, Query, Topic};
 use crate::console::layer::Turn;
-use crate::console::overlay::confirm::Confirm;
+use crate::console::overlay::confirm::{Confirm, Counted, Counting};
 use crate::domain::api_key::ApiKey;
 
 use super::change::ChangeKeys;
@@ -64,22 +64,15 @@ impl Keys {
         self.deed.wait_for(ticket);
     }
 
+    /// Asks before revoking; what was in use wants its name typed.
     pub(super) fn revoke(&mut self, turn: &mut Turn<'_>) {
-        self.revoking = self.list.targets();
-        let query = Query::KeyActivity { ids: self.revoking.clone(), now: turn.now };
-        let ticket = turn.load(Topic::KeyActivity, query);
-        self.activity.wait_for(ticket);
-    }
-
-    /// The question before revoking: busy keys want their name typed.
-    pub(super) fn ask_revoke(&mut self, calls: u64, turn: &mut Turn<'_>) {
-        let ids = std::mem::take(&mut self.revoking);
+        let ids = self.list.targets();
         let single = match ids.as_slice() {
             [] => return,
             [id] => self.list.held().iter().find(|key| key.id == *id),
             _ => None,
         };
-        let (named, word) = match (single, ids.as_slice()) {
+        let (named, name) = match (single, ids.as_slice()) {
             (Some(key), _) => (format!("key {} of {}", short_name(key), key.subject), typable_name(key)),
             (None, [id]) => (format!("key {}", short_id(id)), short_id(id).to_owned()),
             (None, ids) => (format!("{} keys", ids.len()), format!("{} keys", ids.len())),
@@ -92,15 +85,17 @@ impl Keys {
         if let Some(key) = single {
             lines.push(format!("id {}", key.id));
         }
-        let confirm = Confirm::new(
-            "revoke",
-            lines,
-            "revoke",
-            format!("revoked {named}"),
-            Deed::RevokeKeys { ids, reason: String::new() },
-        )
-        .in_use(calls, word)
-        .asks_reason();
-        turn.push(confirm);
+        let counting = Counting {
+            topic: Topic::KeyActivity,
+            query: Query::KeyActivity { ids: ids.clone(), now: turn.now },
+            read: |answer| match answer {
+                Answer::KeyActivity(calls) => Some(Counted { calls, ..Counted::default() }),
+                _ => None,
+            },
+            name,
+        };
+        let deed = Deed::RevokeKeys { ids, reason: String::new() };
+        let done = format!("revoked {named}");
+        turn.push(Confirm::new("revoke", lines, "revoke", done, deed).counting(counting).asks_reason());
     }
 }

@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
-use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
+use crate::console::effect::{Answer, Choices, Deed, Held, Partly, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::{Choice, Field};
@@ -28,7 +28,7 @@ pub struct ChangeKeys {
     terms: Option<KeyTerms>,
     choices: Held<Choices>,
     form: Option<Form>,
-    sent: Held<u64>,
+    sent: Held<Partly>,
 }
 
 impl ChangeKeys {
@@ -199,6 +199,9 @@ impl Layer for ChangeKeys {
         }
         true
     }
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.form.is_none() && self.choices.is_waiting()
+    }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         if let Some(form) = &mut self.form {
             form.paste(text);
@@ -217,12 +220,17 @@ impl Layer for ChangeKeys {
             return;
         }
         self.sent.settle(reply, |answer| match answer {
-            Answer::Changed(number) => Some(number),
+            Answer::Changed(done) => Some(Partly { done, ..Partly::default() }),
+            Answer::Partly(partly) => Some(partly),
             _ => None,
         });
         match self.sent.value.take() {
-            Some(_) => {
-                turn.done(format!("changed {}", self.named));
+            Some(partly) => {
+                if partly.gone == 0 {
+                    turn.done(format!("changed {}", self.named));
+                } else {
+                    turn.fail(partly.to_string());
+                }
                 turn.close();
             }
             None => {

@@ -153,6 +153,9 @@ impl Layer for CreateKey {
         }
         true
     }
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.form.is_none() && self.choices.is_waiting()
+    }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         if let Some(form) = &mut self.form {
             form.paste(text);

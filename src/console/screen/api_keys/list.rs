@@ -4,9 +4,10 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Query, Reply, Topic};
+use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Partly, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::overlay::refusals::Refusals;
 use crate::console::screen::list_bindings;
 use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, areas};
 use crate::console::widget::list::Step;
@@ -24,10 +25,7 @@ pub struct Keys {
     /// Below the width where both fit: whether the detail has the body.
     pub(super) open: bool,
     pub(super) detail_top: u16,
-    /// Revoking waits for how busy the keys were.
-    pub(super) revoking: Vec<KeyId>,
-    pub(super) activity: Held<u64>,
-    pub(super) deed: Held<u64>,
+    pub(super) deed: Held<Partly>,
 }
 
 impl Listed for ApiKey {
@@ -97,6 +95,12 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     Binding::new("mark.all", "", "Mark all that the filter lets through", |s: &mut Keys, t| s.list.mark_all(t)).when(Keys::one),
     Binding::new("mark.clear", "", "Clear the marks", |s: &mut Keys, _| s.list.clear_marks()),
     Binding::new("filter.clear", "", "Clear the filter", |s: &mut Keys, t| s.list.set_filter("", t)),
+    Binding::new("refusal.list", "", "Show what was refused to the key: every check with why", |s: &mut Keys, t| {
+        if let Some(key) = s.selected() {
+            t.push(Refusals::of(key.id.to_string(), format!("key {} of {}", short_name(key), key.subject)));
+        }
+    })
+    .when(Keys::one),
     Binding::new("key.policy", "", "Show the key's policy", |s: &mut Keys, t| {
         if let Some(key) = s.selected() {
             t.wishes.push(Wish::GoWith("policies", key.policy.as_str().to_owned()));
@@ -220,6 +224,12 @@ impl Layer for Keys {
         }
         taken
     }
+    fn waits(&self, name: Option<&str>) -> bool {
+        self.list.waits(name)
+    }
+    fn takes_text(&self) -> bool {
+        self.list.is_typing()
+    }
     fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
         self.list.paste(text, turn);
     }
@@ -260,22 +270,18 @@ impl Layer for Keys {
             Answer::KeyDetail(detail) => Some(*detail),
             _ => None,
         });
-        let came = self.activity.settle(reply, |answer| match answer {
-            Answer::KeyActivity(calls) => Some(calls),
-            _ => None,
-        });
-        if came && let Some(calls) = self.activity.value.take() {
-            self.ask_revoke(calls, turn);
-        }
-        if let Some(fault) = self.activity.fault.take() {
-            turn.fail(fault.message);
-        }
         let came = self.deed.settle(reply, |answer| match answer {
-            Answer::Changed(number) => Some(number),
+            Answer::Changed(done) => Some(Partly { done, ..Partly::default() }),
+            Answer::Partly(partly) => Some(partly),
             _ => None,
         });
-        if came && let Some(number) = self.deed.value.take() {
-            turn.done(format!("enabled {number} key{}", if number == 1 { "" } else { "s" }));
+        if came && let Some(partly) = self.deed.value.take() {
+            match partly {
+                Partly { done, gone: 0, refused: 0, .. } => {
+                    turn.done(format!("enabled {done} key{}", if done == 1 { "" } else { "s" }));
+                }
+                partly => turn.fail(partly.to_string()),
+            }
         }
         if let Some(fault) = self.deed.fault.take() {
             turn.fail(fault.message);

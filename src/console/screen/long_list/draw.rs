@@ -52,10 +52,15 @@ impl<L: Listed> LongList<L> {
         let rows = (self.cursor.top..last)
             .map(|place| {
                 let row = self.row(place);
+                let mut cells = row.map_or_else(|| vec![styled("…", dim)], |row| cells(row, canvas));
+                if !self.is_of_now {
+                    // of another filter: to be seen until the new ones come, and nothing can be done to them
+                    cells.iter_mut().for_each(|(_, style)| *style = Some(dim));
+                }
                 Row {
-                    cells: row.map_or_else(|| vec![styled("…", dim)], |row| cells(row, canvas)),
+                    cells,
                     marked: self.is_in_range(place) || row.is_some_and(|row| self.marks.contains(&row.id())),
-                    selected: place == self.cursor.selected,
+                    selected: place == self.cursor.selected && self.is_of_now && !self.is_adrift,
                 }
             })
             .collect();
@@ -65,7 +70,7 @@ impl<L: Listed> LongList<L> {
 
     fn is_in_range(&self, place: u64) -> bool {
         let here = self.cursor.selected;
-        self.range_from.is_some_and(|from| (from.min(here)..=from.max(here)).contains(&place))
+        self.range_from.is_some_and(|from| (from.place.min(here)..=from.place.max(here)).contains(&place))
     }
 
     fn draw_status(&self, canvas: &mut Canvas<'_>, area: Rect, examples: &str) {
@@ -77,7 +82,7 @@ impl<L: Listed> LongList<L> {
         if !self.marks.is_empty() {
             right.push_str(&format!("{} marked · ", self.marks.len()));
         }
-        let here = if self.total == 0 { 0 } else { self.cursor.selected + 1 };
+        let here = if self.total == 0 || self.is_adrift { 0 } else { self.cursor.selected + 1 };
         let more = if self.counted { "" } else { "+" };
         right.push_str(&format!("{}/{}{more}", grouped(here), grouped(self.total)));
         let style = if self.marks.is_empty() && self.range_from.is_none() { theme.dim } else { theme.marked };

@@ -9,7 +9,7 @@ use crate::console::canvas::{Canvas, Piece, centred, piece};
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::screen::overview::draw_fault;
-use crate::console::widget::field::type_into;
+use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::form::{Form, Said};
 use crate::console::widget::text::{width, wrap};
 use crate::domain::name::PolicyName;
@@ -184,10 +184,12 @@ impl Layer for Editor {
         }
         true
     }
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.form.is_none() && self.choices.is_waiting()
+    }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         if let Some(review) = &mut self.review {
-            let line: String = text.trim().chars().filter(|c| !c.is_control()).take(500).collect();
-            review.reason = Input::new(format!("{}{line}", review.reason.value()));
+            paste_into(&mut review.reason, text);
         } else if let Some(form) = &mut self.form {
             form.paste(text);
             fields::check(form);

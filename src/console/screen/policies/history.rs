@@ -73,9 +73,12 @@ impl History {
         self.revisions.wait_for(ticket);
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        let height = u64::from(turn.body.height.saturating_sub(3)) / 2;
         let total = self.rows().len() as u64;
-        self.cursor.step(step, total, height.max(1));
+        self.cursor.step(step, total, Self::height(turn));
+    }
+    /// Rows in view: below the frame and the header, above what changed.
+    fn height(turn: &Turn<'_>) -> u64 {
+        u64::from((turn.body.height.saturating_sub(2) / 2).saturating_sub(1)).max(1)
     }
     fn roll_back(&mut self, turn: &mut Turn<'_>) {
         let Some(revision) = self.selected() else { return };
@@ -87,7 +90,9 @@ impl History {
             lines.push(format!("It changes: {}.", fields.join(", ")));
         }
         lines.push("Keys under the policy are judged by it from their next call on.".into());
-        let deed = Deed::RollbackPolicy { name, to, reason: format!("back to revision {to}") };
+        // the difference that was shown is from this one
+        let expected = self.rows().first().map_or(to, |newest| newest.revision);
+        let deed = Deed::RollbackPolicy { name, to, expected, reason: format!("back to revision {to}") };
         turn.push(Confirm::new(
             "roll back",
             lines,
@@ -126,11 +131,20 @@ impl Layer for History {
             self.ask(turn);
         }
     }
-    fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
-        self.revisions.settle(reply, |answer| match answer {
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.revisions.value.is_none() && self.revisions.is_waiting()
+    }
+    fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let before = self.selected().map(|revision| revision.revision);
+        let came = self.revisions.settle(reply, |answer| match answer {
             Answer::History(history) => Some(history),
             _ => None,
         });
+        if came {
+            let place = before.and_then(|number| self.rows().iter().position(|row| row.revision == number));
+            let total = self.rows().len() as u64;
+            self.cursor.stay_on(place, total, Self::height(turn));
+        }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.blank(area);

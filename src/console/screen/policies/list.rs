@@ -168,6 +168,9 @@ impl Layer for Policies {
     fn is_paused(&self) -> Option<bool> {
         Some(false)
     }
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.list.value.is_none() && self.list.is_waiting()
+    }
     fn enter(&mut self, turn: &mut Turn<'_>) {
         self.ask(turn);
     }
@@ -198,13 +201,16 @@ impl Layer for Policies {
         self.cursor.selected = place;
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let before = self.selected().map(|(row, _)| row.policy.name.clone());
         let came = self.list.settle(reply, |answer| match answer {
             Answer::Policies(policies) => Some(policies),
             _ => None,
         });
         if came {
+            let place =
+                before.and_then(|name| self.rows().iter().position(|(row, _)| row.policy.name == name));
             let total = self.rows().len() as u64;
-            self.cursor.keep_within(total, Self::height(turn));
+            self.cursor.stay_on(place, total, Self::height(turn));
             self.go_to_wanted(turn);
         }
     }
@@ -219,7 +225,7 @@ impl Layer for Policies {
             return;
         }
         if list.width > 0 {
-            self.draw_list(canvas, list);
+            canvas.within(list, |canvas| self.draw_list(canvas, list));
         }
         let Some((revision, keys)) = self.selected() else { return };
         if right.width > 0 {
@@ -230,7 +236,7 @@ impl Layer for Policies {
                 }
             }
             let inside = Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..right };
-            document::draw(revision, Some(*keys), self.top, canvas, inside);
+            canvas.within(inside, |canvas| document::draw(revision, Some(*keys), self.top, canvas, inside));
         }
     }
 }
@@ -241,7 +247,7 @@ impl Policies {
             Column::new("name", 12).share(2),
             Column::new("rev", 4).right(),
             Column::new("mode", 9),
-            Column::new("limits", 20).share(1),
+            Column::new("limits", 15).share(1),
             Column::new("keys", 6).right(),
             Column::new("saved", 8).dispensable(1),
         ];

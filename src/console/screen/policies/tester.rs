@@ -135,6 +135,10 @@ impl Layer for Tester {
         }
         true
     }
+    /// Its scopes are still on their way.
+    fn waits(&self, _name: Option<&str>) -> bool {
+        self.choices.value.is_none() && self.choices.is_waiting()
+    }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         self.form.paste(text);
         self.judge();

@@ -9,6 +9,7 @@ use crate::console::effect::{
 };
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::overlay::refusals::Refusals;
 use crate::console::screen::list_bindings;
 use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, Words, areas};
 use crate::console::screen::overview::draw_fault;
@@ -107,6 +108,14 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
     Binding::new("sort", "sort", "Sort by the next column", |s: &mut Tokens, t| s.list.next_sort(t)),
     Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Tokens, t| s.list.reverse(t)),
     Binding::new("filter.clear", "", "Clear the filter", |s: &mut Tokens, t| s.list.set_filter("", t)),
+    Binding::new("refusal.list", "", "Show what was refused to the token: every check with why", |s: &mut Tokens, t| {
+        if let Some(row) = s.list.selected() {
+            let jti = row.token.jti.to_string();
+            let named = format!("token {jti:.8} of {}", row.token.subject);
+            t.push(Refusals::of(jti, named));
+        }
+    })
+    .when(Tokens::one),
     Binding::new("token.policy", "", "Show the token's policy", |s: &mut Tokens, t| {
         if let Some(row) = s.list.selected() {
             t.wishes.push(Wish::GoWith("policies", row.token.policy.as_str().to_owned()));
@@ -225,6 +234,12 @@ impl Layer for Tokens {
             self.follow(turn);
         }
         taken
+    }
+    fn waits(&self, name: Option<&str>) -> bool {
+        self.list.waits(name)
+    }
+    fn takes_text(&self) -> bool {
+        self.list.is_typing()
     }
     fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
         self.list.paste(text, turn);

@@ -5,12 +5,11 @@ use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
 use crate::console::effect::{
-    Answer, Deed, Held, KeyInUse, KeysInUse, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed,
-    TokenQuery, Topic,
+    Answer, Deed, Held, KeyInUse, KeysInUse, Query, Reach, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
 };
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::overlay::confirm::Confirm;
+use crate::console::overlay::confirm::{Confirm, Counted, Counting};
 use crate::console::screen::overview::draw_fault;
 use crate::console::theme::signing_key_glyph;
 use crate::console::widget::list::{Cursor, Step};
@@ -31,9 +30,6 @@ const MOST_OF_FAULT: usize = 4;
 pub struct SigningKeys {
     keys: Held<KeysInUse>,
     cursor: Cursor,
-    /// Retiring waits for what it would end.
-    retiring: Option<SigningKey>,
-    reached: Held<Vec<Reached>>,
 }
 
 const BINDINGS: &[Binding<SigningKeys>] = &[
@@ -165,32 +161,35 @@ impl SigningKeys {
             None => turn.fail(format!("the public part of signing key {} cannot be read", key.kid)),
         }
     }
+    /// Asks before retiring; what was in use wants its name typed.
     fn retire(&mut self, turn: &mut Turn<'_>) {
         let Some(key) = self.selected().map(|row| row.key.clone()) else { return };
-        let reaches = vec![Reach::Key(key.kid.clone())];
-        self.retiring = Some(key);
-        let query = Query::Token(TokenQuery::Reach { reaches, now: turn.now });
-        self.reached.wait_for(turn.load(Topic::TokenReach, query));
-    }
-    fn ask_retire(&mut self, reached: Reached, turn: &mut Turn<'_>) {
-        let Some(key) = self.retiring.take() else { return };
-        let lives = match reached.live {
-            0 => "No live token was signed by it.".to_owned(),
-            1 => "It ends the one live token that it signed.".into(),
-            live => format!("It ends {} live tokens that it signed.", grouped(live)),
-        };
         let lines = vec![
             format!("Retire the {} key {}?", key.algorithm, short_kid(&key.kid)),
-            format!("{lives} This is for good: its private part is destroyed."),
+            "This is for good: its private part is destroyed, and all that it signed is refused.".into(),
             "To replace it without ending anything, rotate it instead.".into(),
         ];
-        let word: String = key.kid.as_str().chars().take(8).collect();
+        let reaches = vec![Reach::Key(key.kid.clone())];
+        let counting = Counting {
+            topic: Topic::TokenReach,
+            query: Query::Token(TokenQuery::Reach { reaches, now: turn.now }),
+            read: |answer| match answer {
+                Answer::Token(TokenAnswer::Reached(reached)) => reached.first().map(|reached| Counted {
+                    lines: vec![match reached.live {
+                        0 => "No live token was signed by it.".to_owned(),
+                        1 => "It ends the one live token that it signed.".into(),
+                        live => format!("It ends {} live tokens that it signed.", grouped(live)),
+                    }],
+                    calls: reached.calls,
+                }),
+                _ => None,
+            },
+            name: key.kid.as_str().chars().take(8).collect(),
+        };
         let done = format!("retired signing key {}", short_kid(&key.kid));
         let deed = Deed::Token(TokenDeed::RetireKey { kid: key.kid, reason: String::new() });
-        let confirm = Confirm::new("retire signing key", lines, "retire", done, deed)
-            .in_use(reached.calls, word)
-            .asks_reason();
-        turn.push(confirm);
+        let confirm = Confirm::new("retire signing key", lines, "retire", done, deed);
+        turn.push(confirm.counting(counting).asks_reason());
     }
 }
 
@@ -234,24 +233,16 @@ impl Layer for SigningKeys {
         self.cursor.keep_within(total, height);
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
+        let before = self.selected().map(|row| row.key.kid.clone());
         let came = self.keys.settle(reply, |answer| match answer {
             Answer::Token(TokenAnswer::SigningKeys(keys)) => Some(keys),
             _ => None,
         });
         if came {
+            let place = before.and_then(|kid| self.rows().iter().position(|row| row.key.kid == kid));
             let total = self.rows().len() as u64;
             let height = self.height(turn);
-            self.cursor.keep_within(total, height);
-        }
-        let came = self.reached.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::Reached(reached)) => Some(reached),
-            _ => None,
-        });
-        if came && let Some(reached) = self.reached.value.take().and_then(|all| all.first().copied()) {
-            self.ask_retire(reached, turn);
-        }
-        if let Some(fault) = self.reached.fault.take() {
-            turn.fail(fault.message);
+            self.cursor.stay_on(place, total, height);
         }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {

@@ -1,11 +1,13 @@
 //! How a form is drawn.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::{Position, Rect};
 
 use super::Form;
 use crate::console::canvas::{Canvas, Piece, piece};
-use crate::console::widget::field::{Field, Kind};
-use crate::console::widget::text::{width, wrap};
+use crate::console::widget::field::{Choice, Field, Kind, fitting};
+use crate::console::widget::text::{skip_cells, width, wrap};
 
 const LABEL: u16 = 16;
 const OPTIONS_SHOWN: usize = 8;
@@ -37,9 +39,12 @@ impl Form {
     }
 
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        if area.width < 8 || area.height == 0 {
-            return;
+        if area.width >= 8 && area.height > 0 {
+            canvas.within(area, |canvas| self.draw_within(canvas, area));
         }
+    }
+
+    fn draw_within(&self, canvas: &mut Canvas<'_>, area: Rect) {
         // a fault stands at the lower edge, whatever is scrolled above it
         let fault = self.fault.as_ref().map(|fault| canvas.shown(fault).into_owned()).map(|fault| {
             let bad = canvas.theme().bad;
@@ -183,7 +188,7 @@ fn draw_field<'a>(
             }
             lines.push(head);
         }
-        Kind::Many { options, picked, at } => {
+        Kind::Many { options, picked, at, typed } => {
             let names: Vec<&str> =
                 picked.iter().filter_map(|place| options.get(*place)).map(|o| o.value.as_str()).collect();
             let empty = if field.empty.is_empty() { "none" } else { field.empty };
@@ -191,18 +196,8 @@ fn draw_field<'a>(
             head.push(piece(said, if names.is_empty() { theme.dim } else { theme.text }));
             lines.push(head);
             if has_focus {
-                let first = (at + 1).saturating_sub(OPTIONS_SHOWN);
-                let widest = options.iter().map(|option| width(&option.value)).max().unwrap_or(0);
-                for (place, option) in options.iter().enumerate().skip(first).take(OPTIONS_SHOWN) {
-                    let on = picked.contains(&place);
-                    let here = place == *at;
-                    let style = if here { theme.selected } else { theme.text };
-                    lines.push(vec![
-                        indent(),
-                        piece(format!("[{}] {:<widest$} ", if on { "✓" } else { " " }, option.value), style),
-                        piece(format!(" {}", option.about), theme.dim),
-                    ]);
-                }
+                cursor = Some((lines.len(), label + 3 + u16::try_from(width(typed)).unwrap_or(0)));
+                lines.extend(draw_options(canvas, options, picked, *at, typed, &indent));
             }
         }
         Kind::Hours { allowed, at } => {
@@ -243,17 +238,42 @@ fn draw_field<'a>(
     Drawn { lines, cursor }
 }
 
-/// The part of `text` from cell `skip` on, at most `room` cells of it.
-fn skip_cells(text: &str, skip: usize, room: usize) -> String {
-    let mut place = 0;
-    let mut out = String::new();
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        let cells = width(c.encode_utf8(&mut buffer));
-        if place >= skip && place + cells <= skip + room {
-            out.push(c);
-        }
-        place += cells;
+/// What can be picked of several: the line that narrows them, and as many as there is room for, with how many more there are.
+fn draw_options<'a>(
+    canvas: &Canvas<'_>,
+    options: &'a [Choice],
+    picked: &BTreeSet<usize>,
+    at: usize,
+    typed: &'a str,
+    indent: &impl Fn() -> Piece<'a>,
+) -> Vec<Vec<Piece<'a>>> {
+    let theme = canvas.theme();
+    let found = fitting(options, typed);
+    let said = match found.len() {
+        _ if typed.is_empty() => "type a few letters to narrow".to_owned(),
+        0 => "  nothing fits".to_owned(),
+        some => format!("  {some} of {}", options.len()),
+    };
+    let mut lines =
+        vec![vec![indent(), piece("/ ", theme.accent), piece(typed, theme.text), piece(said, theme.dim)]];
+    let first = (at + 1).saturating_sub(OPTIONS_SHOWN);
+    let below = found.len().saturating_sub(first + OPTIONS_SHOWN);
+    let widest = options.iter().map(|option| width(&option.value)).max().unwrap_or(0);
+    for (row, place) in found.iter().enumerate().skip(first).take(OPTIONS_SHOWN) {
+        let Some(option) = options.get(*place) else { continue };
+        let mark = if picked.contains(place) { "✓" } else { " " };
+        let style = if row == at { theme.selected } else { theme.text };
+        lines.push(vec![
+            indent(),
+            piece(format!("[{mark}] {:<widest$} ", option.value), style),
+            piece(format!(" {}", option.about), theme.dim),
+        ]);
     }
-    out
+    if first + below > 0 {
+        lines.push(vec![indent(), piece(format!("↑ {first} more  ↓ {below} more"), theme.dim)]);
+    }
+    // the panel stands still while they are narrowed
+    let most = 1 + options.len().min(OPTIONS_SHOWN) + usize::from(options.len() > OPTIONS_SHOWN);
+    lines.resize_with(most.max(lines.len()), Vec::new);
+    lines
 }
