@@ -198,7 +198,7 @@ fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
         return Ok(Code::Done);
     }
     let kids = issuer.keys["keys"].as_array().into_iter().flatten();
-    let kids: Vec<_> = kids.filter_map(|key| key["kid"].as_str()).collect();
+    let kids = without_repeats(kids.filter_map(|key| key["kid"].as_str()).collect());
     let renamed = issuer.mapping.rename.iter().map(|(theirs, ours)| format!("{theirs}={ours}"));
     let renamed = renamed.collect::<Vec<_>>().join(" ");
     let or_nothing = |text: String| if text.is_empty() { nothing() } else { text };
@@ -230,6 +230,17 @@ fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
         ("last error", or_nothing(issuer.last_error.clone())),
     ])?;
     Ok(Code::Done)
+}
+
+/// What stands there twice counts once.
+fn without_repeats<T: PartialEq>(list: Vec<T>) -> Vec<T> {
+    let mut kept = Vec::new();
+    for one in list {
+        if !kept.contains(&one) {
+            kept.push(one);
+        }
+    }
+    kept
 }
 
 fn fetcher() -> Result<Fetcher, LookUpError> {

@@ -203,6 +203,8 @@ fn one_key_may_be_published_for_several_algorithms() {
     is_taken(&place, "same-kid", "token.txt", &["mcp:read"]);
     let shown = place.json(&["issuer", "show", "corp"]);
     assert_eq!(shown["algorithms"], json!(["RS256", "RS384", "RS512"]));
+    let text = place.ok(&["issuer", "show", "corp"]);
+    assert!(text.contains("keys            k1\n"), "{text}");
     let pinned = corp("same-kid", &[&GATEWAY[..], &["--alg", "RS256"]].concat());
     is_taken(&pinned, "same-kid", "token.txt", &["mcp:read"]);
     let other = corp("same-kid", &[&GATEWAY[..], &["--alg", "RS512"]].concat());

@@ -130,7 +130,7 @@ fn a_home_of_an_earlier_release_is_said_to_be_one_and_the_first_act_brings_it_up
     assert_eq!(version(&books), 4, "it changes nothing");
     assert_eq!(code(&place.run(&["key", "list"])), 5, "who only reads cannot");
     place.ok(&["key", "create", "--subject", "bob", "--scope", "mcp:*"]);
-    assert_eq!(version(&books), 5);
+    assert_eq!(version(&books), 6);
     assert_eq!(code(&place.feed(&["key", "verify"], &key)), 0);
     let doctor = place.run(&["doctor"]);
     assert_eq!(code(&doctor), 0, "{}", out(&doctor));

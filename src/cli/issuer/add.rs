@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{algorithms, answer, fetcher};
+use super::{algorithms, answer, fetcher, without_repeats};
 use crate::cli::{
     error::{CliError, Code},
     input, output,
@@ -196,15 +196,4 @@ fn doubts(mapping: &Mapping) -> Vec<String> {
     let idle =
         is_idle.then(|| "no scope of its tokens counts: --scope-map says which of them mean what".to_owned());
     dotted.chain(idle).collect()
-}
-
-/// What stands there twice counts once.
-fn without_repeats(list: Vec<String>) -> Vec<String> {
-    let mut kept = Vec::new();
-    for one in list {
-        if !kept.contains(&one) {
-            kept.push(one);
-        }
-    }
-    kept
 }
