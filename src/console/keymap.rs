@@ -4,6 +4,7 @@
 //! A line that cannot be read or that would shadow another binding is left out and reported.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crokey::{KeyCombination, KeyCombinationFormat, OneToThree};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -30,6 +31,38 @@ pub enum Found {
     Nothing,
 }
 
+/// Two names that are live together, and whose keys clash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    one: (Sequence, &'static str),
+    other: (Sequence, &'static str),
+}
+
+impl Conflict {
+    /// The two, by the order of their names.
+    fn names(&self) -> [&'static str; 2] {
+        let mut names = [self.one.1, self.other.1];
+        names.sort_unstable();
+        names
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (one, other) = if self.one.0.len() <= self.other.0.len() {
+            (&self.one, &self.other)
+        } else {
+            (&self.other, &self.one)
+        };
+        let ((keys, name), (longer, hidden)) = (one, other);
+        if keys == longer {
+            let [name, other] = self.names();
+            return write!(f, "{} is the key of both `{name}` and `{other}`", say(keys));
+        }
+        write!(f, "{} of `{name}` would hide {} of `{hidden}`", say(keys), say(longer))
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Keymap {
     bound: HashMap<String, Vec<Sequence>>,
@@ -45,50 +78,54 @@ impl Keymap {
         Ok(map)
     }
 
-    /// Lays the operator's own lines over the defaults. `contexts` are the names that are live
-    /// together. What is wrong with the lines comes back, one sentence each.
+    /// Lays the operator's own lines over the defaults, all at once, so that keys can be exchanged. `contexts` are the
+    /// names that are live together. What is wrong with the lines comes back, one sentence each.
     pub fn overlay(&mut self, text: &str, contexts: &[Vec<&'static str>]) -> Vec<String> {
         let lines = match read(text) {
             Ok(lines) => lines,
             Err(error) => return vec![format!("keymap.toml cannot be read, the default keys hold: {error}")],
         };
         let mut wrong = Vec::new();
+        let mut before = BTreeMap::new();
         for (name, sequences) in lines {
             if !contexts.iter().flatten().any(|known| **known == name) {
                 wrong.push(format!("keymap.toml: there is nothing called `{name}`; `?` lists the names"));
                 continue;
             }
-            let sequences = match sequences {
-                Ok(sequences) => sequences,
-                Err(error) => {
-                    wrong.push(format!("keymap.toml: `{name}`: {error}"));
-                    continue;
-                }
-            };
-            let before = self.bound.insert(name.clone(), sequences);
-            if let Some(conflict) = self.conflicts(contexts).into_iter().next() {
-                match before {
-                    Some(before) => self.bound.insert(name.clone(), before),
-                    None => self.bound.remove(&name),
-                };
-                wrong.push(format!("keymap.toml: `{name}` keeps its default key: {conflict}"));
+            match sequences {
+                Ok(sequences) => _ = before.insert(name.clone(), self.bound.insert(name, sequences)),
+                Err(error) => wrong.push(format!("keymap.toml: `{name}`: {error}")),
             }
+        }
+        // Of two lines that clash the later one by name is left out; a default never is.
+        while let Some((conflict, name)) = self.conflicts(contexts).into_iter().rev().find_map(|conflict| {
+            let own = conflict.names().into_iter().rev().find(|name| before.contains_key(*name))?;
+            Some((conflict, own))
+        }) {
+            match before.remove(name).flatten() {
+                Some(before) => self.bound.insert(name.to_owned(), before),
+                None => self.bound.remove(name),
+            };
+            wrong.push(format!("keymap.toml: the line of `{name}` is left out: {conflict}"));
         }
         wrong
     }
 
     /// Keys that would do two things, or that hide a longer sequence.
-    pub fn conflicts(&self, contexts: &[Vec<&'static str>]) -> Vec<String> {
+    pub fn conflicts(&self, contexts: &[Vec<&'static str>]) -> Vec<Conflict> {
         let mut found = Vec::new();
         for context in contexts {
-            let mut seen: Vec<(&Sequence, &str)> = Vec::new();
-            for name in context {
+            let mut seen: Vec<(&Sequence, &'static str)> = Vec::new();
+            for &name in context {
                 for sequence in self.sequences(name) {
                     let clash = seen.iter().find(|(other, owner)| {
-                        owner != name && (other.starts_with(sequence) || sequence.starts_with(other))
+                        *owner != name && (other.starts_with(sequence) || sequence.starts_with(other))
                     });
-                    if let Some((_, owner)) = clash {
-                        found.push(format!("{} is taken by `{owner}`", say(sequence)));
+                    if let Some((other, owner)) = clash {
+                        found.push(Conflict {
+                            one: ((*other).clone(), owner),
+                            other: (sequence.clone(), name),
+                        });
                     }
                     seen.push((sequence, name));
                 }
@@ -243,12 +280,47 @@ mod tests {
         assert_eq!(map.all("key.rotate"), "o f5");
 
         let wrong = map.overlay("\"key.revoke\" = \"o\"\n\"key.sing\" = \"x\"", &contexts);
-        assert_eq!(wrong.len(), 2, "{wrong:?}");
-        assert!(wrong[0].contains("key.revoke") && wrong[0].contains("key.rotate"), "{wrong:?}");
-        assert!(wrong[1].contains("key.sing"), "{wrong:?}");
+        assert_eq!(
+            wrong,
+            [
+                "keymap.toml: there is nothing called `key.sing`; `?` lists the names",
+                "keymap.toml: the line of `key.revoke` is left out: o is the key of both `key.revoke` and `key.rotate`",
+            ]
+        );
         assert_eq!(map.all("key.revoke"), "R");
 
         let wrong = map.overlay("not toml", &contexts);
         assert!(wrong[0].contains("default keys hold"), "{wrong:?}");
+    }
+
+    #[test]
+    fn keys_can_be_exchanged_and_what_clashes_is_named_from_both_sides() {
+        let map = || {
+            let mut map = Keymap::default();
+            for (name, keys) in [("key.rotate", "r"), ("key.revoke", "R"), ("key.set", "c")] {
+                map.bound.insert(name.into(), vec![press(keys)]);
+            }
+            map
+        };
+        let contexts = [vec!["key.rotate", "key.revoke", "key.set"]];
+        let mut exchanged = map();
+        assert_eq!(exchanged.overlay("\"key.rotate\" = \"R\"\n\"key.revoke\" = \"r\"", &contexts), [""; 0]);
+        assert_eq!((exchanged.all("key.rotate"), exchanged.all("key.revoke")), ("R".into(), "r".into()));
+
+        // The one whose key was given away goes back to it, and so the other cannot have it either.
+        let mut chained = map();
+        let told = chained.overlay("\"key.rotate\" = \"R\"\n\"key.revoke\" = \"c\"", &contexts);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("c is the key of both `key.revoke` and `key.set`"), "{told:?}");
+        assert!(told[1].contains("R is the key of both `key.revoke` and `key.rotate`"), "{told:?}");
+        assert_eq!((chained.all("key.rotate"), chained.all("key.revoke")), ("r".into(), "R".into()));
+
+        let mut hidden = map();
+        let told = hidden.overlay("\"key.set\" = \"r x\"", &contexts);
+        assert!(
+            told[0].ends_with("`key.set` is left out: r of `key.rotate` would hide r x of `key.set`"),
+            "{told:?}"
+        );
+        assert_eq!(hidden.all("key.set"), "c");
     }
 }

@@ -156,7 +156,7 @@ fn foreign_text_cannot_reach_the_terminal_raw() {
 fn no_key_does_two_things_and_every_binding_says_what_it_does() {
     let person = Person::new(80, 24);
     let contexts = contexts(&person.app);
-    assert_eq!(person.app.keymap.conflicts(&contexts), Vec::<String>::new());
+    assert_eq!(person.app.keymap.conflicts(&contexts), []);
     for screen in ["1", "2", "3", "6", "7"] {
         let mut person = Person::new(80, 24);
         person.press(screen);
