@@ -101,6 +101,7 @@ fn meter(subject: &Subject, presented: &Presented, request: &Request) {
         address: request.address,
         outcome: Outcome::Allowed,
         request_id: "r",
+        judged: None,
         at: request.at,
     };
     subject.engine.record(&seen);

@@ -7,9 +7,11 @@
 
 mod principal;
 mod reason;
+mod told;
 
 pub use principal::{Account, CredentialId, Principal, Proof, TokenProof};
 pub use reason::Reason;
+pub use told::{explain, why};
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,12 +20,8 @@ use serde::Serialize;
 
 use super::clock::Timestamp;
 use super::endpoint::{Endpoint, EndpointSet, Objection};
-use super::leak;
-use super::name::ScopeName;
-use super::policy::{CompiledPolicy, Mode, RateLimits};
-use super::quota::{Charge, Cost, free_bound};
-use super::text::excerpt;
-use super::token::Bound;
+use super::policy::{CompiledPolicy, Mode};
+use super::quota::Charge;
 
 /// What is asked, from where, when.
 #[derive(Clone, Debug)]
@@ -244,62 +242,6 @@ pub fn failed(
     failed
 }
 
-/// Every check with its outcome, in order, none skipped: for people. `quota` is a peek.
-pub fn explain(principal: &Principal, request: &Request, quota: &Charge) -> Vec<Check> {
-    let mut checks = Vec::with_capacity(RULES.len() + 2);
-    // Nearly every endpoint can be judged, and then there is nothing to say about it.
-    if let Some(objection) = objection(&principal.policy, Some(&principal.covered), request) {
-        let detail = format!("`{}`: {objection}", excerpt(&request.endpoint.shown()));
-        checks.push(Check { check: "reading", passed: false, detail });
-    }
-    for rule in &RULES {
-        let passed = (rule.passes)(&principal.policy, Some(&principal.covered), request);
-        let own = principal
-            .bound
-            .as_ref()
-            .map(Bound::policy)
-            .filter(|own| passed && !(rule.passes)(own, None, request));
-        checks.push(match own {
-            None => Check {
-                check: rule.check,
-                passed,
-                detail: detail(rule.reason, &principal.policy, principal, request),
-            },
-            Some(own) => {
-                let detail = detail(rule.reason, own, principal, request);
-                Check {
-                    check: rule.check,
-                    passed: false,
-                    detail: format!("by the credential's own limits: {detail}"),
-                }
-            }
-        });
-    }
-    let detail = rate_detail(&request.endpoint, &principal.limits(), quota);
-    checks.push(Check { check: "rate_limit", passed: quota.is_granted(), detail });
-    checks
-}
-
-/// What the charge of a call looked at.
-fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> String {
-    match (quota, Cost::of(endpoint)) {
-        (Charge::Granted, Cost::Request) => "one more request fits into every window".into(),
-        (Charge::Granted, Cost::Nothing) => "ending a session always passes".into(),
-        (Charge::Granted, Cost::Free) => match free_bound(limits) {
-            Some(bound) => format!("it costs nothing; each gateway lets {bound} such calls a minute through"),
-            None => "it costs nothing".into(),
-        },
-        (Charge::Refused { window, limit: 0, .. }, _) => {
-            format!("the limit of the {} is 0: nothing passes", window.as_str())
-        }
-        (Charge::Refused { window, limit, retry_after }, _) => format!(
-            "all {limit} requests per {} are spent; one more fits in {}",
-            window.as_str(),
-            humantime::format_duration(*retry_after)
-        ),
-    }
-}
-
 /// Whether a denial stands although the policy only watches.
 fn binds_in_shadow(reason: Reason) -> bool {
     matches!(reason, Reason::InsufficientScope | Reason::BadRequest)
@@ -312,69 +254,6 @@ fn refusal(charge: &Charge) -> Option<Denial> {
             Some(Denial { reason: Reason::RateLimited, retry_after: Some(*retry_after) })
         }
     }
-}
-
-/// What a check looked at, whether it passed or not.
-fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &Request) -> String {
-    let policy = &by.policy;
-    let endpoint = excerpt(&request.endpoint.shown());
-    match reason {
-        Reason::IpDenied => {
-            let address =
-                request.address.map_or("unknown".into(), |address| address.to_canonical().to_string());
-            let restrictions = &policy.ip_restrictions;
-            format!(
-                "address {address}; networks: {} in the whitelist, {} in the blacklist",
-                restrictions.whitelist.len(),
-                restrictions.blacklist.len()
-            )
-        }
-        Reason::TimeDenied => {
-            let restrictions = &policy.time_restrictions;
-            let local = request.at.to_utc().with_timezone(&restrictions.timezone);
-            format!(
-                "{} in {}; allowed hours: {}",
-                local.format("%H:%M"),
-                restrictions.timezone,
-                restrictions.allowed_hours
-            )
-        }
-        Reason::InsufficientScope if request.endpoint.is_protocol() => {
-            format!("`{endpoint}` is a protocol endpoint and needs no scope")
-        }
-        Reason::InsufficientScope => {
-            let held: Vec<&str> = principal.scopes.iter().map(ScopeName::as_str).collect();
-            let held = if held.is_empty() { "none".into() } else { held.join(" ") };
-            let asked =
-                principal.covered.left_out(&request.endpoint).map_or(endpoint, |left_out| shown(&left_out));
-            format!("`{asked}`; effective scopes: {held}")
-        }
-        Reason::EndpointDenied => endpoint_detail(by, &request.endpoint),
-        _ => endpoint,
-    }
-}
-
-/// Names the reading that decides.
-fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
-    if let Some(reading) = policy.blocked.hit(endpoint) {
-        return format!("`{}` is blocked", shown(&reading));
-    }
-    let text = excerpt(&endpoint.shown());
-    if endpoint.is_protocol() {
-        return format!("`{text}` is a protocol endpoint and needs no place in allowed_endpoints");
-    }
-    if policy.allowed.is_empty() {
-        return format!("`{text}`; all endpoints are allowed");
-    }
-    match policy.allowed.left_out(endpoint) {
-        None => format!("`{text}` is allowed"),
-        Some(reading) => format!("`{}` is not in allowed_endpoints", shown(&reading)),
-    }
-}
-
-/// A reading as it may be shown.
-fn shown(reading: &str) -> String {
-    excerpt(&leak::redacted(reading))
 }
 
 #[cfg(test)]

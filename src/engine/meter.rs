@@ -33,8 +33,8 @@ const LANES: usize = 8;
 const MOST_ENDPOINTS: usize = 1_000;
 /// Bytes of an endpoint that are stored.
 const LONGEST_ENDPOINT: usize = 256;
-/// Bytes of a request id that are stored.
-const LONGEST_DETAIL: usize = 128;
+/// Bytes of a request's id, and of what was compared, that are stored.
+const LONGEST_DETAIL: usize = 384;
 const MINUTE: i64 = 60_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -129,10 +129,13 @@ impl Meter {
             Outcome::Shadowed(reason) => Kind::Shadowed(reason),
             Outcome::Allowed | Outcome::Failed => return,
         };
-        let request = cut(seen.request_id, LONGEST_DETAIL);
-        let detail = || match kind {
-            Kind::Shadowed(reason) => format!("{reason} {request}").into(),
-            Kind::Denied(_) | Kind::LockoutStarted | Kind::ClockSetBack => request.into(),
+        let detail = || {
+            let told = match kind {
+                Kind::Denied(reason) => seen.detail(reason),
+                Kind::Shadowed(reason) => format!("{reason} {}", seen.detail(reason)),
+                Kind::LockoutStarted | Kind::ClockSetBack => seen.request_id.to_owned(),
+            };
+            cut(&told, LONGEST_DETAIL).into()
         };
         let new = || Burst::new(seen.at, Who::of(seen), detail());
         let key = Key { kind, credential, address: seen.address, endpoint };

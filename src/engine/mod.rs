@@ -137,6 +137,31 @@ pub struct Seen<'a> {
     pub outcome: Outcome,
     pub request_id: &'a str,
     pub at: Timestamp,
+    /// By what it was judged, where it was.
+    pub judged: Option<Judged<'a>>,
+}
+
+/// What a call was judged by, so that the event of a denial can say what was compared with what.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    pub principal: &'a Principal,
+    pub endpoint: &'a Endpoint,
+    /// What the charge came to, where it was asked.
+    pub charge: Option<&'a Charge>,
+}
+
+impl Seen<'_> {
+    /// The request's id, and why it was denied.
+    fn detail(&self, reason: Reason) -> String {
+        let why = self.judged.and_then(|Judged { principal, endpoint, charge }| {
+            let request = Request { endpoint: endpoint.clone(), address: self.address, at: self.at };
+            decision::why(principal, &request, reason, charge)
+        });
+        match why {
+            Some(why) => format!("{}; {why}", self.request_id),
+            None => self.request_id.to_owned(),
+        }
+    }
 }
 
 /// Shared by all threads of a process.

@@ -9,9 +9,10 @@ use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Decision, Outcome, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
+use crate::domain::quota::Charge;
 use crate::domain::token::{Possession, Shown, is_same_audience};
 use crate::domain::usage;
-use crate::engine::{Decided, Engine, Presented, Seen};
+use crate::engine::{Decided, Engine, Judged, Presented, Seen};
 
 use super::challenge::Challenge;
 use super::credential::{self, Aim, Credential, Manner, Proof, Wrong};
@@ -43,6 +44,8 @@ pub struct Call<'a> {
     pub principal: Option<Rc<Principal>>,
     /// Whom a credential speaks for that proved itself and is refused all the same.
     identity: Option<Identity>,
+    /// What the charge of it came to, where one call was charged.
+    charge: Option<Charge>,
     /// Whether all were admitted.
     is_admitted: bool,
     recorded: bool,
@@ -62,6 +65,7 @@ impl<'a> Call<'a> {
             credential: None,
             principal: None,
             identity: None,
+            charge: None,
             is_admitted: false,
             recorded: false,
         }
@@ -254,6 +258,7 @@ impl<'a> Call<'a> {
         match self.asked.as_slice() {
             [asked] if asked.parts.is_empty() => {
                 let decided = self.engine().decide(principal, &self.request(&asked.endpoint)).await;
+                self.charge = decided.charge.clone();
                 let outcome = outcome(&decided.decision).ok_or_else(|| self.denied(0, &decided))?;
                 self.asked[0].outcome = outcome;
             }
@@ -261,6 +266,7 @@ impl<'a> Call<'a> {
                 let decisions = self.engine().decide_all(principal, &self.asked(), self.at).await;
                 let decisions = decisions.map_err(|denying| {
                     let place = self.call_at(denying.place);
+                    self.charge = denying.decided.charge.clone();
                     self.denied(place, &denying.decided)
                 })?;
                 let mut outcomes = decisions.iter().filter_map(outcome);
@@ -333,14 +339,19 @@ impl<'a> Call<'a> {
             return;
         }
         for Asked { endpoint, outcome, .. } in &self.asked {
-            self.record_one(&endpoint.shown(), refused.unwrap_or(*outcome));
+            let judged = self.principal.as_deref().map(|principal| Judged {
+                principal,
+                endpoint,
+                charge: self.charge.as_ref(),
+            });
+            self.record_one(&endpoint.shown(), refused.unwrap_or(*outcome), judged);
         }
         if self.asked.is_empty() {
-            self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed));
+            self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed), None);
         }
     }
 
-    fn record_one(&self, endpoint: &str, outcome: usage::Outcome) {
+    fn record_one(&self, endpoint: &str, outcome: usage::Outcome, judged: Option<Judged<'_>>) {
         let identity =
             self.principal.as_ref().map(|principal| &principal.identity).or(self.identity.as_ref());
         self.shared.engine.record(&Seen {
@@ -352,6 +363,7 @@ impl<'a> Call<'a> {
             outcome,
             request_id: self.request_id.as_str(),
             at: self.at,
+            judged,
         });
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::identity::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::quota::Window;
 use crate::domain::scope::Catalogue;
+use crate::domain::{name::ScopeName, token::Bound};
 
 /// 2026-07-28T09:30:00Z
 const NOW: Timestamp = Timestamp::from_millis(1_785_231_000_000);
@@ -335,4 +336,66 @@ fn the_lower_rate_counts_and_shadow_does_not_widen_it() {
     assert!(denied(&bound("enforce", own(5))) && denied(&bound("shadow", own(5))));
     assert!(denied(&strict("enforce")) && !denied(&strict("shadow")));
     assert!(!denied(&bound("shadow", serde_json::json!({}))), "nothing of its own is spent");
+}
+
+#[test]
+fn a_denial_is_told_by_what_was_compared_with_what() {
+    let of = |fields: serde_json::Value| {
+        let mut policy = serde_json::json!({"name": "p"});
+        for (field, value) in fields.as_object().unwrap() {
+            policy[field] = value.clone();
+        }
+        principal(&policy.to_string(), &["tools:list"])
+    };
+    let request = |endpoint: &str| Request {
+        endpoint: endpoint.parse().unwrap(),
+        address: Some("10.1.2.3".parse().unwrap()),
+        at: "2026-07-28T21:30:00Z".parse().unwrap(),
+    };
+    let networks = |white: &[&str], black: &[&str]| {
+        of(serde_json::json!({"ip_restrictions": {"whitelist": white, "blacklist": black}}))
+    };
+    let many = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    for (principal, endpoint, reason, told) in [
+        (
+            networks(&[], &["10.0.0.0/8"]),
+            "tools/list",
+            Reason::IpDenied,
+            "address 10.1.2.3; in 10.0.0.0/8 of the blacklist",
+        ),
+        (networks(&many, &[]), "tools/list", Reason::IpDenied, "192.0.2.3/32, and 1 more"),
+        (
+            of(serde_json::json!({"time_restrictions": {"allowed_hours": [8, 9], "timezone": "UTC"}})),
+            "tools/list",
+            Reason::TimeDenied,
+            "hours: 21:30 in UTC; allowed hours: 8-9",
+        ),
+        (
+            of(serde_json::json!({})),
+            "tools/call/rm",
+            Reason::InsufficientScope,
+            "scope: `tools/call/rm`; effective scopes: tools:list",
+        ),
+        (
+            of(
+                serde_json::json!({"endpoint_restrictions": {"allowed_endpoints": [], "blocked_endpoints": ["tools/list"]}}),
+            ),
+            "tools/list",
+            Reason::EndpointDenied,
+            "endpoint: `tools/list` is blocked",
+        ),
+    ] {
+        let request = request(endpoint);
+        assert_eq!(judge(&principal, &request), Some(reason), "{told}");
+        let why = why(&principal, &request, reason, None).unwrap();
+        assert!(why.contains(told), "{why}");
+    }
+    let principal = of(serde_json::json!({}));
+    let spent = Charge::Refused { window: Window::Minute, limit: 5, retry_after: Duration::from_secs(7) };
+    let why = |reason, charge| why(&principal, &request("tools/list"), reason, charge);
+    assert_eq!(
+        why(Reason::RateLimited, Some(&spent)).as_deref(),
+        Some("rate_limit: all 5 requests per minute are spent; one more fits in 7s")
+    );
+    assert_eq!((why(Reason::RateLimited, None), why(Reason::Revoked, None)), (None, None));
 }

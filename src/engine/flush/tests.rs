@@ -20,6 +20,7 @@ fn record(meter: &Meter, at: Timestamp, is_admitted: bool) {
         address: None,
         outcome: if is_admitted { Outcome::Allowed } else { Outcome::Denied(Reason::UnknownCredential) },
         request_id: "r",
+        judged: None,
         at,
     };
     meter.record(&seen, is_admitted.then_some(alice));
@@ -115,6 +116,7 @@ fn where_the_file_cannot_grow_a_call_takes_one_counter_that_is_there() {
                 address: None,
                 outcome: Outcome::Allowed,
                 request_id: "r",
+                judged: None,
                 at: house.now(),
             },
             Some(alice),

@@ -12,6 +12,7 @@ fn seen<'a>(endpoint: &'a str, address: &str, outcome: Outcome) -> Seen<'a> {
         address: Some(address.parse().unwrap()),
         outcome,
         request_id: "r1",
+        judged: None,
         at: NOW,
     }
 }

@@ -28,6 +28,7 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
                 address,
                 outcome,
                 request_id: "r",
+                judged: None,
                 at,
             });
         }
@@ -111,6 +112,7 @@ fn what_cannot_be_recorded_refuses_every_call() {
         address: None,
         outcome: Outcome::Allowed,
         request_id: "r",
+        judged: None,
         at: house.now(),
     });
     assert!(gate.engine.stop().is_err());

@@ -67,6 +67,42 @@ async fn every_refused_credential_gets_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_names_the_check_that_failed_and_what_it_compared() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    house.policy("few", json!({"rate_limits": {"requests_per_minute": 1}}));
+    house.policy(
+        "watched",
+        json!({"mode": "shadow", "endpoint_restrictions": {"blocked_endpoints": ["tools/call/rm"]}}),
+    );
+    house.policy("free", json!({}));
+    let (_, narrow) = house.key_of("narrow", "free", &["tools:list"]);
+    let (_, few) = house.key_of("few", "few", &["mcp:*"]);
+    let (_, watched) = house.key_of("watched", "watched", &["mcp:*"]);
+    let gateway = house.gateway(upstream.address);
+    let call = |key: &str| Ask::modern("tools/call", json!({"name": "rm"})).key(key);
+    for key in [&narrow, &few, &few, &watched] {
+        call(key).send(gateway.address).await;
+    }
+    Ask::modern("tools/call", json!({"name": "rm"})).send(gateway.address).await;
+    gateway.engine.stop().unwrap();
+    let query = crate::store::event::Query { limit: 9, ..Default::default() };
+    let events = ops::event::list(&house.ctx, &query).unwrap();
+    let told = |kind: &str| {
+        let event = events.iter().find(|event| event.kind == kind).unwrap();
+        event.detail.split_once("; ").map(|(_, why)| why.to_owned())
+    };
+    assert_eq!(
+        told("insufficient_scope").as_deref(),
+        Some("scope: `tools/call/rm`; effective scopes: tools:list")
+    );
+    assert!(told("rate_limited").unwrap().starts_with("rate_limit: all 1 requests per minute are spent"));
+    assert_eq!(told("shadow_denied").as_deref(), Some("endpoint: `tools/call/rm` is blocked"));
+    assert_eq!(told("missing_credential"), None, "of a stranger nothing is kept but that");
+    let all = events.iter().map(|event| event.detail.as_str()).collect::<String>();
+    assert!([&narrow, &few, &watched].iter().all(|key| !all.contains(key.as_str())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_string_carries_no_credential() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
     let key = house.key();
