@@ -1,4 +1,4 @@
-//! Filters as people type them: `text`, `field:value`, `expires<30d`, `!not`, joined by spaces
+//! Filters as people type them: `text`, `field:value`, `field:=exact`, `expires<30d`, `!not`, joined by spaces
 //! (all must hold). Parsed here, carried out by the store, offered by the CLI (`--filter`) and
 //! the console (`/`).
 
@@ -23,8 +23,10 @@ pub struct Term {
 pub enum Test {
     /// Substring of any text field, ASCII case ignored.
     Text(String),
-    /// `field:value`: substring of that field; `state:` and `scope:` are exact.
+    /// `field:value`: substring of that field, ASCII case ignored; `state:` and `scope:` are exact.
     Field { field: &'static str, value: String },
+    /// `field:=value`: the field is that and nothing else, letter by letter. Of a field of several values one is.
+    Exact { field: &'static str, value: String },
     /// The field's moment lies before (or after) `moment`. `expires<30d`: ends within 30 days;
     /// `created>7d`, `used<1h`: more than 7 days, less than 1 hour ago. A time in RFC 3339 means
     /// itself.
@@ -86,7 +88,15 @@ struct Word {
     text: String,
     /// Where the first unquoted `:`, `<` or `>` stands.
     operator: Option<usize>,
+    /// Whether an unquoted `=` stands behind it, which `text` is without.
+    exact: bool,
     negated: bool,
+}
+
+impl Word {
+    fn ends_with_operator(&self) -> bool {
+        self.operator.is_some_and(|at| at + 1 == self.text.len())
+    }
 }
 
 fn split(text: &str) -> Result<Vec<Word>, BadFilter> {
@@ -94,7 +104,7 @@ fn split(text: &str) -> Result<Vec<Word>, BadFilter> {
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         let negated = rest.starts_with('!');
-        let mut word = Word { text: String::new(), operator: None, negated };
+        let mut word = Word { text: String::new(), operator: None, exact: false, negated };
         let mut quoted = false;
         let start = usize::from(negated);
         let mut end = rest.len();
@@ -108,6 +118,9 @@ fn split(text: &str) -> Result<Vec<Word>, BadFilter> {
                 ':' | '<' | '>' if !quoted && word.operator.is_none() => {
                     word.operator = Some(word.text.len());
                     word.text.push(c);
+                }
+                '=' if !quoted && !word.exact && word.text.ends_with(':') && word.ends_with_operator() => {
+                    word.exact = true;
                 }
                 c => word.text.push(c),
             }
@@ -127,19 +140,19 @@ fn split(text: &str) -> Result<Vec<Word>, BadFilter> {
 }
 
 fn term(word: Word, fields: Fields, now: Timestamp) -> Result<Term, BadFilter> {
-    let Word { text, operator, negated } = word;
+    let Word { text, operator, exact, negated } = word;
     let Some(at) = operator else {
         return Ok(Term { negated, test: Test::Text(text) });
     };
     let (name, value) = (&text[..at], &text[at + 1..]);
     let test = match &text[at..=at] {
-        ":" => field_test(name, value, fields)?,
+        ":" => field_test(name, value, exact, fields)?,
         operator => moment_test(name, operator == "<", value, fields, now)?,
     };
     Ok(Term { negated, test })
 }
 
-fn field_test(name: &str, value: &str, fields: Fields) -> Result<Test, BadFilter> {
+fn field_test(name: &str, value: &str, exact: bool, fields: Fields) -> Result<Test, BadFilter> {
     let Some(field) = find(fields.texts, name) else {
         let known = fields.texts.join(", ");
         let name = excerpt(name);
@@ -147,14 +160,16 @@ fn field_test(name: &str, value: &str, fields: Fields) -> Result<Test, BadFilter
             "there is no field `{name}:`; there are {known}; put a text with a colon between quotes"
         )));
     };
-    if value.is_empty() {
+    // `name:=` is what has no name.
+    if value.is_empty() && !exact {
         return Err(BadFilter(format!("`{field}:` wants a value after the colon")));
     }
     if field == "state" && !fields.states.contains(&value) {
         let known = fields.states.join(", ");
         return Err(BadFilter(format!("there is no state `{}`; there are {known}", excerpt(value))));
     }
-    Ok(Test::Field { field, value: value.to_owned() })
+    let value = value.to_owned();
+    Ok(if exact { Test::Exact { field, value } } else { Test::Field { field, value } })
 }
 
 fn moment_test(
@@ -208,6 +223,7 @@ mod tests {
     fn terms_are_read_as_typed() {
         let text = |text: &str| Test::Text(text.into());
         let field = |field, value: &str| Test::Field { field, value: value.into() };
+        let exact = |field, value: &str| Test::Exact { field, value: value.into() };
         for (typed, terms) in [
             ("", vec![]),
             ("  bot ", vec![(false, text("bot"))]),
@@ -218,6 +234,14 @@ mod tests {
             ),
             ("scope:mcp:read", vec![(false, field("scope", "mcp:read"))]),
             ("name:\"ci bot\"", vec![(false, field("name", "ci bot"))]),
+            ("subject:=user-1", vec![(false, exact("subject", "user-1"))]),
+            ("!name:=\"ci bot\" name:=", vec![(true, exact("name", "ci bot")), (false, exact("name", ""))]),
+            ("subject:==x", vec![(false, exact("subject", "=x"))]),
+            (
+                "subject:\"=x\" subject:a=b",
+                vec![(false, field("subject", "=x")), (false, field("subject", "a=b"))],
+            ),
+            ("=x", vec![(false, text("=x"))]),
             ("\"mcp:read\"", vec![(false, text("mcp:read"))]),
             ("!\"a b\" é", vec![(true, text("a b")), (false, text("é"))]),
         ] {
@@ -245,6 +269,8 @@ mod tests {
             ("owner:ana", "there are id, name"),
             ("mcp:read", "between quotes"),
             ("name:", "wants a value"),
+            ("state:=gone", "active, disabled, expired, revoked"),
+            ("owner:=ana", "there are id, name"),
             ("state:gone", "active, disabled, expired, revoked"),
             ("name<3d", "there are expires, created"),
             ("expires<soon", "30d"),

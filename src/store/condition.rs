@@ -33,6 +33,19 @@ impl Condition {
         self.push(&format!(r"{column} LIKE ? ESCAPE '\'"), [pattern(text).into()]);
     }
 
+    /// `text` is what stands in `column`.
+    pub fn is(&mut self, column: &str, text: &str) {
+        self.push(&format!("{column} = ?"), [text.to_owned().into()]);
+    }
+
+    /// `text` is one of the JSON array in `column`.
+    pub fn one_of(&mut self, column: &str, text: &str) {
+        self.push(
+            &format!("EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)"),
+            [text.to_owned().into()],
+        );
+    }
+
     /// `name` is one of the JSON array of scopes in `column`.
     pub fn scope(&mut self, column: &str, name: &str) {
         match name.parse::<ScopeName>() {

@@ -24,13 +24,12 @@ pub(super) fn compile(filter: &Filter, now: Timestamp) -> Result<Condition, Stor
 fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), StoreError> {
     match test {
         Test::Text(text) => any_text(condition, text, now),
-        Test::Field { field, value } => match *field {
-            "id" | "name" | "subject" | "policy" => condition.like(field, value),
-            "env" => condition.like("environment", value),
-            "scope" => condition.scope("scopes", value),
-            "state" => condition.push(&format!("({STATE}) = ?"), [now.millis().into(), value.clone().into()]),
-            other => return Err(StoreError::Filter(visible(other).into_owned())),
+        Test::Exact { field, value } => match *field {
+            "id" | "name" | "subject" | "policy" => condition.is(field, value),
+            "env" => condition.is("environment", value),
+            _ => field_test(condition, field, value, now)?,
         },
+        Test::Field { field, value } => field_test(condition, field, value, now)?,
         Test::Moment { field, before, moment } => {
             let moment = moment.millis().into();
             match (*field, before) {
@@ -42,6 +41,17 @@ fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), St
                 (other, _) => return Err(StoreError::Filter(visible(other).into_owned())),
             }
         }
+    }
+    Ok(())
+}
+
+fn field_test(condition: &mut Condition, field: &str, value: &str, now: Timestamp) -> Result<(), StoreError> {
+    match field {
+        "id" | "name" | "subject" | "policy" => condition.like(field, value),
+        "env" => condition.like("environment", value),
+        "scope" => condition.scope("scopes", value),
+        "state" => condition.push(&format!("({STATE}) = ?"), [now.millis().into(), value.to_owned().into()]),
+        other => return Err(StoreError::Filter(visible(other).into_owned())),
     }
     Ok(())
 }

@@ -77,13 +77,13 @@ pub(super) fn compile(filter: &Filter, now: Timestamp) -> Result<Condition, Stor
 fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), StoreError> {
     match test {
         Test::Text(text) => any_text(condition, text, now),
-        Test::Field { field, value } => match *field {
-            "jti" | "subject" | "client" | "policy" | "kid" | "audience" => condition.like(field, value),
-            "alg" => condition.like("algorithm", value),
-            "scope" => condition.scope("scopes", value),
-            "state" => state(condition, "=", value.clone(), now),
-            other => return Err(StoreError::Filter(visible(other).into_owned())),
+        Test::Exact { field, value } => match *field {
+            "jti" | "subject" | "client" | "policy" | "kid" => condition.is(field, value),
+            "alg" => condition.is("algorithm", value),
+            "audience" => condition.one_of(field, value),
+            _ => field_test(condition, field, value, now)?,
         },
+        Test::Field { field, value } => field_test(condition, field, value, now)?,
         Test::Moment { field, before, moment } => {
             let moment = moment.millis().into();
             match (*field, before) {
@@ -94,6 +94,17 @@ fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), St
                 (other, _) => return Err(StoreError::Filter(visible(other).into_owned())),
             }
         }
+    }
+    Ok(())
+}
+
+fn field_test(condition: &mut Condition, field: &str, value: &str, now: Timestamp) -> Result<(), StoreError> {
+    match field {
+        "jti" | "subject" | "client" | "policy" | "kid" | "audience" => condition.like(field, value),
+        "alg" => condition.like("algorithm", value),
+        "scope" => condition.scope("scopes", value),
+        "state" => state(condition, "=", value.to_owned(), now),
+        other => return Err(StoreError::Filter(visible(other).into_owned())),
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Listed for ApiKey {
 }
 
 const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
-    Binding::new("filter", "filter", "Filter: text, field:value, expires<30d, !not", |s: &mut Keys, _| s.list.type_filter()),
+    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", |s: &mut Keys, _| s.list.type_filter()),
     Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::new())).writes(),
     Binding::new("key.rotate", "rotate", "Give the key a new secret", Keys::rotate).writes().when(Keys::one_living),
     Binding::new("key.revoke", "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::some),

@@ -83,7 +83,7 @@ impl Listed for Standing {
 }
 
 const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
-    Binding::new("filter", "filter", "Filter: text, field:value, expires<1h, !not", |s: &mut Tokens, _| s.list.type_filter()),
+    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", |s: &mut Tokens, _| s.list.type_filter()),
     Binding::new("token.issue", "new", "Issue a token", |_, t| t.push(IssueToken::new())).writes(),
     Binding::new("token.revoke", "revoke…", "Revoke it, or all of its subject, of its key, or from before a moment", Tokens::revoke)
         .writes()
