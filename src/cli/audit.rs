@@ -1,25 +1,26 @@
 //! `portcullis audit …`: read the chain, prove that nothing was altered.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+mod kept;
+
+use std::io::{self, Write};
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
-    input,
+    input::Span,
     output::{self, Page},
     session::Session,
+    watched::Watched,
 };
 use crate::{
     domain::{
         act::Act,
-        audit::{ChainKey, Hash, Record},
+        audit::{ChainKey, Record},
+        clock::Timestamp,
     },
-    ops::audit::{self as ops, KeptKey, KeyFrom, Standing},
+    ops::audit::{self as ops, KeyFrom, Standing},
     store::audit::{Entry, Query},
 };
 
@@ -31,7 +32,7 @@ pub enum Verb {
     /// List records, newest first
     List(Listing),
     /// Verify the whole chain and its signatures; exit 1 if it was altered, or if nothing shows whose it is
-    Verify(Kept),
+    Verify(kept::Options),
     /// Print every record with its hash, signature and public key, oldest first, one JSON object a line
     Export,
     /// Print the head of the chain, the public key and its fingerprint: what to notarise elsewhere
@@ -44,61 +45,47 @@ pub struct Listing {
     #[arg(long)]
     actor: Option<String>,
     /// Of this act, such as key.revoke
-    #[arg(long, value_parser = PossibleValuesParser::new(Act::ALL.iter().map(|act| act.as_str())), hide_possible_values = true)]
+    #[arg(long, value_parser = acts(), hide_possible_values = true)]
     act: Option<String>,
+    /// Not of this act; once for each, or several between commas
+    #[arg(long, value_delimiter = ',', value_parser = acts(), hide_possible_values = true, value_name = "ACT", conflicts_with = "act")]
+    not_act: Vec<String>,
+    /// Those of denials too (event.flush), one for the events of a minute or more, which are left out else
+    #[arg(long, conflicts_with = "act")]
+    denials: bool,
     /// On this object: a key's id, a policy's name
     #[arg(long)]
     object: Option<String>,
     #[command(flatten)]
+    span: Span,
+    #[command(flatten)]
     page: Page,
 }
 
-/// What was kept elsewhere, where whoever alters the chain cannot reach it.
-#[derive(Debug, Args)]
-pub struct Kept {
-    /// The public key that must have signed it, or its fingerprint, as `audit head` prints them [default: the vault's]
-    #[arg(long, value_name = "FILE|FINGERPRINT")]
-    public_key: Option<String>,
-    /// A head that must be in it: the hash, or a file with what `audit head --json` printed
-    #[arg(long, value_name = "HASH|FILE")]
-    head: Option<String>,
+/// The names of acts.
+fn acts() -> PossibleValuesParser {
+    PossibleValuesParser::new(Act::ALL.iter().map(|act| act.as_str()))
 }
 
-impl Kept {
-    fn read(&self) -> Result<ops::Kept, CliError> {
-        let key = self.public_key.as_deref().map(kept_key).transpose()?;
-        Ok(ops::Kept { key, head: self.head.as_deref().map(kept_head).transpose()? })
+impl Listing {
+    fn query(self, now: Timestamp) -> Result<Query, CliError> {
+        let is_left_out = |act: &Act| {
+            let batch = *act == Act::EventFlush && !self.denials && self.act.is_none();
+            batch || self.not_act.iter().any(|name| name == act.as_str())
+        };
+        let not_acts = Act::ALL.iter().filter(|act| is_left_out(act)).map(|act| act.as_str()).collect();
+        let (since, until) = self.span.read(now)?;
+        Ok(Query {
+            not_acts,
+            actor: self.actor,
+            act: self.act,
+            object: self.object,
+            since,
+            until,
+            before_seq: self.page.after,
+            limit: self.page.wanted(),
+        })
     }
-}
-
-/// Tools write fingerprints with and without colons, in either case.
-fn kept_key(text: &str) -> Result<KeptKey, CliError> {
-    let digits = text.trim().replace(':', "");
-    if let Some(fingerprint) = Hash::from_hex(&digits) {
-        return Ok(KeptKey::Fingerprint(fingerprint.to_hex()));
-    }
-    let file = input::document(Path::new(text))?;
-    let of_head = serde_json::from_str::<serde_json::Value>(&file).ok();
-    let pem = of_head.as_ref().and_then(|head| head["public_key"].as_str()).unwrap_or(&file);
-    ChainKey::parse(pem).map(KeptKey::Key).ok_or_else(|| {
-        CliError::usage(format!(
-            "--public-key: {text} holds no Ed25519 public key in PEM, as `audit head` prints it"
-        ))
-    })
-}
-
-fn kept_head(text: &str) -> Result<Hash, CliError> {
-    if let Some(hash) = Hash::from_hex(text.trim()) {
-        return Ok(hash);
-    }
-    let file = input::document(&PathBuf::from(text))?;
-    let of_head = serde_json::from_str::<serde_json::Value>(&file).ok();
-    let hash = of_head.as_ref().and_then(|head| head["hash"].as_str()).unwrap_or(file.trim());
-    Hash::from_hex(hash).ok_or_else(|| {
-        CliError::usage(format!(
-            "--head: {text} is neither a hash of 64 hex digits nor a file with a head in it"
-        ))
-    })
 }
 
 /// A record with its link, as scripts read it.
@@ -134,18 +121,13 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 }
 
 fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
-    let query = Query {
-        actor: listing.actor,
-        act: listing.act,
-        object: listing.object,
-        before_seq: listing.page.after,
-        limit: listing.page.wanted(),
-    };
-    let links = ops::list(&session.reader()?, &query)?.into_iter().map(Link::from).collect();
+    let page = listing.page.clone();
+    let query = listing.query(session.now())?;
+    let links = ops::list(&session.existing()?, &query)?.into_iter().map(Link::from).collect();
     output::list(
-        session.format(listing.page.csv),
+        session.format(page.csv),
         &["seq", "at", "actor", "act", "object", "detail"],
-        &listing.page.cut(links, |link| link.record.seq),
+        &page.cut(links, |link| link.record.seq),
         |link| {
             let record = &link.record;
             vec![
@@ -161,9 +143,13 @@ fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
     Ok(Code::Done)
 }
 
-fn verify(session: &Session, kept: &Kept) -> Result<Code, CliError> {
+fn verify(session: &Session, kept: &kept::Options) -> Result<Code, CliError> {
+    let ctx = session.existing()?;
     let kept = kept.read()?;
-    let verdict = ops::verify_against(&session.reader()?, &session.home()?, &kept)?;
+    let watched = Watched::new(&ctx, "verifying");
+    let verdict = ops::verify_against(&ctx, &session.home()?, &kept);
+    drop(watched);
+    let verdict = verdict?;
     if session.json {
         output::json(&verdict)?;
         return Ok(if verdict.valid { Code::Done } else { Code::No });
@@ -201,7 +187,7 @@ fn verify(session: &Session, kept: &Kept) -> Result<Code, CliError> {
 }
 
 fn export(session: &Session) -> Result<Code, CliError> {
-    let ctx = session.reader()?;
+    let ctx = session.existing()?;
     let newest = ops::list(&ctx, &Query { limit: 1, ..Query::default() })?;
     let last = newest.first().map_or(0, |entry| entry.record.seq);
     let key = ChainKey::parse(&ops::head(&ctx)?.public_key).map(|key| key.to_base64());
@@ -223,7 +209,7 @@ fn export(session: &Session) -> Result<Code, CliError> {
 }
 
 fn head(session: &Session) -> Result<Code, CliError> {
-    let head = ops::head(&session.reader()?)?;
+    let head = ops::head(&session.existing()?)?;
     if session.json {
         output::json(&head)?;
     } else {

@@ -109,6 +109,12 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
             note("store", Ok(of_an_earlier_one(&file, found, known)));
             return Ok(Examined { findings, is_lost });
         }
+        Err(OpsError::Store(partial @ StoreError::Partial(_))) => {
+            // Whatever opens it to write makes what is not there, which is not to be done unasked.
+            let CliError { message, mend, .. } = partial.into();
+            note("store", Err((message, mend.unwrap_or_default())));
+            return Ok(Examined { findings, is_lost });
+        }
         Err(error) => {
             is_lost = matches!(&error, OpsError::Store(StoreError::Lost { .. } | StoreError::Astray(_)));
             let CliError { message, mend, .. } = error.into();
@@ -294,7 +300,8 @@ fn rows(ctx: &Ctx, home: &Home) -> Found {
     }
     Err((
         format!("what rests on these is denied: {}", told.join("; ")),
-        "restore the home from a copy; a policy or a scope is mended as well by applying or setting it anew"
+        "restore the home from a copy; or remove such keys and tokens (portcullis key purge --damaged, token purge \
+         --damaged) and make new ones, and apply a policy or set a scope anew"
             .into(),
     ))
 }

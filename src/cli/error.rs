@@ -74,6 +74,7 @@ impl From<OpsError> for CliError {
             OpsError::ReadOnly { .. } | OpsError::Conflict(_) => Code::Refused,
             OpsError::NotFound(_) => Code::NotFound,
             OpsError::Invalid(_) => Code::Usage,
+            OpsError::Cancelled => Code::No,
             OpsError::Vault(_) => Code::Broken,
         };
         Self::new(code, error.to_string())
@@ -96,6 +97,13 @@ impl From<StoreError> for CliError {
             StoreError::Astray(why) => {
                 return Self::broken(format!("{why}; put back the store that it had")).mend(
                     "to go on with this one: portcullis store accept; to begin anew: portcullis store begin-anew",
+                );
+            }
+            StoreError::Partial(_) => {
+                return Self::broken(error.to_string()).mend(
+                    "copy all of portcullis.db, portcullis.db-wal, usage.db and anchor, and for an operator vault.key, while \
+                     nothing runs on the home; where usage.db was lost, the next command that changes something makes an \
+                     empty one",
                 );
             }
             StoreError::Cursor(_) | StoreError::Filter(_) => Code::Usage,

@@ -1,15 +1,21 @@
 //! `portcullis event …`: recorded denials and security facts, and room among them.
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
 use super::{
     error::{CliError, Code},
-    input,
+    input::{self, Span},
     output::{self, Page},
     session::Session,
     usage::Purge,
 };
-use crate::{domain::event, ops::event as ops, store::event::Query};
+use crate::{
+    domain::event,
+    ops::event as ops,
+    store::{event::Query, room::Part},
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -33,9 +39,14 @@ pub struct Listing {
     /// Of this subject, whoever its issuer is
     #[arg(long)]
     subject: Option<String>,
-    /// From when: an age such as 24h, or an RFC 3339 time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<String>,
+    /// Of this endpoint, such as tools/call/search_docs
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// From this address
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    #[command(flatten)]
+    span: Span,
     #[command(flatten)]
     page: Page,
 }
@@ -43,18 +54,21 @@ pub struct Listing {
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::List(listing) => list(session, listing),
-        Verb::Purge(purge) => purge.run(session, "events", ops::purge),
+        Verb::Purge(purge) => purge.run(session, "events", Part::Events, ops::purge),
     }
 }
 
 fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
-    let now = session.now();
+    let (since, until) = listing.span.read(session.now())?;
     let query = Query {
         kind: listing.kind,
         credential: listing.credential,
         issuer: listing.issuer,
         subject: listing.subject,
-        since: listing.since.as_deref().map(|since| input::since(since, now)).transpose()?,
+        endpoint: listing.endpoint,
+        address: listing.address.map(|address| address.to_canonical().to_string()),
+        since,
+        until,
         before_seq: listing.page.after,
         limit: listing.page.wanted(),
     };

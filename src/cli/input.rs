@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{error::CliError, output};
@@ -21,16 +22,26 @@ use crate::store::room;
 
 /// The longest document that is read whole.
 const LONGEST_DOCUMENT: u64 = 4 * 1024 * 1024;
+const LONGEST_LIST: u64 = 64 * 1024 * 1024;
 /// The longest credential that is read.
 const LONGEST_CREDENTIAL: u64 = 64 * 1024;
 
 /// Reads a document: a file, or standard input for `-`.
 pub fn document(path: &Path) -> Result<String, CliError> {
+    text(path, LONGEST_DOCUMENT)
+}
+
+/// The same of one that lists thousands of things.
+pub fn long_document(path: &Path) -> Result<String, CliError> {
+    text(path, LONGEST_LIST)
+}
+
+fn text(path: &Path, most: u64) -> Result<String, CliError> {
     let bytes = if path == Path::new("-") {
         say_that_it_waits("document");
-        bounded(io::stdin().lock(), LONGEST_DOCUMENT)
+        bounded(io::stdin().lock(), most)
     } else {
-        File::open(path).and_then(|file| bounded(file, LONGEST_DOCUMENT))
+        File::open(path).and_then(|file| bounded(file, most))
     };
     let bytes = bytes.map_err(|error| unreadable(path, &error))?;
     String::from_utf8(bytes).map_err(|_| CliError::usage(format!("{} is not UTF-8 text", path.display())))
@@ -113,12 +124,40 @@ pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     text.parse().map_err(|error: BadAlgorithm| error.to_string())
 }
 
-/// The id of a credential to look for; `-` stands for calls that had none.
+/// The id of a credential to look for, a key's or a token's; `-` stands for calls that had none.
 pub fn credential_id(text: &str) -> Result<String, String> {
-    if text == "-" {
+    let is_id = text.parse::<KeyId>().is_ok() || text.parse::<TokenId>().is_ok();
+    if is_id || text == "-" {
         return Ok(text.to_owned());
     }
-    text.parse::<KeyId>().map(|id| id.to_string()).map_err(|error| error.to_string())
+    Err("the id of a key or of a token is 22 letters and digits; `-` stands for calls without a credential"
+        .into())
+}
+
+/// From when until when.
+#[derive(Debug, Args)]
+pub struct Span {
+    /// From when: an age such as 24h, or an RFC 3339 time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+    /// Before when, in the same way
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+}
+
+impl Span {
+    pub fn read(&self, now: Timestamp) -> Result<(Option<Timestamp>, Option<Timestamp>), CliError> {
+        let moment = |text: &Option<String>| text.as_deref().map(|text| since(text, now)).transpose();
+        let (since, until) = (moment(&self.since)?, moment(&self.until)?);
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            return Err(CliError::usage(format!(
+                "the range is empty: it begins at {since} and ends at {until}"
+            )));
+        }
+        Ok((since, until))
+    }
 }
 
 /// One scope. Several in one argument are between commas; people try spaces, as OAuth has them.

@@ -168,7 +168,7 @@ fn answer(session: &Session, name: &IssuerName, told: &str) -> Result<Code, CliE
 
 fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
     let now = session.now();
-    let issuers = ops::list(&session.reader()?)?;
+    let (issuers, damaged) = ops::sound(&session.lister()?)?;
     let shown = issuers.iter().map(|(issuer, source)| Shown::new(issuer, source.as_ref(), now)).collect();
     output::list(
         session.format(csv),
@@ -187,7 +187,7 @@ fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
             ]
         },
     )?;
-    Ok(Code::Done)
+    Ok(output::damaged(&damaged))
 }
 
 fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {

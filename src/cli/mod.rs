@@ -31,6 +31,7 @@ mod store;
 mod token;
 mod usage;
 mod verify;
+mod watched;
 
 use std::{ffi::OsString, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 

@@ -13,8 +13,11 @@ use rustix::fs::OFlags;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::error::CliError;
-use crate::domain::{decision::Check, text::visible};
+use super::error::{CliError, Code};
+use crate::{
+    domain::{decision::Check, text::visible},
+    store::StoreError,
+};
 
 /// Writes one line to standard output.
 pub fn line(text: &str) -> Result<(), CliError> {
@@ -74,7 +77,7 @@ pub struct List<T> {
 }
 
 /// Which part of what is numbered is wanted, newest first.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Page {
     /// How many at most
     #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -142,6 +145,14 @@ pub fn list<T: Serialize>(
     Ok(())
 }
 
+/// Names the rows that a list leaves out because they are damaged; the answer is no then.
+pub fn damaged(rows: &[StoreError]) -> Code {
+    for error in rows {
+        remark(&format!("left out: {}", visible(&error.to_string())));
+    }
+    if rows.is_empty() { Code::Done } else { Code::No }
+}
+
 /// Writes one thing as people read it: a field a line.
 pub fn fields(fields: &[(&str, String)]) -> Result<(), CliError> {
     let width = fields.iter().map(|(name, _)| name.width()).max().unwrap_or_default();
@@ -173,13 +184,17 @@ const GAP: &str = "  ";
 /// Narrows the widest columns until a row takes `most` cells, and where that would leave too little of
 /// them, leaves out the last columns. Returns the widths of the columns to show, and whether that is all.
 fn fit(headers: &[String], widths: &[usize], most: usize) -> (Vec<usize>, bool) {
+    /// The id of a key or a token.
+    const ID: usize = 22;
     /// A date and the sign that something was cut off.
     const NARROWEST: usize = 11;
     /// The same with the time of day.
     const MOMENT: usize = 20;
     let least = |header: &str, width: usize| match header {
         // An id is there to be copied.
-        "id" => width,
+        "id" | "jti" | "kid" | "credential" | "fingerprint" => width,
+        // What is counted may be the id of a credential.
+        "key" => width.min(ID),
         "at" => width.min(MOMENT),
         _ => width.min(NARROWEST),
     };

@@ -202,7 +202,7 @@ pub fn saved(session: &Session, revision: &Revision) -> Result<Code, CliError> {
 }
 
 fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
-    let policies = ops::list(&session.reader()?)?;
+    let (policies, damaged) = ops::sound(&session.lister()?)?;
     let items =
         policies.iter().map(|(revision, credentials)| Shown::new(revision, Some(*credentials))).collect();
     output::list(
@@ -234,7 +234,7 @@ fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
             ]
         },
     )?;
-    Ok(Code::Done)
+    Ok(output::damaged(&damaged))
 }
 
 fn mode(policy: &Policy) -> &'static str {

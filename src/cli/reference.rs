@@ -6,6 +6,9 @@ use clap::{Command, CommandFactory};
 
 use super::{Cli, error::CliError, output};
 
+/// When the commands were last changed: the date of the manual.
+const RENEWED: &str = "2026-12-01";
+
 /// The completion script of a shell.
 pub fn completions(shell: clap_complete::Shell) -> Result<(), CliError> {
     let mut script = Vec::new();
@@ -21,7 +24,7 @@ pub fn man() -> Result<(), CliError> {
 pub fn manual() -> Result<Vec<u8>, CliError> {
     let mut root = Cli::command();
     root.build();
-    let page = clap_mangen::Man::new(root.clone()).manual("Portcullis");
+    let page = clap_mangen::Man::new(root.clone()).title("PORTCULLIS").date(RENEWED).manual("Portcullis");
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
@@ -34,7 +37,44 @@ pub fn manual() -> Result<Vec<u8>, CliError> {
     }
     page.render_extra_section(&mut text)?;
     page.render_version_section(&mut text)?;
-    Ok(text)
+    Ok(tidy(&String::from_utf8_lossy(&text)).into_bytes())
+}
+
+/// Takes out what `mandoc -Tlint` objects to: blanks at the end of a line, space that is asked for where there is some
+/// already, and long lines.
+fn tidy(page: &str) -> String {
+    let mut tidied: Vec<String> = Vec::new();
+    for line in page.lines().map(str::trim_end) {
+        let last = tidied.last().map(String::as_str).unwrap_or_default();
+        match line {
+            "" | ".br" if last == ".br" || last.is_empty() => {}
+            ".PP" if last.starts_with(".S") => {}
+            // A macro, or the tag of an item: a line of its own.
+            _ if line.starts_with('.') || last == ".TP" => tidied.push(line.to_owned()),
+            _ => tidied.extend(broken(line)),
+        }
+    }
+    tidied.join("\n") + "\n"
+}
+
+/// A line of text as several that fill the same paragraph.
+fn broken(line: &str) -> Vec<String> {
+    const LONGEST: usize = 80;
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let Some(last) = lines.last_mut() else { break };
+        // What begins with these would be read as a macro.
+        let must_stay = last.is_empty() || word.starts_with(['.', '\'']);
+        if must_stay || last.len() + 1 + word.len() <= LONGEST {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn shown(command: &Command) -> bool {

@@ -34,7 +34,7 @@ struct Found {
     state: Option<KeyState>,
 }
 
-pub fn run(session: &Session, paths: &[PathBuf]) -> Result<Code, CliError> {
+pub fn run(session: &Session, paths: &[PathBuf], csv: bool) -> Result<Code, CliError> {
     // A path that is not there is a wrong argument, said before hours are spent on the others.
     for path in paths.iter().filter(|path| path.as_path() != Path::new("-")) {
         if let Err(error) = fs::metadata(path)
@@ -65,7 +65,7 @@ pub fn run(session: &Session, paths: &[PathBuf]) -> Result<Code, CliError> {
         return Ok(code);
     }
     if session.json || !found.is_empty() {
-        show(session.format(false), found)?;
+        show(session.format(csv), found)?;
     }
     Ok(code)
 }

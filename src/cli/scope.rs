@@ -41,7 +41,7 @@ pub enum Verb {
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
-        Verb::List { csv } => list(session, csv)?,
+        Verb::List { csv } => return list(session, csv),
         Verb::Set { name, endpoints, description } => {
             let scope = Scope { name, description, endpoints };
             ops::set(&session.operator()?, scope.clone())?;
@@ -63,12 +63,13 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     Ok(Code::Done)
 }
 
-fn list(session: &Session, csv: bool) -> Result<(), CliError> {
-    let catalogue = ops::list(&session.reader()?)?;
+fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
+    let (catalogue, damaged) = ops::sound(&session.lister()?)?;
     let scopes = List { items: catalogue.iter().cloned().collect(), next: None };
     output::list(session.format(csv), &["scope", "description", "covers"], &scopes, |scope| {
         vec![scope.name.to_string(), scope.description.clone(), patterns(scope)]
-    })
+    })?;
+    Ok(output::damaged(&damaged))
 }
 
 fn patterns(scope: &Scope) -> String {

@@ -5,10 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{config::Config, error::CliError, output::Format};
+use super::{
+    config::Config,
+    error::{CliError, Code},
+    output::Format,
+};
 use crate::{
     domain::clock::{Clock, SystemClock, Timestamp},
-    ops::{Ctx, OpsError},
+    ops::{self, Ctx, OpsError},
     store::{Mode, StoreError, home::Home},
 };
 
@@ -47,6 +51,28 @@ impl Session {
     pub fn reader(&self) -> Result<Ctx, CliError> {
         let mode = if self.has_store()? { Mode::ReadOnly } else { Mode::ReadWrite };
         self.open(mode)
+    }
+
+    /// To read what there must be: a home that is not there is a wrong argument, and is not made.
+    pub fn existing(&self) -> Result<Ctx, CliError> {
+        if !self.has_store()? {
+            // What is left of a lost store says so itself.
+            self.witness()?;
+            let home = self.home()?;
+            return Err(CliError::new(
+                Code::NotFound,
+                format!("there is no store in {}, and nothing to look at", home.path().display()),
+            )
+            .mend("name the right home: --home DIR, or PORTCULLIS_HOME"));
+        }
+        self.open(Mode::ReadOnly)
+    }
+
+    /// To list: as [`Self::reader`], with the seals of rows checked where the vault is at hand.
+    pub fn lister(&self) -> Result<Ctx, CliError> {
+        let ctx = self.reader()?;
+        ops::rows::check_seals(&ctx, &self.home()?);
+        Ok(ctx)
     }
 
     /// To judge what was asked, and leave no trace: `None` where no store stands in the home, which is not made.

@@ -182,7 +182,7 @@ fn answer(session: &Session, key: &SigningKey, told: &str) -> Result<Code, CliEr
 
 fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
     let now = session.now();
-    let keys = ops::list(&session.reader()?)?;
+    let (keys, damaged) = ops::sound(&session.lister()?)?;
     let shown = keys.iter().map(|key| Shown::new(key, now)).collect();
     output::list(
         session.format(csv),
@@ -201,7 +201,7 @@ fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
             ]
         },
     )?;
-    Ok(Code::Done)
+    Ok(output::damaged(&damaged))
 }
 
 fn export(session: &Session, kid: &Kid, format: Form) -> Result<Code, CliError> {

@@ -12,10 +12,10 @@ use super::{
 use crate::{
     domain::{act::Act, clock::Timestamp, usage::Totals},
     ops::{self, Ctx},
-    store::{self, room::Room},
+    store::{self, StoreError, room::Room},
 };
 
-/// With more keys than these, checking every seal takes longer than a look may; `doctor` takes the time.
+/// With more keys and tokens than these, checking every seal takes longer than a look may; `doctor` takes the time.
 const MOST_CHECKED: u64 = 50_000;
 
 #[derive(Serialize)]
@@ -24,6 +24,7 @@ struct Status {
     home: String,
     at: Timestamp,
     keys: Keys,
+    tokens: Tokens,
     policies: usize,
     rows: Rows,
     /// Totals of the last 24 hours.
@@ -41,10 +42,18 @@ struct Keys {
     revoked: u64,
 }
 
+/// Of those issued that have not ended by themselves.
+#[derive(Serialize)]
+struct Tokens {
+    live: u64,
+    expiring: u64,
+    revoked: u64,
+}
+
 /// Whether the rows that decisions rest on are as they were written.
 #[derive(Serialize)]
 struct Rows {
-    /// `null` where nothing was checked: the vault cannot be opened, or there are too many keys for one look.
+    /// `null` where nothing was checked: the vault cannot be opened, or there are too many for one look.
     damaged: Option<usize>,
 }
 
@@ -69,7 +78,9 @@ pub fn run(session: &Session) -> Result<Code, CliError> {
 fn gather(session: &Session) -> Result<Status, CliError> {
     let ctx = session.reader()?;
     let now = session.now();
-    let counts = ctx.store.read(|connection| store::api_key::counts(connection, now, now))?;
+    let (counts, tokens) = ctx.store.read(|c| -> Result<_, StoreError> {
+        Ok((store::api_key::counts(c, now, now)?, store::token::counts(c, now)?))
+    })?;
     let range = store::usage::Query {
         since: now.minus(Duration::from_secs(86_400)),
         until: now.plus(Duration::from_secs(60)),
@@ -85,9 +96,10 @@ fn gather(session: &Session) -> Result<Status, CliError> {
             expired: counts.expired,
             revoked: counts.revoked,
         },
+        tokens: Tokens { live: tokens.live, expiring: tokens.expiring, revoked: tokens.revoked },
         policies: ops::policy::list(&ctx)?.len(),
         rows: Rows {
-            damaged: match counts.all() {
+            damaged: match counts.all() + tokens.live + tokens.expiring + tokens.revoked {
                 0..=MOST_CHECKED => {
                     ops::rows::examine(&ctx, &session.home()?).ok().map(|found| found.damaged.len())
                 }
@@ -134,6 +146,13 @@ fn show(status: &Status) -> Result<(), CliError> {
             format!(
                 "{} active, {} disabled, {} expired, {} revoked",
                 keys.active, keys.disabled, keys.expired, keys.revoked
+            ),
+        ),
+        (
+            "tokens",
+            format!(
+                "{} live, {} about to expire, {} revoked",
+                status.tokens.live, status.tokens.expiring, status.tokens.revoked
             ),
         ),
         ("policies", status.policies.to_string()),

@@ -10,6 +10,7 @@ use super::{
     input,
     output::{self, List, Table},
     session::Session,
+    watched::Watched,
 };
 use crate::{
     domain::{
@@ -17,13 +18,22 @@ use crate::{
         usage::{self, Dimension, Totals},
     },
     ops::{Ctx, OpsError, usage as ops},
-    store::usage::Query,
+    store::{
+        room::{self, Part},
+        usage::Query,
+    },
 };
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Totals, and what became of the calls
-    Summary(Range),
+    Summary {
+        /// Answer in CSV: the outcomes
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        #[command(flatten)]
+        range: Range,
+    },
     /// The busiest credentials, subjects, issuers, endpoints or outcomes
     Top {
         /// By what
@@ -69,16 +79,26 @@ impl Purge {
         &self,
         session: &Session,
         what: &str,
+        part: Part,
         purge: impl FnOnce(&Ctx, Timestamp, bool) -> Result<u64, OpsError>,
     ) -> Result<Code, CliError> {
         let before = session.now().minus(self.older_than);
-        let purged = purge(&session.operator()?, before, self.strangers)?;
+        let ctx = session.operator()?;
+        let watched = Watched::new(&ctx, "removing");
+        let purged = purge(&ctx, before, self.strangers)?;
         if session.json {
             output::json(&serde_json::json!({ "purged": purged }))?;
         } else {
             output::line(&format!("{purged} {what} removed"))?;
         }
-        Ok(Code::Done)
+        if purged == 0 {
+            output::remark(&format!(
+                "nothing is from before {}{}",
+                room::Cut::of(part, before).before,
+                if part.is_event() { "" } else { ": counters go by whole hours" }
+            ));
+        }
+        Ok(watched.code())
     }
 }
 
@@ -175,15 +195,43 @@ pub struct Busy {
     /// Whose subject it is, where it is one; empty: the home's.
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
+    /// Whose credential it is and what people call it, where it is one that is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     #[serde(flatten)]
     calls: Calls,
 }
 
 impl Busy {
     pub fn all(top: Vec<usage::Busy>) -> Vec<Self> {
-        let line = |one: usage::Busy| Self { key: one.key, issuer: one.issuer, calls: one.totals.into() };
+        let line = |one: usage::Busy| Self {
+            key: one.key,
+            issuer: one.issuer,
+            subject: None,
+            name: None,
+            calls: one.totals.into(),
+        };
         top.into_iter().map(line).collect()
     }
+
+    /// The same of credentials, with what people know them by.
+    fn credentials(ctx: &Ctx, top: Vec<usage::Busy>) -> Result<Vec<Self>, OpsError> {
+        let mut all = Self::all(top);
+        for one in &mut all {
+            if let Some(named) = ops::named(ctx, &one.key)? {
+                (one.subject, one.name) = (Some(named.subject.to_string()), Some(named.name));
+            }
+        }
+        Ok(all)
+    }
+
+    fn named_cells(&self) -> Vec<String> {
+        let named = [&self.subject, &self.name].map(|text| text.clone().unwrap_or_else(|| "-".into()));
+        self.cells().into_iter().chain(named).collect()
+    }
+
     pub fn cells(&self) -> Vec<String> {
         std::iter::once(self.key.clone()).chain(self.calls.cells()).chain(self.issuer.clone()).collect()
     }
@@ -207,17 +255,28 @@ struct Summary {
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
-        Verb::Purge(purge) => return purge.run(session, "counters", ops::purge),
-        Verb::Summary(range) => summary(session, &range)?,
+        Verb::Purge(purge) => return purge.run(session, "counters", Part::Hours, ops::purge),
+        Verb::Summary { csv, range } => summary(session, &range, csv)?,
         Verb::Top { by, limit, csv, range } => {
             let query = range.query(session.now())?;
-            let top = ops::top(&session.reader()?, query, by.into(), limit)?;
-            let list = List { items: Busy::all(top), next: None };
-            let headers: &[&str] = match by {
-                By::Subject => &["key", "calls", "allowed", "denied", "failed", "issuer"],
-                _ => &["key", "calls", "allowed", "denied", "failed"],
-            };
-            output::list(session.format(csv), headers, &list, Busy::cells)?;
+            let ctx = session.reader()?;
+            let top = ops::top(&ctx, query, by.into(), limit)?;
+            let format = session.format(csv);
+            let counts = ["key", "calls", "allowed", "denied", "failed"];
+            match by {
+                By::Credential => {
+                    let headers = [counts.as_slice(), &["subject", "name"]].concat();
+                    let list = List { items: Busy::credentials(&ctx, top)?, next: None };
+                    output::list(format, &headers, &list, Busy::named_cells)?;
+                }
+                By::Subject => {
+                    let headers = [counts.as_slice(), &["issuer"]].concat();
+                    output::list(format, &headers, &List { items: Busy::all(top), next: None }, Busy::cells)?;
+                }
+                By::Issuer | By::Endpoint | By::Outcome => {
+                    output::list(format, &counts, &List { items: Busy::all(top), next: None }, Busy::cells)?;
+                }
+            }
         }
         Verb::Series { step, csv, range } => {
             let query = range.query(session.now())?;
@@ -232,7 +291,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     Ok(Code::Done)
 }
 
-fn summary(session: &Session, range: &Range) -> Result<(), CliError> {
+fn summary(session: &Session, range: &Range, csv: bool) -> Result<(), CliError> {
     let now = session.now();
     let query = range.query(now)?;
     let ctx = session.reader()?;
@@ -246,15 +305,18 @@ fn summary(session: &Session, range: &Range) -> Result<(), CliError> {
     if session.json {
         return output::json(&summary);
     }
+    let mut table = Table::new(&["outcome", "calls"]);
+    for outcome in &summary.outcomes {
+        table.row(vec![outcome.key.clone(), outcome.calls.calls.to_string()]);
+    }
+    if csv {
+        return output::raw(&table.csv()?);
+    }
     let [calls, allowed, denied, failed] = summary.calls.cells();
     output::line(&format!(
         "{calls} calls from {} to {}: {allowed} allowed, {denied} denied, {failed} failed",
         summary.since, summary.until
     ))?;
-    let mut table = Table::new(&["outcome", "calls"]);
-    for outcome in &summary.outcomes {
-        table.row(vec![outcome.key.clone(), outcome.calls.calls.to_string()]);
-    }
     output::raw(table.render().as_bytes())
 }
 

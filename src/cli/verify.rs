@@ -76,7 +76,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     if session.json {
         output::json(&verdict)?;
     } else {
-        show(&verdict)?;
+        show(&verdict, options.endpoint.is_some())?;
     }
     Ok(if verdict.allowed { Code::Done } else { Code::No })
 }
@@ -125,9 +125,10 @@ fn is_of_call(check: &Check) -> bool {
     matches!(check.check, "reading" | "ip" | "hours" | "scope" | "endpoint" | "rate_limit")
 }
 
-fn show(verdict: &Verdict<'_>) -> Result<(), CliError> {
+fn show(verdict: &Verdict<'_>, with_call: bool) -> Result<(), CliError> {
     match verdict.reason {
-        None => output::line("allowed")?,
+        None if with_call => output::line("allowed")?,
+        None => output::line("the credential is good; no call was judged, --endpoint names one")?,
         Some(reason) => output::line(&format!("denied: {reason}: {}", reason.explanation()))?,
     }
     output::checks(verdict.checks.iter().copied())?;

@@ -18,12 +18,11 @@ use crate::domain::{
     clock::Timestamp,
     decision::Reason,
     event::SHADOW_DENIED,
-    token::TokenId,
     usage::{Dimension, Totals},
 };
 use crate::ops;
 use crate::ops::api_key::Changes;
-use crate::ops::{Ctx, OpsError};
+use crate::ops::{Ctx, OpsError, usage::Named};
 use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
@@ -351,24 +350,17 @@ fn busiest(ctx: &Ctx, query: &store::usage::Query, by: Dimension, limit: u32) ->
 
 /// A credential by its label and subject; all else by itself.
 fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Busy, OpsError> {
-    let label = match (by, object.parse::<KeyId>()) {
-        (Dimension::Credential, _) if object == "-" => "(no credential)".to_owned(),
-        (Dimension::Credential, Ok(id)) => {
-            match ctx.store.read(|connection| store::api_key::find(connection, id))? {
-                Some(key) if key.name.is_empty() => format!("{} {:.8}", key.subject, id.as_str()),
-                Some(key) => format!("{} · {}", key.subject, key.name),
-                None => named_token(ctx, &object)?.unwrap_or_else(|| object.clone()),
-            }
-        }
+    let label = match by {
+        Dimension::Credential if object == "-" => "(no credential)".to_owned(),
+        Dimension::Credential => match ops::usage::named(ctx, &object)? {
+            Some(Named { kind: "token", subject, .. }) => format!("{subject} token {object:.8}"),
+            Some(Named { subject, name, .. }) if name.is_empty() => format!("{subject} {object:.8}"),
+            Some(Named { subject, name, .. }) => format!("{subject} · {name}"),
+            None => object.clone(),
+        },
         _ => object.clone(),
     };
     Ok(Busy { object, label, totals })
-}
-
-fn named_token(ctx: &Ctx, object: &str) -> Result<Option<String>, OpsError> {
-    let Ok(jti) = object.parse::<TokenId>() else { return Ok(None) };
-    let found = ctx.store.read(|connection| store::token::find(connection, jti))?;
-    Ok(found.map(|token| format!("{} token {object:.8}", token.subject)))
 }
 
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {

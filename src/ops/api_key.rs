@@ -1,5 +1,6 @@
 //! Acts on API keys.
 
+mod create;
 mod set;
 
 use std::collections::HashSet;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, issuer, no_randomness, policy, reason, scope};
+use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -18,6 +19,7 @@ use crate::domain::{
     text::visible,
 };
 use crate::store::{self, Page, Rows, api_key::Query, usage};
+pub use create::{create, create_all};
 pub use set::{Changes, set_all};
 
 /// What a new key is to be. `life: None` = never expires.
@@ -61,49 +63,6 @@ const LONGEST_LIFE: Duration = Duration::from_secs(100 * 366 * 86_400);
 const LONGEST_NAME: usize = 64;
 /// Keys removed in one transaction, each named in its record.
 const PURGED_AT_ONCE: usize = 1000;
-
-/// Scopes must be in the catalogue (twice the same counts once), the policy must exist.
-pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
-    let now = ctx.now();
-    let (key, text) = ctx.check(Act::KeyCreate, "", || {
-        check_name(&new.name)?;
-        check_life(new.life)?;
-        let id = KeyId::generate().map_err(no_randomness)?;
-        let secret = KeySecret::generate().map_err(no_randomness)?;
-        let text = secret.join(new.environment, id);
-        let key = ApiKey {
-            id,
-            environment: new.environment,
-            name: new.name,
-            subject: new.subject,
-            scopes: without_repeats(new.scopes),
-            policy: new.policy,
-            created_at: now,
-            expires_at: new.life.map(|life| now.plus(life)),
-            disabled: false,
-            revoked_at: None,
-            revoked_reason: String::new(),
-            rotated_at: None,
-            previous_until: None,
-            digest: ctx.vault(Act::KeyCreate)?.pepper().digest(&secret),
-            previous_digest: None,
-        };
-        Ok((key, text))
-    })?;
-    let object = key.id.to_string();
-    let key = ctx.perform(Act::KeyCreate, &object, move |deed| {
-        issuer::require_own(deed.c, &key.subject)?;
-        require_terms(deed.c, Some(&key.scopes), Some(&key.policy))?;
-        store::api_key::insert(deed.c, &key)?;
-        let detail = json!({
-            "subject": key.subject, "scopes": key.scopes, "policy": key.policy, "name": key.name,
-            "environment": key.environment, "expires_at": key.expires_at,
-        });
-        record(deed, &key, detail)?;
-        Ok(key)
-    })?;
-    Ok(IssuedKey { key, text, ended: 0 })
-}
 
 /// A new secret under the same id; the old one is taken for `grace` longer (zero = not at all).
 /// Of the secrets before it only the last is kept. A revoked or expired key cannot be rotated.
@@ -201,12 +160,7 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
             ended.extend(key.ok().filter(|key| has_ended(key, before)).map(|key| key.id))
         })
     })?;
-    let mut purged = 0;
-    for ids in ended.chunks(PURGED_AT_ONCE) {
-        let ids = ids.to_vec();
-        purged += ctx.perform(Act::KeyPurge, "", move |deed| remove_ended(deed, &ids, before))?;
-    }
-    Ok(purged)
+    in_batches(ctx, &ended, move |deed, ids| remove_ended(deed, &ids, before))
 }
 
 /// Removes keys whose rows are damaged, which no act can change and no gateway takes; returns how many. One record for
@@ -214,10 +168,24 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
 pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
     ctx.check(Act::KeyPurge, "", || Ok(()))?;
     let damaged = ctx.store.read(store::api_key::damaged)?;
+    in_batches(ctx, &damaged, remove_damaged)
+}
+
+/// Removes keys a thousand at a time, until it is told to end; returns how many.
+fn in_batches<T: Clone + Send + 'static>(
+    ctx: &Ctx,
+    ids: &[T],
+    remove: impl Fn(&Deed<'_>, Vec<T>) -> Result<u64, OpsError> + Clone + Send + 'static,
+) -> Result<u64, OpsError> {
+    ctx.pace.expect(ids.len() as u64);
     let mut purged = 0;
-    for ids in damaged.chunks(PURGED_AT_ONCE) {
-        let ids = ids.to_vec();
-        purged += ctx.perform(Act::KeyPurge, "", move |deed| remove_damaged(deed, ids))?;
+    for batch in ids.chunks(PURGED_AT_ONCE) {
+        if ctx.pace.is_cancelled() {
+            break;
+        }
+        let (own, remove) = (batch.to_vec(), remove.clone());
+        purged += ctx.perform(Act::KeyPurge, "", move |deed| remove(deed, own))?;
+        ctx.pace.step(batch.len() as u64);
     }
     Ok(purged)
 }
@@ -268,7 +236,17 @@ fn alter(
 ) -> Result<Vec<Altered>, OpsError> {
     let object = names(ids);
     let ids = without_repeats(ids.to_vec());
-    ctx.perform(act, &object, move |deed| ids.into_iter().map(|id| step(deed, find(deed, id)?)).collect())
+    let pace = ctx.pace.clone();
+    ctx.perform(act, &object, move |deed| {
+        pace.expect(ids.len() as u64);
+        let one = |id| {
+            pace.or_nothing()?;
+            let altered = step(deed, find(deed, id)?)?;
+            pace.step(1);
+            Ok(altered)
+        };
+        ids.into_iter().map(one).collect()
+    })
 }
 
 /// Does what may end the tokens that were got with a key; returns how many it ended.

@@ -113,10 +113,13 @@ fn verify_with(ctx: &Ctx, of_vault: Option<ChainKey>, kept: &Kept) -> Result<Ver
         None => (beside.clone(), KeyFrom::Store),
     };
     let mut verifier = Verifier::new(key.clone(), ctx.now()).seeking(kept.head);
+    ctx.pace.expect(ctx.store.read(|c| audit::head(c))?.map_or(0, |entry| entry.record.seq.unsigned_abs()));
     let fault = loop {
+        ctx.pace.or_nothing()?;
         let step = ctx.store.read(|c| {
             ctx.store.read_usage(|usage| Ok::<_, OpsError>(verifier.step(c, Some(usage), STEP)?))
         })?;
+        ctx.pace.step(STEP.into());
         if let ControlFlow::Break(fault) = step {
             break fault;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::OpsError;
+use super::{OpsError, Pace};
 use crate::{
     domain::{
         act::Act,
@@ -36,13 +36,15 @@ pub struct Ctx {
     /// Absent in read-only contexts: an auditor needs no vault.
     pub vault: Option<Arc<Vault>>,
     pub clock: Arc<dyn Clock>,
-    /// `cli:alice`, `console:alice`, `gateway`.
+    /// The face and the real user: `cli:alice (uid 1000)`, `console:root (uid 0, SUDO_USER alice)`, `gateway`.
     pub actor: String,
     pub role: Role,
+    /// How far what is done here has come, for who watches.
+    pub pace: Pace,
 }
 
 /// The longest actor in the audit log, in characters.
-const LONGEST_ACTOR: usize = 64;
+const LONGEST_ACTOR: usize = 128;
 
 impl Ctx {
     /// Opens home, store and (read-write) vault, for the user of this process. Makes all of it
@@ -63,6 +65,7 @@ impl Ctx {
                 clock,
                 actor: actor_of_process(face),
                 role: Role::Auditor,
+                pace: Pace::default(),
             });
         }
         store.read(|c| anchor::check(c, found.as_ref(), None))?;
@@ -80,7 +83,14 @@ impl Ctx {
         let vault = vault_entry::open_vault(&store, home)?;
         sign_heads(&store, &vault);
         let actor = actor_of_process(face);
-        Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
+        Ok(Self {
+            store,
+            vault: Some(Arc::new(vault)),
+            clock,
+            actor,
+            role: Role::Operator,
+            pace: Pace::default(),
+        })
     }
 
     /// Makes the store of a home that has none any more. `act` is the first record of its chain.
@@ -111,7 +121,14 @@ impl Ctx {
             Ok::<_, OpsError>(())
         })?;
         sign_heads(&store, &vault);
-        Ok(Self { store, vault: Some(Arc::new(vault)), clock, actor, role: Role::Operator })
+        Ok(Self {
+            store,
+            vault: Some(Arc::new(vault)),
+            clock,
+            actor,
+            role: Role::Operator,
+            pace: Pace::default(),
+        })
     }
 
     /// What the vault says that the audit chain is signed by; `None` where there is no vault at hand.
@@ -215,7 +232,9 @@ impl Ctx {
             OpsError::Conflict(_) => "conflict",
             OpsError::Invalid(_) => "invalid",
             OpsError::Store(error) if error.is_of_one_row() => "damaged",
-            OpsError::ReadOnly { .. } | OpsError::Store(_) | OpsError::Vault(_) => return,
+            OpsError::ReadOnly { .. } | OpsError::Cancelled | OpsError::Store(_) | OpsError::Vault(_) => {
+                return;
+            }
         };
         let is_damaged = kind == "damaged";
         let detail = json!({ "act": act.as_str(), "kind": kind, "reason": refusal.to_string() });
@@ -252,18 +271,23 @@ fn sign_heads(store: &Store, vault: &Vault) {
     store.set_before_commit(Arc::new(move |c| audit::sign_head(c, |head| signer.sign(head))));
 }
 
-/// `<face>:<user>`: the user's name as the environment has it, else its number.
+/// The face, the user of this process by the system's user database, and whom `sudo` says that it serves. What stands in
+/// `$USER` anybody can write there.
 fn actor_of_process(face: &str) -> String {
-    let user = ["USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|variable| std::env::var(variable).ok())
-        .find(|name| !name.trim().is_empty());
-    actor(face, user, rustix::process::getuid().as_raw())
+    let uid = nix::unistd::Uid::current();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+    actor(face, name, uid.as_raw(), std::env::var("SUDO_USER").ok())
 }
 
-fn actor(face: &str, user: Option<String>, uid: u32) -> String {
-    let user = user.unwrap_or_else(|| format!("uid {uid}"));
-    visible(&format!("{face}:{}", user.trim())).chars().take(LONGEST_ACTOR).collect()
+fn actor(face: &str, name: Option<String>, uid: u32, sudo_user: Option<String>) -> String {
+    let user = match name {
+        Some(name) => format!("{name} (uid {uid}"),
+        None => format!("(uid {uid}"),
+    };
+    let sudo = sudo_user.map(|user| user.trim().to_owned()).filter(|user| !user.is_empty());
+    let beside = sudo.map_or_else(String::new, |user| format!(", SUDO_USER {user}"));
+    let text = format!("{face}:{user}{beside}");
+    visible(&text).chars().take(LONGEST_ACTOR - 1).chain([')']).collect()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::domain::{
     name::{IssuerName, PolicyName, Subject},
     token::Profile,
 };
-use crate::store::{self, Rows};
+use crate::store::{self, Rows, Sound};
 
 pub(super) use check::require_own;
 pub use keep::{Kept, Published, agenda, ask, failed, keep, unchanged};
@@ -121,6 +121,22 @@ pub fn list(ctx: &Ctx) -> Result<Vec<(Issuer, Option<Source>)>, OpsError> {
             Ok((issuer, source))
         };
         store::issuer::list(c)?.into_iter().map(with_source).collect()
+    })
+}
+
+/// The same of those that are not damaged, and what is wrong with the others.
+pub fn sound(ctx: &Ctx) -> Result<Sound<(Issuer, Option<Source>)>, OpsError> {
+    ctx.store.read(|c| {
+        let (issuers, mut damaged) = store::issuer::sound(c)?;
+        let mut sound = Vec::with_capacity(issuers.len());
+        for issuer in issuers {
+            match store::issuer_source::find(c, &issuer.name) {
+                Ok(source) => sound.push((issuer, source)),
+                Err(error) if error.is_of_one_row() => damaged.push(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((sound, damaged))
     })
 }
 

@@ -12,6 +12,7 @@ pub mod event;
 pub mod gateway;
 pub mod identity;
 pub mod issuer;
+mod pace;
 pub mod policy;
 pub mod rows;
 pub mod scope;
@@ -21,6 +22,7 @@ pub mod token;
 pub mod usage;
 
 pub use context::{Ctx, Role};
+pub use pace::Pace;
 
 use crate::{domain::act::Act, store::StoreError};
 
@@ -36,6 +38,8 @@ pub enum OpsError {
     /// What was given is wrong: what, why, and what would be right.
     #[error("{0}")]
     Invalid(String),
+    #[error("cancelled: nothing was done")]
+    Cancelled,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -9,7 +9,7 @@ use crate::domain::{
     policy::{BadPolicy, Fault, Policy, Revision},
     scope::Catalogue,
 };
-use crate::store::{self, Rows, StoreError};
+use crate::store::{self, Rows, Sound, StoreError};
 
 mod simulate;
 
@@ -109,12 +109,11 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
             )));
         }
         let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(deed.c, &name))?;
-        let policies = store::policy::list(deed.c)?;
-        let under = policies.iter().find(|(revision, _)| revision.policy.name == name).map_or(0, |(_, n)| *n);
+        let under = store::policy::keys_under(deed.c, &name)?;
         if under > 0 {
             return Err(OpsError::Conflict(format!(
-                "{under} credential{} under policy `{name}`; revoke and purge them first \
-                 (`portcullis key list --filter policy:{name}`)",
+                "{under} key{} under policy `{name}`; put them under another (`portcullis key set ID --policy P`), or \
+                 revoke and purge them (`portcullis key list --filter policy:={name}`)",
                 if under == 1 { " is" } else { "s are" }
             )));
         }
@@ -122,7 +121,7 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
         if tokens > 0 {
             return Err(OpsError::Conflict(format!(
                 "{tokens} token{} under policy `{name}`, and not expired; wait, or name another policy \
-                 (`portcullis token list --filter policy:{name}`)",
+                 (`portcullis token list --filter policy:={name}`)",
                 if tokens == 1 { " is" } else { "s are" }
             )));
         }
@@ -144,7 +143,14 @@ pub fn show(ctx: &Ctx, name: &PolicyName) -> Result<Revision, OpsError> {
 
 /// The newest revision of every policy, by name, with the number of credentials under it.
 pub fn list(ctx: &Ctx) -> Result<Vec<(Revision, u64)>, OpsError> {
-    ctx.store.read(|c| Ok(store::policy::list(c)?))
+    let now = ctx.now();
+    ctx.store.read(|c| Ok(store::policy::list(c, now)?))
+}
+
+/// The same of those that are not damaged, and what is wrong with the others.
+pub fn sound(ctx: &Ctx) -> Result<Sound<(Revision, u64)>, OpsError> {
+    let now = ctx.now();
+    ctx.store.read(|c| Ok(store::policy::sound(c, now)?))
 }
 
 /// All revisions, newest first; those of a deleted policy as well.
@@ -235,9 +241,8 @@ fn missing(c: &Rows<'_>, name: &PolicyName) -> OpsError {
 /// What to say of a policy that there is not.
 pub(super) fn describe_unknown(c: &Rows<'_>, name: &PolicyName) -> String {
     // Those there are only help: where they cannot be read, the answer is the same.
-    let known = store::policy::list(c).unwrap_or_default();
-    let known = known.iter().map(|(revision, _)| revision.policy.name.as_str());
-    match scope::nearest(known, name.as_str()) {
+    let known = store::policy::names(c).unwrap_or_default();
+    match scope::nearest(known.iter().map(PolicyName::as_str), name.as_str()) {
         Some(nearest) => format!("there is no policy `{name}`; did you mean `{nearest}`?"),
         None => format!("there is no policy `{name}`; `portcullis policy list` shows those there are"),
     }

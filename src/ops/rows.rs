@@ -14,6 +14,15 @@ pub fn contradictions(ctx: &Ctx) -> Result<Vec<String>, OpsError> {
     Ok(ctx.store.read(|c| stops::contradictions(c, now))?)
 }
 
+/// Has the seals of rows checked from now on where the vault of `home` is at hand; else rows are shown as they stand.
+pub fn check_seals(ctx: &Ctx, home: &Home) {
+    if ctx.vault.is_none()
+        && let Err(error) = vault_entry::open_vault(&ctx.store, home)
+    {
+        tracing::debug!(%error, "seals are not checked");
+    }
+}
+
 /// Checks every sealed row, with the vault of `home`, which it opens where `ctx` has not; changes nothing. An error where the
 /// vault cannot be opened or the store not be read: then nothing is known. Takes seconds for a million keys.
 pub fn examine(ctx: &Ctx, home: &Home) -> Result<Examined, OpsError> {

@@ -24,6 +24,11 @@ pub fn list(ctx: &Ctx) -> Result<Catalogue, OpsError> {
     ctx.store.read(|c| Ok(store::scope::catalogue(c)?))
 }
 
+/// The scopes that are not damaged, and what is wrong with the others.
+pub fn sound(ctx: &Ctx) -> Result<(Catalogue, Vec<StoreError>), OpsError> {
+    ctx.store.read(|c| Ok(store::scope::sound(c)?))
+}
+
 /// The catalogue that a home begins with.
 pub fn initial() -> Result<Catalogue, OpsError> {
     Catalogue::new(Catalogue::built_in()).map_err(|bad| OpsError::Invalid(bad.to_string()))
@@ -153,7 +158,7 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
         1 => users.push("1 token".into()),
         tokens => users.push(format!("{tokens} tokens")),
     }
-    let policies = store::policy::list(deed.c)?;
+    let policies = store::policy::list(deed.c, deed.now)?;
     let policies = policies.iter().map(|(revision, _)| &revision.policy).filter(|p| p.scopes.contains(name));
     users.extend(policies.map(|policy| format!("policy `{}`", policy.name)));
     if users.is_empty() {

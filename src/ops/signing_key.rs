@@ -14,7 +14,7 @@ use crate::domain::{
     text::visible,
     token::{MOST_SKEW, TokenId},
 };
-use crate::store::{self, Rows, StoreError};
+use crate::store::{self, Rows, Sound, StoreError};
 use crate::vault::{BadSigningKey, Imported, RsaBits, SealedEntry, SigningPair};
 
 /// The longest time for which a key is published ahead, and for which it verifies once it was rotated: 400 days.
@@ -129,6 +129,11 @@ pub fn retire(ctx: &Ctx, kid: &Kid, why: &str) -> Result<SigningKey, OpsError> {
 /// Every key that there ever was, the newest first.
 pub fn list(ctx: &Ctx) -> Result<Vec<SigningKey>, OpsError> {
     Ok(ctx.store.read(store::signing_key::list)?)
+}
+
+/// Those that are not damaged, and what is wrong with the others.
+pub fn sound(ctx: &Ctx) -> Result<Sound<SigningKey>, OpsError> {
+    Ok(ctx.store.read(store::signing_key::sound)?)
 }
 
 pub fn show(ctx: &Ctx, kid: &Kid) -> Result<SigningKey, OpsError> {

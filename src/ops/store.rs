@@ -36,10 +36,22 @@ pub struct Accepted {
 }
 
 /// Goes on with the store that is there: what the home remembers of those who were stopped is done again in it, and from
-/// now on it is the home's own. Refused where its audit chain is not whole.
+/// now on it is the home's own. Refused where its audit chain is not whole, and where there is nothing to accept.
 pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Result<Accepted, OpsError> {
     let why = reason(why)?;
-    let ctx = Ctx::open_unanchored(home, face, clock)?;
+    let ctx = Ctx::open_unanchored(home, face, Arc::clone(&clock))?;
+    // A clock that ran ahead once is forgotten by accepting the store as well.
+    if !ctx.store.high_water().is_past(ctx.now()) {
+        match Ctx::open(home, Mode::ReadWrite, face, clock) {
+            Ok(_) => {
+                return Err(OpsError::Conflict(
+                    "this home has the store that it remembers, and it is in order: there is nothing to accept".into(),
+                ));
+            }
+            Err(OpsError::Store(error)) if error.is_of_a_lost_store() => {}
+            Err(other) => return Err(other),
+        }
+    }
     let verdict = audit::verify(&ctx)?;
     if !verdict.valid {
         return Err(OpsError::Conflict(format!(

@@ -6,10 +6,13 @@ use super::{Ctx, OpsError};
 use crate::domain::{
     act::Act,
     clock::Timestamp,
+    name::Subject,
     usage::{Busy, Dimension, Totals},
 };
 use crate::store::{
+    StoreError, api_key,
     room::{Cut, Part},
+    token,
     usage::{self, Query},
 };
 
@@ -35,6 +38,30 @@ pub fn series(ctx: &Ctx, q: Query, step_minutes: u32) -> Result<Vec<(Timestamp, 
         )));
     }
     ctx.store.read_usage(|c| Ok(usage::series(c, &q, step_minutes)?))
+}
+
+/// Whose a credential is, and what people call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// `key` or `token`.
+    pub kind: &'static str,
+    pub subject: Subject,
+    /// A key's label, a token's client; empty where it has none.
+    pub name: String,
+}
+
+/// By what people know the credential of this id; `None` where nothing is remembered of it, or what is is damaged.
+pub fn named(ctx: &Ctx, credential: &str) -> Result<Option<Named>, OpsError> {
+    ctx.store.read(|c| {
+        if let Ok(id) = credential.parse()
+            && let Some(key) = StoreError::none_where_damaged(api_key::find(c, id))?
+        {
+            return Ok(Some(Named { kind: "key", subject: key.subject, name: key.name }));
+        }
+        let Ok(jti) = credential.parse() else { return Ok(None) };
+        let token = StoreError::none_where_damaged(token::find(c, jti))?;
+        Ok(token.map(|token| Named { kind: "token", subject: token.subject, name: token.client }))
+    })
 }
 
 /// Forgets counters from before a moment, those of strangers alone or all; answers how many rows went, and gives their room
@@ -91,13 +118,14 @@ pub(super) fn cuts(
     })
 }
 
-/// Removes rows slice by slice, also while the disk is full.
+/// Removes rows slice by slice, also while the disk is full, until there are none or it is to end.
 pub(super) fn remove(ctx: &Ctx, cuts: &[Cut]) -> Result<u64, OpsError> {
     let mut removed = 0;
     for &cut in cuts {
-        loop {
+        while !ctx.pace.is_cancelled() {
             let rows = ctx.store.write_usage_though_full(move |c| cut.slice(c))?;
             removed += rows;
+            ctx.pace.step(rows);
             if rows == 0 {
                 break;
             }

@@ -7,8 +7,9 @@ mod tests;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{
-    Page, Rows, StoreError,
+    Rows, StoreError,
     feed::{self, Change},
+    page::{Gathering, Page},
     quota,
     seal::Table,
     to_json,
@@ -156,29 +157,24 @@ pub fn window(
     Ok(found)
 }
 
-/// A page by keyset cursor: what the CLI lists.
-pub fn page(c: &Connection, q: &Query, after: Option<&str>, limit: u32) -> Result<Page<ApiKey>, StoreError> {
+/// A page by keyset cursor: what the CLI lists. Where the vault is open, seals are checked.
+pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<Page<ApiKey>, StoreError> {
     let after = after.map(|text| Cursor::parse(text, q)).transpose()?;
     let filter = filter::compile(&q.filter, q.now)?;
-    // One more than asked for, to know whether there is a next page.
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-    let mut items = Vec::new();
+    let mut gathering = Gathering::new(limit);
     for stretch in cursor::stretches(q, after.as_ref()) {
-        let missing = i64::try_from(wanted - items.len()).unwrap_or(i64::MAX);
         let sql = format!(
-            "SELECT {COLUMNS} FROM api_key WHERE {} AND {} ORDER BY {} LIMIT ?",
+            "SELECT {COLUMNS}, mac FROM api_key WHERE {} AND {} ORDER BY {}",
             filter.sql, stretch.sql, stretch.order
         );
-        let values = filter.values.iter().cloned().chain(stretch.values).chain([Value::from(missing)]);
-        items.extend(rows(c, &sql, values)?);
-        if items.len() >= wanted {
+        let mut select = c.prepare_cached(&sql)?;
+        let values = filter.values.iter().cloned().chain(stretch.values);
+        gathering.take(&mut select.query(params_from_iter(values))?, |row| checked(c, row))?;
+        if gathering.is_done() {
             break;
         }
     }
-    let more = items.len() >= wanted;
-    items.truncate(wanted - 1);
-    let next = items.last().filter(|_| more).map(|last| Cursor::after(last, q).to_text()).transpose()?;
-    Ok(Page { items, next })
+    gathering.page(|last| Cursor::after(last, q).to_text())
 }
 
 /// Calls `each` with every key, or with what is wrong with its row: the engine's first load.

@@ -4,7 +4,7 @@
 //! removed. A record's `detail` is stored in its canonical form (RFC 8785), so that even white
 //! space cannot be altered unseen.
 
-use super::{StoreError, newest::newest};
+use super::{StoreError, newest::newest, to_json};
 use crate::domain::{
     act::Act,
     audit::{Hash, Record},
@@ -29,6 +29,11 @@ pub struct Entry {
 pub struct Query {
     pub actor: Option<String>,
     pub act: Option<String>,
+    /// None of these.
+    pub not_acts: Vec<&'static str>,
+    pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
     pub object: Option<String>,
     pub before_seq: Option<i64>,
     pub limit: u32,
@@ -94,9 +99,15 @@ pub fn head(c: &Connection) -> Result<Option<Entry>, StoreError> {
 }
 
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Entry>, StoreError> {
-    let conditions: [(&str, Option<&dyn ToSql>); 4] = [
-        ("actor = ?", q.actor.as_ref().map(|v| v as _)),
+    let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
+    let not_acts = (!q.not_acts.is_empty()).then(|| to_json(&q.not_acts)).transpose()?;
+    let conditions: [(&str, Option<&dyn ToSql>); 7] = [
+        // Its user is a number as well, and whom sudo named: `cli:alice` finds `cli:alice (uid 1000)`.
+        ("? IN (actor, substr(actor, 1, instr(actor, ' (') - 1))", q.actor.as_ref().map(|v| v as _)),
         ("act = ?", q.act.as_ref().map(|v| v as _)),
+        ("act NOT IN (SELECT value FROM json_each(?))", not_acts.as_ref().map(|v| v as _)),
+        ("at >= ?", since.as_ref().map(|v| v as _)),
+        ("at < ?", until.as_ref().map(|v| v as _)),
         ("object = ?", q.object.as_ref().map(|v| v as _)),
         ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
     ];

@@ -11,6 +11,7 @@ use rusqlite::{Connection, FileControl, OpenFlags, config::DbConfig};
 use super::{
     StoreError,
     error::shown,
+    home::STORE,
     migrate::{Schema, Version},
     modes, patience,
 };
@@ -67,7 +68,11 @@ impl Database {
     /// A connection that cannot write: neither its file handle nor its SQL.
     pub fn reader(&self) -> Result<Connection, StoreError> {
         if !modes::check_database(&self.path)? {
-            return Err(StoreError::Missing(shown(self.path.parent().unwrap_or(&self.path))));
+            let folder = self.path.parent().unwrap_or(&self.path);
+            return Err(match folder.join(STORE).exists() {
+                true => StoreError::Partial(shown(&self.path)),
+                false => StoreError::Missing(shown(folder)),
+            });
         }
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let Version { found, known } = self.schema.inspect(&connection, &self.path)?;

@@ -32,6 +32,9 @@ pub enum StoreError {
     Astray(String),
     #[error("there is no store in {0} yet; `portcullis console` makes one")]
     Missing(String),
+    /// The store is there, and this file of it is not.
+    #[error("{0} is not there, and the store beside it is: this is a part of a home")]
+    Partial(String),
     #[error(
         "{file} is of version {found}, and this portcullis knows versions up to {known}; use the newer portcullis that wrote it"
     )]

@@ -31,7 +31,11 @@ pub struct Query {
     /// Empty: the home itself.
     pub issuer: Option<String>,
     pub subject: Option<String>,
+    pub endpoint: Option<String>,
+    pub address: Option<String>,
     pub since: Option<Timestamp>,
+    /// Before this moment.
+    pub until: Option<Timestamp>,
     pub before_seq: Option<i64>,
     pub limit: u32,
 }
@@ -82,13 +86,16 @@ pub struct Purged {
 const COLUMNS: &str = "seq, at, kind, credential, issuer, subject, endpoint, address, count, detail";
 
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
-    let since = q.since.map(Timestamp::millis);
-    let conditions: [(&str, Option<&dyn ToSql>); 6] = [
+    let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
+    let conditions: [(&str, Option<&dyn ToSql>); 9] = [
         ("kind = ?", q.kind.as_ref().map(|v| v as _)),
         ("credential = ?", q.credential.as_ref().map(|v| v as _)),
         ("issuer = ?", q.issuer.as_ref().map(|v| v as _)),
         ("subject = ?", q.subject.as_ref().map(|v| v as _)),
+        ("endpoint = ?", q.endpoint.as_ref().map(|v| v as _)),
+        ("address = ?", q.address.as_ref().map(|v| v as _)),
         ("at >= ?", since.as_ref().map(|v| v as _)),
+        ("at < ?", until.as_ref().map(|v| v as _)),
         ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
     ];
     newest(c, &format!("SELECT {COLUMNS} FROM event WHERE 1"), &conditions, q.limit, |row| Ok(read(row)?))

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The store's own file, which is made before all others.
-const STORE: &str = "portcullis.db";
+pub(super) const STORE: &str = "portcullis.db";
 /// What is made after it, and stays.
 const LATER: [&str; 3] = ["vault.key", "usage.db", "anchor"];
 /// All that belongs to one store, and not to the next one in the same home.

@@ -21,6 +21,7 @@ mod migrate;
 mod modes;
 mod newest;
 pub mod one_time;
+mod page;
 pub mod patience;
 pub mod policy;
 mod probe;
@@ -53,6 +54,7 @@ use std::{
 use rusqlite::{Connection, Transaction};
 
 pub use error::StoreError;
+pub use page::{Page, Sound};
 pub use probe::Probe;
 pub use seal::{RowKey, Rows};
 pub use writer::BeforeCommit;
@@ -458,11 +460,4 @@ fn in_transaction<T, E: From<StoreError>>(
 /// A column that holds JSON of our own.
 fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Sqlite(error.to_string()))
-}
-
-/// A page of a list.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    pub next: Option<String>,
 }

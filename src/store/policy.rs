@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
 use super::{
-    Rows, StoreError,
+    Rows, Sound, StoreError,
     feed::{self, Change},
     seal::Table,
 };
@@ -45,19 +45,46 @@ pub fn revision(c: &Rows<'_>, name: &PolicyName, number: u32) -> Result<Option<R
     .transpose()
 }
 
-/// The newest revision of every policy, by name, with the number of credentials under it.
-pub fn list(c: &Rows<'_>) -> Result<Vec<(Revision, u64)>, StoreError> {
+/// The newest revision of every policy, by name, with the number of credentials under it: keys, and tokens that have not
+/// expired at `now`. As they stand there; an error where one cannot be read.
+pub fn list(c: &Rows<'_>, now: Timestamp) -> Result<Vec<(Revision, u64)>, StoreError> {
+    let (policies, damaged) = every(c, now, |_| Ok(()))?;
+    damaged.into_iter().next().map_or(Ok(policies), Err)
+}
+
+/// Those that are not damaged, and what is wrong with the others. Where the vault is open, seals are checked.
+pub fn sound(c: &Rows<'_>, now: Timestamp) -> Result<Sound<(Revision, u64)>, StoreError> {
+    every(c, now, |row| TABLE.check(c, row, 7).and_then(|()| REVISIONS.check(c, row, 0)))
+}
+
+fn every(
+    c: &Rows<'_>,
+    now: Timestamp,
+    check: impl Fn(&Row<'_>) -> Result<(), StoreError>,
+) -> Result<Sound<(Revision, u64)>, StoreError> {
     let mut select = c.prepare_cached(
-        "SELECT name, revision, document, author, reason, saved_at,
-                (SELECT count(*) FROM api_key WHERE api_key.policy = policy.name)
-         FROM policy JOIN policy_revision USING (name, revision) ORDER BY name",
+        "SELECT r.name, r.revision, document, author, reason, saved_at, r.mac, p.name, p.revision, p.mac,
+                (SELECT count(*) FROM api_key WHERE api_key.policy = p.name)
+                + (SELECT count(*) FROM token WHERE token.policy = p.name AND token.expires_at > ?1)
+         FROM policy p JOIN policy_revision r USING (name, revision) ORDER BY p.name",
     )?;
-    let mut rows = select.query([])?;
-    let mut list = Vec::new();
+    let mut rows = select.query([now.millis()])?;
+    let (mut policies, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        list.push((read(row)?, row.get::<_, i64>(6)?.unsigned_abs()));
+        match check(row).and_then(|()| read(row)) {
+            Ok(revision) => policies.push((revision, row.get::<_, i64>(10)?.unsigned_abs())),
+            Err(error) if error.is_of_one_row() => damaged.push(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(list)
+    Ok((policies, damaged))
+}
+
+/// How many keys are under the policy, whatever their state.
+pub fn keys_under(c: &Rows<'_>, name: &PolicyName) -> Result<u64, StoreError> {
+    let mut select = c.prepare_cached("SELECT count(*) FROM api_key WHERE policy = ?1")?;
+    let count: i64 = select.query_row([name.as_str()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// The names of all policies.

@@ -9,7 +9,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 
-use super::{Page, Rows, StoreError, quota, revocation, seal::Table, signing_key, to_json};
+use super::{
+    Rows, StoreError,
+    page::{Gathering, Page},
+    quota, revocation,
+    seal::Table,
+    signing_key, to_json,
+};
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
@@ -224,7 +230,7 @@ pub fn window(
     Ok(found)
 }
 
-/// A page by keyset cursor: what the CLI lists.
+/// A page by keyset cursor: what the CLI lists. Where the vault is open, seals are checked.
 pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<Page<Standing>, StoreError> {
     let mut condition = filter::compile(&q.filter, q.now)?;
     if let Some(after) = after {
@@ -232,17 +238,12 @@ pub fn page(c: &Rows<'_>, q: &Query, after: Option<&str>, limit: u32) -> Result<
         let values = Cursor::parse(after, q)?.values();
         condition.push(&format!(" AND ({}, jti) {then} (?, ?)", q.sort.column()), values);
     }
-    // One more than asked for, to know whether there is a next page.
-    condition.values.push(Value::from(i64::from(limit) + 1));
-    let sql =
-        format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {} LIMIT ?", condition.sql, q.order(false));
-    let mut items = rows(c, &sql, condition.values, q.now)?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > wanted;
-    items.truncate(wanted);
-    let next =
-        items.last().filter(|_| more).map(|last| Cursor::after(&last.token, q).to_text()).transpose()?;
-    Ok(Page { items, next })
+    let sql = format!("SELECT {COLUMNS}, mac FROM token WHERE {} ORDER BY {}", condition.sql, q.order(false));
+    let mut select = c.prepare_cached(&sql)?;
+    let mut gathering = Gathering::new(limit);
+    let mut rows = select.query(params_from_iter(condition.values))?;
+    gathering.take(&mut rows, |row| standing(c, checked(c, row)?, q.now))?;
+    gathering.page(|last| Cursor::after(&last.token, q).to_text())
 }
 
 /// How many tokens are live at `now` that a revocation of `target` would refuse, with what rests on them; of many no seal
@@ -347,6 +348,42 @@ fn remove(c: &Rows<'_>, expired: Vec<(String, String, String)>) -> Result<Vec<St
         removed.push(jti);
     }
     Ok(removed)
+}
+
+/// The ids of rows that are damaged, or rest on one that is, as they stand there. Needs the vault.
+pub fn damaged(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
+    c.must_be_checked()?;
+    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token"))?;
+    let mut rows = select.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if is_damaged(c, row)? {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
+}
+
+/// Forgets the token of this id if its row is still damaged; `false` where it is not. Its quota stays: which one that is
+/// cannot be believed of the row, and others may share it.
+pub fn delete_damaged(c: &Rows<'_>, jti: &str) -> Result<bool, StoreError> {
+    c.must_be_checked()?;
+    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token WHERE jti = ?1"))?;
+    let found = select.query_row([jti], |row| Ok(is_damaged(c, row))).optional()?.transpose()?;
+    if !found.unwrap_or(false) {
+        return Ok(false);
+    }
+    c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([jti])?;
+    ground::delete(c, jti)?;
+    Ok(true)
+}
+
+fn is_damaged(c: &Rows<'_>, row: &Row<'_>) -> Result<bool, StoreError> {
+    match checked(c, row) {
+        Ok(_) => Ok(false),
+        Err(error) if error.is_of_one_row() => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The values of [`COLUMNS`], and the seal.

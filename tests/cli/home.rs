@@ -170,3 +170,23 @@ fn the_doctor_finds_a_fresh_home_in_order_and_makes_none() {
     let doctor = place.json(&["doctor"]);
     assert_eq!(doctor["healthy"], serde_json::json!(true), "{doctor}");
 }
+
+#[test]
+fn a_part_of_a_home_is_told_as_that_and_nothing_is_made_of_it() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    for name in ["usage.db", "usage.db-wal", "usage.db-shm", "ballast"] {
+        let _ = std::fs::remove_file(place.home().join(name));
+    }
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(code(&doctor), 1);
+    assert!(
+        out(&doctor).contains("usage.db is not there") && out(&doctor).contains("copy all of"),
+        "{}",
+        out(&doctor)
+    );
+    assert!(!place.home().join("usage.db").exists() && !place.home().join("ballast").exists());
+    let list = place.run(&["key", "list"]);
+    assert_eq!(code(&list), 5);
+    assert!(String::from_utf8_lossy(&list.stderr).contains("part of a home"));
+}

@@ -8,6 +8,7 @@
 )]
 
 mod audit_key;
+mod bulk;
 mod clock;
 mod demo;
 mod home;

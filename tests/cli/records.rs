@@ -18,7 +18,10 @@ fn every_change_stands_in_a_chain_that_verifies() {
 
     let newest = &place.json(&["audit", "list", "--limit", "1"])["items"][0];
     assert_eq!((&newest["act"], &newest["object"]), (&json!("key.revoke"), &json!(id)));
-    assert_eq!(newest["actor"], json!("cli:tester"));
+    let actor = newest["actor"].as_str().unwrap();
+    let uid = rustix::process::getuid().as_raw();
+    assert!(actor.starts_with("cli:") && actor.ends_with(&format!("(uid {uid})")), "{actor}");
+    assert!(!actor.contains("tester"), "what $USER says is not believed: {actor}");
     assert_eq!(newest["detail"]["reason"], json!("lost"));
     assert_eq!(newest["hash"], verdict["head"]);
     let head = place.json(&["audit", "head"]);
@@ -56,6 +59,142 @@ fn records_are_paged_newest_first_and_exported_oldest_first() {
     listed.reverse();
     assert_eq!(listed, seqs);
     assert_eq!(place.json(&["audit", "list", "--act", "key.create"])["items"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn who_became_root_by_sudo_is_named_beside() {
+    let place = Place::new();
+    let mut create = place.command(&["key", "create", "--subject", "alice", "--scope", "mcp:read"]);
+    assert!(create.env("SUDO_USER", "carol").output().unwrap().status.success());
+    let newest = &place.json(&["audit", "list", "--limit", "1"])["items"][0];
+    assert!(newest["actor"].as_str().unwrap().ends_with(", SUDO_USER carol)"), "{newest}");
+}
+
+#[test]
+fn records_are_found_by_act_actor_object_and_time() {
+    let place = Place::new();
+    let (first, _) = place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let (second, _) = place.key(&["--subject", "bob", "--scope", "mcp:read"]);
+    place.ok(&["key", "disable", &first]);
+    place.ok(&["key", "revoke", &second]);
+    let acts = |arguments: &[&str]| {
+        let list = place.json(&[&["audit", "list"], arguments].concat());
+        let acts =
+            list["items"].as_array().unwrap().iter().map(|item| item["act"].as_str().unwrap().to_owned());
+        acts.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(acts(&[]), "key.revoke key.disable key.create key.create home.create");
+    assert_eq!(acts(&["--act", "key.create"]), "key.create key.create");
+    assert_eq!(acts(&["--not-act", "key.create,home.create"]), "key.revoke key.disable");
+    assert_eq!(acts(&["--not-act", "key.create", "--not-act", "key.revoke"]), "key.disable home.create");
+    assert_eq!(acts(&["--object", &first]), "key.disable key.create");
+    assert_eq!(acts(&["--since", "1h", "--object", &second]), "key.revoke key.create");
+    assert_eq!(acts(&["--until", "1h"]), "");
+    let actor = place.json(&["audit", "list"])["items"][0]["actor"].as_str().unwrap().to_owned();
+    let (short, _) = actor.split_once(" (").unwrap();
+    assert_eq!(acts(&["--actor", &actor, "--act", "key.revoke"]), "key.revoke");
+    assert_eq!(acts(&["--actor", short, "--act", "key.revoke"]), "key.revoke");
+    assert_eq!(acts(&["--actor", &short[..short.len() - 1]]), "");
+    place.fails(2, &["audit", "list", "--since", "1h", "--until", "2h"]);
+    place.fails(2, &["audit", "list", "--act", "key.create", "--not-act", "key.revoke"]);
+}
+
+#[test]
+fn batches_of_denials_are_listed_only_where_they_are_asked_for() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let mut serve = crate::support::Service::start(
+        &place,
+        &[
+            "serve",
+            "--upstream",
+            "http://127.0.0.1:9/mcp",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ],
+    );
+    let address = serve.listening().trim_start_matches("http://").to_owned();
+    assert_eq!(crate::serve::get(&address, "/mcp").status, 401);
+    assert_eq!(serve.terminate(), 0);
+    let acts = |arguments: &[&str]| place.ok(&[&["audit", "list", "--csv"], arguments].concat());
+    assert!(acts(&[]).contains("gateway.stop") && !acts(&[]).contains("event.flush"), "{}", acts(&[]));
+    assert!(acts(&["--denials"]).contains("event.flush"));
+    assert!(acts(&["--act", "event.flush"]).contains("event.flush"));
+    let events = |arguments: &[&str]| {
+        place.json(&[&["event", "list"], arguments].concat())["items"].as_array().unwrap().len()
+    };
+    assert_eq!((events(&["--address", "127.0.0.1"]), events(&["--address", "127.0.0.2"])), (1, 0));
+    assert_eq!((events(&["--since", "1h"]), events(&["--until", "1h"])), (1, 0));
+    let endpoint = place.json(&["event", "list"])["items"][0]["endpoint"].as_str().unwrap().to_owned();
+    assert_eq!((events(&["--endpoint", &endpoint]), events(&["--endpoint", "tools/list"])), (1, 0));
+}
+
+#[test]
+fn a_head_is_taken_as_it_was_printed_and_a_wrong_one_is_told() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let told = place.file("head.txt", place.ok(&["audit", "head"]));
+    let json = place.file("head.json", place.json(&["audit", "head"]).to_string());
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    for kept in [&told, &json] {
+        assert_eq!(
+            place.json(&["audit", "verify", "--head", kept, "--public-key", kept])["valid"],
+            json!(true)
+        );
+    }
+    for (wrong, why) in
+        [("a".repeat(63), "has 63 hex digits"), ("z".repeat(64), "`z`, which is no hex digit")]
+    {
+        for option in ["--head", "--public-key"] {
+            let told = place.fails(2, &["audit", "verify", option, &wrong]);
+            assert!(told.contains(why) && told.contains("64 hex digits"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_mistyped_home_is_not_made_to_be_looked_at() {
+    let place = Place::new();
+    for verb in ["verify", "list", "export", "head"] {
+        let output = place.run(&["audit", verb]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((code(&output), told.contains("no store in")), (3, true), "{verb}: {told}");
+        assert!(!place.home().exists(), "{verb}");
+    }
+}
+
+#[test]
+fn status_and_policies_count_tokens_and_their_ids_stay_whole() {
+    let place = Place::new();
+    let policy = place.file("night.json", r#"{"name": "night"}"#);
+    place.ok(&["policy", "create", &policy]);
+    place.key(&["--subject", "alice", "--scope", "mcp:read", "--policy", "night"]);
+    let issued = ["token", "issue", "--subject", "alice", "--scope", "mcp:read", "--policy", "night"];
+    let jti = place.json(&issued)["jti"].as_str().unwrap().to_owned();
+    place.ok(&["token", "revoke", place.json(&issued)["jti"].as_str().unwrap()]);
+    let status = place.json(&["status"]);
+    assert_eq!(status["tokens"], json!({"live": 1, "expiring": 0, "revoked": 1}));
+    assert!(place.ok(&["status"]).contains("1 live, 0 about to expire, 1 revoked"));
+    let policies = place.json(&["policy", "list"]);
+    let night =
+        policies["items"].as_array().unwrap().iter().find(|policy| policy["name"] == "night").unwrap();
+    assert_eq!(night["credentials"], json!(3));
+    for arguments in [&["event", "list"][..], &["usage", "summary"]] {
+        place.ok(&[arguments, &["--credential", &jti]].concat());
+    }
+}
+
+#[test]
+fn a_purge_that_finds_nothing_says_why() {
+    let place = Place::new();
+    place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    for (noun, said) in [("usage", "counters go by whole hours"), ("event", "nothing is from before")] {
+        let purged = place.run(&[noun, "purge", "--older-than", "1m"]);
+        let told = String::from_utf8_lossy(&purged.stderr).into_owned();
+        assert!(code(&purged) == 0 && told.contains(said), "{told}");
+    }
 }
 
 #[test]

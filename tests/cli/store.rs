@@ -87,6 +87,15 @@ fn a_lost_store_is_not_replaced_by_a_new_one() {
 }
 
 #[test]
+fn a_store_that_is_in_order_has_nothing_to_be_accepted() {
+    let place = Place::new();
+    place.key(KEY);
+    let told = place.fails(4, &["store", "accept"]);
+    assert!(told.contains("nothing to accept"), "{told}");
+    assert_eq!(place.json(&["audit", "list", "--act", "store.accept"])["items"], json!([]));
+}
+
+#[test]
 fn an_older_store_put_back_lets_nobody_in_until_it_is_accepted() {
     let place = Place::new();
     let (id, key) = place.key(KEY);

@@ -93,9 +93,15 @@ impl Place {
         told
     }
 
-    /// All objects, as lists.
+    /// All objects, as lists; what is damaged is named beside them.
     fn state(&self) -> Vec<String> {
-        ["key", "policy", "scope"].map(|noun| self.ok(&[noun, "list", "--json"])).into()
+        ["key", "policy", "scope"]
+            .map(|noun| {
+                let list = self.run(&[noun, "list", "--json"]);
+                assert!(matches!(code(&list), 0 | 1), "{}", err(&list));
+                out(&list) + &err(&list)
+            })
+            .into()
     }
 
     /// Makes a key; returns its id and its text.

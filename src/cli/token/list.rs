@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Which: text, field:value, expires<30m, !not; all must hold
+    /// Which: text, field:value, field:=exact, expires<30m, !not; all must hold
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
     /// By which field
@@ -45,7 +45,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
         .map_err(|error| CliError::usage(error.to_string()))?;
     let sort = Sort::ALL.into_iter().find(|sort| sort.as_str() == options.sort).unwrap_or(Sort::Issued);
     let query = Query { filter, sort, descending: options.desc, now };
-    let page = ops::list(&session.reader()?, &query, options.after.as_deref(), options.limit)?;
+    let page = ops::list(&session.lister()?, &query, options.after.as_deref(), options.limit)?;
     output::list(
         session.format(options.csv),
         &["jti", "subject", "policy", "scopes", "state", "expires", "issued", "kid"],
@@ -63,7 +63,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             ]
         },
     )?;
-    Ok(Code::Done)
+    Ok(output::damaged(&page.damaged))
 }
 
 pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {

@@ -39,11 +39,14 @@ pub enum Verb {
     Verify(verify::Options),
     /// Refuse tokens from now on: by id, by subject, by key, or by when they were issued
     Revoke(revoke::Options),
-    /// Forget tokens that expired long ago
+    /// Forget tokens that expired long ago, or whose rows are damaged
     Purge {
         /// How long ago at least
         #[arg(long, default_value = "7d", value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
         older_than: Duration,
+        /// Those whose rows are damaged, which `doctor` names, and no others
+        #[arg(long, conflicts_with = "older_than")]
+        damaged: bool,
     },
 }
 
@@ -55,6 +58,6 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::Inspect(options) => inspect::run(session, &options),
         Verb::Verify(options) => verify::run(session, &options),
         Verb::Revoke(options) => revoke::run(session, &options),
-        Verb::Purge { older_than } => revoke::purge(session, older_than),
+        Verb::Purge { older_than, damaged } => revoke::purge(session, (!damaged).then_some(older_than)),
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::{
     input,
     output::{self, List},
     session::Session,
+    watched::Watched,
 };
 use crate::{
     domain::name::{IssuerName, Kid, Subject},
@@ -81,12 +82,18 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     Ok(Code::Done)
 }
 
-pub fn purge(session: &Session, older_than: Duration) -> Result<Code, CliError> {
-    let purged = ops::purge(&session.operator()?, session.now().minus(older_than))?;
+/// Forgets what expired so long ago, or where that is `None` what is damaged.
+pub fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliError> {
+    let ctx = session.operator()?;
+    let watched = Watched::new(&ctx, "forgetting");
+    let purged = match older_than {
+        Some(older_than) => ops::purge(&ctx, session.now().minus(older_than))?,
+        None => ops::purge_damaged(&ctx)?,
+    };
     if session.json {
         output::json(&json!({ "purged": purged }))?;
     } else {
         output::line(&format!("{purged} tokens forgotten"))?;
     }
-    Ok(Code::Done)
+    Ok(watched.code())
 }

@@ -64,9 +64,13 @@ pub fn set_all(ctx: &Ctx, ids: &[KeyId], changes: Changes) -> Result<Vec<ApiKey>
         Ok(Changes { scopes: changes.scopes.map(without_repeats), ..changes })
     })?;
     let ids = without_repeats(ids.to_vec());
+    let pace = ctx.pace.clone();
     ctx.perform(Act::KeySet, &object, move |deed| {
+        pace.expect(ids.len() as u64);
         require_terms(deed.c, changes.scopes.as_deref(), changes.policy.as_ref())?;
         let set = |id: KeyId| {
+            pace.or_nothing()?;
+            pace.step(1);
             let key = find(deed, id)?;
             let state = key.state(deed.now);
             if state == KeyState::Revoked {

@@ -116,10 +116,16 @@ fn two_writers_on_one_home_keep_one_chain_without_gaps() {
 }
 
 #[test]
-fn an_actor_is_the_face_and_a_visible_user() {
-    assert_eq!(actor("cli", Some("alice".into()), 7), "cli:alice");
-    assert_eq!(actor("cli", None, 7), "cli:uid 7");
-    let hidden = actor("cli", Some("al\u{202e}ice\n".into()), 7);
+fn an_actor_is_the_face_and_the_real_user_with_whom_sudo_names() {
+    let of = |name: Option<&str>, sudo: Option<&str>| {
+        actor("cli", name.map(str::to_owned), 7, sudo.map(str::to_owned))
+    };
+    assert_eq!(of(Some("alice"), None), "cli:alice (uid 7)");
+    assert_eq!(of(Some("alice"), Some(" ")), "cli:alice (uid 7)");
+    assert_eq!(of(Some("root"), Some("alice")), "cli:root (uid 7, SUDO_USER alice)");
+    assert_eq!(of(None, None), "cli:(uid 7)");
+    let hidden = of(Some("root"), Some("al\u{202e}ice\n"));
     assert!(!hidden.contains('\u{202e}') && !hidden.contains('\n'), "{hidden}");
-    assert_eq!(actor("cli", Some("a".repeat(500)), 7).chars().count(), LONGEST_ACTOR);
+    let long = of(Some("root"), Some(&"a".repeat(500)));
+    assert!(long.chars().count() == LONGEST_ACTOR && long.ends_with(')'), "{long}");
 }

@@ -121,7 +121,7 @@ fn a_policy_with_credentials_under_it_and_the_default_stay() {
     let new = crate::ops::api_key::NewKey { policy: readers.clone(), ..crate::ops::bench::new_key() };
     let key = crate::ops::api_key::create(&bench.ctx, new).unwrap().key;
     let refusal = bench.refused("readers", |ctx| delete(ctx, &readers));
-    assert!(refusal.to_string().contains("1 credential"), "{refusal}");
+    assert!(refusal.to_string().contains("1 key is under"), "{refusal}");
     crate::ops::api_key::revoke(&bench.ctx, key.id, "").unwrap();
     bench.clock.advance(DAY);
     crate::ops::api_key::purge(&bench.ctx, bench.now()).unwrap();

@@ -11,6 +11,7 @@ use crate::domain::{
     json,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
+    text::visible,
     token::{IssuedToken, MOST_SKEW, Parent},
 };
 use crate::ops::reason;
@@ -136,7 +137,7 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
         Ok(())
     })?;
     let mut purged = 0;
-    loop {
+    while !ctx.pace.is_cancelled() {
         let (tokens, others) = ctx.perform(Act::TokenPurge, "", move |deed| {
             let tokens = store::token::purge(deed.c, before, PURGED_AT_ONCE)?.len() as u64;
             let revocations = store::revocation::purge(deed.c, before, PURGED_AT_ONCE)?;
@@ -150,10 +151,41 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
             Ok((tokens, others))
         })?;
         purged += tokens;
+        ctx.pace.step(tokens);
         if tokens + others == 0 {
-            return Ok(purged);
+            break;
         }
     }
+    Ok(purged)
+}
+
+/// Forgets tokens whose rows are damaged; returns how many. One record for every thousand, which names them. What was
+/// signed and given away goes on as before: a revocation of it is a row of its own.
+pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
+    ctx.check(Act::TokenPurge, "", || Ok(()))?;
+    let damaged = ctx.store.read(store::token::damaged)?;
+    ctx.pace.expect(damaged.len() as u64);
+    let mut purged = 0;
+    for ids in damaged.chunks(PURGED_AT_ONCE as usize) {
+        if ctx.pace.is_cancelled() {
+            break;
+        }
+        ctx.pace.step(ids.len() as u64);
+        let ids = ids.to_vec();
+        purged += ctx.perform(Act::TokenPurge, "", move |deed| {
+            let mut forgotten = Vec::new();
+            for id in ids {
+                if store::token::delete_damaged(deed.c, &id)? {
+                    forgotten.push(visible(&id).into_owned());
+                }
+            }
+            if !forgotten.is_empty() {
+                deed.record("", json!({ "damaged": true, "tokens": forgotten }))?;
+            }
+            Ok(forgotten.len() as u64)
+        })?;
+    }
+    Ok(purged)
 }
 
 fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> Result<Revoked, OpsError> {

@@ -382,7 +382,7 @@ fn revisions_are_kept_beyond_their_policy() {
     let place = Place::with(vec![key(1, "alice", None)]);
     let name = "default".parse().unwrap();
     place.write(|c| policy::insert(c, &revision(2)));
-    let (newest, keys) = place.read(policy::list).remove(0);
+    let (newest, keys) = place.read(|c| policy::list(c, NOW)).remove(0);
     assert_eq!((newest.revision, keys), (2, 1));
     assert_eq!(place.read(|c| policy::find(c, &name)).unwrap().revision, 2);
     assert_eq!(place.read(|c| policy::revision(c, &name, 1)).unwrap().author, "alice");

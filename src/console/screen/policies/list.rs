@@ -101,7 +101,7 @@ impl Policies {
             Some((revision, _)) if revision.policy.name.as_str() == "default" => {
                 Err("`default` is what keys are under that were given no other; it cannot be deleted")
             }
-            Some((_, keys)) if *keys > 0 => Err("keys are under it; K shows them"),
+            Some((_, under)) if *under > 0 => Err("keys (K shows them) or tokens are under it"),
             Some(_) => Ok(()),
         }
     }
@@ -135,7 +135,7 @@ impl Policies {
         let name = revision.policy.name.clone();
         let lines = vec![
             format!("Delete the policy {name}?"),
-            "No key is under it. Its revisions stay in the history and in the audit log.".into(),
+            "No key and no token is under it. Its revisions stay in the history and in the audit log.".into(),
         ];
         let done = format!("deleted policy {name}");
         turn.push(Confirm::new("delete policy", lines, "delete", done, Deed::DeletePolicy(name)));

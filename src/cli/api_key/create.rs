@@ -1,0 +1,184 @@
+//! `portcullis key create` and `key rotate`: what prints a secret, once.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::from;
+use crate::{
+    cli::{
+        error::{CliError, Code},
+        input, output,
+        session::Session,
+        watched::Watched,
+    },
+    domain::{
+        api_key::{Environment, KeyId},
+        clock::{Timestamp, parse_life},
+        name::{PolicyName, ScopeName, Subject},
+    },
+    ops::api_key::{self as ops, DEFAULT_LIFE, IssuedKey, NewKey},
+};
+
+pub const AFTER: &str = "\
+Such as: portcullis key create --subject alice --scope mcp:read --expires-in 8h > alice.key\n\
+Many at once: portcullis key create --from people.csv --scope mcp:use > keys.jsonl, where people.csv has a line of names\n\
+(subject,scopes,policy,name,env,expires_in) and then a key a line; or JSON with these fields, an object a line. Only the\n\
+subject must be there. Scopes stand with spaces between them, or in JSON as a list; expires_in may be never.\n\
+The scopes there are: portcullis scope list. The policies: portcullis policy list.";
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Whom the key speaks for
+    #[arg(long, required_unless_present = "from")]
+    subject: Option<Subject>,
+    /// What it may reach; once for each scope, or several after one another or between commas
+    #[arg(long = "scope", required_unless_present = "from", num_args = 1.., value_delimiter = ',', value_parser = input::scope, value_name = "SCOPE")]
+    scopes: Vec<ScopeName>,
+    /// The policy it is under
+    #[arg(long, default_value = "default")]
+    policy: PolicyName,
+    /// A label for people
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+    /// Where it belongs: 1 to 8 of a-z and 0-9
+    #[arg(long, default_value = "live")]
+    env: Environment,
+    /// How long it lives, such as 30m, 24h or 90d [default: 24h]
+    #[arg(long, value_parser = parse_life, value_name = "LIFE", allow_hyphen_values = true)]
+    expires_in: Option<Duration>,
+    /// It never expires
+    #[arg(long, conflicts_with = "expires_in")]
+    no_expiry: bool,
+    /// Make all the keys that this file lists in CSV or JSON lines (`-` is standard input), or none; prints a JSON object a
+    /// line. What a line leaves out is taken from the other options
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "name"])]
+    from: Option<PathBuf>,
+}
+
+/// A key just made: the one answer that holds a secret.
+#[derive(Serialize)]
+struct Issued<'a> {
+    id: KeyId,
+    key: &'a str,
+    secret: &'a str,
+    subject: &'a Subject,
+    scopes: &'a [ScopeName],
+    policy: &'a PolicyName,
+    name: &'a str,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    /// Of a rotation: how many tokens fell with the old secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<u64>,
+}
+
+impl<'a> Issued<'a> {
+    fn new(IssuedKey { key, text, .. }: &'a IssuedKey, ended: Option<u64>) -> Self {
+        Self {
+            id: key.id,
+            key: text.expose(),
+            secret: secret_part(text.expose()),
+            subject: &key.subject,
+            scopes: &key.scopes,
+            policy: &key.policy,
+            name: &key.name,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            ended,
+        }
+    }
+}
+
+pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
+    let life = if options.no_expiry { None } else { Some(options.expires_in.unwrap_or(DEFAULT_LIFE)) };
+    output::require_reader()?;
+    let Options { subject, scopes, policy, name, env: environment, from, .. } = options;
+    match (subject, from) {
+        (Some(subject), None) => {
+            let new = NewKey { subject, scopes, policy, name, environment, life };
+            show_once(session, &ops::create(&session.operator()?, new)?, None)
+        }
+        (_, Some(file)) => {
+            let otherwise = from::Otherwise { scopes, policy, environment, life };
+            many(session, from::read(&file, &otherwise)?)
+        }
+        (None, None) => Err(CliError::usage("a key speaks for somebody: --subject, or --from FILE for many")),
+    }
+}
+
+/// Makes all of them or none, and prints each once.
+fn many(session: &Session, new: Vec<NewKey>) -> Result<Code, CliError> {
+    let ctx = session.operator()?;
+    let watched = Watched::new(&ctx, "making keys");
+    let issued = ops::create_all(&ctx, new);
+    drop(watched);
+    let issued = issued?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut written = 0;
+    let wrote = issued.iter().try_for_each(|one| {
+        serde_json::to_writer(&mut out, &Issued::new(one, None)).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+        written += 1;
+        Ok::<_, io::Error>(())
+    });
+    if let Err(error) = wrote.and_then(|()| out.flush()) {
+        let first = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
+        return Err(CliError::broken(format!(
+            "{} keys were made, and standard output did not take them all: {error}; about {written} were written",
+            issued.len()
+        ))
+        .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created>{first}'")));
+    }
+    output::remark(&format!(
+        "{} keys made. This is the only time they are shown: keep each where only its user can read it.",
+        issued.len()
+    ));
+    Ok(Code::Done)
+}
+
+pub fn rotate(session: &Session, id: &str, grace: Duration) -> Result<Code, CliError> {
+    let id = input::key_id(id)?;
+    output::require_reader()?;
+    let issued = ops::rotate(&session.operator()?, id, grace)?;
+    show_once(session, &issued, Some(issued.ended))
+}
+
+/// Prints a new secret: it alone on standard output, the explanation on standard error.
+///
+/// `ended`: of a rotation, how many tokens fell with the old secret.
+fn show_once(session: &Session, issued: &IssuedKey, ended: Option<u64>) -> Result<Code, CliError> {
+    let IssuedKey { key, text, .. } = issued;
+    let done = if ended.is_some() { "rotated" } else { "made" };
+    let written =
+        if session.json { output::json(&Issued::new(issued, ended)) } else { output::line(text.expose()) };
+    written.map_err(|_| {
+        CliError::broken(format!("key {} was {done}, but standard output could not take its text", key.id))
+            .mend(format!("portcullis key rotate {}", key.id))
+    })?;
+    if !session.json {
+        let until =
+            key.expires_at.map_or_else(|| "it never expires".into(), |at| format!("it expires at {at}"));
+        output::remark(&format!(
+            "key {} {done} for {} under policy {}; {until}.\nThis is the only time the key is shown: keep it where only its user can read it.",
+            key.id, key.subject, key.policy
+        ));
+        if let Some(ended @ 1..) = ended {
+            output::remark(&format!(
+                "{ended} tokens that were got with the old secret are refused from now on."
+            ));
+        }
+    }
+    Ok(Code::Done)
+}
+
+/// The 43 characters of the secret alone, without the checksum behind them.
+fn secret_part(key: &str) -> &str {
+    let proof = key.rsplit('_').next().unwrap_or_default();
+    proof.get(..43).unwrap_or(proof)
+}
