@@ -4,6 +4,7 @@
 //! nobody holds any more is stale and is dropped.
 
 mod token;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +26,8 @@ use crate::domain::{
 use crate::ops::api_key::{Changes, IssuedKey, NewKey};
 pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry};
+
+pub use usage::{By, Focus, Range, UsageView};
 
 pub use token::{
     Judged, KeyInUse, KeysInUse, Reach, Reached, TokenAnswer, TokenChoices, TokenCounts, TokenDeed,
@@ -380,91 +383,4 @@ pub struct KeyDetail {
 pub struct Choices {
     pub catalogue: Catalogue,
     pub policies: Vec<PolicyName>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct UsageView {
-    pub totals: Totals,
-    pub series: Vec<(Timestamp, Totals)>,
-    pub top: Vec<Busy>,
-}
-
-/// How far back the usage screen looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Range {
-    #[default]
-    Hour,
-    Day,
-    Week,
-    Month,
-}
-
-impl Range {
-    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "1h",
-            Self::Day => "24h",
-            Self::Week => "7d",
-            Self::Month => "30d",
-        }
-    }
-    pub fn length(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Hour => 3_600,
-            Self::Day => 86_400,
-            Self::Week => 7 * 86_400,
-            Self::Month => 30 * 86_400,
-        })
-    }
-    /// Minutes a point of the chart stands for.
-    pub fn step_minutes(self) -> u32 {
-        match self {
-            Self::Hour => 1,
-            Self::Day => 15,
-            Self::Week => 120,
-            Self::Month => 480,
-        }
-    }
-    pub fn next(self) -> Self {
-        match self {
-            Self::Hour => Self::Day,
-            Self::Day => Self::Week,
-            Self::Week => Self::Month,
-            Self::Month => Self::Hour,
-        }
-    }
-}
-
-/// What the usage screen counts, and what its table lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Focus {
-    pub by: By,
-    pub credential: Option<String>,
-    pub endpoint: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    #[default]
-    Credential,
-    Endpoint,
-    Outcome,
-}
-
-impl By {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Credential => "credential",
-            Self::Endpoint => "endpoint",
-            Self::Outcome => "outcome",
-        }
-    }
-    pub fn next(self) -> Self {
-        match self {
-            Self::Credential => Self::Endpoint,
-            Self::Endpoint => Self::Outcome,
-            Self::Outcome => Self::Credential,
-        }
-    }
 }

@@ -2,6 +2,7 @@
 //! and for acts, and a watcher that tells when another process changed the store. SQLite is
 //! never touched by the thread that draws.
 
+mod keys;
 mod refusal;
 mod secret;
 mod token;
@@ -21,14 +22,13 @@ use crate::domain::{
     usage::{Dimension, Totals},
 };
 use crate::ops;
-use crate::ops::api_key::Changes;
 use crate::ops::{Ctx, OpsError, usage::Named};
 use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
 use super::effect::{
-    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Partly, Query, Range, Reply, Ticket,
-    Topic, Traffic, UsageView,
+    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply, Ticket, Topic,
+    Traffic, UsageView,
 };
 use super::event::{Event, Moved};
 
@@ -179,64 +179,17 @@ fn fault(error: OpsError) -> Fault {
     Fault { conflict: matches!(error, OpsError::Conflict(_)), message: error.to_string() }
 }
 
-/// Does `each` to every key. One that is gone, or that refuses, keeps no other from it; a store that fails ends it, and it is
-/// said how many were done.
-fn for_each(ids: &[KeyId], mut each: impl FnMut(KeyId) -> Result<(), OpsError>) -> Result<Answer, Fault> {
-    let mut partly = Partly::default();
-    for id in ids {
-        match each(*id) {
-            Ok(()) => partly.done += 1,
-            Err(error) if ids.len() == 1 => return Err(fault(error)),
-            Err(OpsError::NotFound(_)) => partly.gone += 1,
-            Err(error @ OpsError::Conflict(_)) => {
-                if partly.refused == 0 {
-                    partly.why = error.to_string();
-                }
-                partly.refused += 1;
-            }
-            Err(error) => {
-                let left = ids.len() as u64 - partly.done;
-                let message = format!("{} done, {left} not: at key {id}: {error}", partly.done);
-                return Err(Fault { message, conflict: false });
-            }
-        }
-    }
-    Ok(if partly.gone + partly.refused == 0 { Answer::Changed(partly.done) } else { Answer::Partly(partly) })
-}
-
-/// Changes all of them that are still there, or none.
-fn set_keys(ctx: &Ctx, ids: &[KeyId], changes: Changes) -> Result<Answer, Fault> {
-    let is_there = |id: &KeyId| ctx.store.read(|connection| store::api_key::find(connection, *id));
-    let mut there = Vec::with_capacity(ids.len());
-    for id in ids {
-        if ids.len() == 1 || is_there(id).map_err(|error| fault(error.into()))?.is_some() {
-            there.push(*id);
-        }
-    }
-    let gone = (ids.len() - there.len()) as u64;
-    if there.is_empty() {
-        return Ok(Answer::Partly(Partly { gone, ..Partly::default() }));
-    }
-    ops::api_key::set_all(ctx, &there, changes).map_err(fault)?;
-    let done = there.len() as u64;
-    Ok(if gone == 0 {
-        Answer::Changed(done)
-    } else {
-        Answer::Partly(Partly { done, gone, ..Partly::default() })
-    })
-}
-
 fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
     let issued = |issued| Answer::Issued(Box::new(issued));
     let saved = |revision| Answer::Saved(Box::new(revision));
     match deed {
         Deed::CreateKey(new) => ops::api_key::create(ctx, new).map(issued).map_err(fault),
         Deed::RotateKey { id, grace } => ops::api_key::rotate(ctx, id, grace).map(issued).map_err(fault),
-        Deed::SetKeys { ids, changes } => set_keys(ctx, &ids, changes),
-        Deed::DisableKeys(ids) => for_each(&ids, |id| ops::api_key::disable(ctx, id).map(|_| ())),
-        Deed::EnableKeys(ids) => for_each(&ids, |id| ops::api_key::enable(ctx, id).map(|_| ())),
+        Deed::SetKeys { ids, changes } => keys::set(ctx, &ids, changes),
+        Deed::DisableKeys(ids) => keys::for_each(&ids, |id| ops::api_key::disable(ctx, id).map(|_| ())),
+        Deed::EnableKeys(ids) => keys::for_each(&ids, |id| ops::api_key::enable(ctx, id).map(|_| ())),
         Deed::RevokeKeys { ids, reason } => {
-            for_each(&ids, |id| ops::api_key::revoke(ctx, id, &reason).map(|_| ()))
+            keys::for_each(&ids, |id| ops::api_key::revoke(ctx, id, &reason).map(|_| ()))
         }
         Deed::CreatePolicy { policy, reason } => {
             ops::policy::create(ctx, *policy, &reason).map(saved).map_err(fault)
@@ -408,34 +361,6 @@ fn usage(ctx: &Ctx, range: Range, focus: Focus, now: Timestamp) -> Result<UsageV
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_that_is_gone_or_refuses_keeps_no_other_from_a_bulk_act() {
-        let ids: Vec<KeyId> = (0..5).map(|number| format!("{number:022}").parse().unwrap()).collect();
-        let mut tried = Vec::new();
-        let outcome = for_each(&ids, |id| {
-            tried.push(id);
-            match tried.len() {
-                2 => Err(OpsError::NotFound("purged".into())),
-                3 => Err(OpsError::Conflict("it is revoked".into())),
-                _ => Ok(()),
-            }
-        });
-        assert_eq!(tried, ids);
-        let Ok(Answer::Partly(partly)) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(partly.to_string(), "3 done, 1 not there any more, 1 refused: it is revoked");
-
-        // a store that fails does end it
-        let mut tried = 0;
-        let outcome = for_each(&ids, |_| {
-            tried += 1;
-            if tried == 3 { Err(OpsError::Store(StoreError::Panicked)) } else { Ok(()) }
-        });
-        assert!(matches!(outcome, Err(fault) if fault.message.starts_with("2 done, 3 not")) && tried == 3);
-        // and what is asked of one key is answered for it
-        let outcome = for_each(&ids[..1], |_| Err(OpsError::NotFound("no key".into())));
-        assert!(matches!(outcome, Err(fault) if fault.message == "no key"));
-    }
 
     #[test]
     fn of_waiting_questions_the_newest_of_each_topic_is_asked() {

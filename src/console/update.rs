@@ -2,6 +2,7 @@
 //! is shown goes through here.
 
 mod typed;
+mod ways;
 
 use crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -21,9 +22,6 @@ use super::overlay::{
 };
 use super::screen::SCREENS;
 use super::theme::Theme;
-
-/// So many screens are remembered for the way back.
-const MOST_REMEMBERED: usize = 100;
 
 const FULL: &str = "the disk of the home is full: calls are refused, and little can be changed; keys can still be \
                     revoked and disabled; free some space";
@@ -365,46 +363,18 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                     app.overlays.remove(depth);
                 }
             }
-            Wish::Go(name) => go(app, name, now, effects),
-            Wish::GoWith(name, seed) => {
-                let (mut looked_from, before) = (std::mem::take(&mut app.ways.looked_from), app.current);
-                go(app, name, now, effects);
-                if app.current != before {
-                    looked_from.push(before);
-                }
-                app.ways.looked_from = looked_from;
-                at_screen(app, now, effects, |screen, turn| screen.seed(&seed, turn));
-            }
+            Wish::Go(name) => ways::go(app, name, now, effects),
+            Wish::GoWith(name, seed) => ways::look_into(app, name, &seed, now, effects),
             Wish::Turn(by) => {
                 let count = SCREENS.len() as isize;
                 let place = (app.current as isize + by).rem_euclid(count.max(1)) as usize;
                 if let Some(screen) = SCREENS.get(place) {
-                    go(app, screen.name, now, effects);
+                    ways::go(app, screen.name, now, effects);
                 }
             }
-            Wish::Back => {
-                if let Some(place) = app.ways.looked_from.pop() {
-                    let looked_from = std::mem::take(&mut app.ways.looked_from);
-                    visit(app, place, now, effects);
-                    app.ways.looked_from = looked_from;
-                }
-            }
-            Wish::Past => {
-                if let Some(place) = app.ways.past.pop() {
-                    app.ways.future.push(app.current);
-                    show(app, place, now, effects);
-                } else {
-                    app.notices.add(Tone::Refused, "there is no screen before this one".into(), now);
-                }
-            }
-            Wish::Future => {
-                if let Some(place) = app.ways.future.pop() {
-                    app.ways.past.push(app.current);
-                    show(app, place, now, effects);
-                } else {
-                    app.notices.add(Tone::Refused, "there is no screen after this one".into(), now);
-                }
-            }
+            Wish::Back => ways::back(app, now, effects),
+            Wish::Past => ways::past(app, now, effects),
+            Wish::Future => ways::future(app, now, effects),
             Wish::Perform(name) => perform(app, &name, now, effects),
             Wish::Notice(tone, text) => app.notices.add(tone, text, now),
             Wish::Help => {
@@ -438,27 +408,4 @@ fn command_line(app: &App) -> CommandLine {
         .filter(|(screen, _)| screen.actions(&app.setting).iter().any(|own| own.name == "filter"))
         .map_or("keys", |(_, named)| named.name);
     CommandLine::new(app.actions(), list)
-}
-
-fn go(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
-    if let Some(place) = SCREENS.iter().position(|screen| screen.name == name) {
-        visit(app, place, now, effects);
-    }
-}
-
-/// Goes to a screen, and remembers the one before.
-fn visit(app: &mut App, place: usize, now: Timestamp, effects: &mut Vec<Effect>) {
-    if place != app.current {
-        app.ways.past.push(app.current);
-        let surplus = app.ways.past.len().saturating_sub(MOST_REMEMBERED);
-        app.ways.past.drain(..surplus);
-        app.ways.future.clear();
-    }
-    show(app, place, now, effects);
-}
-
-fn show(app: &mut App, place: usize, now: Timestamp, effects: &mut Vec<Effect>) {
-    app.ways.looked_from.clear();
-    app.current = place;
-    at_screen(app, now, effects, |screen, turn| screen.enter(turn));
 }

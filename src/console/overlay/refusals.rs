@@ -1,7 +1,7 @@
 //! What was refused of late, and of the one under the cursor every check with why; from there to the key and the policy.
 
 use crossterm::event::{KeyCode, KeyEvent};
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 
 use crate::console::canvas::Canvas;
 use crate::console::effect::{Answer, Held, Query, Refused, Reply, Standing, Topic};
@@ -21,10 +21,22 @@ pub struct Refusals {
     rows: Held<Vec<Event>>,
     cursor: Cursor,
     opened: Held<Refused>,
+    /// Whether what is told of one has all the room, and is moved in.
+    alone: bool,
     top: u16,
 }
 
 const BINDINGS: &[Binding<Refusals>] = &[
+    Binding::new(
+        "open",
+        "open",
+        "Give it all the room, or the list beside it again",
+        |s: &mut Refusals, _| {
+            s.alone = !s.alone;
+            s.top = 0;
+        },
+    )
+    .when(Refusals::one),
     Binding::new("refusal.key", "its key", "Show the key or the token that was refused", Refusals::show_key)
         .when(Refusals::known),
     Binding::new("refusal.policy", "its policy", "Show the policy that it is under", Refusals::show_policy)
@@ -52,10 +64,15 @@ fn mark(event: &Event) -> i64 {
     event.seq
 }
 
+fn inside(area: Rect) -> Rect {
+    area.inner(Margin::new(2, 1))
+}
+
 /// The list above, what is told of one below it.
-fn areas(inside: Rect, rows: usize) -> (Rect, Rect) {
+fn areas(inside: Rect, rows: usize, alone: bool) -> (Rect, Rect) {
     let rows = u16::try_from(rows.saturating_add(1)).unwrap_or(u16::MAX);
-    let list = Rect { height: rows.min(inside.height * 2 / 5).max(2).min(inside.height), ..inside };
+    let most = if alone { 2 } else { inside.height / 3 };
+    let list = Rect { height: rows.min(most).max(2).min(inside.height), ..inside };
     let y = list.bottom().saturating_add(1).min(inside.bottom());
     (list, Rect { y, height: inside.bottom() - y, ..inside })
 }
@@ -69,7 +86,14 @@ impl Refusals {
         Self::new(Some((credential, named)))
     }
     fn new(of: Option<(String, String)>) -> Self {
-        Self { of, rows: Held::default(), cursor: Cursor::default(), opened: Held::default(), top: 0 }
+        Self {
+            of,
+            rows: Held::default(),
+            cursor: Cursor::default(),
+            opened: Held::default(),
+            alone: false,
+            top: 0,
+        }
     }
     fn rows(&self) -> &[Event] {
         self.rows.value.as_deref().unwrap_or_default()
@@ -95,10 +119,16 @@ impl Refusals {
         policy.map(|_| ()).ok_or("no policy is known of it")
     }
     fn height(&self, turn: &Turn<'_>) -> u64 {
-        let inside = turn.body.inner(ratatui::layout::Margin::new(2, 1));
-        u64::from(table::height(areas(inside, usize::MAX).0)).max(1)
+        let inside = inside(turn.body);
+        u64::from(table::height(areas(inside, usize::MAX, self.alone).0)).max(1)
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
+        if self.alone {
+            let (_, below) = areas(inside(turn.body), self.rows().len(), true);
+            let rows = self.opened().map_or(0, |opened| page::height(&lines(opened, turn.now), below.width));
+            self.top = page::scrolled(self.top, step, below.height, rows);
+            return;
+        }
         let (total, height) = (self.rows().len() as u64, self.height(turn));
         self.cursor.step(step, total, height);
         self.follow(turn);
@@ -164,8 +194,10 @@ impl Layer for Refusals {
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
-        if closes {
-            turn.close();
+        match closes {
+            true if self.alone => (self.alone, self.top) = (false, 0),
+            true => turn.close(),
+            false => {}
         }
         closes
     }
@@ -205,7 +237,7 @@ impl Layer for Refusals {
             None => "what was refused".to_owned(),
         };
         canvas.frame(area, &title, accent);
-        let inside = area.inner(ratatui::layout::Margin::new(2, 1));
+        let inside = inside(area);
         if let Some(fault) = &self.rows.fault {
             return draw_fault(canvas, inside, &fault.message);
         }
@@ -218,7 +250,7 @@ impl Layer for Refusals {
             canvas.put(inside.x, inside.y, inside.width, said, dim);
             return;
         }
-        let (list, below) = areas(inside, self.rows().len());
+        let (list, below) = areas(inside, self.rows().len(), self.alone);
         self.draw_list(canvas, list);
         match (self.opened(), &self.opened.fault) {
             (Some(opened), _) => page::draw(&lines(opened, canvas.now), self.top, canvas, below),
@@ -268,21 +300,9 @@ impl Refusals {
 fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     let event = &refused.event;
     let mut lines = vec![
-        Line::Heading("This refusal"),
         Line::fact("reason", event.kind.as_str()).ink(Ink::Bad).note(refused.why.as_str()),
-        Line::fact("at", moment(event.at)).note(relative(event.at, now)),
-        Line::fact("subject", event.who()),
-        Line::fact("credential", event.credential.as_str()),
-        Line::fact("endpoint", event.endpoint.as_str()),
-        Line::fact("address", event.address.as_str()),
+        Line::Heading("Every check, as things stand now"),
     ];
-    if event.count > 1 {
-        lines.push(Line::fact("times", event.count.to_string()));
-    }
-    if !event.detail.is_empty() {
-        lines.push(Line::fact("detail", event.detail.as_str()));
-    }
-    lines.extend([Line::Blank, Line::Heading("Every check, as things stand now")]);
     if refused.checks.is_empty() {
         let said =
             "The call came with no credential of this home that is still there: nothing can be judged again.";
@@ -305,6 +325,20 @@ fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
             lines.push(Line::Text(said, Ink::Dim));
         }
         None => {}
+    }
+    lines.extend([
+        Line::Heading("The call"),
+        Line::fact("at", moment(event.at)).note(relative(event.at, now)),
+        Line::fact("subject", event.who()),
+        Line::fact("credential", event.credential.as_str()),
+        Line::fact("endpoint", event.endpoint.as_str()),
+        Line::fact("address", event.address.as_str()),
+    ]);
+    if event.count > 1 {
+        lines.push(Line::fact("times", event.count.to_string()));
+    }
+    if !event.detail.is_empty() {
+        lines.push(Line::fact("detail", event.detail.as_str()));
     }
     lines
 }

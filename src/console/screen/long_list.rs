@@ -4,6 +4,7 @@
 //! Rows are shown before they are counted: no row waits for a number that looks at every one.
 
 mod draw;
+mod marks;
 
 use std::collections::BTreeSet;
 
@@ -20,11 +21,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::filter::{Fields, Filter};
 
 pub use draw::Words;
+use marks::{Marking, Start};
 
-/// Bulk acts take at most so many: they are named one by one.
-const MOST_MARKED: u32 = 10_000;
-/// Beyond the ends of a range so many rows are looked at: the list may move while it is marked.
-const SLACK: u64 = 200;
 /// From this body width on the detail stands beside the list.
 const BESIDE: u16 = 114;
 
@@ -101,21 +99,6 @@ pub struct LongList<L: Listed> {
     range_from: Option<Start<L::Id>>,
     marking: Marking<L::Id>,
     ids: Held<Vec<L::Id>>,
-}
-
-/// Where a range began: at a row, which is at this place for now.
-#[derive(Clone, Copy, Debug)]
-struct Start<I> {
-    id: I,
-    place: u64,
-}
-
-/// What is marked when the ids come.
-#[derive(Clone, Copy, Debug)]
-enum Marking<I> {
-    All,
-    /// From the one to the other, whichever comes first.
-    Range(I, I),
 }
 
 impl<L: Listed> Default for LongList<L> {
@@ -305,65 +288,6 @@ impl<L: Listed> LongList<L> {
     pub fn reverse(&mut self, turn: &mut Turn<'_>) {
         self.descending = !self.descending;
         self.start_over(turn);
-    }
-
-    pub fn mark(&mut self, turn: &mut Turn<'_>) {
-        if let Some(id) = self.selected().map(L::id)
-            && !self.marks.remove(&id)
-        {
-            self.marks.insert(id);
-        }
-        self.step(Step::Down, turn);
-    }
-
-    pub fn mark_range(&mut self, turn: &mut Turn<'_>) {
-        let Some(to) = self.selected().map(L::id) else { return };
-        let Some(from) = self.range_from.take() else {
-            self.range_from = Some(Start { id: to, place: self.cursor.selected });
-            return;
-        };
-        let (first, last) = (from.place.min(self.cursor.selected), from.place.max(self.cursor.selected));
-        let offset = first.saturating_sub(SLACK);
-        let rows = last.saturating_sub(first).saturating_add(1);
-        if rows > u64::from(MOST_MARKED) {
-            return Self::refuse_so_many(turn);
-        }
-        let limit = u32::try_from(rows + 2 * SLACK).unwrap_or(u32::MAX);
-        self.ask_ids(Marking::Range(from.id, to), offset, limit, turn);
-    }
-
-    /// All that the filter lets through when it is done, and not as many as were counted before.
-    pub fn mark_all(&mut self, turn: &mut Turn<'_>) {
-        self.ask_ids(Marking::All, 0, MOST_MARKED + 1, turn);
-    }
-
-    fn ask_ids(&mut self, marking: Marking<L::Id>, offset: u64, limit: u32, turn: &mut Turn<'_>) {
-        self.marking = marking;
-        let (topic, query) = L::ask(self.order(turn.now), Part::Ids { offset, limit });
-        self.ids.wait_for(turn.load(topic, query));
-    }
-
-    fn refuse_so_many(turn: &mut Turn<'_>) {
-        turn.refuse(format!("at most {MOST_MARKED} {} can be marked; filter for fewer", L::MANY));
-    }
-
-    fn took_ids(&mut self, ids: Vec<L::Id>, turn: &mut Turn<'_>) {
-        match self.marking {
-            Marking::All if ids.len() > MOST_MARKED as usize => Self::refuse_so_many(turn),
-            Marking::All => self.marks.extend(ids),
-            Marking::Range(from, to) => {
-                let place = |wanted| ids.iter().position(|id| *id == wanted);
-                let (Some(from), Some(to)) = (place(from), place(to)) else {
-                    return turn.refuse("the list moved while the range was marked; mark it again");
-                };
-                self.marks.extend(ids.into_iter().skip(from.min(to)).take(from.abs_diff(to) + 1));
-            }
-        }
-    }
-
-    pub fn clear_marks(&mut self) {
-        self.marks.clear();
-        self.range_from = None;
     }
 
     /// One step out: of a range, of the marks, of the filter. False where there is nothing to leave.

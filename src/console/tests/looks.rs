@@ -147,6 +147,14 @@ fn a_refusal_is_opened_and_leads_to_its_key_and_its_policy() {
     person.press("1 enter");
     assert!(person.sees("what was refused") && person.sees("✕ ip") && person.sees("not on the whitelist"));
     assert!(person.sees("✓ credential") && person.sees("Judged by policy default r3"), "{}", person.screen());
+    // where there is little room, it gets all of it, to be moved in
+    let mut small = Person::new(60, 16);
+    small.press("1 enter");
+    assert!(!small.sees("tools/call/delete_file"), "{}", small.screen());
+    small.press("enter G");
+    assert!(small.sees("tools/call/delete_file"), "{}", small.screen());
+    assert!(small.press("esc").sees("what was refused") && !small.press("esc").sees("what was refused"));
+
     person.press("K");
     assert!(person.sees("› keys") && person.sees("/ id:"), "{}", person.screen());
     assert!(person.press("esc esc").sees("› overview"), "and back: {}", person.screen());

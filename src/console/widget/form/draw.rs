@@ -270,7 +270,9 @@ fn draw_options<'a>(
         ]);
     }
     if first + below > 0 {
-        lines.push(vec![indent(), piece(format!("↑ {first} more  ↓ {below} more"), theme.dim)]);
+        let more = [("↑", first), ("↓", below)].into_iter().filter(|(_, number)| *number > 0);
+        let said: Vec<String> = more.map(|(way, number)| format!("{way} {number} more")).collect();
+        lines.push(vec![indent(), piece(said.join("  "), theme.dim)]);
     }
     // the panel stands still while they are narrowed
     let most = 1 + options.len().min(OPTIONS_SHOWN) + usize::from(options.len() > OPTIONS_SHOWN);
