@@ -15,12 +15,16 @@ use super::{
     status,
 };
 use crate::{
-    domain::issuer::{Issuer, IssuerState},
+    domain::{
+        act::Act,
+        event::UPSTREAM_UNFIT,
+        issuer::{Issuer, IssuerState},
+    },
     ops::{
         self, Ctx, OpsError,
         audit::{Kept, Standing},
     },
-    store::{Mode, StoreError, audit, ballast, home::Home},
+    store::{Mode, StoreError, audit, ballast, event, home::Home},
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -28,6 +32,8 @@ const MIB: u64 = 1024 * 1024;
 const SQLITE_SINCE: i32 = 3_051_003;
 /// Less free space than this is a fault: a store that cannot grow refuses every change.
 const LEAST_FREE: u64 = 64 * MIB;
+/// What is older than this may have been mended since.
+const RECENTLY: Duration = Duration::from_secs(3600);
 /// How far the clock may stand behind the newest audit record.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -130,6 +136,9 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
             note("clock", clock(&ctx, session));
             if let Some(found) = issuers(&ctx, session) {
                 note("issuers", found);
+            }
+            if let Some(found) = upstream(&ctx, session) {
+                note("upstream", found);
             }
         }
     }
@@ -281,6 +290,28 @@ fn issuers(ctx: &Ctx, session: &Session) -> Option<Found> {
                 format!("a gateway fetches them by itself; to see why not: portcullis issuer refresh {name}"),
             ))
         }
+    })
+}
+
+/// Whether what the MCP server behind a gateway answered could be passed on since that began; `None` where none ever began.
+fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
+    let query =
+        audit::Query { act: Some(Act::GatewayStart.as_str().into()), limit: 1, ..audit::Query::default() };
+    let began = ops::audit::list(ctx, &query).ok()?.pop()?.record.at;
+    let since = began.max(session.now().minus(RECENTLY));
+    let query = event::Query {
+        kind: Some(UPSTREAM_UNFIT.into()),
+        since: Some(since),
+        limit: 1,
+        ..event::Query::default()
+    };
+    let found = ops::event::list(ctx, &query).ok()?;
+    Some(match found.first() {
+        None => Ok(format!("nothing wrong with its answers since {since}")),
+        Some(event) => Err((
+            format!("at {}: {}", event.at, event.detail),
+            "do what the detail says, and start the gateway anew where that changes --upstream".into(),
+        )),
     })
 }
 

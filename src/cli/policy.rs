@@ -125,6 +125,9 @@ struct Shown<'a> {
     saved_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<u64>,
+    /// What deserves a second look, where it was just saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<Fault>>,
 }
 
 impl<'a> Shown<'a> {
@@ -136,6 +139,7 @@ impl<'a> Shown<'a> {
             reason: &revision.reason,
             saved_at: revision.saved_at,
             credentials,
+            warnings: None,
         }
     }
 }
@@ -190,13 +194,14 @@ fn told(fault: &Fault) -> String {
 
 /// Says what was saved.
 pub fn saved(session: &Session, revision: &Revision) -> Result<Code, CliError> {
+    let warnings = revision.policy.warnings();
+    for warning in &warnings {
+        output::remark(&crate::domain::text::visible(&format!("look again: {}", told(warning))));
+    }
     if session.json {
-        output::json(&Shown::new(revision, None))?;
+        output::json(&Shown { warnings: Some(warnings), ..Shown::new(revision, None) })?;
     } else {
         output::line(&format!("policy {} is at revision {}", revision.policy.name, revision.revision))?;
-        for warning in revision.policy.warnings() {
-            output::remark(&format!("look again: {}", told(&warning)));
-        }
     }
     Ok(Code::Done)
 }

@@ -1,6 +1,7 @@
 //! `portcullis scope …`: the acts on the scope catalogue.
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
@@ -8,7 +9,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::{endpoint::EndpointPattern, name::ScopeName, scope::Scope},
+    domain::{endpoint::EndpointPattern, name::ScopeName, scope::Scope, text::visible},
     ops::scope as ops,
 };
 
@@ -39,14 +40,40 @@ pub enum Verb {
     },
 }
 
+/// A scope that was just set.
+#[derive(Serialize)]
+struct Saved<'a> {
+    #[serde(flatten)]
+    scope: &'a Scope,
+    /// What deserves a second look, where anything does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::List { csv } => return list(session, csv),
         Verb::Set { name, endpoints, description } => {
-            let scope = Scope { name, description, endpoints };
+            let mut scope = Scope { name, description, endpoints: Vec::new() };
+            for pattern in endpoints {
+                if !scope.endpoints.contains(&pattern) {
+                    scope.endpoints.push(pattern);
+                }
+            }
             ops::set(&session.operator()?, scope.clone())?;
+            let doubts = |pattern: &EndpointPattern| {
+                pattern
+                    .doubts()
+                    .into_iter()
+                    .map(move |doubt| format!("{pattern}: {doubt}"))
+                    .collect::<Vec<_>>()
+            };
+            let warnings: Vec<_> = scope.endpoints.iter().flat_map(doubts).collect();
+            for warning in &warnings {
+                output::remark(&visible(&format!("look again: {warning}")));
+            }
             if session.json {
-                output::json(&scope)?;
+                output::json(&Saved { scope: &scope, warnings })?;
             } else {
                 output::line(&format!("scope {} covers {}", scope.name, patterns(&scope)))?;
             }

@@ -12,10 +12,13 @@ pub const LOCKOUT_STARTED: &str = "lockout_started";
 pub const SHADOW_DENIED: &str = "shadow_denied";
 /// The kind of an event for a clock that was set back.
 pub const CLOCK_SET_BACK: &str = "clock_set_back";
+/// The kind of an event for an MCP server whose answers cannot be passed on, until an operator has mended something.
+pub const UPSTREAM_UNFIT: &str = "upstream_unfit";
 
 /// Every kind of event: the reasons, and these facts.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
-    Reason::all().iter().map(|reason| reason.as_str()).chain([LOCKOUT_STARTED, SHADOW_DENIED, CLOCK_SET_BACK])
+    let facts = [LOCKOUT_STARTED, SHADOW_DENIED, CLOCK_SET_BACK, UPSTREAM_UNFIT];
+    Reason::all().iter().map(|reason| reason.as_str()).chain(facts)
 }
 
 /// One recorded denial or security fact. A burst of equal ones is one event with a count.

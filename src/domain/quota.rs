@@ -220,6 +220,22 @@ impl Charge {
         (!refused.is_granted()).then_some(refused)
     }
 
+    /// Which window is spent and until when, for who is refused at `now`; `None` where it is granted.
+    pub fn refusal(&self, now: Timestamp) -> Option<String> {
+        let Self::Refused { window, limit, retry_after } = self else { return None };
+        let window = window.as_str();
+        if *limit == 0 {
+            return Some(format!("the policy lets nothing through: its limit of the {window} is 0"));
+        }
+        // In whole seconds, and never too early.
+        let until = now.plus(*retry_after).millis().saturating_add(999).div_euclid(1000).saturating_mul(1000);
+        let until = Timestamp::from_millis(until);
+        Some(format!(
+            "all {limit} calls of the {window} are spent; the next one passes at {}",
+            until.to_utc().format("%FT%TZ")
+        ))
+    }
+
     pub const fn is_granted(&self) -> bool {
         matches!(self, Self::Granted)
     }

@@ -186,6 +186,10 @@ mod tests {
         for (held, covered, not_covered) in [
             ("mcp:*", "tools/call/delete_all", None),
             ("mcp:*", "/metrics", None),
+            ("mcp:use", "tools/call/search", Some("/health")),
+            ("mcp:use", "resources/read/file:///a/b.md", Some("oauth/token")),
+            ("mcp:use", "completion/complete/prompts/get/x", Some("acme/run")),
+            ("mcp:use", "tasks/result", Some("/tools/call/search")),
             ("mcp:read", "resources/read/file:///a/b.md", Some("tools/call/search")),
             ("mcp:read", "tools/list", Some("/tools/list")),
             ("tools:list", "tools/list", Some("tools/call/search")),

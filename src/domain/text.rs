@@ -73,6 +73,15 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// A size as people write it: in the largest unit in which it is whole.
+pub fn size(bytes: u64) -> String {
+    let fits = |(unit, _): &(u64, &str)| bytes >= *unit && bytes.is_multiple_of(*unit);
+    match [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")].into_iter().find(fits) {
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// A URL that a person gave, for quoting in a message: without user name and password, and without what stands behind
 /// `?` or `#`, since any of these may be a secret. What is meant as one URL is one, whatever is wrong with it.
 pub fn url_excerpt(text: &str) -> String {
@@ -115,6 +124,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_size_is_written_in_the_largest_unit_in_which_it_is_whole() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1000, "1000 bytes"),
+            (1024, "1 KiB"),
+            (1536, "1536 bytes"),
+            (4 << 20, "4 MiB"),
+            ((4 << 20) + 1024, "4097 KiB"),
+            (2 << 30, "2 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
 
     #[test]
     fn clean_text_is_borrowed() {

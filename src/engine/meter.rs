@@ -33,6 +33,8 @@ const LANES: usize = 8;
 const MOST_ENDPOINTS: usize = 1_000;
 /// Bytes of an endpoint that are stored.
 const LONGEST_ENDPOINT: usize = 256;
+/// Bytes of what is said of an MCP server that are stored.
+const LONGEST_REASON: usize = 512;
 /// Bytes of a request's id, and of what was compared, that are stored.
 const LONGEST_DETAIL: usize = 384;
 const MINUTE: i64 = 60_000;
@@ -133,7 +135,9 @@ impl Meter {
             let told = match kind {
                 Kind::Denied(reason) => seen.detail(reason),
                 Kind::Shadowed(reason) => format!("{reason} {}", seen.detail(reason)),
-                Kind::LockoutStarted | Kind::ClockSetBack => seen.request_id.to_owned(),
+                Kind::LockoutStarted | Kind::ClockSetBack | Kind::UpstreamUnfit => {
+                    seen.request_id.to_owned()
+                }
             };
             cut(&told, LONGEST_DETAIL).into()
         };
@@ -162,6 +166,15 @@ impl Meter {
         let endpoint = usage::method_number(NOBODY);
         let new = || Burst::new(now, Who::nobody(), format!("{latest} was seen before").into());
         let key = Key { kind: Kind::ClockSetBack, credential: None, address: None, endpoint };
+        lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
+    }
+
+    /// The MCP server behind the gateway cannot be used as it is, for this reason.
+    pub(super) fn upstream_unfit(&self, why: &str, at: Timestamp) {
+        let mut lane = lock(&self.lanes[lane_of_this_thread()]);
+        let endpoint = usage::method_number(NOBODY);
+        let new = || Burst::new(at, Who::nobody(), cut(why, LONGEST_REASON).into());
+        let key = Key { kind: Kind::UpstreamUnfit, credential: None, address: None, endpoint };
         lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
     }
 

@@ -323,6 +323,12 @@ impl Engine {
         self.flusher.wake();
     }
 
+    /// Records that the MCP server behind a gateway cannot be used as it is, and why.
+    pub fn upstream_unfit(&self, why: &str, at: Timestamp) {
+        self.meter.upstream_unfit(why, at);
+        self.flusher.wake();
+    }
+
     /// Flushes, gives unused leases back, stops the threads. Idempotent.
     pub fn stop(&self) -> Result<(), StoreError> {
         self.checkup.stop();

@@ -146,6 +146,39 @@ fn a_key_is_judged_from_standard_input() {
 }
 
 #[test]
+fn a_list_that_names_no_tool_is_explained() {
+    let place = Place::new();
+    place.ok(&["scope", "set", "one:tool", "--endpoint", "tools/list", "tools/call/search_*"]);
+    for (scope, is_empty) in [
+        ("mcp:read", true),
+        ("tools:list", true),
+        ("mcp:use", false),
+        ("tools:call", false),
+        ("one:tool", false),
+        ("mcp:*", false),
+    ] {
+        let (_, key) = place.key(&["--subject", "alice", "--scope", scope]);
+        for command in [&["explain"][..], &["key", "verify"]] {
+            let output = place.feed(&[command, &["--endpoint", "tools/list", "--json"]].concat(), &key);
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let checks = answer["checks"].as_array().unwrap();
+            let scopes = checks.iter().find(|check| check["check"] == "scope").unwrap();
+            assert_eq!(scopes["passed"], true, "{scope}");
+            let detail = scopes["detail"].as_str().unwrap();
+            assert_eq!(detail.contains("so the list is empty"), is_empty, "{scope}: {detail}");
+        }
+    }
+    let listed = place.json(&["scope", "list"]);
+    let described = |name: &str| {
+        let items = listed["items"].as_array().unwrap();
+        items.iter().find(|item| item["name"] == name).unwrap()["description"].as_str().unwrap().to_owned()
+    };
+    assert!(
+        described("mcp:read").contains("tools/list names none") && described("tools:list").contains("empty")
+    );
+}
+
+#[test]
 fn a_detour_to_a_resource_is_refused_whoever_judges() {
     let place = Place::new();
     let policy = json!({"name": "public",

@@ -55,6 +55,56 @@ fn a_policy_is_saved_changed_compared_and_rolled_back() {
     place.fails(3, &["policy", "show", "nobody"]);
 }
 
+/// Patterns of other globs, and names that are no endpoints.
+const LOOKALIKES: [&str; 8] = [
+    "tools/call/{delete,drop}_*",
+    "tools/call/[dx]*",
+    "tools/call/?rop",
+    "delete_all",
+    "tools/call",
+    "!tools/call/x",
+    "delete_*",
+    "Tools/call/*",
+];
+
+#[test]
+fn what_can_never_match_is_said_when_it_is_given() {
+    let place = Place::new();
+    let document = |name: &str, blocked: &[&str]| {
+        let document = json!({"name": name, "endpoint_restrictions": {"blocked_endpoints": blocked}});
+        place.file(&format!("{name}.json"), document.to_string())
+    };
+    let (careful, sound) =
+        (document("careful", &LOOKALIKES), document("sound", &["tools/call/delete_*", "/a?b"]));
+    let paths = |answer: &Value| -> Vec<String> {
+        let warnings = answer["warnings"].as_array().unwrap();
+        warnings.iter().map(|warning| warning["path"].as_str().unwrap().to_owned()).collect()
+    };
+    for verb in ["check", "create", "apply"] {
+        let answer = place.run(&["policy", verb, &careful, "--json"]);
+        assert_eq!(code(&answer), 0, "{verb}");
+        let warned = paths(&serde_json::from_str(&out(&answer)).unwrap());
+        for (position, pattern) in LOOKALIKES.iter().enumerate() {
+            let path = format!("endpoint_restrictions.blocked_endpoints[{position}]");
+            assert!(warned.contains(&path), "{verb}: {pattern}");
+            assert_eq!(err(&answer).contains(&path), verb != "check", "{verb}: {pattern}: {}", err(&answer));
+        }
+    }
+    for verb in ["check", "apply"] {
+        let told = place.run(&["policy", verb, &careful]);
+        assert!((out(&told) + &err(&told)).contains("look again: "), "{verb}");
+    }
+    for verb in ["check", "create", "apply"] {
+        assert_eq!(paths(&place.json(&["policy", verb, &sound])), [""; 0], "{verb}");
+    }
+    let set = ["scope", "set", "a:b", "--endpoint", "tools/call/{x,y}", "tools/call/z", "tools/call/z"];
+    let answer = place.run(&[&set[..], &["--json"]].concat());
+    let set: Value = serde_json::from_str(&out(&answer)).unwrap();
+    assert_eq!(set["endpoints"], json!(["tools/call/{x,y}", "tools/call/z"]), "an entry twice is one");
+    assert_eq!(set["warnings"].as_array().map(Vec::len), Some(1));
+    assert!(err(&answer).contains("look again: tools/call/{x,y}: `{}` means itself"), "{}", err(&answer));
+}
+
 #[test]
 fn an_export_can_be_applied_again() {
     let place = Place::new();

@@ -118,9 +118,14 @@ fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &
         Reason::InsufficientScope => {
             let held: Vec<&str> = principal.scopes.iter().map(ScopeName::as_str).collect();
             let held = if held.is_empty() { "none".into() } else { held.join(" ") };
-            let asked =
-                principal.covered.left_out(&request.endpoint).map_or(endpoint, |left_out| shown(&left_out));
-            format!("`{asked}`; effective scopes: {held}")
+            let left_out = principal.covered.left_out(&request.endpoint);
+            // Lists are answered without the tools that may not be called.
+            let is_empty = left_out.is_none()
+                && request.endpoint.as_str() == "tools/list"
+                && !principal.covered.covers_beginning("tools/call/");
+            let note = if is_empty { "; they let no tool be called, so the list is empty" } else { "" };
+            let asked = left_out.map_or(endpoint, |left_out| shown(&left_out));
+            format!("`{asked}`; effective scopes: {held}{note}")
         }
         Reason::EndpointDenied => endpoint_detail(by, &request.endpoint),
         _ => endpoint,

@@ -1,5 +1,6 @@
 //! The methods of MCP, and what each acts on.
 
+use super::globs::Globs;
 use crate::domain::text::excerpt;
 
 /// The methods of MCP 2024-11-05 to 2026-07-28 that a client sends, and the gateway's own. `notifications/…` are endless:
@@ -92,15 +93,30 @@ pub(super) fn is_disguised(method: &str) -> bool {
         })
 }
 
-/// Why a pattern without stars, or with them in the target only, matches no call, with what could be meant.
+/// Why a pattern matches no call, with what could be meant.
 pub(super) fn doubt(pattern: &str) -> Option<String> {
-    if target(pattern) == Some(Target::Itself) {
-        return Some(format!("this matches no call, for each names what it acts on; write {pattern}/**"));
+    let method = pattern.strip_suffix('/').unwrap_or(pattern);
+    if target(method) == Some(Target::Itself) {
+        return Some(format!("this matches no call, for each names what it acts on; write {method}/**"));
+    }
+    let as_a_tool = || format!("if it is a tool, write tools/call/{}", excerpt(pattern));
+    if pattern.contains('*') {
+        let glob = Globs::new([pattern.into()]);
+        let is_met = METHODS.iter().any(|method| target(method) != Some(Target::Itself) && glob.cover(method))
+            || TARGETED.iter().any(|(method, _)| glob.cover_beginning(&format!("{method}/")))
+            || ["notifications/", "/"].into_iter().any(|beginning| glob.cover_beginning(beginning));
+        let mend = if pattern.contains('/') { "write the method as MCP does".into() } else { as_a_tool() };
+        return (!is_met)
+            .then(|| format!("this matches no method of MCP, and stars cover no others; {mend}"));
     }
     let is_method = is_known(pattern) || split(pattern).is_some() || pattern.starts_with('/');
-    let may_be_a_tool = !pattern.contains(['/', '*']);
-    (!is_method && may_be_a_tool)
-        .then(|| format!("MCP has no such method; if it is a tool, write tools/call/{}", excerpt(pattern)))
+    if is_method {
+        return None;
+    }
+    if !pattern.contains('/') {
+        return Some(format!("MCP has no such method; {}", as_a_tool()));
+    }
+    is_disguised(pattern).then(|| "this matches no call; write the method as MCP does".into())
 }
 
 #[cfg(test)]

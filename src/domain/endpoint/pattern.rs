@@ -77,13 +77,18 @@ impl EndpointPattern {
         if is_list || (text.contains('{') && !is_of_uris) {
             doubts.push(means_itself("{}"));
         }
-        for sign in ["[", "?"] {
+        for sign in ["[", "?", "|", "\\"] {
             if text.contains(sign) && !is_of_uris {
                 doubts.push(means_itself(sign));
             }
         }
-        if text.starts_with('!') {
-            doubts.push(means_itself("!"));
+        for sign in ["!", "^"] {
+            if text.split('/').any(|segment| segment.starts_with(sign)) && !is_of_uris {
+                doubts.push(means_itself(sign));
+            }
+        }
+        if text.split('/').any(|segment| segment.starts_with(".*")) && !is_of_uris {
+            doubts.push("`.` means itself here: * alone stands for anything".into());
         }
         doubts
     }
@@ -337,7 +342,8 @@ impl EndpointSet {
         Some(Cow::Owned([about, reading].concat()))
     }
 
-    fn covers_beginning(&self, beginning: &str) -> bool {
+    /// Whether it covers anything that begins so.
+    pub fn covers_beginning(&self, beginning: &str) -> bool {
         self.everything
             || self.globs.cover_beginning(beginning)
             || self.literals.iter().any(|literal| literal.starts_with(beginning))

@@ -1,7 +1,7 @@
 //! Single fields of a policy as people type them, in a form or as an option: each parser with
 //! the error that says what would be right, and where it helps the writer that is its inverse.
 //!
-//! Lists are separated by commas or spaces; an empty text is an empty list.
+//! Lists are separated by commas or spaces, and an item that is there twice is taken once; an empty text is an empty list.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -124,9 +124,7 @@ pub fn parse_hours(text: &str) -> Result<Hours, BadField> {
         };
         let length = (to + 24 - from) % 24;
         for hour in (0..=length).map(|step| (from + step) % 24) {
-            if std::mem::replace(&mut chosen[hour], true) {
-                return Err(BadField(format!("hour {hour} is there twice")));
-            }
+            chosen[hour] = true;
         }
     }
     Ok((0..24).zip(chosen).filter(|(_, chosen)| *chosen).map(|(hour, _)| hour).collect())
@@ -175,10 +173,9 @@ fn list<T: Clone + Eq + Hash>(
     let mut list = Vec::new();
     for item in items(text) {
         let parsed = parse(item)?;
-        if !seen.insert(parsed.clone()) {
-            return Err(BadField(format!("`{}` is there twice", excerpt(item))));
+        if seen.insert(parsed.clone()) {
+            list.push(parsed);
         }
-        list.push(parsed);
     }
     Ok(list)
 }

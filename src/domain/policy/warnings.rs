@@ -83,6 +83,18 @@ impl Policy {
                 warnings.extend(pattern.doubts().into_iter().map(|doubt| Fault::new(path.clone(), doubt)));
             }
         }
+        for (position, pattern) in blocked.iter().enumerate() {
+            // Names of tools and prompts may have slashes, and URIs do.
+            let Some(method) =
+                pattern.as_str().strip_suffix("/*").filter(|method| Endpoint::names_a_target(method))
+            else {
+                continue;
+            };
+            let message =
+                format!("this leaves out what has a slash in its name; write {method}/** to block all");
+            warnings
+                .push(Fault::new(format!("endpoint_restrictions.blocked_endpoints[{position}]"), message));
+        }
         let blocked = EndpointSet::blocking(blocked).unwrap_or_default();
         let shut = ["initialize", "server/discover"].into_iter().find(|method| {
             Endpoint::mcp(method, None).is_ok_and(|endpoint| blocked.hit(&endpoint).is_some())

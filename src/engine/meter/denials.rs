@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Shadowed(Reason),
     LockoutStarted,
     ClockSetBack,
+    UpstreamUnfit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,8 +63,8 @@ impl Shelf {
 
     fn of<E>(is_proved: bool, key: &Key<E>) -> Self {
         match (key.credential, key.kind) {
-            // A fact of the home: no stranger may push it out.
-            (_, Kind::ClockSetBack) => Self::Lockouts,
+            // Facts of the home: no stranger may push them out.
+            (_, Kind::ClockSetBack | Kind::UpstreamUnfit) => Self::Lockouts,
             (None, _) => Self::Strangers,
             (Some(_), Kind::LockoutStarted | Kind::Denied(Reason::LockedOut)) => Self::Lockouts,
             (Some(_), _) if is_proved => Self::Proved,

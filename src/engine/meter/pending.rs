@@ -178,6 +178,7 @@ fn event(key: &Key<Arc<str>>, burst: &Burst) -> Event {
             Kind::Shadowed(_) => event::SHADOW_DENIED.to_owned(),
             Kind::LockoutStarted => event::LOCKOUT_STARTED.to_owned(),
             Kind::ClockSetBack => event::CLOCK_SET_BACK.to_owned(),
+            Kind::UpstreamUnfit => event::UPSTREAM_UNFIT.to_owned(),
         },
         credential: written(key.credential),
         issuer: burst.who.issuer.to_string(),

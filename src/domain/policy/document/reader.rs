@@ -200,7 +200,7 @@ impl<'a, 'f> Object<'a, 'f> {
         None
     }
 
-    /// A list without duplicates. Each item's fault has the item's path.
+    /// A list, of which each item is taken once. Each item's fault has the item's path.
     fn list<T: Clone + Eq + Hash>(
         &mut self,
         name: &'static str,
@@ -213,15 +213,14 @@ impl<'a, 'f> Object<'a, 'f> {
         let mut seen = HashSet::new();
         let mut list = Vec::with_capacity(items.len());
         for (position, item) in items.iter().enumerate() {
-            let message = match read(item) {
-                Ok(value) if seen.insert(value.clone()) => {
-                    list.push(value);
-                    continue;
+            match read(item) {
+                Ok(value) if seen.insert(value.clone()) => list.push(value),
+                Ok(_) => {}
+                Err(message) => {
+                    let path = format!("{}[{position}]", path_of(self.path, name));
+                    self.faults.push(Fault::new(path, message));
                 }
-                Ok(_) => "this is in the list already; write it once".into(),
-                Err(message) => message,
-            };
-            self.faults.push(Fault::new(format!("{}[{position}]", path_of(self.path, name)), message));
+            }
         }
         Some(list)
     }
