@@ -3,6 +3,7 @@
 
 local asked_with = {
     "authorization", "dpop", "x-api-key", "x-api-key-id", "x-api-key-secret", "origin",
+    "access-control-request-method", "access-control-request-headers",
     "mcp-protocol-version", "mcp-method", "mcp-name",
 }
 
@@ -14,6 +15,11 @@ local told = {
     portcullis_request_id = "x-portcullis-request-id",
     portcullis_retry_after = "retry-after",
     portcullis_challenge = "www-authenticate",
+    -- Of a page that may call, and of its question before the real request.
+    portcullis_page = "access-control-allow-origin",
+    portcullis_page_reads = "access-control-expose-headers",
+    portcullis_preflight = "access-control-allow-methods",
+    portcullis_preflight_headers = "access-control-allow-headers",
 }
 
 -- HAProxy counts the values of a field from 0.

@@ -42,6 +42,9 @@ pub struct Serve {
     pub connections_per_source: Option<NonZeroUsize>,
     pub streams_per_principal: Option<NonZeroUsize>,
     pub max_token: Option<String>,
+    pub max_body: Option<String>,
+    #[serde(default)]
+    pub advertise_tokens: bool,
     pub usage_budget: Option<String>,
 }
 

@@ -191,7 +191,7 @@ pub fn grace(text: &str) -> Result<Duration, String> {
     parse_life(text).map_err(|error| error.to_string())
 }
 
-/// A size in bytes, such as `64MiB`, `2GiB` or `1048576`.
+/// A size in bytes of at least so many MiB as counters and events need.
 pub fn size(text: &str) -> Result<u64, String> {
     let least = room::LEAST;
     bytes(text)?.filter(|&size| size >= least).ok_or_else(|| {
@@ -205,6 +205,13 @@ pub fn token_size(text: &str) -> Result<usize, String> {
     let size = bytes(text)?.and_then(|size| usize::try_from(size).ok());
     size.filter(|size| (1 << 10..=LONGEST).contains(size))
         .ok_or_else(|| "the size of a token is a whole number from 1KiB to 32KiB, such as 20KiB".into())
+}
+
+/// The size of the longest body that is taken: a smaller one leaves nothing of MCP, and a larger one is held in memory.
+pub fn body_size(text: &str) -> Result<usize, String> {
+    const BOUNDS: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 30;
+    let size = bytes(text)?.filter(|size| BOUNDS.contains(size)).and_then(|size| usize::try_from(size).ok());
+    size.ok_or_else(|| "the size of a body is a whole number from 1KiB to 1GiB, such as 16MiB".into())
 }
 
 /// A number of bytes, such as `64MiB`, `2GiB` or `1048576`; `None` where it is not whole, or too large.
@@ -306,6 +313,17 @@ mod tests {
         for text in ["", "0", "1023", "33KiB", "1MiB", "1.5KiB", "16KB", "-1"] {
             assert!(token_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_has_a_size_between_a_kibibyte_and_a_gibibyte() {
+        for (text, size) in [("1KiB", 1 << 10), ("4MiB", 4 << 20), ("1048576", 1 << 20), ("1GiB", 1 << 30)] {
+            assert_eq!(body_size(text), Ok(size));
+        }
+        for text in ["", "0", "1023", "2GiB", "1.5MiB", "4MB", "-1", "4 MiB", "99999999999999999999GiB"] {
+            assert!(body_size(text).is_err(), "{text}");
+        }
+        assert!(size("1KiB").is_err() && size("64MiB").is_ok(), "of other things there is another least");
     }
 
     #[test]

@@ -74,6 +74,13 @@ pub struct Options {
     /// How long a token may be, up to 32KiB [default: 16KiB]
     #[arg(long, value_name = "SIZE", value_parser = input::token_size)]
     max_token: Option<usize>,
+    /// How long the body of a request may be [default: 4MiB]
+    #[arg(long, value_name = "SIZE", value_parser = input::body_size)]
+    max_body: Option<usize>,
+    /// Tell clients by the metadata that tokens can be had here for an API key (POST /oauth/token): for those that know what
+    /// to do with that, since others begin a login and fail
+    #[arg(long)]
+    advertise_tokens: bool,
     /// How much of the disk counters and events may take; kept for this home [default: a quarter of the disk, at most 2GiB]
     #[arg(long, value_name = "SIZE", value_parser = input::size)]
     usage_budget: Option<u64>,
@@ -252,6 +259,13 @@ fn settings(options: Options, file: &config::Serve) -> Result<Settings, CliError
         settings.max_token =
             input::token_size(text).map_err(|why| CliError::usage(format!("max_token: {why}")))?;
     }
+    if let Some(most) = options.max_body {
+        settings.max_body = most;
+    } else if let Some(text) = &file.max_body {
+        settings.max_body =
+            input::body_size(text).map_err(|why| CliError::usage(format!("max_body: {why}")))?;
+    }
+    settings.advertises_tokens = options.advertise_tokens || file.advertise_tokens;
     if let Some(text) = options.upstream_timeout.as_ref().or(file.upstream_timeout.as_ref()) {
         settings.timeouts.response =
             parse_life(text).map_err(|error| CliError::usage(format!("--upstream-timeout: {error}")))?;
@@ -342,6 +356,8 @@ mod tests {
             connections_per_source: None,
             streams_per_principal: None,
             max_token: None,
+            max_body: None,
+            advertise_tokens: false,
             usage_budget: None,
             log: "info".into(),
         }
@@ -350,7 +366,7 @@ mod tests {
     #[test]
     fn the_command_line_beats_the_file() {
         let file: config::Serve = toml::from_str(
-            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nstrip_header = [\"X-Tenant\"]\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7\nmax_token = \"20KiB\"",
+            "upstream = \"http://127.0.0.1:1/mcp\"\nlisten = \"127.0.0.1:9\"\nrefusals = \"status\"\nstrip_header = [\"X-Tenant\"]\nupstream_timeout = \"90s\"\nconnections_per_source = 5\nstreams_per_principal = 7\nmax_token = \"20KiB\"\nmax_body = \"16MiB\"\nadvertise_tokens = true",
         )
         .unwrap();
         let of_file = settings(options(None), &file).unwrap();
@@ -361,18 +377,21 @@ mod tests {
         assert_eq!(of_file.connections_per_source.map(NonZeroUsize::get), Some(5));
         assert_eq!(of_file.streams_per_principal.get(), 7);
         assert_eq!(of_file.max_token, 20 * 1024);
+        assert_eq!((of_file.max_body, of_file.advertises_tokens), (16 << 20, true));
         let mut both = options(Some("http://127.0.0.1:2/mcp"));
         both.refusals = Some(Answer::Auto);
         both.upstream_timeout = Some("5m".into());
         both.connections_per_source = NonZeroUsize::new(6);
         both.streams_per_principal = NonZeroUsize::new(8);
         both.max_token = Some(2048);
+        both.max_body = Some(2048);
         let both = settings(both, &file).unwrap();
         assert_eq!(both.upstream.to_string(), "http://127.0.0.1:2/mcp");
         assert_eq!((both.listen.port(), both.refusals), (9, Refusals::Auto));
         assert_eq!(both.timeouts.response, Duration::from_secs(300));
         assert_eq!(both.connections_per_source.map(NonZeroUsize::get), Some(6));
         assert_eq!(both.streams_per_principal.get(), 8);
+        assert_eq!(both.max_body, 2048);
     }
 
     #[test]
@@ -384,6 +403,13 @@ mod tests {
         };
         assert!(settings(options(None), &config::Serve::default()).is_err());
         assert!(wrong(|options| options.upstream = Some("nowhere".into())).starts_with("--upstream"));
+        let most = config::Serve { max_body: Some("1B".into()), ..config::Serve::default() };
+        assert!(
+            settings(options(Some("http://127.0.0.1:1/mcp")), &most)
+                .unwrap_err()
+                .message
+                .starts_with("max_body")
+        );
         assert!(
             wrong(|options| options.upstream_timeout = Some("0s".into())).starts_with("--upstream-timeout")
         );

@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::{
     error::{CliError, Code},
-    output,
+    input, output,
     session::Session,
 };
-use crate::gateway::{FieldPattern, Upstream};
+use crate::gateway::{BODY, FieldPattern, Upstream};
 use fields::When;
 
 #[derive(Debug, Args)]
@@ -30,6 +30,18 @@ pub struct Options {
     /// A field of clients that the MCP server must not see, such as X-Tenant, or all that begin so: X-Tenant-*
     #[arg(long, value_name = "NAME")]
     strip_header: Vec<String>,
+    /// How long the body of a request may be, where the proxy has a bound of its own; the same as that of portcullis serve
+    #[arg(long, value_name = "SIZE", value_parser = input::body_size)]
+    max_body: Option<usize>,
+}
+
+/// What a configuration is made of.
+struct Values<'a> {
+    admin: SocketAddr,
+    upstream: &'a Upstream,
+    listen: SocketAddr,
+    max_body: usize,
+    stripped: &'a [FieldPattern],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,9 +78,6 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     })?;
     let upstream: Upstream =
         upstream.parse().map_err(|error| CliError::usage(format!("--upstream: {error}")))?;
-    if !is_plain(&upstream) {
-        return Err(CliError::usage("--upstream: its host has characters that no host name has"));
-    }
     let admin = options.admin_listen.or(serve.admin_listen);
     let admin = admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8081)));
     if admin.ip().is_unspecified() || admin.port() == 0 {
@@ -86,26 +95,26 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             "--strip-header: nginx takes away fields by their whole names; name those that {beginning} stands for"
         )));
     }
-    output::raw(render(options.program, admin, &upstream, options.listen, &more).as_bytes())?;
+    let max_body = match (options.max_body, &serve.max_body) {
+        (Some(size), _) => size,
+        (None, Some(text)) => {
+            input::body_size(text).map_err(|why| CliError::usage(format!("max_body: {why}")))?
+        }
+        (None, None) => BODY,
+    };
+    let values = Values { admin, upstream: &upstream, listen: options.listen, max_body, stripped: &more };
+    output::raw(render(options.program, &values).as_bytes())?;
     Ok(Code::Done)
-}
-
-/// Whether its host is made of what host names and addresses are made of: URLs may hold more, and here it could end a
-/// line of configuration.
-fn is_plain(upstream: &Upstream) -> bool {
-    upstream.host().bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte))
 }
 
 /// Every value is a number, an address, a plain host name or the name of a field, so that none can end a line or a
 /// quotation.
-fn render(
-    program: Program,
-    admin: SocketAddr,
-    upstream: &Upstream,
-    listen: SocketAddr,
-    more: &[FieldPattern],
-) -> String {
+fn render(program: Program, values: &Values<'_>) -> String {
+    let Values { admin, upstream, listen, max_body, stripped } = *values;
     let (host, port) = (upstream.host(), upstream.port());
+    // All addresses of IPv6 means those of IPv4 too, as with `portcullis serve`, and never the other way round.
+    let is_all_of_v6 = listen.is_ipv6() && listen.ip().is_unspecified();
+    let is_all_of_v4 = listen.is_ipv4() && listen.ip().is_unspecified();
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let values = [
         ("{{admin}}", admin.to_string()),
@@ -115,11 +124,19 @@ fn render(
         ("{{upstream_host}}", host.to_owned()),
         ("{{upstream_port}}", port.to_string()),
         ("{{listen}}", listen.to_string()),
+        ("{{listen_all}}", format!("{listen}{}", only(is_all_of_v6, " ipv6only=off"))),
+        ("{{listen_compatible}}", only(is_all_of_v6, ", ipv4_compat: true").to_owned()),
+        ("{{listen_bound}}", format!("{}{}", only(is_all_of_v4, "tcp4/"), listen.ip())),
+        ("{{max_body}}", max_body.to_string()),
         ("{{listen_host}}", listen.ip().to_string()),
         ("{{listen_port}}", listen.port().to_string()),
     ];
-    let text = stripping(program, more);
+    let text = stripping(program, stripped);
     values.iter().fold(text, |text, (place, value)| text.replace(place, value))
+}
+
+fn only(is_so: bool, text: &str) -> &str {
+    if is_so { text } else { "" }
 }
 
 /// The template with the lines that take fields away, where it wants them.
@@ -154,22 +171,24 @@ mod tests {
     fn every_place_is_filled() {
         for program in Program::value_variants() {
             let upstream = "http://[fd00::5]:3000/mcp".parse().unwrap();
-            let text = render(
-                *program,
-                "127.0.0.1:9081".parse().unwrap(),
-                &upstream,
-                "127.0.0.2:9000".parse().unwrap(),
-                &["x-tenant".parse().unwrap()],
-            );
+            let values = Values {
+                admin: "127.0.0.1:9081".parse().unwrap(),
+                upstream: &upstream,
+                listen: "127.0.0.2:9000".parse().unwrap(),
+                max_body: 5000,
+                stripped: &["x-tenant".parse().unwrap()],
+            };
+            let text = render(*program, &values);
             assert!(!text.contains("{{"), "{program:?}: {text}");
             assert!(text.contains("9081"), "{program:?}");
             let twice = |name: &str| text.matches(&format!("proxy_set_header {name} ")).count();
             if *program == Program::Nginx {
-                // For the server, and for the question.
+                // For the server, for the question, and for that of a browser.
                 assert_eq!(
                     (twice("X-Real-Ip"), twice("X-Forwarded-For"), twice("X-Original-Url")),
-                    (2, 2, 1)
+                    (3, 3, 1)
                 );
+                assert!(text.contains("client_max_body_size 5000;"), "{text}");
             }
             assert!(*program == Program::HaproxyLua || text.to_lowercase().contains("tenant"), "{program:?}");
         }
@@ -178,10 +197,10 @@ mod tests {
     #[test]
     fn a_host_cannot_write_configuration() {
         for url in ["http://a;b:1/mcp", "http://a$b:1/mcp", "http://a'b:1/mcp", "http://a(b:1/mcp"] {
-            assert!(url.parse().is_ok_and(|upstream| !is_plain(&upstream)), "{url}");
+            assert!(url.parse::<Upstream>().is_err(), "{url}");
         }
         for url in ["http://mcp-1.example_a:1/mcp", "http://[fd00::5]/mcp", "http://10.0.0.1/mcp"] {
-            assert!(url.parse().is_ok_and(|upstream| is_plain(&upstream)), "{url}");
+            assert!(url.parse::<Upstream>().is_ok(), "{url}");
         }
     }
 }

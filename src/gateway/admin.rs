@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::exposition::Exposition;
 use super::forward_auth::{self, Verifier};
 use super::freshness::Freshness;
 use super::metrics::Metrics;
@@ -112,7 +113,7 @@ async fn answer(admin: &Admin, peer: IpAddr, parts: &Parts) -> Response<Full<Byt
     match path {
         "/health" => text(StatusCode::OK, "ok\n"),
         "/ready" => ready(admin).await,
-        _ => metrics(admin),
+        _ => metrics(admin, Exposition::asked(&parts.headers)),
     }
 }
 
@@ -131,12 +132,13 @@ async fn ready(admin: &Admin) -> Response<Full<Bytes>> {
     }
 }
 
-fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
-    match admin.metrics.encode() {
+fn metrics(admin: &Admin, form: Exposition) -> Response<Full<Bytes>> {
+    match form.write(admin.metrics.registry()) {
         Ok(scraped) => {
             let mut response = Response::new(Full::from(scraped));
-            let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+            headers.insert(header::VARY, HeaderValue::from_static("accept"));
             response
         }
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),

@@ -10,13 +10,14 @@ use crate::domain::decision::{CredentialId, Decision, Outcome, Principal, Reason
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::quota::Charge;
+use crate::domain::text::excerpt;
 use crate::domain::token::{Possession, Shown, is_same_audience};
 use crate::domain::usage;
 use crate::engine::{Decided, Engine, Judged, Presented, Seen};
 
 use super::challenge::Challenge;
 use super::credential::{self, Aim, Credential, Manner, Proof, Wrong};
-use super::place::Place;
+use super::place::{self, Place};
 use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
 use super::wire::Fields;
@@ -311,17 +312,49 @@ impl<'a> Call<'a> {
         match (denial.reason, self.asked.get(place)) {
             (Reason::InsufficientScope, Some(asked)) => {
                 let scope = self.engine().narrowest_scope(&asked.endpoint);
+                let would =
+                    scope.as_ref().map_or(String::new(), |scope| format!("; the scope {scope} would"));
+                let shown = excerpt(&asked.endpoint.shown());
+                let refusal = refusal.saying(format!(
+                    "none of this credential's scopes covers {shown}{would}{}",
+                    self.hint(&asked.endpoint)
+                ));
                 match Challenge::insufficient(self.manner, scope.as_deref(), || self.metadata()) {
                     Some(challenge) => refusal.challenged(challenge),
                     None => refusal,
                 }
                 .wanting(scope)
             }
+            (Reason::EndpointDenied, Some(asked)) => {
+                let shown = excerpt(&asked.endpoint.shown());
+                refusal.saying(format!("the policy does not admit {shown}{}", self.hint(&asked.endpoint)))
+            }
+            (Reason::RateLimited, _) => {
+                match decided.charge.as_ref().and_then(|charge| charge.refusal(self.at)) {
+                    Some(sentence) => refusal.saying(sentence),
+                    None => refusal,
+                }
+            }
             (Reason::BadRequest, Some(asked)) => {
                 asked.endpoint.objection().map_or(refusal, Refusal::objection)
             }
             _ => refusal,
         }
+    }
+
+    /// For who may have come to a wrong path.
+    fn hint(&self, endpoint: &Endpoint) -> String {
+        if endpoint.is_mcp() { String::new() } else { format!("; {}", self.way_to_mcp()) }
+    }
+
+    /// Where MCP is.
+    pub fn way_to_mcp(&self) -> String {
+        format!("MCP is served at {}", place::path(&self.shared.settings))
+    }
+
+    /// What is asked for, as it may be shown.
+    pub fn shown(&self) -> String {
+        self.asked.first().map_or_else(String::new, |asked| excerpt(&asked.endpoint.shown()))
     }
 
     /// The call went through to the upstream and an answer began.

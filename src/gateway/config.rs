@@ -1,7 +1,7 @@
 //! What a gateway is told at its start, in types that cannot hold a wrong value.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,10 +30,15 @@ pub enum BadSetting {
     HttpsUpstream(String),
     #[error("`{0}` holds a user name or password; put no secret into a URL")]
     UserInfo(String),
+    #[error(
+        "`{0}` has no host that can be: give one name or address, and a number where there is a port; `*` stands for nothing"
+    )]
+    Host(String),
     #[error("`{0}` has a query or a fragment; give scheme, host, port and path only")]
     Query(String),
     #[error(
-        "`{0}` is not an origin such as https://app.example.com (scheme and host, with a port if it is unusual)"
+        "`{0}` is not an origin such as https://app.example.com (scheme and host, with a port if it is unusual); give each \
+         one by itself, `*` stands for nothing"
     )]
     Origin(String),
 }
@@ -48,10 +53,26 @@ fn parts(text: &str) -> Result<(Uri, Authority), BadSetting> {
     if authority.host().is_empty() {
         return Err(BadSetting::Url(shown()));
     }
+    if !is_host(authority.host()) || (has_port(&authority) && authority.port_u16().is_none()) {
+        return Err(BadSetting::Host(shown()));
+    }
     if uri.query().is_some() || text.contains('#') {
         return Err(BadSetting::Query(shown()));
     }
     Ok((uri, authority))
+}
+
+/// Whether it is made of what host names and addresses are made of. URIs allow more, but what stands for other hosts, or is
+/// no name at all, is the host of nothing.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+    }
+}
+
+fn has_port(authority: &Authority) -> bool {
+    authority.as_str().len() > authority.host().len()
 }
 
 /// The MCP server behind the gateway: `http://host[:port]/path`. Its path is the MCP endpoint, on both sides.
@@ -128,6 +149,11 @@ impl FromStr for Origin {
         if uri.path() != "/" || text.ends_with('/') {
             return Err(wrong());
         }
+        // Browsers leave out the port that is usual (RFC 6454 §6.2).
+        let authority = match (scheme, authority.port_u16()) {
+            ("http", Some(80)) | ("https", Some(443)) => authority.host(),
+            _ => authority.as_str(),
+        };
         Ok(Self(format!("{scheme}://{authority}").to_ascii_lowercase()))
     }
 }
@@ -261,8 +287,15 @@ pub struct Settings {
     pub streams_per_principal: NonZeroUsize,
     /// Bytes of a token; a longer one is refused.
     pub max_token: usize,
+    /// Bytes of a request's body; a longer one is 413.
+    pub max_body: usize,
+    /// Whether clients are told that tokens can be had here for an API key.
+    pub advertises_tokens: bool,
     pub timeouts: Timeouts,
 }
+
+/// The body of a request that is taken where the operator says nothing.
+pub const BODY: usize = 4 * 1024 * 1024;
 
 impl Settings {
     /// The defaults of `serve`: `127.0.0.1:8080`, admin on `127.0.0.1:8081`, one worker a core.
@@ -283,6 +316,8 @@ impl Settings {
             connections_per_source: None,
             streams_per_principal: streams::MOST,
             max_token: jose::USUAL,
+            max_body: BODY,
+            advertises_tokens: false,
             timeouts: Timeouts::default(),
         }
     }
@@ -378,6 +413,39 @@ mod tests {
         );
         for text in ["https://app.example/", "https://app.example/x", "null", "*", "app.example"] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_that_no_browser_sends_is_refused_or_written_as_it_does() {
+        for text in [
+            "http://localhost:*",
+            "https://*.example.com",
+            "https://*",
+            "*://app.example.com",
+            "https://app.example.com:https",
+            "https://app.example.com:99999",
+            "https://app.example.com:",
+            "https://app.(a|b).example",
+            "https://app.example.com,https://b.example",
+            "https://b\u{fc}cher.example",
+            "https://[::1%25eth0]",
+        ] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+        for (text, origin) in [
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443", "http://app.example.com:443"),
+            ("http://[::1]:6274", "http://[::1]:6274"),
+            ("http://under_score.example", "http://under_score.example"),
+            ("vscode-webview://abc-1", "vscode-webview://abc-1"),
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().as_str(), origin);
+        }
+        for text in ["https://*.example.com/mcp", "http://localhost:*/mcp"] {
+            assert!(matches!(text.parse::<PublicUrl>().unwrap_err(), BadSetting::Host(_)), "{text}");
+            assert!(text.replace("https", "http").parse::<Upstream>().is_err(), "{text}");
         }
     }
 }

@@ -6,6 +6,9 @@
 //! - Traefik, Caddy, HAProxy: `X-Forwarded-Uri` and `X-Forwarded-Method`. They get the true status.
 //! - Envoy: the request's own method, its target after `/verify`. It gets the true status.
 //!
+//! A page that may call gets the fields of CORS with every answer, for the proxy to pass on; its preflight is allowed
+//! without a credential.
+//!
 //! The proxy forwards the request as it came, so that its path must already be in normal form, and nobody here sees the
 //! body: a call to the MCP endpoint is judged by its headers, which is safe only from MCP 2026-07-28 on, whose servers
 //! refuse a body that says otherwise.
@@ -92,8 +95,20 @@ impl Verifier {
         let address = client_behind(peer, headers, &self.trusted);
         let place = Place::behind(&self.shared.settings, headers);
         let mut call = Call::new(&self.shared, &self.ids, address, place);
-        let mut response = match self.judge(freshness, &mut call, parts).await {
-            Ok(principal) => {
+        let page = origin::page(headers, &self.shared.settings);
+        // A browser's question before the real request: it sends no credential with that, and the proxy answers it with the
+        // fields of this answer.
+        let is_preflight = matches!(page, Ok(Some(_)))
+            && headers.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
+            && asked(parts).is_ok_and(|asked| asked.method == Method::OPTIONS);
+        let judged = if is_preflight { None } else { Some(self.judge(freshness, &mut call, parts).await) };
+        let mut response = match judged {
+            None => {
+                let mut response = Response::default();
+                origin::invite(response.headers_mut(), headers);
+                response
+            }
+            Some(Ok(principal)) => {
                 call.answered();
                 let mut response = Response::default();
                 let fields = response.headers_mut();
@@ -104,12 +119,15 @@ impl Verifier {
                 response.headers_mut().insert(header::CACHE_CONTROL, no_store);
                 response
             }
-            Err(refusal) => {
+            Some(Err(refusal)) => {
                 call.refused(&refusal);
                 let response = refusal.render::<Bytes>(None, false);
                 if headers.has(&ORIGINAL_URI) { for_nginx(response) } else { response.map(Full::new) }
             }
         };
+        if let Ok(Some(origin)) = page {
+            origin::share_fields(response.headers_mut(), origin);
+        }
         call.request_id.put_into(response.headers_mut());
         response
     }

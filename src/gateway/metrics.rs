@@ -1,4 +1,4 @@
-//! What `/metrics` tells (Prometheus, OpenMetrics text).
+//! What `/metrics` tells.
 //!
 //! Each worker has counters of its own, so that threads share no line of memory on the path of a request; a scrape adds
 //! them up by their label.
@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -85,11 +85,8 @@ impl Metrics {
         }
     }
 
-    /// The text of a scrape.
-    pub fn encode(&self) -> Result<String, fmt::Error> {
-        let mut scraped = String::new();
-        text::encode(&mut scraped, &self.registry)?;
-        Ok(scraped)
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use http::{HeaderValue, Method, Response, StatusCode, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, uri::Authority};
 
 use super::config::Settings;
 use super::received::Parts;
@@ -138,7 +138,12 @@ pub fn is_preflight(parts: &Parts) -> bool {
 pub fn preflight(asked: &Fields) -> Response<Reply> {
     let mut response = Response::new(Reply::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
+    invite(response.headers_mut(), asked);
+    response
+}
+
+/// The fields of such an answer, beside those of [`share_fields`].
+pub fn invite(headers: &mut HeaderMap, asked: &Fields) {
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -148,16 +153,19 @@ pub fn preflight(asked: &Fields) -> Response<Reply> {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
     }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    response
 }
 
 /// Lets the page that asked read the answer (Fetch §3.2), and the fields of it that MCP clients need.
 pub fn share(response: &mut Response<Reply>, origin: &[u8]) {
-    let Ok(origin) = HeaderValue::from_bytes(origin) else { return };
     for name in [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
         response.body_mut().fields.remove(&name);
     }
-    let headers = response.headers_mut();
+    share_fields(response.headers_mut(), origin);
+}
+
+/// The fields that do so.
+pub fn share_fields(headers: &mut HeaderMap, origin: &[u8]) {
+    let Ok(origin) = HeaderValue::from_bytes(origin) else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::{BadEndpoint, Endpoint};
+use crate::domain::text;
 
 use super::call::Call;
 use super::client_address::{client_address, is_trusted};
@@ -26,15 +27,14 @@ use super::place::Place;
 use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply, ReplyBody};
+use super::unfit;
 use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead};
-use super::wire::{Fields, MOST_FIELDS};
+use super::wire::{self, Fields, MOST_FIELDS};
 use super::worker::Worker;
 
 /// Keeps a proxy in front from holding back the events of a stream.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// A longer body is 413.
-pub const BODY: usize = 4 * 1024 * 1024;
 /// A longer target is 414.
 const TARGET: usize = 8 * 1024;
 /// More fields, counted as they were sent, are 431.
@@ -70,13 +70,13 @@ async fn route(
     body: Received,
 ) -> Response<Reply> {
     let mcp_path = &worker.shared.mcp_path;
-    let place = within_limits(parts, &body).and_then(|()| match mcp_path.is(parts.uri.path()) {
+    let place = within_limits(worker, parts, &body).and_then(|()| match mcp_path.is(parts.uri.path()) {
         true => Ok(None),
         false => normalised(&parts.uri).map(Some),
     });
     let path = match place {
         Ok(path) => path.filter(|path| !mcp_path.matches(path.as_str())),
-        Err(refusal) => return refuse(call, &discard(&parts.headers, body, refusal).await),
+        Err(refusal) => return refuse(call, &discard(worker, &parts.headers, body, refusal).await),
     };
     let place = path.as_ref().and_then(|path| oauth::Place::of(&worker.shared, path.as_str()));
     let is_public = matches!(place, Some(oauth::Place::Page(_)));
@@ -96,9 +96,9 @@ async fn route(
 /// Forgets what has come of a body. A refusal that is known waits for nobody: where the rest is still on its way it ends
 /// the connection, which for a while reads on so that the client sees it ([`http_1`](super::http_1)).
 #[must_use]
-pub async fn discard(headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
+pub async fn discard(worker: &Worker, headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.
-    if headers.has(&header::EXPECT) || body.size_hint().lower() > BODY as u64 {
+    if headers.has(&header::EXPECT) || is_too_long(worker, &body) {
         return refusal.closing();
     }
     let is_whole = poll_fn(|context| {
@@ -128,7 +128,7 @@ pub fn of_foreign(foreign: Foreign) -> Refusal {
     }
 }
 
-fn within_limits(parts: &Parts, body: &Received) -> Result<(), Refusal> {
+fn within_limits(worker: &Worker, parts: &Parts, body: &Received) -> Result<(), Refusal> {
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET {
         return Err(Refusal::bad_request(StatusCode::URI_TOO_LONG, "the target is longer than 8 KiB"));
@@ -140,8 +140,8 @@ fn within_limits(parts: &Parts, body: &Received) -> Result<(), Refusal> {
             "the header fields are longer than 32 KiB, or more than 100",
         ));
     }
-    if body.size_hint().lower() > BODY as u64 {
-        return Err(too_long());
+    if is_too_long(worker, body) {
+        return Err(too_long(worker));
     }
     if headers::takes_away_what_is_judged(&parts.headers) {
         let message = "Connection names a field that the request is judged by";
@@ -150,8 +150,14 @@ fn within_limits(parts: &Parts, body: &Received) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub fn too_long() -> Refusal {
-    Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 4 MiB")
+/// Whether what is to come of a body is known to be too much.
+fn is_too_long(worker: &Worker, body: &Received) -> bool {
+    body.size_hint().lower() > worker.shared.settings.max_body as u64
+}
+
+pub fn too_long(worker: &Worker) -> Refusal {
+    let most = text::size(worker.shared.settings.max_body as u64);
+    Refusal::bad_request(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {most}"))
 }
 
 pub fn too_slow() -> Refusal {
@@ -188,7 +194,12 @@ async fn plain(
     let principal = match judge(worker, call, foreign, &path, parts).await {
         Ok(principal) => principal,
         Err(refusal) => {
-            return refuse(call, &discard(&parts.headers, body, refusal).await);
+            let refusal = discard(worker, &parts.headers, body, refusal).await;
+            if refusal.is_unauthorized() && oauth::login::is_place(path.as_str()) {
+                call.refused(&refusal);
+                return oauth::login::refused(&refusal);
+            }
+            return refuse(call, &refusal);
         }
     };
     let now = worker.metrics.handed_over(began);
@@ -231,13 +242,18 @@ async fn forward(
     let limit = worker.shared.settings.timeouts.body;
     let body = match body.is_end_stream() {
         true => Outgoing::Whole(Bytes::new()),
-        false => Outgoing::streamed(body, BODY as u64, limit),
+        false => Outgoing::streamed(body, worker.shared.settings.max_body as u64, limit),
     };
     if !worker.shared.streams.has_room(&principal) {
         return Err(Refusal::too_many_streams());
     }
     let head = head_for(worker, call, &principal, parts, &target, |_| false);
     let (head, body) = send(worker, head, body, now).await?;
+    if matches!(head.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && asks_for_mcp(parts) {
+        call.answered();
+        let message = format!("there is nothing at {}: {}", call.shown(), call.way_to_mcp());
+        return Ok(Refusal::bad_request(head.status, message).render(None, false));
+    }
     let [is_stream] = are_media(&head.fields, ["text/event-stream"]);
     let place = if is_stream { Some(worker.shared.streams.answer(&principal)?) } else { None };
     call.answered();
@@ -247,6 +263,13 @@ async fn forward(
         None => passed,
     };
     Ok(answer(head, passed.into()))
+}
+
+/// Whether it is meant for an MCP endpoint: every client of one takes events, and hardly anybody else does.
+fn asks_for_mcp(parts: &Parts) -> bool {
+    let mut media =
+        parts.headers.all(&header::ACCEPT).filter_map(wire::text).flat_map(|value| value.split(','));
+    media.any(|media| media.split(';').next().unwrap_or_default().trim() == "text/event-stream")
 }
 
 pub fn is_served(method: &Method) -> bool {
@@ -298,10 +321,15 @@ pub async fn send(
     let sent = worker.pool.send(head, body, now).await;
     sent.map_err(|fault| match broken.and_then(|broken| broken.get()) {
         // The upstream is not to be blamed for what the client did.
-        Some(BrokenBody::TooLong) => too_long().closing(),
+        Some(BrokenBody::TooLong) => too_long(worker).closing(),
         Some(BrokenBody::EndedEarly) => ended_early(),
         Some(BrokenBody::TooSlow) => too_slow(),
-        None => upstream_refusal(worker, fault),
+        None => {
+            if fault == UpstreamFault::Garbled {
+                worker.upstream_is_unfit(unfit::NO_HTTP);
+            }
+            upstream_refusal(worker, fault)
+        }
     })
 }
 

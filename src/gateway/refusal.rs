@@ -25,8 +25,10 @@ const UNSUPPORTED_VERSION: i32 = -32022;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 
-const UNAUTHORIZED: &str =
-    "a valid API key or token is needed: send it as Authorization: Bearer, or a key as X-API-Key";
+/// The same whatever is wrong: no oracle.
+const UNAUTHORIZED: &str = "a valid API key or token is needed, and this request came with none, or with one that is mistyped, \
+                            expired or withdrawn: send it as Authorization: Bearer, or a key as X-API-Key; whoever runs this \
+                            gateway issues them";
 
 /// What is wrong with the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,6 +116,12 @@ impl Refusal {
     /// The same with what its client is to do about it (RFC 9110 §11.6.1).
     pub fn challenged(mut self, challenge: Challenge) -> Self {
         self.0.challenge = Some(challenge.into());
+        self
+    }
+
+    /// The same in other words.
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
         self
     }
 
@@ -292,14 +300,11 @@ impl Refusal {
     }
 
     /// The response. `id` is that of the JSON-RPC request, where there is one; `in_session` whether its client would
-    /// take a 4xx for the end of its session.
+    /// take a 4xx for the end of its session, to a notification as to a request.
     pub fn render<B: From<Bytes>>(&self, id: Option<&RawValue>, in_session: bool) -> Response<B> {
         let mut response = Response::new(B::from(self.body(id)));
-        *response.status_mut() = if in_session && id.is_some() && self.is_of_single_call() {
-            StatusCode::OK
-        } else {
-            self.0.status
-        };
+        *response.status_mut() =
+            if in_session && self.is_of_single_call() { StatusCode::OK } else { self.0.status };
         self.fill(response.headers_mut());
         response
     }
@@ -308,7 +313,7 @@ impl Refusal {
     /// anybody is told once.
     pub fn render_batch<B: From<Bytes>>(&self, ids: &[&RawValue], in_session: bool) -> Response<B> {
         let Some(first) = ids.first().filter(|_| self.0.status != StatusCode::UNAUTHORIZED) else {
-            return self.render(None, false);
+            return self.render(None, in_session);
         };
         let bodies: Vec<_> = ids.iter().map(|id| self.body(Some(id))).collect();
         let body = [&b"["[..], &bodies.join(&b","[..]), b"]"].concat();

@@ -19,7 +19,6 @@ use tokio::time::{Instant, Sleep};
 
 use crate::domain::decision::{Principal, Request};
 
-use super::mcp::list;
 use super::mcp::listing::{Editor, Listing};
 use super::metrics::Held;
 use super::request_id::RequestId;
@@ -100,8 +99,6 @@ pub enum BrokenOff {
     Upstream(#[source] BrokenAnswer),
     #[error("the credential no longer holds")]
     Cut,
-    #[error(transparent)]
-    Unreadable(#[from] list::Unreadable),
 }
 
 /// Whose a body is that is passed on, and how far it has come. It is looked at by the body, and while nobody asks the
@@ -247,12 +244,10 @@ impl Passed {
         }
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            if let Some(editor) = &mut self.editor {
-                match ready!(editor.poll_next(context)) {
-                    Ok(Some(edited)) => return Poll::Ready(Some(Ok(Frame::data(edited)))),
-                    Ok(None) => {}
-                    Err(unreadable) => return self.broken_off(unreadable.into()),
-                }
+            if let Some(editor) = &mut self.editor
+                && let Some(edited) = ready!(editor.poll_next(context))
+            {
+                return Poll::Ready(Some(Ok(Frame::data(edited))));
             }
             let polled = Pin::new(body).poll_frame(context);
             if polled.is_pending() && self.check.is_none() {
@@ -264,6 +259,8 @@ impl Passed {
             let frame = match ready!(polled) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return self.broken_off(BrokenOff::Upstream(error)),
+                // Its last event may lack its end.
+                None if self.editor.as_mut().is_some_and(Editor::end) => continue,
                 None => {
                     self.body = None;
                     self.events = None;

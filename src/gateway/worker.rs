@@ -2,6 +2,7 @@
 //!
 //! Nothing here is shared with another worker but the engine and what never changes, so that a request meets no lock.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -80,6 +81,8 @@ pub struct Worker {
     pub introductions: Introductions,
     pub last_host: LastHost,
     pub preface: Preface,
+    /// What was told last of the upstream.
+    unfit: RefCell<String>,
     freshness: Freshness,
     terms: http_1::Terms,
     waiters: Rc<Waiters>,
@@ -99,6 +102,16 @@ impl Worker {
     pub fn still_holds(&self, principal: &Principal, asked: &[decision::Request]) -> bool {
         self.freshness.look();
         self.freshness.outcome().is_ok() && self.shared.engine.still_valid(principal, asked, self.now())
+    }
+
+    /// Tells the operator why the MCP server behind the gateway cannot be used as it is: by an event each minute, and in the
+    /// log where it was another reason before.
+    pub fn upstream_is_unfit(&self, why: &str) {
+        if self.unfit.borrow().as_str() != why {
+            tracing::warn!(upstream = %self.shared.settings.upstream, "the upstream cannot be used: {why}");
+            why.clone_into(&mut self.unfit.borrow_mut());
+        }
+        self.shared.engine.upstream_unfit(why, self.now());
     }
 
     pub fn is_draining(&self) -> bool {
@@ -129,6 +142,7 @@ pub fn run(
         introductions,
         last_host: LastHost::default(),
         preface,
+        unfit: RefCell::default(),
         freshness,
         terms,
         waiters: Rc::default(),

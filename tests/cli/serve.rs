@@ -289,6 +289,76 @@ fn an_upstream_that_cannot_be_used_is_told_by_its_fault() {
 }
 
 #[test]
+fn a_server_that_redirects_is_told_with_what_mends_it() {
+    let redirecting = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = redirecting.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in redirecting.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let answer = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /mcp/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let place = Place::new();
+    let (_, key) = place.key(&["--subject", "alice", "--scope", "mcp:use"]);
+    let upstream = format!("http://{address}/mcp");
+    let serve =
+        ["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut gateway = Service::start(&place, &serve);
+    let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
+    gateway.listening();
+    let upstream_of = |doctor: &Value| {
+        let checks = doctor["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["check"] == "upstream").unwrap().clone()
+    };
+    assert_eq!(upstream_of(&place.json(&["doctor"]))["passed"], true);
+    for _ in 0..2 {
+        let answer = call(&listen, Some(&key), "search_docs");
+        assert_eq!(answer.status, 502, "{}", answer.body);
+        assert!(
+            answer.body.contains("upstream_garbled") && !answer.head.contains("location"),
+            "{}",
+            answer.head
+        );
+    }
+    assert_eq!(gateway.terminate(), 0);
+    let mend = format!("it redirects to /mcp/: give --upstream http://{address}/mcp/");
+    let events = place.json(&["event", "list", "--kind", "upstream_unfit"]);
+    assert_eq!(events["items"][0]["detail"], mend.as_str(), "{events}");
+    let doctor = place.run(&["doctor", "--json"]);
+    assert_eq!(code(&doctor), 1);
+    let found = upstream_of(&serde_json::from_str(&out(&doctor)).unwrap());
+    assert!(found["detail"].as_str().unwrap().ends_with(&mend), "{found}");
+    // Once it was mended and the gateway began anew there is nothing wrong any more.
+    let again = format!("http://{address}/mcp/");
+    let serve = ["serve", "--upstream", &again, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut gateway = Service::start(&place, &serve);
+    gateway.listening();
+    gateway.listening();
+    assert_eq!(upstream_of(&place.json(&["doctor"]))["passed"], true);
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn what_could_never_be_is_refused_when_it_is_given() {
+    let place = Place::new();
+    for (option, value) in [
+        ("--allow-origin", "http://localhost:*"),
+        ("--allow-origin", "https://*.example.com"),
+        ("--allow-origin", "https://app.example.com:https"),
+        ("--public-url", "https://*.example.com/mcp"),
+        ("--trusted-proxy", "10.0.0.5/8"),
+        ("--max-body", "10"),
+        ("--max-body", "2GiB"),
+    ] {
+        let told = place.fails(2, &["serve", "--upstream", "http://127.0.0.1:1/mcp", option, value]);
+        assert!(told.contains(option), "{told}");
+    }
+    place.fails(2, &["serve", "--upstream", "http://*.example.com/mcp"]);
+}
+
+#[test]
 fn the_config_file_serves_too() {
     let place = Place::new();
     let config = place.file(

@@ -9,6 +9,8 @@ mod support;
 #[path = "../strict_wire/telling.rs"]
 mod telling;
 
+mod pages;
+mod places;
 mod program;
 mod proxies;
 mod spellings;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -11,6 +11,9 @@ use std::{
 use tempfile::TempDir;
 
 use crate::support::{PATIENCE, process::Process};
+
+/// Where nobody but this machine reaches it.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The file with the configuration of a proxy.
 pub const CONFIGURATION: &str = "configuration";
@@ -50,9 +53,15 @@ impl Program {
     }
 
     /// Starts the one that was found, in a folder with these files for its listener: [`CONFIGURATION`], and what that asks
-    /// for.
-    pub fn start(self, found: &Path, files: impl FnOnce(SocketAddr) -> Vec<(&'static str, String)>) -> Proxy {
-        let (listen, folder) = (free_address(), TempDir::new().expect("a temporary folder"));
+    /// for. It listens on this address, which may stand for all there are.
+    pub fn start(
+        self,
+        found: &Path,
+        address: IpAddr,
+        files: impl FnOnce(SocketAddr) -> Vec<(&'static str, String)>,
+    ) -> Proxy {
+        let listen = SocketAddr::new(address, free_address().port());
+        let folder = TempDir::new().expect("a temporary folder");
         for (name, text) in files(listen) {
             fs::write(folder.path().join(name), text).expect("the folder is writable");
         }
@@ -84,8 +93,9 @@ impl Program {
             }
         };
         let process = Process::start(&mut command);
-        wait_until_it_listens(listen);
-        Proxy { listen, _process: process, _folder: folder }
+        let reached_at = SocketAddr::from(([127, 0, 0, 1], listen.port()));
+        wait_until_it_listens(reached_at);
+        Proxy { listen: reached_at, _process: process, _folder: folder }
     }
 }
 

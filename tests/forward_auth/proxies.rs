@@ -2,10 +2,10 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpStream,
+    net::{IpAddr, SocketAddr, TcpStream},
 };
 
-use crate::program::{self, CONFIGURATION, Program, Proxy};
+use crate::program::{self, CONFIGURATION, LOOPBACK, Program, Proxy};
 use crate::support::{
     gateway::{Gateway, Reply, plain_client},
     home::Home,
@@ -22,12 +22,17 @@ pub struct Place {
 impl Place {
     /// `None` where the program is not installed.
     pub fn new(program: Program) -> Option<Self> {
+        Self::at(program, LOOPBACK, &[])
+    }
+
+    /// The same, with the proxy on this address and more options of the gateway.
+    pub fn at(program: Program, address: IpAddr, options: &[&str]) -> Option<Self> {
         let found = program.found()?;
         let home = Home::new();
         let upstream = Upstream::start();
         let url = format!("http://{}/mcp", upstream.address);
-        let gateway = Gateway::start(&home, &url, &[]);
-        let proxy = program.start(&found, |listen| {
+        let gateway = Gateway::start(&home, &url, options);
+        let proxy = program.start(&found, address, |listen| {
             let snippet = |of: &str| {
                 let (admin, listen) = (gateway.admin.trim_start_matches("http://"), listen.to_string());
                 let places = ["--admin-listen", admin, "--upstream", &url, "--listen", &listen];
@@ -51,6 +56,11 @@ impl Place {
             }
         });
         Some(Self { proxy, home, gateway: Some(gateway), upstream })
+    }
+
+    /// Where the proxy listens, by an address of loopback.
+    pub fn listen(&self) -> SocketAddr {
+        self.proxy.listen
     }
 
     /// What the proxy answers.

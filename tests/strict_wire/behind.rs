@@ -15,7 +15,7 @@ use std::{
 
 use crate::{
     place::Place,
-    program::{self, CONFIGURATION, Program},
+    program::{self, CONFIGURATION, LOOPBACK, Program},
     recorder::{LAST, RESULT, Recorder, ok},
     smuggling::{Row, TABLES, filled},
     support::PATIENCE,
@@ -66,7 +66,8 @@ fn agree(proxy: Program, configuration: impl Fn(SocketAddr, SocketAddr) -> Strin
         true,
     );
     let place = Place::before(recorder, &["--trusted-proxy", "127.0.0.0/8"]);
-    let started = proxy.start(&found, |listen| vec![(CONFIGURATION, configuration(listen, place.gateway))]);
+    let started =
+        proxy.start(&found, LOOPBACK, |listen| vec![(CONFIGURATION, configuration(listen, place.gateway))]);
     let listen = started.listen;
     let rows: Vec<&Row> = TABLES.into_iter().flatten().collect();
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -123,7 +124,7 @@ fn a_part_of_an_answer_does_not_pass_for_the_whole_where_nginx_asks_as_it_does_b
     );
     let place = Place::before(recorder, &[]);
     let gateway = place.gateway;
-    let started = proxy.start(&found, |listen| {
+    let started = proxy.start(&found, LOOPBACK, |listen| {
         let configuration = program::nginx(&format!(
             "server {{ listen {listen}; location / {{ proxy_pass http://{gateway}; proxy_buffering off;\n\
              proxy_set_header Host localhost; }} }}"

@@ -36,7 +36,12 @@ impl Arriving {
 
     /// What was read.
     pub fn whole(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
+        self.apart().0
+    }
+
+    /// What was read, and what is still to come.
+    pub fn apart(self) -> (Bytes, Received) {
+        (if self.all.is_empty() { self.first } else { self.all.freeze() }, self.rest)
     }
 
     fn length(&self) -> usize {

@@ -2,25 +2,27 @@
 //!
 //! The upstream reads the same bytes with another parser, so nothing may pass that two parsers could read differently:
 //! no duplicate keys at any depth, no keys that differ from a known one only by case (Go's `encoding/json` takes those),
-//! nothing nested deeper than 64, UTF-8 without a byte-order mark, one value and no more.
+//! nothing nested deeper than 64, UTF-8 without a byte-order mark, one value and no more. What decides nothing is not held
+//! to what our own parser can hold: halves of surrogate pairs and numbers of any size pass as they are.
 
 mod acts_on;
+mod params;
+mod passing;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::endpoint::Endpoint;
-use crate::domain::json::{Keys, MaybeText, Scalar, Strict, Text, is_lookalike};
+use crate::domain::json::{Keys, Text, is_lookalike};
+
+use params::{Params, ParamsSeed};
+use passing::{Passing, Reading};
 
 /// More elements in a batch are refused.
 const BATCH: usize = 256;
-/// The `_meta` key of a request's protocol version (MCP 2026-07-28, basic, `_meta`).
-const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// Why a body is no MCP message, in words for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,12 +200,23 @@ pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
     if text.starts_with('\u{feff}') {
         return Err(BadBody::Encoding);
     }
+    // Nearly every body can be held as it is, and is read once.
+    match read(text, Reading::Held) {
+        Err(BadBody::Json(_)) => read(text, Reading::Formal),
+        read => read,
+    }
+}
+
+fn read(text: &str, reading: Reading) -> Result<Body<'_>, BadBody> {
     // serde_json names the line and column, and quotes at most a key or a character of what it met.
     let fault = |error: serde_json::Error| BadBody::Json(error.to_string());
+    let mut reader = serde_json::Deserializer::from_str(text);
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('[') {
-        return serde_json::from_str::<Parts<'_>>(text).map_err(fault)?.message().map(Body::One);
+        let parts = reading.deserialize(&mut reader).and_then(|parts| reader.end().map(|()| parts));
+        return Parts::message(parts.map_err(fault)?).map(Body::One);
     }
-    let batch = serde_json::from_str::<Batch<'_>>(text).map_err(fault)?.0;
+    let batch = Elements(reading).deserialize(&mut reader).and_then(|batch| reader.end().map(|()| batch));
+    let batch = batch.map_err(fault)?;
     if batch.is_empty() || batch.len() > BATCH {
         return Err(BadBody::Batch);
     }
@@ -211,29 +224,30 @@ pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
 }
 
 /// A batch; elements beyond the limit are read and dropped, so that the limit bounds memory.
-struct Batch<'a>(Vec<Parts<'a>>);
+struct Elements(Reading);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Elements;
-        impl<'de> Visitor<'de> for Elements {
-            type Value = Vec<Parts<'de>>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of messages")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-                let mut batch = Vec::new();
-                while batch.len() <= BATCH {
-                    match elements.next_element()? {
-                        Some(element) => batch.push(element),
-                        None => return Ok(batch),
-                    }
-                }
-                while elements.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(batch)
+impl<'de> DeserializeSeed<'de> for Elements {
+    type Value = Vec<Parts<'de>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<Parts<'de>>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of messages")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut batch = Vec::new();
+        while batch.len() <= BATCH {
+            match elements.next_element_seed(self.0)? {
+                Some(element) => batch.push(element),
+                None => return Ok(batch),
             }
         }
-        deserializer.deserialize_seq(Elements).map(Batch)
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(batch)
     }
 }
 
@@ -244,7 +258,17 @@ struct Parts<'a> {
     id: Option<&'a RawValue>,
     method: Option<Text<'a>>,
     params: Params<'a>,
-    answers: bool,
+    result: Member,
+    error: Member,
+}
+
+/// Whether a member is there that only has to be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
+    #[default]
+    Absent,
+    Null,
+    Given,
 }
 
 impl<'a> Parts<'a> {
@@ -252,16 +276,28 @@ impl<'a> Parts<'a> {
         if self.version_mark.as_ref().is_none_or(|mark| mark.0 != "2.0") {
             return Err(BadBody::Shape("message: it has no \"jsonrpc\": \"2.0\""));
         }
-        if self.id.is_some_and(|id| !is_id(id)) {
+        let answer = self.result.max(self.error);
+        // `null` names no request; what cannot have an id has none.
+        let has_no_id = match &self.method {
+            Some(Text(method)) => method.starts_with("notifications/"),
+            None => self.error == Member::Given,
+        };
+        let id = self.id.filter(|id| !has_no_id || id.get() != "null");
+        if id.is_some_and(|id| !is_id(id)) {
             return Err(BadBody::Shape("message: its id is neither a string nor an integer"));
         }
-        let kind = match (self.method, self.id, self.answers) {
-            (Some(Text(method)), _, false) if method.is_empty() || method.starts_with('/') => {
+        let kind = match (self.method, id, answer) {
+            (Some(Text(method)), ..) if method.is_empty() || method.starts_with('/') => {
                 return Err(BadBody::Shape("request: its method is empty or starts with a slash"));
             }
-            (Some(Text(method)), Some(id), false) => Kind::Request { id: Cow::Borrowed(id), method },
-            (Some(Text(method)), None, false) => Kind::Notification { method },
-            (None, Some(_), true) => Kind::Response,
+            // Some write every member that they know, and `null` for those that are absent.
+            (Some(Text(method)), Some(id), Member::Absent | Member::Null) => {
+                Kind::Request { id: Cow::Borrowed(id), method }
+            }
+            (Some(Text(method)), None, Member::Absent | Member::Null) => Kind::Notification { method },
+            (None, Some(_), Member::Null | Member::Given) => Kind::Response,
+            // What could not be read had no id that could be told (JSON-RPC 2.0 §5).
+            (None, None, _) if self.error == Member::Given => Kind::Response,
             _ => return Err(BadBody::Shape("request, notification or response")),
         };
         let Params {
@@ -322,143 +358,43 @@ fn is_small_number(text: &str) -> bool {
     text.len() < 19 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-#[derive(Default)]
-struct Params<'a> {
-    name: Option<Cow<'a, str>>,
-    uri: Option<Cow<'a, str>>,
-    /// Whether there is one, of whatever type.
-    has_uri: bool,
-    task: Option<Cow<'a, str>>,
-    version: Version<'a>,
-    /// Whether another key differs from `name` or `uri` only by case.
-    lookalike: bool,
-    /// The same of the keys that one method alone has.
-    lookalike_of_own: bool,
-    /// Read once the method is known, as the next.
-    reference: Option<&'a RawValue>,
-    notifications: Option<&'a RawValue>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Parts<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON-RPC object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-                const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-                let mut parts = Parts::default();
-                let mut keys = Keys::default();
-                while let Some(Text(key)) = members.next_key()? {
-                    match &*key {
-                        "jsonrpc" => parts.version_mark = Some(members.next_value()?),
-                        "id" => parts.id = Some(members.next_value()?),
-                        "method" => parts.method = Some(members.next_value()?),
-                        "params" => parts.params = members.next_value_seed(ParamsSeed)?,
-                        "result" | "error" => {
-                            parts.answers = true;
-                            members.next_value_seed(Strict { depth: 2 })?;
-                        }
-                        other if KNOWN.iter().any(|known| is_lookalike(other, known)) => {
-                            return Err(A::Error::custom("a key differs from a known one only by case"));
-                        }
-                        _ => members.next_value_seed(Strict { depth: 2 })?,
-                    }
-                    keys.add(key)?;
-                }
-                Ok(parts)
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
-}
-
-/// The value of `params`: an object of which a few members count, or `null`.
-struct ParamsSeed;
-
-impl<'de> DeserializeSeed<'de> for ParamsSeed {
-    type Value = Params<'de>;
+impl<'de> DeserializeSeed<'de> for Reading {
+    type Value = Parts<'de>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+        deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for ParamsSeed {
-    type Value = Params<'de>;
+impl<'de> Visitor<'de> for Reading {
+    type Value = Parts<'de>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("params as an object")
-    }
-    /// `null` is as good as nothing: every parser reads it alike, and it names nothing.
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Params::default())
+        f.write_str("a JSON-RPC object")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut params = Params::default();
+        const KNOWN: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+        let mut parts = Parts::default();
         let mut keys = Keys::default();
+        let passing = || Passing { reading: self, depth: 2 };
+        let member = |value: &RawValue| {
+            passing().check(value)?;
+            Ok(if value.get() == "null" { Member::Null } else { Member::Given })
+        };
         while let Some(Text(key)) = members.next_key()? {
             match &*key {
-                "name" => params.name = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
-                "uri" => {
-                    params.has_uri = true;
-                    params.uri = members.next_value_seed(MaybeText { depth: 3 })?.into_text();
+                "jsonrpc" => parts.version_mark = Some(members.next_value()?),
+                "id" => parts.id = Some(members.next_value()?),
+                "method" => parts.method = members.next_value()?,
+                "params" => parts.params = members.next_value_seed(ParamsSeed(self))?,
+                "result" => parts.result = member(members.next_value()?)?,
+                "error" => parts.error = member(members.next_value()?)?,
+                other if KNOWN.iter().any(|known| is_lookalike(other, known)) => {
+                    return Err(A::Error::custom("a key differs from a known one only by case"));
                 }
-                "taskId" => params.task = members.next_value_seed(MaybeText { depth: 3 })?.into_text(),
-                "_meta" => params.version = members.next_value_seed(MetaSeed)?,
-                "ref" => params.reference = Some(acts_on::strict(members.next_value()?)?),
-                "notifications" => params.notifications = Some(acts_on::strict(members.next_value()?)?),
-                other if is_lookalike(other, "_meta") => {
-                    return Err(A::Error::custom("a key differs from `_meta` only by case"));
-                }
-                other => {
-                    params.lookalike |= is_lookalike(other, "name") || is_lookalike(other, "uri");
-                    params.lookalike_of_own |=
-                        is_lookalike(other, "ref") || is_lookalike(other, "notifications");
-                    members.next_value_seed(Strict { depth: 3 })?;
-                }
+                _ => members.next_value_seed(passing())?,
             }
             keys.add(key)?;
         }
-        Ok(params)
-    }
-}
-
-/// The value of `_meta`, of which the protocol version counts.
-struct MetaSeed;
-
-impl<'de> DeserializeSeed<'de> for MetaSeed {
-    type Value = Version<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MetaSeed {
-    type Value = Version<'de>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("_meta as an object")
-    }
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Version::Absent)
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut version = Version::Absent;
-        let mut keys = Keys::default();
-        while let Some(Text(key)) = members.next_key()? {
-            if key == VERSION_KEY {
-                version = match members.next_value_seed(MaybeText { depth: 4 })? {
-                    Scalar::Text(text) => Version::Given(text),
-                    Scalar::Other => Version::WrongType,
-                };
-            } else if is_lookalike(&key, VERSION_KEY) {
-                return Err(A::Error::custom("a key differs from the protocol version's only by case"));
-            } else {
-                members.next_value_seed(Strict { depth: 4 })?;
-            }
-            keys.add(key)?;
-        }
-        Ok(version)
+        Ok(parts)
     }
 }
 

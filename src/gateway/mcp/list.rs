@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,8 +14,7 @@ use serde_json::value::RawValue;
 pub const MOST: usize = 4 * 1024 * 1024;
 
 /// An answer that cannot be edited must not pass unedited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer to tools/list is not one that can be read")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
 #[derive(Deserialize)]
@@ -48,7 +47,8 @@ fn place(whole: &str, part: &str) -> Range<usize> {
 pub fn edit(text: &str, may_call: &mut dyn FnMut(&str) -> bool) -> Result<Option<String>, Unreadable> {
     let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
     if text.trim_start().starts_with('[') {
-        for message in serde_json::from_str::<Vec<&RawValue>>(text).map_err(|_| Unreadable)? {
+        let messages = serde_json::from_str::<Vec<&RawValue>>(text).map_err(|_| Unreadable)?;
+        for message in messages.into_iter().filter(|message| message.get().starts_with('{')) {
             mark(text, message.get(), may_call, &mut cuts)?;
         }
     } else {
@@ -103,23 +103,43 @@ pub struct Events {
     held: BytesMut,
     /// Up to here `held` was searched for an event's end.
     searched: usize,
-    /// Where the line starts that the search is in.
-    line: usize,
+    /// Where the line starts that the search is in; `None`: before `held`.
+    line: Option<usize>,
+    /// Whether the event is longer than is held: it goes by itself.
+    is_dropped: bool,
 }
 
 impl Events {
+    pub fn new() -> Self {
+        Self { line: Some(0), ..Self::default() }
+    }
+
     pub fn push(&mut self, frame: &[u8]) {
         self.held.extend_from_slice(frame);
     }
 
-    /// The first event, where it is complete by now. One that never ends is dropped, as clients do (HTML §9.2.6), and
-    /// one that is longer than is held cannot be edited.
-    pub fn take(&mut self) -> Result<Option<Bytes>, Unreadable> {
-        if let Some(end) = self.end_of_event() {
-            (self.searched, self.line) = (0, 0);
-            return Ok(Some(self.held.split_to(end).freeze()));
+    /// The first event, where it is complete by now. One that is longer than is held cannot be edited, and is dropped.
+    pub fn take(&mut self) -> Option<Bytes> {
+        while let Some(end) = self.end_of_event() {
+            (self.searched, self.line) = (0, Some(0));
+            let event = self.held.split_to(end).freeze();
+            if !std::mem::take(&mut self.is_dropped) {
+                return Some(event);
+            }
         }
-        if self.held.len() > MOST { Err(Unreadable) } else { Ok(None) }
+        if self.is_dropped || self.held.len() > MOST {
+            self.is_dropped = true;
+            self.line = self.line.filter(|line| *line == self.searched).map(|_| 0);
+            self.held.advance(std::mem::take(&mut self.searched));
+        }
+        None
+    }
+
+    /// What is left of a stream that has ended: an event without the blank line that ends it. Clients that go by HTML
+    /// §9.2.6 drop it, and others read it.
+    pub fn rest(&mut self) -> Option<Bytes> {
+        let rest = std::mem::take(&mut self.held).freeze();
+        (!rest.is_empty() && !self.is_dropped).then_some(rest)
     }
 
     /// Where the first event ends: after a blank line. A line ends with LF, CR LF or CR (HTML §9.2.5).
@@ -135,41 +155,57 @@ impl Events {
                 (b'\r', None) => return None,
                 _ => self.searched + 1,
             };
-            if self.searched == self.line {
+            if self.line == Some(self.searched) {
                 return Some(next);
             }
-            (self.searched, self.line) = (next, next);
+            (self.searched, self.line) = (next, Some(next));
         }
         None
     }
 }
 
-/// An event as it came, or with the answer in its data edited.
-pub fn edit_event(event: Bytes, may_call: &mut dyn FnMut(&str) -> bool) -> Result<Bytes, Unreadable> {
-    let text = std::str::from_utf8(&event).map_err(|_| Unreadable)?;
+/// An event as it came, or with the answer in its data edited. What cannot hold a list (a ping, whatever its data) passes as
+/// it is. What could, and cannot be read, is dropped by itself: all but its id and what else is no data stays, so that the
+/// stream can be resumed behind it.
+pub fn edit_event(event: Bytes, may_call: &mut dyn FnMut(&str) -> bool) -> Bytes {
+    let text = String::from_utf8_lossy(&event);
     let lines = || text.split(['\n', '\r']).filter(|line| !line.is_empty());
+    let is_data = |line: &&str| field(line) == "data";
     let data: Vec<&str> = lines()
-        .filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("data"))
-        .filter_map(|rest| match rest.strip_prefix(':') {
-            Some(value) => Some(value.strip_prefix(' ').unwrap_or(value)),
-            None => rest.is_empty().then_some(""),
-        })
+        .filter(is_data)
+        .map(|line| line.split_once(':').map_or("", |(_, value)| value.strip_prefix(' ').unwrap_or(value)))
         .collect();
     let data = data.join("\n");
-    let edited = if data.trim().is_empty() { None } else { edit(&data, may_call)? };
-    let Some(edited) = edited else { return Ok(event) };
+    let is_blank = |letter: char| letter.is_whitespace() || letter == '\u{feff}';
+    if !data.trim_start_matches(is_blank).starts_with(['{', '[']) {
+        return event;
+    }
+    let is_text = matches!(text, Cow::Borrowed(_));
+    let edited = match if is_text { edit(&data, may_call) } else { Err(Unreadable) } {
+        Ok(None) => return event,
+        Ok(Some(edited)) => Some(edited),
+        Err(Unreadable) => None,
+    };
     let mut out = BytesMut::with_capacity(event.len());
-    for line in lines().filter(|line| !line.trim_start_matches('\u{feff}').starts_with("data")) {
+    // Without data nothing is dispatched, whatever its name.
+    let stays = |line: &&str| !is_data(line) && (edited.is_some() || field(line) != "event");
+    for line in lines().filter(stays) {
         out.extend_from_slice(line.as_bytes());
         out.extend_from_slice(b"\n");
     }
-    for line in edited.lines() {
+    for line in edited.iter().flat_map(|edited| edited.lines()) {
         out.extend_from_slice(b"data: ");
         out.extend_from_slice(line.as_bytes());
         out.extend_from_slice(b"\n");
     }
     out.extend_from_slice(b"\n");
-    Ok(out.freeze())
+    out.freeze()
+}
+
+/// The name of a line's field; of a comment it is empty.
+fn field(line: &str) -> &str {
+    let line = line.trim_start_matches('\u{feff}');
+    line.split_once(':').map_or(line, |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Listing {
     }
 }
 
-type Edit = Pin<Box<dyn Future<Output = Option<Result<Bytes, Unreadable>>>>>;
+type Edit = Pin<Box<dyn Future<Output = Option<Bytes>>>>;
 
 /// Edits the answers within a stream of events, one event after another.
 pub struct Editor {
@@ -57,11 +57,13 @@ pub struct Editor {
     listing: Listing,
     aside: Aside,
     under_way: Option<Edit>,
+    /// What stood behind the last event's end when the stream ended.
+    last: Option<Bytes>,
 }
 
 impl Editor {
     pub fn new(listing: Listing, aside: Aside) -> Self {
-        Self { events: Events::default(), listing, aside, under_way: None }
+        Self { events: Events::new(), listing, aside, under_way: None, last: None }
     }
 
     /// Takes what comes next of the stream.
@@ -69,15 +71,26 @@ impl Editor {
         self.events.push(frame);
     }
 
+    /// The stream has ended. Whether there is a last event, without its end, that is still to come.
+    pub fn end(&mut self) -> bool {
+        self.last = self.events.rest();
+        self.last.is_some()
+    }
+
     /// The next event, edited; `None` where more of the stream has to come first.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Unreadable>> {
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(edit) = &mut self.under_way {
                 let edited = ready!(edit.as_mut().poll(context));
                 self.under_way = None;
-                return Poll::Ready(edited.unwrap_or(Err(Unreadable)).map(Some));
+                // An edit that ended in a fault has nothing to say.
+                if let Some(edited) = edited {
+                    return Poll::Ready(Some(edited));
+                }
             }
-            let Some(event) = self.events.take()? else { return Poll::Ready(Ok(None)) };
+            let Some(event) = self.events.take().or_else(|| self.last.take()) else {
+                return Poll::Ready(None);
+            };
             let (length, listing) = (event.len(), self.listing.clone());
             let edit = move || list::edit_event(event, &mut |tool| listing.may_call(tool));
             self.under_way = Some(Box::pin(self.aside.clone().run(length, edit)));

@@ -42,6 +42,7 @@ use super::received::{Parts, Received};
 use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply, ReplyBody};
 use super::streams::Place;
+use super::unfit;
 use super::upstream::{Answer, Outgoing};
 use super::wire::{Fields, is_same};
 use super::worker::Worker;
@@ -117,14 +118,12 @@ async fn post(
     let era = era::of(&parts.headers);
     let in_session = worker.shared.settings.refusals == Refusals::Auto
         && matches!(era, Ok(Era::Old { .. }))
-        && parsed
-            .as_ref()
-            .is_ok_and(|body| body.messages().iter().all(|message| message.method() != Some("initialize")));
+        && parsed.as_ref().is_ok_and(|body| body.messages().iter().all(is_of_session));
     let admitted = match judge(worker, call, principal, parts, &parsed, &era).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             call.refused(&refusal);
-            return refused(&refusal, &parsed, &era, in_session);
+            return refused(&refusal, &bytes, &parsed, &era, in_session);
         }
     };
     let now = worker.metrics.handed_over(began);
@@ -135,7 +134,7 @@ async fn post(
         }
         Err(refusal) => {
             call.refused(&refusal);
-            refused(&refusal, &parsed, &era, in_session)
+            refused(&refusal, &bytes, &parsed, &era, in_session)
         }
     }
 }
@@ -158,9 +157,22 @@ fn refuse_unproved(call: &mut Call<'_>, refusal: Refusal, body: &[u8]) -> Respon
     refusal.render(glimpse.id(), false)
 }
 
+/// Whether it is what older clients send within a session, which the refusal of it must not end: not what opens one, nor a
+/// call that only looks like a notification.
+fn is_of_session(message: &Message<'_>) -> bool {
+    match (&message.kind, message.method()) {
+        (Kind::Request { .. }, method) => method != Some("initialize"),
+        (Kind::Notification { .. }, method) => {
+            method.is_some_and(|method| method.starts_with("notifications/"))
+        }
+        (Kind::Response, _) => true,
+    }
+}
+
 /// A refusal as who sent the body reads it.
 fn refused(
     refusal: &Refusal,
+    body: &[u8],
     parsed: &Result<Body<'_>, BadBody>,
     era: &Result<Era, Mismatch>,
     in_session: bool,
@@ -171,8 +183,19 @@ fn refused(
             let ids: Vec<_> = messages.iter().filter_map(Message::id).collect();
             refusal.render_batch(&ids, in_session)
         }
-        _ => refusal.render(None, in_session),
+        _ => refusal.render(Glimpse::of(beginning(body)).id(), in_session),
     }
+}
+
+/// Answers whose body is not taken, with the id of its request where that stands in what has come of it.
+fn refuse_unread(call: &mut Call<'_>, refusal: &Refusal, body: &[u8]) -> Response<Reply> {
+    call.refused(refusal);
+    refusal.render(Glimpse::of(beginning(body)).id(), false)
+}
+
+/// So much of a body as is looked at for an id, whoever sends it.
+fn beginning(body: &[u8]) -> &[u8] {
+    &body[..body.len().min(UNPROVED)]
 }
 
 /// Reads a whole body, or refuses. Where it is not there with its head the credential is judged first, and who is refused
@@ -195,17 +218,19 @@ async fn receive(
             if !is_expectant && matches!(timeout(GRACE, body.read_within(UNPROVED)).await, Ok(Ok(true))) {
                 return Err(refuse_unproved(call, refusal, &body.whole()));
             }
-            return Err(refuse(call, &proxy::discard(&parts.headers, body.rest, refusal).await));
+            return Err(refuse(call, &proxy::discard(worker, &parts.headers, body.rest, refusal).await));
         }
         if read.is_ok() {
-            read = body.read_within(proxy::BODY).await.map(Some);
+            read = body.read_within(worker.shared.settings.max_body).await.map(Some);
         }
     }
-    match read {
-        Ok(Some(true)) => Ok(body.whole()),
-        Err(refusal) => Err(refuse(call, &refusal)),
-        Ok(_) => Err(refuse(call, &proxy::discard(&parts.headers, body.rest, proxy::too_long()).await)),
-    }
+    let (whole, rest) = body.apart();
+    let refusal = match read {
+        Ok(Some(true)) => return Ok(whole),
+        Err(refusal) => refusal,
+        Ok(_) => proxy::discard(worker, &parts.headers, rest, proxy::too_long(worker)).await,
+    };
+    Err(refuse_unread(call, &refusal, &whole))
 }
 
 /// Finds out who asks, by the state as it is now.
@@ -227,6 +252,8 @@ struct Admitted {
     session: Option<HeaderValue>,
     /// Whether sessions exist for this request.
     has_sessions: bool,
+    /// Whether it begins a session.
+    begins: bool,
     /// Whether an answer with a body is due.
     awaits_answer: bool,
     /// Whether the answer may hold a list of tools.
@@ -266,6 +293,7 @@ async fn judge(
         principal,
         session,
         has_sessions: era != Era::New || begins,
+        begins,
         awaits_answer: messages.iter().any(|message| matches!(message.kind, Kind::Request { .. })),
         lists_tools: messages.iter().any(|message| message.method() == Some("tools/list")),
         place,
@@ -334,8 +362,15 @@ async fn get_or_delete(
     let now = worker.metrics.handed_over(began);
     // A resumed stream repeats what was missed, the answer to tools/list as well.
     let lists_tools = resumes;
-    let admitted =
-        Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools, place };
+    let admitted = Admitted {
+        principal,
+        session,
+        has_sessions: true,
+        begins: false,
+        awaits_answer: false,
+        lists_tools,
+        place,
+    };
     let response = forward(worker, call, parts, admitted, Bytes::new(), now).await?;
     call.answered();
     Ok(response)
@@ -380,6 +415,9 @@ async fn forward(
         head.add(&SESSION_ID, session);
     }
     let (mut head, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
+    if let Some(why) = unfit::at_endpoint(&worker.shared.settings.upstream, &head, admitted.begins) {
+        worker.upstream_is_unfit(&why);
+    }
     if !is_passable(head.status) {
         return Err(garbled());
     }
@@ -395,6 +433,7 @@ async fn forward(
     let is_unread = head.status == StatusCode::OK
         || (admitted.lists_tools && head.status.is_success() && !http_body::Body::is_end_stream(&body));
     if admitted.awaits_answer && is_unread && !is_stream && !is_json {
+        worker.upstream_is_unfit(&unfit::media(&worker.shared.settings.upstream, &head));
         return Err(garbled());
     }
     if admitted.lists_tools && (is_stream || is_json) && head.fields.has(&header::CONTENT_ENCODING) {

@@ -16,7 +16,7 @@ use super::super::refusal::Refusal;
 use super::super::stream::Reply;
 use super::super::wire::{Fields, text};
 use super::super::worker::{Shared, Worker};
-use super::{grant, to_bytes};
+use super::{grant, login, to_bytes};
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Algorithm, base64};
 
@@ -27,6 +27,11 @@ const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// How clients prove who they are: by an API key (RFC 6749 §2.3.1).
 const CLIENTS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
+/// Why there is nothing to read.
+fn unnamed(page: Page) -> &'static str {
+    if page == Page::Server { login::NO_LOGIN } else { UNNAMED }
+}
 
 const UNNAMED: &str = "this gateway does not know by which URL its clients reach it, and names none for which it would \
                        refuse tokens: its operator sets that URL with serve --public-url";
@@ -74,7 +79,15 @@ pub async fn serve(
                 let is_kept = page == Page::Keys || call.is_place_certain();
                 match content(worker, call, page) {
                     Some(content) => rendered(&content, &parts.headers, is_kept),
-                    None => refuse(call, &Refusal::bad_request(StatusCode::NOT_FOUND, UNNAMED)),
+                    None => {
+                        let refusal = Refusal::bad_request(StatusCode::NOT_FOUND, unnamed(page));
+                        // Clients look for an authorization server wherever they come; that is no fault of theirs.
+                        if page == Page::Server {
+                            refusal.render(None, false)
+                        } else {
+                            refuse(call, &refusal)
+                        }
+                    }
                 }
             }
             Err(_) => return refuse(call, &Refusal::because(Reason::Unavailable)),
@@ -95,17 +108,24 @@ fn content(worker: &Worker, call: &Call<'_>, page: Page) -> Option<Value> {
         Page::Resource => {
             let resource = call.named_resource()?;
             let mut servers = engine.authorization_servers();
-            servers.push(origin);
-            json!({
+            if worker.shared.settings.advertises_tokens {
+                servers.push(origin);
+            }
+            let mut resource = json!({
                 "resource": resource,
-                "authorization_servers": servers,
                 "scopes_supported": engine.wanted_scopes(),
                 "bearer_methods_supported": ["header"],
                 "dpop_signing_alg_values_supported": proving,
                 "resource_name": "Portcullis",
-            })
+            });
+            // An empty list is left out (RFC 9728 §2): where nobody can log in, no client is to try.
+            if !servers.is_empty() {
+                resource["authorization_servers"] = servers.into();
+            }
+            resource
         }
         Page::Keys => engine.key_set(worker.now()),
+        Page::Server if !worker.shared.settings.advertises_tokens => return None,
         Page::Server => json!({
             "issuer": origin,
             "token_endpoint": format!("{origin}/oauth/token"),

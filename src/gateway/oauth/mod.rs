@@ -10,6 +10,7 @@ mod caller;
 mod form;
 mod grant;
 mod inquiry;
+pub mod login;
 mod metadata;
 
 use std::rc::Rc;
@@ -163,7 +164,7 @@ async fn act(
 ) -> Result<Option<Value>, Stopped> {
     call.asks(endpoint_of(service.endpoint())?);
     if let Err(refusal) = require_form(foreign, parts) {
-        return Err(proxy::discard(&parts.headers, body, refusal).await.into());
+        return Err(proxy::discard(worker, &parts.headers, body, refusal).await.into());
     }
     let form = receive(worker, body).await?;
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;

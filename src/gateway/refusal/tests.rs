@@ -90,7 +90,8 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
         let refusal = Refusal::denied(&denial(reason), Some(1), None);
         assert_eq!(show(&refusal, Some("1"), true).status, 200, "{reason}");
         assert_eq!(show(&refusal, Some("1"), false).status, status, "{reason}");
-        assert_eq!(show(&refusal, None, true).status, status, "{reason}");
+        assert_eq!(show(&refusal, None, true).status, 200, "a notification, {reason}");
+        assert_eq!(show(&refusal, None, false).status, status, "{reason}");
         let body = show(&refusal, Some("1"), true).body;
         assert!(body.contains(&format!("\"code\":{status},")), "{body}");
     }
@@ -102,6 +103,7 @@ fn old_sessions_survive_the_refusal_of_a_single_call_and_nothing_else() {
     ] {
         let refusal = Refusal::denied(&denial(reason), Some(1), None);
         assert_eq!(show(&refusal, Some("1"), true).status, status, "{reason}");
+        assert_eq!(show(&refusal, None, true).status, status, "{reason}");
     }
 }
 

@@ -40,7 +40,14 @@ async fn metrics_count_what_happened() {
     }
     assert_eq!(Ask::modern("ping", json!({})).send(gateway.address).await.status, 401);
     let scraped = Ask::new(Method::GET, "/metrics").send(gateway.admin).await;
-    assert!(scraped.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert_eq!(scraped.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(scraped.body.contains("# TYPE portcullis_decisions_total counter\n"), "{}", scraped.body);
+    assert!(!scraped.body.contains("# EOF"));
+    let newer =
+        Ask::new(Method::GET, "/metrics").with("accept", "application/openmetrics-text; version=1.0.0");
+    let newer = newer.send(gateway.admin).await;
+    assert_eq!(newer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(newer.body.contains("# TYPE portcullis_decisions counter\n") && newer.body.ends_with("# EOF\n"));
     for line in [
         "portcullis_decisions_total{outcome=\"allowed\"} 3",
         "portcullis_decisions_total{outcome=\"missing_credential\"} 1",

@@ -256,6 +256,51 @@ async fn pages_and_rebound_names_are_judged_as_on_the_data_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_s_preflight_passes_without_a_credential_and_nothing_else_does() {
+    const PAGE: &str = "https://app.example.com";
+    let house = House::new();
+    let key = house.key();
+    let gateway = house.gateway_with("127.0.0.1:1".parse().unwrap(), |settings| {
+        settings.allowed_origins = vec![PAGE.parse().unwrap()];
+    });
+    let envoy = |method: &str, uri: &str| Ask::new(method.parse().unwrap(), &format!("/verify{uri}"));
+    for ask in [nginx, forwarded, envoy] {
+        for path in ["/mcp", "/files/a?b=c", "/MCP/"] {
+            let preflight = ask("OPTIONS", path)
+                .with("origin", PAGE)
+                .with("access-control-request-method", "POST")
+                .with("access-control-request-headers", "authorization,mcp-name");
+            let answered = preflight.send(gateway.admin).await;
+            assert_eq!((answered.status, answered.body.as_str()), (200, ""), "{path}");
+            assert_eq!(answered.headers["access-control-allow-origin"], PAGE);
+            assert_eq!(answered.headers["access-control-allow-headers"], "authorization,mcp-name");
+            assert!(answered.headers["access-control-allow-methods"].to_str().unwrap().contains("POST"));
+            assert!(!answered.headers.contains_key("x-portcullis-subject"));
+            let nobody = async |ask: Ask| ask.send(gateway.admin).await.status;
+            assert_eq!(nobody(preflight.clone().without("origin")).await, 401, "no page");
+            assert_eq!(nobody(preflight.clone().without("access-control-request-method")).await, 401);
+            let foreign =
+                preflight.clone().instead("origin", "https://evil.example").send(gateway.admin).await;
+            assert_eq!(foreign.status, 403);
+            assert!(!foreign.headers.contains_key("access-control-allow-origin"));
+            assert_eq!(nobody(preflight.clone().with("origin", PAGE)).await, 403, "two pages");
+        }
+        // The real request needs its credential; the page may read either answer.
+        let real = ask("POST", "/files/a").with("origin", PAGE).with("access-control-request-method", "POST");
+        for (ask, status) in [(real.clone(), 401), (real.key(&key), 200)] {
+            let answered = ask.send(gateway.admin).await;
+            assert_eq!(answered.status, status);
+            assert_eq!(answered.headers["access-control-allow-origin"], PAGE);
+            assert_eq!(answered.headers["vary"], "origin");
+            assert!(!answered.headers.contains_key("access-control-allow-methods"));
+        }
+    }
+    let twice = nginx("OPTIONS", "/mcp").with("x-forwarded-uri", "/a").with("x-forwarded-method", "OPTIONS");
+    let twice = twice.with("origin", PAGE).with("access-control-request-method", "POST");
+    assert_ne!(twice.send(gateway.admin).await.status, 200, "what two could have written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_is_refused_at_the_next_question() {
     let house = House::new();
     house.policy("free", json!({}));

@@ -81,6 +81,26 @@ async fn nobody_waits_for_the_reading_of_another_s_long_body() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_says_how_long_a_body_may_be() {
+    let (house, upstream) = (House::new(), Upstream::plain().await);
+    let key = house.key();
+    for most in [2048, BODY + 2048] {
+        let gateway = house.gateway_with(upstream.address, |settings| settings.max_body = most);
+        for (length, status) in [(most, 200), (most + 1, 413)] {
+            let put = Ask::new(Method::PUT, "/x").body(padded(length)).key(&key);
+            for ask in [Ask::post(padded(length)).key(&key), put] {
+                let answered = ask.send(gateway.address).await;
+                assert_eq!(answered.status, status, "{length}");
+                if status == 413 {
+                    let told = if most == 2048 { "longer than 2 KiB" } else { "longer than 4098 KiB" };
+                    assert!(answered.body.contains(told), "{}", answered.body);
+                }
+            }
+        }
+    }
+}
+
 /// Sends bytes as they are and reads until the gateway closes.
 async fn raw(gateway: &Served, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();

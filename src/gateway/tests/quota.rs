@@ -87,7 +87,9 @@ async fn what_is_free_has_a_bound_of_its_own() {
     let note = notification("notifications/progress").key(&two);
     assert_eq!(passed(&note, 70, &gateway).await, 60);
     let refused = note.send(gateway.address).await;
-    assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"60".parse().unwrap()));
+    // Older clients would end their session at a 429, to a notification too.
+    assert_eq!((refused.status, refused.code()), (200, 429));
+    assert_eq!(refused.headers["retry-after"], "60");
     assert_eq!(refused.headers["ratelimit-policy"], "\"minute\";q=60;w=60");
     let list = Ask::modern("tools/list", json!({})).key(&two);
     assert_eq!(passed(&list, 3, &gateway).await, 2, "it is not that of what costs something");

@@ -362,8 +362,10 @@ async fn metadata_that_rests_on_the_word_of_others_is_not_kept() {
     };
     let proxied = house.gateway_with(upstream.address, |settings| {
         settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.advertises_tokens = true;
     });
     let named = house.gateway_with(upstream.address, |settings| {
+        settings.advertises_tokens = true;
         settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
         settings.public_url = Some("https://mcp.example/mcp".parse().unwrap());
     });
@@ -376,8 +378,16 @@ async fn metadata_that_rests_on_the_word_of_others_is_not_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn anybody_may_read_where_tokens_come_from() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
+    let silent = house.gateway(upstream.address);
+    let unlisted = Ask::new(Method::GET, METADATA).send(silent.address).await;
+    assert_eq!((unlisted.status, unlisted.json().get("authorization_servers")), (200, None));
     Bound::new(&house);
-    let gateway = house.gateway(upstream.address);
+    let listed = Ask::new(Method::GET, METADATA).send(silent.address).await.json();
+    assert_eq!(listed["authorization_servers"], json!(["https://idp.example"]), "and not itself");
+    let server = Ask::new(Method::GET, "/.well-known/oauth-authorization-server");
+    assert_eq!(server.send(silent.address).await.status, 404);
+    assert_eq!(silent.count("bad_request"), 0, "clients look for it everywhere");
+    let gateway = house.gateway_with(upstream.address, |settings| settings.advertises_tokens = true);
     for path in
         [METADATA, "/.well-known/oauth-protected-resource/mcp", "/.well-known//oauth-protected-resource/"]
     {
@@ -437,6 +447,7 @@ async fn behind_a_proxy_everything_has_its_public_name() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
     let trusting = house.gateway_with(upstream.address, |settings| {
         settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.advertises_tokens = true;
     });
     let wary = house.gateway(upstream.address);
     let named = house.gateway_with(upstream.address, |settings| {

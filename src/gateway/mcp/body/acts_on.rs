@@ -3,21 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Error};
 use serde_json::value::RawValue;
 
 use super::BadBody;
-use crate::domain::json::{Strict, Text, is_lookalike};
+use crate::domain::json::{Text, is_lookalike};
 
 /// More URIs in one request are refused.
 const MOST: usize = 256;
-
-/// A value of `params`, once it has been read as strictly as the rest of a body.
-pub(super) fn strict<E: Error>(value: &RawValue) -> Result<&RawValue, E> {
-    let mut reader = serde_json::Deserializer::from_str(value.get());
-    Strict { depth: 3 }.deserialize(&mut reader).map_err(E::custom)?;
-    Ok(value)
-}
 
 /// The members of `value`, where it is an object, of which `known` count; an error where another differs from these only by
 /// case.

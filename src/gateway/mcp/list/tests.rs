@@ -64,18 +64,28 @@ fn an_answer_that_could_be_read_in_two_ways_is_not_passed() {
     }
 }
 
+fn edited(event: Bytes) -> Bytes {
+    edit_event(event, &mut |name| name.starts_with('a'))
+}
+
 fn stream(frames: &[&str]) -> Vec<String> {
-    let mut events = Events::default();
+    let mut events = Events::new();
     let mut out = Vec::new();
     for frame in frames {
         events.push(frame.as_bytes());
-        let mut edited = Vec::new();
-        while let Some(event) = events.take().unwrap() {
-            edited.extend(edit_event(event, &mut |name| name.starts_with('a')).unwrap());
-        }
-        out.push(String::from_utf8(edited).unwrap());
+        let passed: Vec<_> = std::iter::from_fn(|| events.take()).flat_map(edited).collect();
+        out.push(String::from_utf8(passed).unwrap());
     }
     out
+}
+
+/// All of a stream that ends behind `text`.
+fn ended(text: &str) -> String {
+    let mut events = Events::new();
+    events.push(text.as_bytes());
+    let mut passed: Vec<_> = std::iter::from_fn(|| events.take()).flat_map(edited).collect();
+    passed.extend(events.rest().into_iter().flat_map(edited));
+    String::from_utf8(passed).unwrap()
 }
 
 const LIST: &str = r#"data: {"id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}"#;
@@ -115,10 +125,82 @@ fn events_without_data_pass() {
 }
 
 #[test]
-fn an_event_has_an_end() {
-    let mut events = Events::default();
+fn what_is_no_list_passes_whatever_it_is() {
+    for event in [
+        "event: ping\ndata: ping\n\n",
+        "event: ping\ndata: 2026-07-28T09:30:00Z\n\n",
+        "event: ping\ndata: {\"time\": 5}\n\n",
+        "event: ping\ndata: [1, 2]\n\n",
+        "data: null\n\n",
+        "data: \"x\"\n\n",
+        "data: 7\n\n",
+        "data: true\n\n",
+        "event: endpoint\ndata: /messages?session=1\n\n",
+        "event: error\ndata: <html>\n\n",
+        "retry: 3000\n\n",
+        ": keep-alive\n\n",
+        ":\n\n",
+        "data: {\"a\":\"\\ud800\",\"b\":1e999}\n\n",
+    ] {
+        assert_eq!(ended(event), event);
+    }
+    let invalid = Bytes::from_static(b"event: ping\ndata: \xff\n\n");
+    assert_eq!(edited(invalid.clone()), invalid);
+}
+
+#[test]
+fn what_could_be_a_list_and_cannot_be_read_is_dropped_by_itself() {
+    for (event, left) in [
+        ("data: [DONE]\n\n", "\n"),
+        ("id: 4\nevent: message\ndata: {\"result\":\n\n", "id: 4\n\n"),
+        (
+            "event: ping\ndata: {\"result\":{\"tools\":[],\"tools\":[{\"name\":\"b\"}]}}\nretry: 5\n\n",
+            "retry: 5\n\n",
+        ),
+        ("data: \u{feff}{\"result\":{\"tools\":[{\"name\":\"b\"}]}}\n\n", "\n"),
+        ("data: {\"result\":{\"tools\":[{\"name\":\"\\ud800\"}]}}\n: x\n\n", ": x\n\n"),
+    ] {
+        let stream = format!("{event}{LIST}\n\n");
+        assert_eq!(ended(&stream), format!("{left}{LESS}\n\n"), "{event}");
+    }
+    let invalid = Bytes::from_static(b"id: 1\ndata: {\"result\":{\"tools\":[{\"name\":\"b\xff\"}]}}\n\n");
+    assert_eq!(edited(invalid), "id: 1\n\n");
+}
+
+#[test]
+fn an_end_without_a_blank_line_ends_the_last_event() {
+    let note = ": x\n\n";
+    for end in ["", "\n", "\r", "\r\n"] {
+        assert_eq!(ended(&format!("{note}{LIST}{end}")), format!("{note}{LESS}\n\n"), "{end:?}");
+    }
+    let own = "id: 3\ndata: {\"id\":1,\"result\":{}}";
+    assert_eq!(ended(own), own, "what needs no edit passes as it is");
+    assert_eq!(ended("data: {\"id\":1,\"result\":{\"tools\":["), "\n", "half a list");
+    assert_eq!(ended(note), note);
+}
+
+#[test]
+fn an_event_has_an_end_and_what_is_longer_goes_by_itself() {
+    for (start, middle) in [("data: ", "x"), ("data: x\n", "data: x\n"), (": ", "y\r")] {
+        let mut events = Events::new();
+        events.push(start.as_bytes());
+        while events.held.len() < MOST {
+            events.push(middle.repeat(1024).as_bytes());
+        }
+        assert_eq!(events.take(), None);
+        events.push(middle.repeat(1024).as_bytes());
+        assert_eq!(events.take(), None);
+        assert!(events.held.len() < 16, "it is not held any more");
+        events.push(b"more\ndata: [\n");
+        assert_eq!(events.take(), None);
+        assert_eq!(events.rest(), None, "and is not passed where the stream ends");
+        let mut events = Events { is_dropped: true, ..Events::new() };
+        events.push(format!("rest\n\n{LIST}\n\n").as_bytes());
+        assert_eq!(events.take().unwrap(), format!("{LIST}\n\n"), "the next one is there");
+        assert_eq!(events.take(), None);
+    }
+    let mut events = Events::new();
     events.push(&vec![b'x'; MOST]);
-    assert_eq!(events.take(), Ok(None));
-    events.push(b"x");
-    assert_eq!(events.take(), Err(Unreadable));
+    assert_eq!(events.take(), None);
+    assert_eq!(events.rest().unwrap().len(), MOST);
 }
