@@ -5,7 +5,8 @@
 //! passes the most of the suite, in both eras at one endpoint. `.ci/run` installs what is pinned in `package.json`.
 //! What fails directly too are the scenarios of the tasks extension, which that SDK has not got.
 //!
-//! `clients` holds the SDK's own clients, of both generations, to what they can bear.
+//! `clients` holds the SDK's own clients, of both generations, to what they can bear; `users` says what each client shows to
+//! who uses it.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
 
@@ -18,6 +19,7 @@ mod node;
 mod server;
 mod shim;
 mod suite;
+mod users;
 
 use std::thread;
 

@@ -24,7 +24,23 @@ async function observed(input, init) {
 
 const me = { name: 'journeys', version: '1' };
 const key = process.env.PORTCULLIS_KEY;
-const settings = { fetch: observed, requestInit: { headers: key ? { authorization: `Bearer ${key}` } : {} } };
+// With PORTCULLIS_LOGIN it logs in where the server asks for it, as hosts with a browser do.
+const redirect = 'http://127.0.0.1:1/callback';
+const login = {
+    redirectUrl: redirect,
+    clientMetadata: { client_name: 'journeys', redirect_uris: [redirect], token_endpoint_auth_method: 'none' },
+    clientInformation: () => undefined,
+    saveClientInformation: () => {},
+    tokens: () => undefined,
+    saveTokens: () => {},
+    redirectToAuthorization: (page) => {
+        throw new Error(`sent to ${page}`);
+    },
+    saveCodeVerifier: () => {},
+    codeVerifier: () => '',
+};
+const authProvider = process.env.PORTCULLIS_LOGIN ? login : undefined;
+const settings = { authProvider, fetch: observed, requestInit: { headers: key ? { authorization: `Bearer ${key}` } : {} } };
 
 async function open() {
     if (generation === 'new') {
@@ -59,6 +75,8 @@ async function perform(session, command) {
             return (await session.client.listTools()).tools.map((tool) => tool.name);
         case 'call':
             return session.call({ name: command.tool, arguments: command.arguments ?? {} });
+        case 'read':
+            return session.client.readResource({ uri: command.uri });
         case 'stream':
             return stream(session, command);
         default:

@@ -88,6 +88,13 @@ impl Process {
         self.wait()
     }
 
+    /// Waits for the end, which something else must bring about; answers what was written to standard error.
+    #[allow(dead_code, reason = "not every suite asks what was written there")]
+    pub fn errors(mut self) -> String {
+        self.wait();
+        self.errors.take().and_then(|reader| reader.join().ok()).unwrap_or_default()
+    }
+
     /// Waits for the end, which something else must bring about.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
