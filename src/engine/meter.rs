@@ -135,9 +135,7 @@ impl Meter {
             let told = match kind {
                 Kind::Denied(reason) => seen.detail(reason),
                 Kind::Shadowed(reason) => format!("{reason} {}", seen.detail(reason)),
-                Kind::LockoutStarted | Kind::ClockSetBack | Kind::UpstreamUnfit => {
-                    seen.request_id.to_owned()
-                }
+                Kind::LockoutStarted | Kind::ClockSetBack | Kind::UpstreamUnfit => seen.request_id.to_owned(),
             };
             cut(&told, LONGEST_DETAIL).into()
         };

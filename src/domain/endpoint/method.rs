@@ -102,9 +102,10 @@ pub(super) fn doubt(pattern: &str) -> Option<String> {
     let as_a_tool = || format!("if it is a tool, write tools/call/{}", excerpt(pattern));
     if pattern.contains('*') {
         let glob = Globs::new([pattern.into()]);
-        let is_met = METHODS.iter().any(|method| target(method) != Some(Target::Itself) && glob.cover(method))
-            || TARGETED.iter().any(|(method, _)| glob.cover_beginning(&format!("{method}/")))
-            || ["notifications/", "/"].into_iter().any(|beginning| glob.cover_beginning(beginning));
+        let is_met =
+            METHODS.iter().any(|method| target(method) != Some(Target::Itself) && glob.cover(method))
+                || TARGETED.iter().any(|(method, _)| glob.cover_beginning(&format!("{method}/")))
+                || ["notifications/", "/"].into_iter().any(|beginning| glob.cover_beginning(beginning));
         let mend = if pattern.contains('/') { "write the method as MCP does".into() } else { as_a_tool() };
         return (!is_met)
             .then(|| format!("this matches no method of MCP, and stars cover no others; {mend}"));
