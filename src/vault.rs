@@ -5,6 +5,7 @@
 //!
 //! Pure: entries come in and go out as plain structs, the key file as text. No SQL, no files.
 
+pub mod backup;
 mod envelope;
 mod master_key;
 mod signing_key;

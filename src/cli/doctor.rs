@@ -24,7 +24,12 @@ use crate::{
         self, Ctx, OpsError,
         audit::{Kept, Standing},
     },
-    store::{Mode, StoreError, audit, ballast, event, home::Home},
+    store::{
+        Mode, StoreError, audit,
+        backup::{self, Manifest},
+        ballast, event,
+        home::Home,
+    },
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -92,7 +97,14 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
     };
     let mut is_lost = false;
     note("sqlite", sqlite());
-    if !session.has_store()? {
+    let has_store = match session.has_store() {
+        Ok(has_store) => has_store,
+        Err(error) => {
+            note("home", Err((error.message, error.mend.unwrap_or_else(|| "check who owns it".into()))));
+            return Ok(Examined { findings, is_lost });
+        }
+    };
+    if !has_store {
         match session.witness() {
             Ok(_) => note(
                 "home",
@@ -110,6 +122,7 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
     }
     note("home", modes(&home));
     note("disk", disk(home.path()));
+    let copy = backup::marked(home.path()).unwrap_or_default();
     match Ctx::open(&home, Mode::ReadOnly, "cli", Arc::clone(&session.clock)) {
         Err(OpsError::Store(StoreError::TooOld { file, found, known })) => {
             note("store", Ok(of_an_earlier_one(&file, found, known)));
@@ -129,8 +142,10 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
         Ok(ctx) => {
             note("store", pragmas(&ctx));
             note("integrity", integrity(&ctx));
-            note("rows", rows(&ctx, &home));
-            note("audit", chain(&ctx, &home));
+            if copy.is_none() {
+                note("rows", rows(&ctx, &home));
+            }
+            note("audit", chain(&ctx, &home, copy.is_some()));
             note("usage", usage(&ctx));
             note("stops", stops(&ctx));
             note("clock", clock(&ctx, session));
@@ -142,6 +157,10 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
             }
         }
     }
+    if let Some(copy) = copy {
+        note("vault", Ok(auditors_copy(&copy)));
+        return Ok(Examined { findings, is_lost });
+    }
     note("vault", vault(session));
     // After the vault, which is opened for writing: that makes a ballast where there can be one.
     note("ballast", weight(home.path()));
@@ -151,8 +170,17 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
 /// No fault, and no more can be said before it was brought up to date, which is not this command's part.
 fn of_an_earlier_one(file: &str, found: i64, known: i64) -> String {
     format!(
-        "{file} is of an earlier portcullis (version {found}; this one has {known}): the first command that changes something \
-         brings it up to date and has the home remember its store (`anchor`); then look again"
+        "{file} is of an earlier portcullis (version {found}; this one has {known}): `portcullis store upgrade`, or the first \
+         command that changes something, brings it up to date and has the home remember its store (`anchor`); then look again"
+    )
+}
+
+/// What nobody who has such a copy can check, and needs not: nothing is changed or served with it.
+fn auditors_copy(copy: &Manifest) -> String {
+    format!(
+        "none: this is an auditor's copy of store {}, as it was at {}; it can be read and not changed, and the seals of its \
+         rows are not checked",
+        copy.store_id, copy.taken_at
     )
 }
 
@@ -361,7 +389,7 @@ fn told(error: &StoreError) -> String {
     }
 }
 
-fn chain(ctx: &Ctx, home: &Home) -> Found {
+fn chain(ctx: &Ctx, home: &Home, is_copy: bool) -> Found {
     let mend =
         || "compare with the head that was notarised elsewhere; restore the home from a copy".to_owned();
     let verdict = ops::audit::verify_against(ctx, home, &Kept::default())
@@ -369,6 +397,11 @@ fn chain(ctx: &Ctx, home: &Home) -> Found {
     let reason = verdict.reason.unwrap_or_default();
     match (verdict.verdict, verdict.key) {
         (Standing::Valid, _) => Ok(format!("{} records, chained and signed", verdict.records)),
+        (Standing::Unproven, Some(key)) if is_copy => Ok(format!(
+            "{} records, chained and signed by the key {key}; that it is the vault's shows: portcullis audit verify \
+             --public-key FILE|FINGERPRINT, with what was kept elsewhere",
+            verdict.records
+        )),
         (Standing::Unproven, Some(key)) => Err((
             format!("{} records, chained and signed, but {reason}", verdict.records),
             format!("have the vault at hand, or: portcullis audit verify --public-key {key}"),

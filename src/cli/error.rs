@@ -92,7 +92,10 @@ impl From<StoreError> for CliError {
                     "{file} is gone, and {left} is still there: the store of this home is lost; put it back from your \
                      backup"
                 ))
-                .mend("to begin anew, end every portcullis on this home, and then: portcullis store begin-anew");
+                .mend(
+                    "end every portcullis on this home; with a file of `portcullis backup`, move the home away, and then: portcullis \
+                     restore FILE --anchor MOVED/anchor; to begin anew: portcullis store begin-anew",
+                );
             }
             StoreError::Astray(why) => {
                 return Self::broken(format!("{why}; put back the store that it had")).mend(
@@ -106,8 +109,17 @@ impl From<StoreError> for CliError {
                      empty one",
                 );
             }
+            StoreError::TooOld { file, found, known } => {
+                return Self::broken(format!(
+                    "{file} is of version {found}, of an earlier release, and this portcullis wants {known}"
+                ))
+                .mend(
+                    "portcullis store upgrade (the earlier release cannot read it afterwards: make a backup with that one \
+                     first, or copy the folder while nothing runs on it); serve and console do it too",
+                );
+            }
             StoreError::Cursor(_) | StoreError::Filter(_) => Code::Usage,
-            StoreError::OpenedReadOnly => Code::Refused,
+            StoreError::OpenedReadOnly | StoreError::NotEmpty { .. } => Code::Refused,
             _ => Code::Broken,
         };
         Self::new(code, error.to_string())

@@ -9,6 +9,9 @@ use super::{Cli, error::CliError, output};
 /// When the commands were last changed: the date of the manual.
 const RENEWED: &str = "2026-12-01";
 
+/// What no command says by itself: how backups, upgrades and the like go.
+const DAY_AFTER: &[u8] = include_bytes!("../../assets/day-after.1");
+
 /// The completion script of a shell.
 pub fn completions(shell: clap_complete::Shell) -> Result<(), CliError> {
     let mut script = Vec::new();
@@ -35,6 +38,7 @@ pub fn manual() -> Result<Vec<u8>, CliError> {
     for command in root.get_subcommands().filter(|command| shown(command)) {
         describe(command, "portcullis", &mut text)?;
     }
+    text.extend_from_slice(DAY_AFTER);
     page.render_extra_section(&mut text)?;
     page.render_version_section(&mut text)?;
     Ok(tidy(&String::from_utf8_lossy(&text)).into_bytes())

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::clock::{Clock, SystemClock, Timestamp},
     ops::{self, Ctx, OpsError},
-    store::{Mode, StoreError, home::Home},
+    store::{Mode, StoreError, home::Home, user},
 };
 
 pub struct Session {
@@ -39,7 +39,14 @@ impl Session {
 
     /// Whether a store stands in the home. Touches nothing.
     pub fn has_store(&self) -> Result<bool, CliError> {
-        Ok(self.home()?.path().join("portcullis.db").exists())
+        let home = self.home()?;
+        home.path().join("portcullis.db").try_exists().map_err(|error| {
+            let unseen = format!("{} cannot be looked into: {error}", home.path().display());
+            match user::keeper_of(home.path()) {
+                Some((whose, mend)) => CliError::broken(format!("{unseen}; {whose}")).mend(mend),
+                None => CliError::broken(unseen),
+            }
+        })
     }
 
     /// To change things, or to judge a credential: read-write, with the vault.

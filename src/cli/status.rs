@@ -12,7 +12,11 @@ use super::{
 use crate::{
     domain::{act::Act, clock::Timestamp, usage::Totals},
     ops::{self, Ctx},
-    store::{self, StoreError, room::Room},
+    store::{
+        self, StoreError,
+        gateway::{Gateway, Presence},
+        room::Room,
+    },
 };
 
 /// With more keys and tokens than these, checking every seal takes longer than a look may; `doctor` takes the time.
@@ -31,7 +35,11 @@ struct Status {
     last_24h: Totals,
     /// How much of the disk counters and events take, and what went for want of room.
     usage: Room,
-    gateway: Gateway,
+    /// Of when it is, where it is an auditor's copy.
+    auditors_copy: Option<Timestamp>,
+    /// Those that run on this home, and those that ended without a word.
+    gateways: Vec<Gateway>,
+    gateway: LastWord,
 }
 
 #[derive(Serialize)]
@@ -59,7 +67,7 @@ struct Rows {
 
 /// What the audit log last heard of a gateway on this home.
 #[derive(Serialize)]
-struct Gateway {
+struct LastWord {
     /// `started`, `stopped`, or `never`.
     last: &'static str,
     at: Option<Timestamp>,
@@ -108,11 +116,13 @@ fn gather(session: &Session) -> Result<Status, CliError> {
         },
         last_24h: ops::usage::totals(&ctx, range)?,
         usage: ctx.store.usage_room()?,
-        gateway: gateway(&ctx)?,
+        auditors_copy: store::backup::marked(ctx.store.home())?.map(|copy| copy.taken_at),
+        gateways: ops::gateway::list(&ctx)?,
+        gateway: last_word(&ctx)?,
     })
 }
 
-fn gateway(ctx: &Ctx) -> Result<Gateway, CliError> {
+fn last_word(ctx: &Ctx) -> Result<LastWord, CliError> {
     let newest = |act: Act| -> Result<_, CliError> {
         let query = store::audit::Query {
             act: Some(act.as_str().into()),
@@ -128,17 +138,13 @@ fn gateway(ctx: &Ctx) -> Result<Gateway, CliError> {
         _ if seq(&started) > seq(&stopped) => ("started", started),
         _ => ("stopped", stopped),
     };
-    Ok(Gateway { last, at: record.map(|record| record.at) })
+    Ok(LastWord { last, at: record.map(|record| record.at) })
 }
 
 fn show(status: &Status) -> Result<(), CliError> {
     let keys = &status.keys;
     let totals = status.last_24h;
-    let gateway = match status.gateway.at {
-        Some(at) => format!("{} at {at}", status.gateway.last),
-        None => "never started on this home".into(),
-    };
-    output::fields(&[
+    let mut fields = vec![
         ("portcullis", status.version.to_owned()),
         ("home", status.home.clone()),
         (
@@ -169,14 +175,50 @@ fn show(status: &Status) -> Result<(), CliError> {
             format!("{} calls allowed, {} denied, {} failed", totals.allowed, totals.denied, totals.failed),
         ),
         ("usage", room(&status.usage)),
-        ("gateway", gateway),
-    ])?;
+    ];
+    if let Some(at) = status.auditors_copy {
+        fields.push((
+            "role",
+            format!("an auditor's copy, as it was at {at}: to be read, not changed or served"),
+        ));
+    }
+    fields.extend(gateways(status).into_iter().map(|told| ("gateway", told)));
+    output::fields(&fields)?;
     output::line(
         "\nportcullis key create --subject S --scope mcp:read   make a key\n\
          portcullis serve --upstream URL                      run the gateway\n\
          portcullis demo                                      see all of it at work\n\
          portcullis --help                                    every command",
     )
+}
+
+/// A line for each gateway that runs, and for each that ended without a word; else what was last heard of one.
+fn gateways(status: &Status) -> Vec<String> {
+    let mut told: Vec<_> = status.gateways.iter().map(of_one).collect();
+    if !status.gateways.iter().any(|gateway| gateway.alive != Some(false)) {
+        let last = match (status.gateway.at, status.gateway.last) {
+            (None, _) => "never started on this home".to_owned(),
+            (Some(at), "stopped") => format!("none runs; the last one stopped at {at}"),
+            (Some(at), _) => {
+                format!("none runs; the last one started at {at}, and did not say that it stopped")
+            }
+        };
+        told.insert(0, last);
+    }
+    told
+}
+
+fn of_one(gateway: &Gateway) -> String {
+    let Presence { listen, admin_listen, upstream, since, .. } = &gateway.presence;
+    match gateway.alive {
+        Some(true) => format!("runs: {listen} for {upstream}, since {since} (admin: {admin_listen})"),
+        Some(false) => {
+            format!("ended without a word (killed, or crashed): {listen} for {upstream}, since {since}")
+        }
+        None => format!(
+            "{listen} for {upstream}, since {since}; this file system cannot tell whether it still runs"
+        ),
+    }
 }
 
 /// How much room counters and events take, and what went for want of it.

@@ -9,13 +9,15 @@ use super::{
     output,
     session::Session,
 };
-use crate::ops::store as ops;
+use crate::{ops::store as ops, store::Versions};
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Go on with the store that is there, such as an older copy. Who was revoked or disabled since is stopped again, as
     /// far as the home remembers
     Accept(Why),
+    /// Bring the store of an earlier release up to date; that release cannot read it any more. serve and console do it too
+    Upgrade,
     /// Make a new store where the old one is lost; what is left of the old one is moved aside, and the vault's key stays
     BeginAnew(Why),
 }
@@ -44,6 +46,24 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
                 output::remark(&format!("cannot be known: {unknown}"));
             }
             output::remark("gateways that run on this home are to be started again");
+        }
+        Verb::Upgrade => {
+            if !session.has_store()? {
+                session.witness()?;
+                return Err(CliError::new(
+                    Code::NotFound,
+                    "there is no store in this home yet, and nothing to upgrade",
+                ));
+            }
+            let versions = session.operator()?.store.versions()?;
+            if session.json {
+                output::json(&versions)?;
+                return Ok(Code::Done);
+            }
+            let Versions { portcullis, usage } = versions;
+            output::line(&format!(
+                "up to date: portcullis.db is of version {portcullis}, usage.db of version {usage}"
+            ))?;
         }
         Verb::BeginAnew(Why { reason }) => {
             let begun = ops::begin_anew(&home, "cli", clock, &reason)?;

@@ -25,7 +25,7 @@ use crate::domain::{
 };
 use crate::ops::api_key::{Changes, IssuedKey, NewKey};
 pub use crate::store::api_key::Counts as KeyCounts;
-use crate::store::{api_key as keys, audit::Entry};
+use crate::store::{api_key as keys, audit::Entry, gateway::Gateway};
 
 pub use usage::{By, Focus, Range, UsageView};
 
@@ -319,6 +319,8 @@ pub struct Traffic {
     pub endpoints: Vec<Busy>,
     /// Newest first.
     pub refusals: Vec<Event>,
+    /// Those that run, then those that ended without a word.
+    pub gateways: Vec<Gateway>,
 }
 
 /// One busy credential or endpoint.

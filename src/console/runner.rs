@@ -293,6 +293,7 @@ fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
         credentials: busiest(ctx, &hour, Dimension::Credential, 10)?,
         endpoints: busiest(ctx, &hour, Dimension::Endpoint, 10)?,
         refusals,
+        gateways: ops::gateway::list(ctx)?,
     })
 }
 

@@ -55,6 +55,10 @@ acts! {
     UsagePurge = "usage.purge",
     /// How much room counters and events may take.
     UsageBudget = "usage.budget",
+    /// A copy of the store was made; of when and for whom stands beside it.
+    StoreBackup = "store.backup",
+    /// The store was put back from such a copy; what came after it is gone.
+    StoreRestore = "store.restore",
     /// An operator went on with a store that is not what the home remembers.
     StoreAccept = "store.accept",
     /// The first record of a store that was made in the place of a lost one.

@@ -66,8 +66,8 @@ pub use listen::CannotListen;
 pub use tls::{Identity, TlsError};
 
 use crate::engine::Engine;
-use crate::ops::Ctx;
-use crate::store::StoreError;
+use crate::ops::{self, Ctx};
+use crate::store::{StoreError, gateway::Held};
 use freshness::Freshness;
 use mcp::{aside::Aside, session::Binder};
 use metrics::Metrics;
@@ -121,6 +121,12 @@ impl Gateway {
         let scheme = if tls.is_some() { "https" } else { "http" };
         engine.serve_at(place::own_resources(&settings, listen))?;
         let metrics = Metrics::new(engine.clone());
+        let presence = ops::gateway::announce(
+            &ctx,
+            format!("{scheme}://{listen}"),
+            format!("http://{admin_listen}"),
+            settings.upstream.to_string(),
+        );
         let shared = Arc::new(Shared {
             mcp_path: McpPath::new(settings.upstream.path()),
             binder: Binder::new(vault.session_key()),
@@ -138,8 +144,14 @@ impl Gateway {
             engine,
             settings,
         });
-        let mut running =
-            Running { listen, scheme, admin_listen, shared: shared.clone(), threads: Vec::new() };
+        let mut running = Running {
+            listen,
+            scheme,
+            admin_listen,
+            _presence: presence,
+            shared: shared.clone(),
+            threads: Vec::new(),
+        };
         for (index, listener) in data.into_iter().enumerate() {
             let (shared, counters) = (shared.clone(), metrics.of_worker(index));
             let freshness = Freshness::new(shared.engine.clone())?;
@@ -161,6 +173,8 @@ pub struct Running {
     pub scheme: &'static str,
     /// Where `/health`, `/ready`, `/metrics` and `/verify` are.
     pub admin_listen: SocketAddr,
+    /// Has the home tell of it.
+    _presence: Option<Held>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }

@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod backup;
 #[cfg(test)]
 mod bench;
 mod context;
@@ -24,7 +25,10 @@ pub mod usage;
 pub use context::{Ctx, Role};
 pub use pace::Pace;
 
-use crate::{domain::act::Act, store::StoreError};
+use crate::{
+    domain::act::Act,
+    store::{StoreError, backup::BackupError},
+};
 
 /// Why an act was not done. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,20 @@ pub enum OpsError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
+}
+
+impl From<BackupError> for OpsError {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => Self::Store(error),
+            BackupError::NotOurs(_) | BackupError::Sealed(_) | BackupError::Damaged(_) => {
+                Self::Invalid(error.to_string())
+            }
+            BackupError::Ended | BackupError::NoRoom | BackupError::File(_) => {
+                Self::Store(StoreError::Home(error.to_string()))
+            }
+        }
+    }
 }
 
 fn no_randomness(error: getrandom::Error) -> OpsError {

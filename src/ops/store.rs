@@ -86,7 +86,7 @@ pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Resu
 
 /// Stops again whom the anchor remembers as stopped. Each is a record of its own, as if an operator had done it: the chain is
 /// to bear it out later.
-fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError> {
+pub(super) fn stop_again(deed: &Deed<'_>, anchor: &Anchor) -> Result<Vec<String>, OpsError> {
     let (c, now) = (deed.c, deed.now);
     let record = |act, object: &str, detail| {
         store::audit::append(c, now, &deed.actor, act, object, detail).map(|_| ())

@@ -89,20 +89,30 @@ impl Found {
 
 /// Reads the anchor of the home at `home`; `None` where it has none.
 pub fn read(home: &Path) -> Result<Option<Found>, StoreError> {
-    let path = file(home);
-    if !modes::check(&path, modes::Kind::File)? {
+    read_file(&file(home))
+}
+
+/// Reads an anchor, wherever it lies.
+pub fn read_file(path: &Path) -> Result<Option<Found>, StoreError> {
+    let Some(text) = text(path)? else { return Ok(None) };
+    let (head, body) = text.split_once('\n').unwrap_or_default();
+    let signature = head.strip_prefix(FORM).and_then(|hex| hex::decode(hex.trim()).ok()).unwrap_or_default();
+    Ok(Some(Found { path: path.to_owned(), signature, body: body.to_owned() }))
+}
+
+/// What stands in an anchor; `None` where there is no file.
+pub(super) fn text(path: &Path) -> Result<Option<String>, StoreError> {
+    if !modes::check(path, modes::Kind::File)? {
         return Ok(None);
     }
-    let failed = |error: std::io::Error| io("read", &path, &error);
+    let failed = |error: std::io::Error| io("read", path, &error);
     let mut text = String::new();
-    let opened = match File::open(&path) {
+    let opened = match File::open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,
     };
     opened.take(LONGEST as u64).read_to_string(&mut text).map_err(failed)?;
-    let (head, body) = text.split_once('\n').unwrap_or_default();
-    let signature = head.strip_prefix(FORM).and_then(|hex| hex::decode(hex.trim()).ok()).unwrap_or_default();
-    Ok(Some(Found { path, signature, body: body.to_owned() }))
+    Ok(Some(text))
 }
 
 /// Puts `anchor` in the place of the one that there is, whole or not at all; without its oldest stops where it would be

@@ -30,18 +30,23 @@ pub enum StoreError {
          portcullis store begin-anew"
     )]
     Astray(String),
+    /// It was to be filled.
+    #[error(
+        "{home} is not empty: {found} is in it; name another home with --home, or move this one away first"
+    )]
+    NotEmpty { home: String, found: String },
     #[error("there is no store in {0} yet; `portcullis console` makes one")]
     Missing(String),
     /// The store is there, and this file of it is not.
     #[error("{0} is not there, and the store beside it is: this is a part of a home")]
     Partial(String),
     #[error(
-        "{file} is of version {found}, and this portcullis knows versions up to {known}; use the newer portcullis that wrote it"
+        "{file} is of version {found}, and this portcullis knows versions up to {known}; use the newer portcullis that \
+         wrote it, or restore a backup from before the upgrade into another home: portcullis --home DIR restore FILE"
     )]
     TooNew { file: String, found: i64, known: i64 },
     #[error(
-        "{file} is of version {found}, and this portcullis wants {known}; open it once as an operator \
-         (`portcullis console`) to bring it up to date"
+        "{file} is of version {found}, and this portcullis wants {known}; bring it up to date with: portcullis store upgrade"
     )]
     TooOld { file: String, found: i64, known: i64 },
     #[error(
@@ -206,7 +211,7 @@ pub(super) fn quoted(path: &Path) -> String {
 }
 
 /// An input or output error on a path that is not a database.
-pub(super) fn io(doing: &str, path: &Path, error: &std::io::Error) -> StoreError {
+pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> StoreError {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,

@@ -2,7 +2,8 @@
 
 use std::{
     env,
-    fs::DirBuilder,
+    fs::{self, DirBuilder},
+    io::ErrorKind,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -87,6 +88,41 @@ impl Home {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The same in another folder: its vault's key comes from where that of this home comes from.
+    pub fn moved_to(&self, path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), ..self.clone() }
+    }
+
+    /// An error where anything lies in the folder, but for what a disk of its own begins with. It need not be there.
+    pub fn check_empty(&self) -> Result<(), StoreError> {
+        let failed = |error| io("look into", &self.path, &error);
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            if name != "lost+found" {
+                let found = shown(Path::new(&name));
+                return Err(StoreError::NotEmpty { home: shown(&self.path), found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of a home that is to be filled; says whether there was none. An error where it is not empty.
+    pub fn make_empty(&self) -> Result<bool, StoreError> {
+        let was_there = self.path.symlink_metadata().is_ok();
+        self.make()?;
+        self.check_empty()?;
+        Ok(!was_there)
+    }
+
+    /// Whether the key of its vault lies in a file elsewhere.
+    pub fn has_master_key_file(&self) -> bool {
+        self.master_key_file.is_some()
     }
 
     pub(super) fn master_key_file(&self) -> Option<&Path> {

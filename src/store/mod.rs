@@ -8,12 +8,14 @@
 pub mod anchor;
 pub mod api_key;
 pub mod audit;
+pub mod backup;
 pub mod ballast;
 mod condition;
 mod connection;
 mod error;
 pub mod event;
 pub mod feed;
+pub mod gateway;
 pub mod home;
 pub mod issuer;
 pub mod issuer_source;
@@ -40,6 +42,7 @@ pub mod thread;
 pub mod token;
 pub mod trust;
 pub mod usage;
+pub mod user;
 pub mod vault_entry;
 pub mod verdict;
 mod writer;
@@ -53,7 +56,7 @@ use std::{
 
 use rusqlite::{Connection, Transaction};
 
-pub use error::StoreError;
+pub use error::{StoreError, io as io_error};
 pub use page::{Page, Sound};
 pub use probe::Probe;
 pub use seal::{RowKey, Rows};
@@ -336,6 +339,15 @@ impl Store {
         }
     }
 
+    /// Of which version each file's schema is.
+    pub fn versions(&self) -> Result<Versions, StoreError> {
+        let version = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get(0));
+        Ok(Versions {
+            portcullis: self.read(|c| Ok::<_, StoreError>(version(c)?))?,
+            usage: self.read_usage(|c| Ok::<_, StoreError>(version(c)?))?,
+        })
+    }
+
     /// How many changes to `portcullis.db` wait for the writer and are not begun.
     pub fn queued(&self) -> usize {
         self.0.portcullis.writer.as_ref().map_or(0, Writer::waiting)
@@ -355,6 +367,13 @@ impl Store {
         faults.extend(self.0.usage.integrity()?);
         Ok(faults)
     }
+}
+
+/// The versions of the schemas of a store.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Versions {
+    pub portcullis: i64,
+    pub usage: i64,
 }
 
 /// Why an attempt to write did not succeed, and whether more room on the disk might help.

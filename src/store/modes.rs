@@ -13,6 +13,7 @@ use std::{
 use super::{
     StoreError,
     error::{beside, io, quoted, shown},
+    user,
 };
 
 /// What a path must be.
@@ -56,9 +57,10 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
     }
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != own {
+        let home = if kind == Kind::Folder { path } else { path.parent().unwrap_or(path) };
         return refused(
-            format!("it belongs to user {owner}, and this process runs as user {own}"),
-            format!("sudo chown {own} {at}"),
+            format!("it belongs to {}, and this process runs as {}", user::named(owner), user::named(own)),
+            user::act_as(owner, home),
         );
     }
     let mode = metadata.permissions().mode() & 0o7777;

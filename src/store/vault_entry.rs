@@ -202,13 +202,24 @@ fn existing_key(home: &Home) -> Result<MasterKey, StoreError> {
     let path = home.key_file();
     match read_file(&path)? {
         Some(text) => unlock(home, &path, &text),
-        None => Err(VaultError::Key(format!(
-            "{} is missing, and without it nothing in this store can be opened; put it back from your backup, \
-             or name its place in PORTCULLIS_MASTER_KEY_FILE",
-            shown(&path)
-        ))
-        .into()),
+        None => Err(missing(&path)),
     }
+}
+
+/// What stands in the key file of a home.
+pub(super) fn key_file(home: &Home) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let path = home.key_file();
+    let text = read_file(&path)?.ok_or_else(|| missing(&path))?;
+    Ok(Zeroizing::new(text.as_bytes().to_vec()))
+}
+
+fn missing(path: &Path) -> StoreError {
+    VaultError::Key(format!(
+        "{} is missing: without it this store can be read, as an auditor's copy, and not changed; put it back from your \
+         backup, or name its place in PORTCULLIS_MASTER_KEY_FILE",
+        shown(path)
+    ))
+    .into()
 }
 
 fn existing_or_new_key(home: &Home) -> Result<MasterKey, StoreError> {

@@ -16,6 +16,7 @@ use std::{
 use super::{
     StoreError,
     error::{quoted, shown},
+    user,
 };
 
 const BY_ANYBODY: u32 = 0o002;
@@ -156,11 +157,11 @@ fn judge(
     if uid != 0 && uid != us {
         if owners == Owners::AreRefused {
             return refused(
-                format!("it belongs to user {uid}, who can {what}"),
-                format!("naming a home elsewhere (--home), or: sudo chown -h root {}", quoted(place)),
+                format!("it belongs to {}, who can {what}", user::named(uid)),
+                format!("name a home elsewhere (--home), or {}", user::act_as(uid, path)),
             );
         }
-        return Ok(Some(format!("{} belongs to user {uid}, who can {what}", shown(place))));
+        return Ok(Some(format!("{} belongs to {}, who can {what}", shown(place), user::named(uid))));
     }
     if is_open && mode & BY_GROUP != 0 && gid != 0 {
         return Ok(Some(format!("the group {gid} of {} can {what}", shown(place))));

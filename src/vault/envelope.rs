@@ -68,7 +68,7 @@ fn context(layer: &str, store_id: &str, name: &str, version: u32) -> Vec<u8> {
     format!("portcullis-vault-1\0{layer}\0{store_id}\0vault_entry\0{name}\0{version}").into_bytes()
 }
 
-fn seal(key: &[u8; 32], context: &[u8], content: &[u8]) -> Result<Vec<u8>, VaultError> {
+pub(super) fn seal(key: &[u8; 32], context: &[u8], content: &[u8]) -> Result<Vec<u8>, VaultError> {
     const FAILED: VaultError = VaultError::Crypto("seal an entry");
     let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, key).map_err(|_| FAILED)?;
     let mut body = Zeroizing::new(content.to_vec());
@@ -76,7 +76,7 @@ fn seal(key: &[u8; 32], context: &[u8], content: &[u8]) -> Result<Vec<u8>, Vault
     Ok([&nonce.as_ref()[..], &body[..], tag.as_ref()].concat())
 }
 
-fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, key).ok()?;
     let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

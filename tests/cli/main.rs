@@ -8,6 +8,7 @@
 )]
 
 mod audit_key;
+mod backup;
 mod bulk;
 mod clock;
 mod demo;

@@ -7,6 +7,7 @@
 
 mod clients;
 mod console;
+mod day_after;
 mod demo;
 mod oauth;
 mod peers;

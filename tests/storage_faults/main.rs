@@ -10,6 +10,7 @@
 //! | what may not be written, or others could reach, is refused untouched, with what mends it | [`readonly`] |
 //! | while another process locks the store what is known is decided, the rest refused, and nobody hangs | [`locked`] |
 //! | a deleted or exchanged database lets nobody in | [`replaced`] |
+//! | a backup or a restore that does not fit leaves nothing half-written | [`backup`] |
 //! | a gateway, two consoles and the command line share a home, and nobody is told that it is locked | [`together`] |
 //! | a gateway ends in time with streams open, and does not wait for an upstream for ever | [`ending`] |
 //!
@@ -20,6 +21,7 @@
 
 use support::{FOREIGN_VARIABLES, PATIENCE, process};
 
+mod backup;
 mod books;
 #[path = "../under_fire/caller.rs"]
 #[allow(dead_code, reason = "shared with the proofs under fire")]

@@ -13,6 +13,7 @@ use crate::domain::secret::Secret;
 use crate::domain::usage::Totals;
 use crate::ops::api_key::IssuedKey;
 use crate::store::audit::Entry;
+use crate::store::gateway::{Gateway, Presence};
 
 use crate::console::effect::{
     Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Standing, Traffic,
@@ -166,6 +167,17 @@ impl Shop {
                     Self::refusal(Reason::IpDenied, "ana@example.com"),
                     Self::refusal(Reason::RateLimited, "evil\u{1b}[2J\u{202e}name"),
                 ],
+                gateways: vec![Gateway {
+                    presence: Presence {
+                        listen: "http://127.0.0.1:8080".into(),
+                        admin_listen: "http://127.0.0.1:8081".into(),
+                        upstream: "http://127.0.0.1:3000/mcp".into(),
+                        since: noon().minus(Duration::from_secs(7_200)),
+                        version: "0".into(),
+                        process: 1,
+                    },
+                    alive: Some(true),
+                }],
             })),
             Query::KeyCounts { .. } => {
                 let active = self.keys as u64;

@@ -71,7 +71,11 @@ fn a_foreign_owner_is_refused() {
     let place = Place::used();
     std::os::unix::fs::chown(place.file("portcullis.db"), Some(12345), None).unwrap();
     let StoreError::Modes { found, mend, .. } = refused(&place) else { panic!() };
-    assert!(found.contains("12345") && mend.starts_with("sudo chown 0 "));
+    assert!(
+        found.contains("uid 12345") && mend.contains("sudo -u '#12345' portcullis --home "),
+        "{found} {mend}"
+    );
+    assert!(!mend.contains("chown"), "{mend}");
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl Gateway {
         assert!(self.process.terminate().success());
     }
 
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Sends one JSON-RPC message to the MCP endpoint with these headers beside the usual ones.
     pub fn post(&self, headers: &[(&str, &str)], message: &Value) -> Reply {
         let client = plain_client();

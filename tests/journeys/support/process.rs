@@ -108,7 +108,7 @@ impl Process {
     }
 
     /// Ends the process at once; answers what it wrote to standard error.
-    fn kill(&mut self) -> String {
+    pub fn kill(&mut self) -> String {
         // Both fail only where it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,0 +1,231 @@
+//! `portcullis backup` and `restore`: a copy of the home in one file, and back.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use tempfile::TempDir;
+
+use super::{
+    error::{CliError, Code},
+    input::unreadable,
+    output,
+    passphrase::{self, Asked},
+    progress::Progress,
+    session::Session,
+};
+use crate::{
+    ops::{self, OpsError, backup::Restored},
+    store::backup::{Incoming, Manifest, Recipient, VaultKey},
+};
+
+/// A shorter passphrase is soon guessed by whoever has the file.
+const SHORT: usize = 12;
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Where to write it; a file that is there is not overwritten. `-` is standard output
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Leave the vault's key out, and seal nothing: a copy for an auditor, which can be read and not used
+    #[arg(long, conflicts_with = "passphrase_file")]
+    without_vault: bool,
+    /// Take the passphrase from the first line of this file, and not from standard input
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Take the passphrase from the first line of this file, and not from standard input
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The file `anchor` of the home that was lost: whoever was stopped after the backup is stopped again
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
+}
+
+pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
+    let to_output = options.file == Path::new("-");
+    if to_output && io::stdout().is_terminal() {
+        return Err(CliError::usage("a backup is no text for a terminal")
+            .mend("portcullis backup FILE, or: portcullis backup - | ssh HOST 'cat > FILE'"));
+    }
+    if !to_output && options.file.symlink_metadata().is_ok() {
+        let message = format!("{} is there already, and is not overwritten", options.file.display());
+        return Err(CliError::new(Code::Refused, message).mend("name another file, or remove this one"));
+    }
+    if !session.has_store()? {
+        // A home is not made to be copied.
+        session.witness()?;
+        return Err(CliError::new(
+            Code::NotFound,
+            "there is no store in this home yet, and nothing to back up",
+        ));
+    }
+    let ctx = session.operator()?;
+    let home = session.home()?;
+    let secret = match options.without_vault {
+        true => None,
+        false => Some(passphrase::read(options.passphrase_file.as_deref(), Asked::Twice)?),
+    };
+    if secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < SHORT) {
+        output::remark(&format!(
+            "a passphrase of fewer than {SHORT} characters is soon guessed by whoever gets this file"
+        ));
+    }
+    let recipient = secret.as_ref().map_or(Recipient::Auditor, Recipient::Operator);
+    let name = if to_output { "-".into() } else { options.file.display().to_string() };
+    let scratch = scratch(&options.file, to_output)?;
+    let mut progress = Progress::start("copied")?;
+    let mut step = |done, all| progress.step(done, all);
+    let mut take = |out: &mut dyn Write| {
+        ops::backup::back_up(&ctx, &home, &recipient, &name, scratch.path(), out, &mut step)
+    };
+    if to_output {
+        let manifest = take(&mut BufWriter::new(io::stdout().lock()))?;
+        progress.end();
+        said(&manifest, "standard output", output::remark);
+        return Ok(Code::Done);
+    }
+    let cannot = |error: &io::Error| CliError::broken(format!("{name} cannot be written: {error}"));
+    let mut draft = tempfile::NamedTempFile::new_in(scratch.path()).map_err(|error| cannot(&error))?;
+    let manifest = take(&mut BufWriter::new(draft.as_file_mut()))?;
+    progress.end();
+    draft.as_file().sync_all().map_err(|error| cannot(&error))?;
+    let file = draft.persist_noclobber(&options.file).map_err(|error| cannot(&error.error))?;
+    let size = file.metadata().map_err(|error| cannot(&error))?.len();
+    File::open(folder_of(&options.file))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| cannot(&error))?;
+    if session.json {
+        let mut answer = serde_json::to_value(&manifest).unwrap_or_default();
+        answer["file"] = name.into();
+        answer["size"] = size.into();
+        output::json(&answer)?;
+    } else {
+        output::line(&format!("{name}: {} KiB", size.div_ceil(1024)))?;
+        said(&manifest, &name, output::remark);
+    }
+    Ok(Code::Done)
+}
+
+/// A folder for the copies, beside the file or where this system has such things; it goes however this ends, but for a kill.
+fn scratch(file: &Path, to_output: bool) -> Result<TempDir, CliError> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(".portcullis-backup-");
+    let made = if to_output { builder.tempdir() } else { builder.tempdir_in(folder_of(file)) };
+    made.map_err(|error| {
+        let message = format!("no copy can be made in the folder of {}: {error}", file.display());
+        match error.kind() {
+            io::ErrorKind::NotFound => CliError::usage(message),
+            _ => CliError::broken(message),
+        }
+    })
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn said(manifest: &Manifest, place: &str, tell: impl Fn(&str)) {
+    tell(&format!(
+        "store {}, as it was at {}, up to audit record {}",
+        manifest.store_id, manifest.taken_at, manifest.seq
+    ));
+    tell(&match manifest.vault_key {
+        VaultKey::Included => format!(
+            "{place} holds the key of the vault, sealed under the passphrase: without that nobody can restore it"
+        ),
+        VaultKey::LeftOut => "the vault's key is not in it: an auditor can read it (restore it into a home of its own), and no \
+                              gateway can be run with it"
+            .into(),
+        VaultKey::Elsewhere => "the vault's key is not in it, since PORTCULLIS_MASTER_KEY_FILE names it elsewhere: keep a copy \
+                                of that file too"
+            .into(),
+    });
+}
+
+pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
+    let home = session.home()?;
+    home.check_empty().map_err(|error| taken(error.into(), home.path(), &options.file))?;
+    let from_input = options.file == Path::new("-");
+    let source: Box<dyn io::Read> = if from_input {
+        Box::new(io::stdin())
+    } else {
+        let found = fs::metadata(&options.file).and_then(|found| match found.is_dir() {
+            true => Err(io::ErrorKind::IsADirectory.into()),
+            false => File::open(&options.file),
+        });
+        Box::new(found.map_err(|error| unreadable(&options.file, &error))?)
+    };
+    let incoming = Incoming::new(BufReader::with_capacity(64 * 1024, source)).map_err(OpsError::from)?;
+    let secret = match incoming.is_sealed() {
+        false => None,
+        true if from_input => Some(passphrase::beside_input(options.passphrase_file.as_deref())?),
+        true => Some(passphrase::read(options.passphrase_file.as_deref(), Asked::Once)?),
+    };
+    let mut progress = Progress::start("restored")?;
+    let mut step = |done, all| progress.step(done, all);
+    let anchor = options.anchor.as_deref();
+    let clock = Arc::clone(&session.clock);
+    let restored = ops::backup::restore(&home, "cli", clock, incoming, secret.as_ref(), anchor, &mut step);
+    progress.end();
+    let restored = restored.map_err(|error| taken(error.into(), home.path(), &options.file))?;
+    if session.json {
+        let mut answer = serde_json::to_value(&restored).unwrap_or_default();
+        answer["home"] = home.path().display().to_string().into();
+        output::json(&answer)?;
+        return Ok(Code::Done);
+    }
+    tell(&restored, home.path())?;
+    Ok(Code::Done)
+}
+
+fn tell(restored: &Restored, home: &Path) -> Result<(), CliError> {
+    let Manifest { store_id, taken_at, seq, vault_key, .. } = &restored.backup;
+    output::line(&format!(
+        "restored into {}: store {store_id}, as it was at {taken_at}, up to audit record {seq}",
+        home.display()
+    ))?;
+    if let Some(seen) = restored.seen {
+        output::remark(&format!(
+            "this backup is older than the home that was lost: audit records {} to {seen} of it are gone",
+            seq + 1
+        ));
+    }
+    for stopped in &restored.stopped {
+        output::line(&format!("stopped again: {stopped}"))?;
+    }
+    for unknown in &restored.unknown {
+        output::remark(&format!("mind: {unknown}"));
+    }
+    if *vault_key == VaultKey::LeftOut {
+        output::remark(
+            "this is an auditor's copy, without the key of the vault: it can be read (portcullis console --read-only, \
+             portcullis audit verify --public-key FILE|FINGERPRINT), and nothing can be changed or served with it",
+        );
+    } else {
+        output::remark("use it in one place: end whatever still runs on the home that it was made from");
+    }
+    Ok(())
+}
+
+/// What to do with a home that is not empty: what is in it may be of use.
+fn taken(error: CliError, home: &Path, file: &Path) -> CliError {
+    if error.code != Code::Refused || !home.join("anchor").exists() {
+        return error;
+    }
+    let (home, file) = (home.display(), file.display());
+    error.mend(format!(
+        "where this home is lost or to be replaced, end every portcullis on it, and then: mv {home} {home}.old && portcullis \
+         --home {home} restore {file} --anchor {home}.old/anchor"
+    ))
+}

@@ -1,0 +1,219 @@
+//! To have a copy of the home, and to put it back: on this machine or another.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use serde::Serialize;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Ctx, OpsError, audit, store::stop_again};
+use crate::{
+    domain::{act::Act, clock::Clock, secret::Secret},
+    store::{
+        self, Mode, Store,
+        anchor::{self, Anchor},
+        backup::{self, BackupError, Incoming, Manifest, Progress, Recipient, VaultKey},
+        home::Home,
+    },
+};
+
+/// Makes a backup while everything runs. `name` is what the audit log calls it; `folder` takes copies of the databases
+/// meanwhile. That it was made stands in the chain first, and so in the backup itself: nothing leaves unrecorded.
+pub fn back_up(
+    ctx: &Ctx,
+    home: &Home,
+    recipient: &Recipient<'_>,
+    name: &str,
+    folder: &Path,
+    out: impl Write,
+    progress: Progress<'_>,
+) -> Result<Manifest, OpsError> {
+    let vault = matches!(recipient, Recipient::Operator(_));
+    let detail = json!({ "file": name, "for": if vault { "operator" } else { "auditor" } });
+    ctx.perform(Act::StoreBackup, "", move |deed| deed.record("", detail))?;
+    Ok(ctx.store.back_up(home, recipient, ctx.now(), folder, out, progress)?)
+}
+
+/// What was put back, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restored {
+    #[serde(flatten)]
+    pub backup: Manifest,
+    /// The last record that the anchor had seen that was given, where it is newer than the backup.
+    pub seen: Option<i64>,
+    /// What was stopped again, each in a few words.
+    pub stopped: Vec<String>,
+    /// What may be let in again that was stopped once, each a sentence.
+    pub unknown: Vec<String>,
+}
+
+/// Puts a backup into the home, which must be empty: whole, or not at all. `anchor` is the file of the home that was lost,
+/// where it is left: whoever was stopped since is stopped again. An auditor's copy stays as it was.
+pub fn restore(
+    home: &Home,
+    face: &str,
+    clock: Arc<dyn Clock>,
+    incoming: Incoming<impl BufRead>,
+    passphrase: Option<&Secret>,
+    anchor: Option<&Path>,
+    progress: Progress<'_>,
+) -> Result<Restored, OpsError> {
+    let is_new = home.make_empty()?;
+    let restored = put_back(home, face, clock, incoming, passphrase, anchor, progress);
+    if restored.is_err() && is_new {
+        // It is empty again; if not, it is somebody else's by now.
+        let _ = fs::remove_dir(home.path());
+    }
+    restored
+}
+
+fn put_back(
+    home: &Home,
+    face: &str,
+    clock: Arc<dyn Clock>,
+    incoming: Incoming<impl BufRead>,
+    passphrase: Option<&Secret>,
+    anchor: Option<&Path>,
+    progress: Progress<'_>,
+) -> Result<Restored, OpsError> {
+    let folder = home.real_path()?;
+    let unwritten = |error: std::io::Error| OpsError::Store(store::io_error("write", &folder, &error));
+    // Within the home, which may be a disk of its own. Only what is whole and in order is moved out of it.
+    let staging = tempfile::Builder::new().prefix(".restore-").tempdir_in(&folder).map_err(unwritten)?;
+    let staged = home.moved_to(staging.path());
+    let check_key = |manifest: &Manifest| {
+        if manifest.vault_key == VaultKey::Elsewhere && !home.has_master_key_file() {
+            return Err(BackupError::NotOurs(
+                "the key of its vault was kept in a file elsewhere and is not in it; name that file in \
+                 PORTCULLIS_MASTER_KEY_FILE",
+            ));
+        }
+        Ok(())
+    };
+    let manifest = incoming.unpack(passphrase, staging.path(), check_key, progress)?;
+    let restored = match manifest.vault_key {
+        VaultKey::LeftOut => leave_as_it_was(&staged, face, clock, manifest)?,
+        VaultKey::Included | VaultKey::Elsewhere => go_on(&staged, face, clock, manifest, anchor)?,
+    };
+    move_in(&staging, &folder).map_err(unwritten)?;
+    Ok(restored)
+}
+
+/// An auditor's copy: brought up to the schema of this portcullis, and checked. Nobody can write its chain.
+fn leave_as_it_was(
+    staged: &Home,
+    face: &str,
+    clock: Arc<dyn Clock>,
+    backup: Manifest,
+) -> Result<Restored, OpsError> {
+    drop(Store::open(staged, Mode::ReadWrite)?);
+    backup::mark(staged.path(), &backup)?;
+    let ctx = Ctx::open(staged, Mode::ReadOnly, face, clock)?;
+    refuse_damage(&ctx, &backup)?;
+    Ok(Restored { backup, seen: None, stopped: Vec::new(), unknown: Vec::new() })
+}
+
+/// An operator's: its chain goes on with the record of this.
+fn go_on(
+    staged: &Home,
+    face: &str,
+    clock: Arc<dyn Clock>,
+    backup: Manifest,
+    file: Option<&Path>,
+) -> Result<Restored, OpsError> {
+    let ctx = Ctx::open_unanchored(staged, face, clock)?;
+    refuse_damage(&ctx, &backup)?;
+    let newer = file.map(|file| newer(&ctx, file, &backup)).transpose()?;
+    let vault = ctx.vault(Act::StoreRestore)?;
+    let (told, remembered) = (backup.clone(), newer.clone());
+    let stopped = ctx.perform(Act::StoreRestore, "", move |deed| {
+        let stopped =
+            remembered.as_ref().map(|anchor| stop_again(deed, anchor)).transpose()?.unwrap_or_default();
+        let remembered = remembered.map(|anchor| json!({ "seq": anchor.seq, "hash": anchor.hash }));
+        let detail = json!({
+            "taken_at": told.taken_at, "seq": told.seq, "head": told.head, "version": told.version,
+            "remembered": remembered, "stopped": stopped,
+        });
+        deed.record("", detail)?;
+        Ok(stopped)
+    })?;
+    ctx.store.anchor_anew(vault, ctx.now())?;
+    let seen = newer.as_ref().map(|anchor| anchor.seq).filter(|seq| *seq > backup.seq);
+    let unknown = unknown(&backup, newer.as_ref());
+    Ok(Restored { backup, seen, stopped, unknown })
+}
+
+fn refuse_damage(ctx: &Ctx, backup: &Manifest) -> Result<(), OpsError> {
+    if !ctx.store.read(|c| Ok::<_, OpsError>(backup.fits(c)?))? {
+        return Err(BackupError::Damaged("the store in it is not the one that it says".into()).into());
+    }
+    let faults = ctx.store.integrity()?;
+    if let Some(fault) = faults.first() {
+        return Err(BackupError::Damaged(fault.clone()).into());
+    }
+    let verdict = audit::verify(ctx)?;
+    match verdict.verdict {
+        audit::Standing::Altered => {
+            let why = format!("its audit chain is not whole ({})", verdict.reason.unwrap_or_default());
+            Err(BackupError::Damaged(why).into())
+        }
+        audit::Standing::Valid | audit::Standing::Unproven => Ok(()),
+    }
+}
+
+/// What the anchor in `file` remembers, where it is of this store.
+fn newer(ctx: &Ctx, file: &Path, backup: &Manifest) -> Result<Anchor, OpsError> {
+    let refused = |why: &str| OpsError::Invalid(format!("{} {why}", file.display()));
+    let found = anchor::read_file(file)?.ok_or_else(|| refused("is not there"))?;
+    let anchor = found.open(ctx.chain_key()?.as_ref())?;
+    if anchor.store_id == backup.store_id {
+        Ok(anchor)
+    } else {
+        Err(refused("is the anchor of another store than this backup is of"))
+    }
+}
+
+/// What nobody can know of the time between the backup and now.
+fn unknown(backup: &Manifest, newer: Option<&Anchor>) -> Vec<String> {
+    let (seq, at) = (backup.seq, backup.taken_at);
+    let mut told = Vec::new();
+    match newer {
+        None => told.push(format!(
+            "whatever was revoked or disabled after {at} (record {seq}) may be let in again; where the anchor of the home that \
+             was lost is left, restore with --anchor FILE"
+        )),
+        Some(anchor) if anchor.stops_after > seq => told.push(format!(
+            "what was revoked or disabled in records {} to {} may be let in again: the anchor remembers only what came after",
+            seq + 1,
+            anchor.stops_after
+        )),
+        Some(_) => {}
+    }
+    told.push(format!(
+        "a token that may be used once and was used after {at} can be used again until it expires"
+    ));
+    told.push(format!(
+        "keys, tokens, policies and scopes are as they were at {at}: what was made or changed since is gone"
+    ));
+    told
+}
+
+/// Moves all of a home that is in order out of `staging`, the store's own file last: without it nobody opens the others.
+fn move_in(staging: &TempDir, home: &Path) -> std::io::Result<()> {
+    let [store, beside @ ..] = store::home::PARTS;
+    for part in beside.into_iter().chain(["vault.key", backup::MARK, store]) {
+        let from = staging.path().join(part);
+        if from.symlink_metadata().is_ok() {
+            fs::rename(from, home.join(part))?;
+        }
+    }
+    File::open(home)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

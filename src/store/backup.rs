@@ -1,0 +1,353 @@
+//! A backup: one file that holds all of a home, each database as it was at one moment.
+//!
+//! ```text
+//! portcullis-backup-1 <how it is sealed, or `open`>\n
+//! <SHA-256 of the manifest, hex> <the manifest: JSON>\n<the parts, one after the other, as long as the manifest says>
+//! ```
+//!
+//! All after the first line is sealed under a passphrase ([`vault::backup`](crate::vault::backup)), or, in a copy for an
+//! auditor, which has no key of the vault, as it is. The databases are copied through SQLite while others use them.
+
+mod incoming;
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufReader, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use rusqlite::{Connection, backup::StepResult};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    Store, StoreError, anchor, audit, connection::Database, error::io as failed, home::Home, modes, setting,
+    vault_entry,
+};
+use crate::{
+    domain::{audit::Hash, clock::Timestamp, secret::Secret},
+    vault::{
+        VaultError,
+        backup::{Lock, SealFault},
+    },
+};
+
+pub use incoming::Incoming;
+
+/// The first word of a backup.
+const FORM: &str = "portcullis-backup-1";
+/// What stands in place of a lock where nothing is sealed.
+const OPEN: &str = "open";
+/// No first line and no manifest of ours is longer.
+const LONGEST_LINE: u64 = 16 * 1024;
+/// Pages that are copied between two looks at whether to go on.
+const PAGES: i32 = 256;
+/// What is read or written at a time.
+const BUFFER: usize = 64 * 1024;
+
+const PORTCULLIS: &str = "portcullis.db";
+const USAGE: &str = "usage.db";
+const ANCHOR: &str = "anchor";
+const VAULT_KEY: &str = "vault.key";
+/// What a home may be made of, and nothing else: a name in a backup is never a path.
+const PARTS: [&str; 4] = [PORTCULLIS, USAGE, ANCHOR, VAULT_KEY];
+/// What marks a home as an auditor's copy: the manifest that it was made from.
+pub const MARK: &str = "auditor-copy.json";
+
+/// What a backup holds, and of when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the portcullis that made it.
+    pub version: String,
+    pub taken_at: Timestamp,
+    pub store_id: String,
+    /// The last audit record in it, and its hash, hex.
+    pub seq: i64,
+    pub head: String,
+    pub vault_key: VaultKey,
+    parts: Vec<Part>,
+}
+
+impl Manifest {
+    /// Whether the store that `c` reads is the one that it tells of, as it was.
+    pub fn fits(&self, c: &Connection) -> Result<bool, StoreError> {
+        let (store_id, head) = facts(c)?;
+        Ok((store_id, head) == (self.store_id.clone(), (self.seq, self.head.clone())))
+    }
+}
+
+/// Where the key of the vault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultKey {
+    /// In the backup.
+    Included,
+    /// Left out on purpose: a copy for an auditor.
+    LeftOut,
+    /// It was kept outside of the home, and was not touched.
+    Elsewhere,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Part {
+    name: String,
+    size: u64,
+    /// SHA-256, hex.
+    digest: String,
+}
+
+/// Why a backup cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("{0}")]
+    NotOurs(&'static str),
+    #[error("this backup cannot be opened: {0}")]
+    Sealed(#[from] SealFault),
+    #[error("this backup is damaged: {0}")]
+    Damaged(String),
+    #[error("it was ended before it was done; nothing was kept")]
+    Ended,
+    /// Where it is made, not in the home.
+    #[error(
+        "there is no room for the backup where it is made, which takes up to twice what the databases take; free some space \
+         there, or name a file elsewhere"
+    )]
+    NoRoom,
+    /// Of the file that is read or written.
+    #[error("the backup cannot be read or written: {0}")]
+    File(io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<VaultError> for BackupError {
+    fn from(error: VaultError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<io::Error> for BackupError {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<SealFault>()) {
+            Some(fault) => Self::Sealed(*fault),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("its end is missing".into())
+            }
+            None if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                Self::NoRoom
+            }
+            None => Self::File(error),
+        }
+    }
+}
+
+/// How far it is, in bytes as well as they are known, asked again and again; `false` ends it.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+
+/// Who gets it.
+pub enum Recipient<'a> {
+    /// Whoever restores it, by its passphrase.
+    Operator(&'a Secret),
+    /// Whoever reads it: the vault's key is left out.
+    Auditor,
+}
+
+/// Both databases at one moment, while others go on to write them.
+struct Moment {
+    portcullis: Connection,
+    usage: Connection,
+}
+
+impl Store {
+    /// Writes a backup to `out`. `folder` takes the copies of the databases meanwhile, as large as they are. Blocks for as long
+    /// as it takes to copy them; nobody else waits for it.
+    pub fn back_up(
+        &self,
+        home: &Home,
+        recipient: &Recipient<'_>,
+        now: Timestamp,
+        folder: &Path,
+        mut out: impl Write,
+        progress: Progress<'_>,
+    ) -> Result<Manifest, BackupError> {
+        let vault_key = match recipient {
+            Recipient::Auditor => VaultKey::LeftOut,
+            Recipient::Operator(_) if home.master_key_file().is_some() => VaultKey::Elsewhere,
+            Recipient::Operator(_) => VaultKey::Included,
+        };
+        // Before the databases: a store is never behind its anchor.
+        let anchor = anchor::text(&anchor::file(&self.0.home))?;
+        let moment = self.moment()?;
+        let (portcullis, usage) = (&self.0.portcullis.database, &self.0.usage.database);
+        let weight = [&moment.portcullis, &moment.usage].map(size);
+        let all = weight.iter().sum();
+        copy(&moment.portcullis, portcullis, &folder.join(PORTCULLIS), &mut |done| progress(done, all))?;
+        copy(&moment.usage, usage, &folder.join(USAGE), &mut |done| progress(weight[0] + done, all))?;
+        let mut parts = vec![Part::of(folder, PORTCULLIS)?, Part::of(folder, USAGE)?];
+        let mut small = Vec::new();
+        small.extend(anchor.map(|text| (ANCHOR, Zeroizing::new(text.into_bytes()))));
+        if vault_key == VaultKey::Included {
+            small.push((VAULT_KEY, vault_entry::key_file(home)?));
+        }
+        parts.extend(small.iter().map(|(name, bytes)| Part::new(name, bytes)));
+        let (store_id, (seq, head)) = facts(&moment.portcullis)?;
+        let version = env!("CARGO_PKG_VERSION").into();
+        let manifest = Manifest { version, taken_at: now, store_id, seq, head, vault_key, parts };
+        let pour = |out: &mut dyn Write| -> Result<(), BackupError> {
+            let text = super::to_json(&manifest)?;
+            writeln!(out, "{} {text}", digest(text.as_bytes()))?;
+            for name in [PORTCULLIS, USAGE] {
+                io::copy(&mut BufReader::with_capacity(BUFFER, File::open(folder.join(name))?), out)?;
+            }
+            for (_, bytes) in &small {
+                out.write_all(bytes)?;
+            }
+            Ok(())
+        };
+        match recipient {
+            Recipient::Auditor => {
+                writeln!(out, "{FORM} {OPEN}")?;
+                pour(&mut out)?;
+            }
+            Recipient::Operator(passphrase) => {
+                let lock = Lock::generate()?;
+                writeln!(out, "{FORM} {}", lock.to_text())?;
+                let mut sealing = lock.seal(passphrase, &mut out)?;
+                pour(&mut sealing)?;
+                sealing.finish()?;
+            }
+        }
+        out.flush()?;
+        Ok(manifest)
+    }
+
+    /// Both databases as they are now, with nobody writing in between: what the chain says of events is there.
+    fn moment(&self) -> Result<Moment, StoreError> {
+        let readers = (self.0.portcullis.database.reader()?, self.0.usage.database.reader()?);
+        self.write(move |_| {
+            let (portcullis, usage) = readers;
+            for connection in [&portcullis, &usage] {
+                // The first read of a transaction is what settles its moment.
+                connection.execute_batch("BEGIN")?;
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            }
+            Ok(Moment { portcullis, usage })
+        })
+    }
+}
+
+/// What a database takes, in bytes.
+fn size(c: &Connection) -> u64 {
+    let number = |pragma| c.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap_or(0);
+    number("page_count").saturating_mul(number("page_size")).unsigned_abs()
+}
+
+/// The store's id, and the number and the hash of its last audit record.
+fn facts(c: &Connection) -> Result<(String, (i64, String)), StoreError> {
+    let (seq, hash) = audit::head(c)?.map_or((0, Hash::GENESIS), |entry| (entry.record.seq, entry.hash));
+    Ok((setting::get(c, setting::STORE_ID)?.unwrap_or_default(), (seq, hash.to_hex())))
+}
+
+/// Copies one database, and refuses a copy that is not whole: a fault is to be known while older backups are still there.
+fn copy(
+    source: &Connection,
+    database: &Database,
+    to: &Path,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> Result<(), BackupError> {
+    let of_source = |error| BackupError::from(database.error(error));
+    let of_copy = |error| match StoreError::at(error, to) {
+        error if error.wants_room() => BackupError::NoRoom,
+        error => error.into(),
+    };
+    let page = u64::from(
+        source.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0)).map_err(of_source)?,
+    );
+    let mut copy = Connection::open(to).map_err(of_copy)?;
+    // It is thrown away if anything happens to it.
+    copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(of_copy)?;
+    {
+        let backup = rusqlite::backup::Backup::new(source, &mut copy).map_err(of_source)?;
+        loop {
+            // Of both: a source that is damaged says so when it is checked.
+            let step = backup.step(PAGES).map_err(of_copy)?;
+            let state = backup.progress();
+            let pages = u64::try_from(state.pagecount - state.remaining).unwrap_or(0);
+            if !progress(pages.saturating_mul(page)) {
+                return Err(BackupError::Ended);
+            }
+            match step {
+                StepResult::Done => break,
+                StepResult::Busy | StepResult::Locked => return Err(StoreError::Busy.into()),
+                _ => {}
+            }
+        }
+    }
+    let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(of_copy)?;
+    if found != "ok" {
+        let file = super::shown(&database.path);
+        return Err(StoreError::Corrupt { file, detail: found }.into());
+    }
+    copy.close().map_err(|(_, error)| of_copy(error))?;
+    Ok(())
+}
+
+impl Part {
+    fn new(name: &str, bytes: &[u8]) -> Self {
+        Self { name: name.into(), size: bytes.len() as u64, digest: digest(bytes) }
+    }
+
+    fn of(folder: &Path, name: &str) -> Result<Self, BackupError> {
+        let mut hashing = Hashing { sha: Sha256::new(), inner: io::sink() };
+        let size =
+            io::copy(&mut BufReader::with_capacity(BUFFER, File::open(folder.join(name))?), &mut hashing)?;
+        Ok(Self { name: name.into(), size, digest: hex::encode(hashing.sha.finalize()) })
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Hashes what passes.
+struct Hashing<W> {
+    sha: Sha256,
+    inner: W,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.inner.write(bytes)?;
+        self.sha.update(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Marks `home` as an auditor's copy.
+pub fn mark(home: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let path = home.join(MARK);
+    let text = super::to_json(manifest)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let written = options.open(&path).and_then(|mut file| writeln!(file, "{text}"));
+    written.map_err(|error| failed("write", &path, &error))
+}
+
+/// What the home at `home` was made from where it is an auditor's copy.
+pub fn marked(home: &Path) -> Result<Option<Manifest>, StoreError> {
+    let path = home.join(MARK);
+    if !modes::check(&path, modes::Kind::File)? {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    File::open(&path)
+        .and_then(|file| file.take(LONGEST_LINE).read_to_string(&mut text))
+        .map_err(|error| failed("read", &path, &error))?;
+    Ok(serde_json::from_str(&text).ok())
+}
