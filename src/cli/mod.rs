@@ -15,6 +15,7 @@ pub mod error;
 mod event;
 mod input;
 mod issuer;
+mod licenses;
 mod output;
 mod passphrase;
 mod policy;
@@ -133,6 +134,8 @@ enum Command {
     Store(store::Verb),
     /// Print the configuration of another proxy that asks this gateway for decisions
     Snippet(snippet::Options),
+    /// Print what is compiled in by others, and the licences of all of it
+    Licenses,
     /// Print the completion script of a shell
     Completions {
         /// Which shell
@@ -223,6 +226,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Restore(options)) => backup::restore(&session, &options),
         Some(Command::Store(verb)) => store::run(&session, verb),
         Some(Command::Snippet(options)) => snippet::run(&session, &options),
+        Some(Command::Licenses) => licenses::run(&session),
         Some(Command::Completions { shell }) => reference::completions(shell).map(|()| Code::Done),
         Some(Command::Man) => reference::man().map(|()| Code::Done),
     }

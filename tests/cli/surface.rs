@@ -30,6 +30,7 @@ fn help_names_what_there_is_and_nothing_else() {
         "backup",
         "restore",
         "snippet",
+        "licenses",
     ] {
         assert!(help.contains(&format!("\n  {there} ")), "{there}");
     }
@@ -130,4 +131,22 @@ fn json_is_one_line_and_standard_error_is_silent() {
     assert_eq!((out(&output).lines().count(), err(&output).as_str()), (1, ""));
     assert_eq!(place.json(&["key", "list"])["items"].as_array().unwrap().len(), 1);
     assert_eq!(place.json(&["scope", "remove", "logging:set"]), json!({"removed": "logging:set"}));
+}
+
+#[test]
+fn what_is_compiled_in_is_printed_with_its_licences() {
+    let place = Place::new();
+    let text = place.ok(&["licenses"]);
+    for wanted in [
+        "nucleo-matcher ",
+        "Mozilla Public License Version 2.0",
+        "https://crates.io/crates/NAME/VERSION",
+        "SQLite",
+    ] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+    let listed = place.json(&["licenses"]);
+    let items = listed["items"].as_array().unwrap();
+    let rusqlite = items.iter().find(|item| item["name"] == "rusqlite").unwrap();
+    assert_eq!((&rusqlite["license"], items.len() > 100), (&json!("MIT"), true));
 }
