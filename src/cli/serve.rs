@@ -118,6 +118,9 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
         (given, _) => given,
     };
     let settings = settings(options, &session.config.serve)?;
+    if let Some(doubt) = exposure(settings.admin_listen) {
+        tracing::warn!("{doubt}");
+    }
     let ctx = session.operator()?;
     refuse_contradictions(&ctx)?;
     let vault = ctx.vault.as_ref().ok_or_else(|| CliError::broken("the gateway needs the vault"))?;
@@ -138,6 +141,18 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     served?;
     stopped?;
     Ok(Code::Done)
+}
+
+/// What an admin listener that is not on loopback gives away.
+fn exposure(admin: SocketAddr) -> Option<String> {
+    (!admin.ip().to_canonical().is_loopback()).then(|| {
+        format!(
+            "the admin listener {admin} is not on loopback: whoever reaches it reads /metrics (how much is called and refused) \
+             and /ready, and a trusted proxy asks /verify about keys, in plain HTTP; let nobody else reach it, or: \
+             --admin-listen 127.0.0.1:{}",
+            admin.port()
+        )
+    })
 }
 
 /// Nobody is served while the tables let in whom the audit chain says was stopped.
@@ -392,6 +407,17 @@ mod tests {
         assert_eq!(both.connections_per_source.map(NonZeroUsize::get), Some(6));
         assert_eq!(both.streams_per_principal.get(), 8);
         assert_eq!(both.max_body, 2048);
+    }
+
+    #[test]
+    fn an_admin_listener_off_loopback_is_told_of() {
+        for quiet in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(exposure(quiet.parse().unwrap()), None, "{quiet}");
+        }
+        for open in ["0.0.0.0:81", "[::]:81", "10.0.0.1:81", "[::ffff:10.0.0.1]:81"] {
+            let told = exposure(open.parse().unwrap()).unwrap();
+            assert!(told.contains("/metrics") && told.contains("/verify") && told.contains(open), "{told}");
+        }
     }
 
     #[test]

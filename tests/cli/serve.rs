@@ -2,8 +2,9 @@
 //! that change the store meanwhile.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    process::Stdio,
 };
 
 use serde_json::{Value, json};
@@ -369,4 +370,31 @@ fn the_config_file_serves_too() {
     assert!(gateway.listening().starts_with("http://127.0.0.1:"));
     assert!(gateway.listening().ends_with(" (admin)"));
     assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn an_admin_listener_for_everybody_is_told_of_when_it_begins() {
+    let place = Place::new();
+    let said = |admin: &str| {
+        let arguments = [
+            "serve",
+            "--upstream",
+            "http://127.0.0.1:9/mcp",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            admin,
+        ];
+        let mut child =
+            place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Both listeners are there, so whatever is said of them was said.
+        lines.nth(1).unwrap().unwrap();
+        child.kill().unwrap();
+        err(&child.wait_with_output().unwrap())
+    };
+    let told = said("0.0.0.0:0");
+    assert!(told.contains("is not on loopback") && told.contains("/metrics"), "{told}");
+    let quiet = said("127.0.0.1:0");
+    assert!(!quiet.contains("loopback"), "{quiet}");
 }

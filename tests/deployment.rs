@@ -1,0 +1,161 @@
+//! The unit of systemd and the file of a container: they hold what they promise, with the real binary.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
+const UNIT: &str = include_str!("../assets/portcullis.service");
+const CONTAINERFILE: &str = include_str!("../assets/Containerfile");
+const INSTALLED: &str = "/usr/local/bin/portcullis";
+/// A server that nobody asks anything.
+const UPSTREAM: &str = "http://127.0.0.1:9/mcp";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Starts what serves, reads that it does, and ends it as systemd and containers do.
+fn assert_serves(command: &mut Command) {
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    for _ in 0..2 {
+        let line = lines.next().and_then(Result::ok).unwrap_or_default();
+        assert!(line.starts_with("listening on http://127.0.0.1:"), "{line:?}");
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .expect("it is alive");
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_takes_and_gives_little_away() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        let message = "there is no systemd-analyze here; `.ci/run` installs it";
+        assert!(std::env::var_os("PORTCULLIS_REQUIRE_PEERS").is_none(), "{message}");
+        eprintln!("SKIPPED: {message}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = folder.path().join("portcullis.service");
+    // It looks whether the program is there.
+    fs::write(&unit, UNIT.replace(INSTALLED, BINARY)).expect("a file");
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().expect("it runs");
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    };
+    assert_eq!(analyze(&["verify", "--man=no"]), (true, String::new()));
+    // In tenths; a unit without any of it has 96.
+    let (is_below, told) = analyze(&["security", "--offline=true", "--no-pager", "--threshold=20"]);
+    assert!(is_below, "{told}");
+    fs::write(
+        &unit,
+        UNIT.replace(INSTALLED, BINARY).replace("ProtectSystem=strict", "ProtectSystem=strictly"),
+    )
+    .expect("a file");
+    assert_ne!(analyze(&["verify", "--man=no"]).1, "", "what is misspelt would be told");
+}
+
+#[test]
+fn the_command_of_the_unit_serves() {
+    let line = UNIT.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a command");
+    let words: Vec<&str> = line.split(' ').collect();
+    assert_eq!(words[0], INSTALLED);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("portcullis.toml");
+    let listen = "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n";
+    fs::write(&config, format!("[serve]\nupstream = \"{UPSTREAM}\"\n{listen}")).expect("a file");
+    let words = words[1..]
+        .iter()
+        .map(|word| if word.starts_with('/') { config.to_str().expect("UTF-8") } else { word });
+    assert_serves(Command::new(BINARY).args(words).env("PORTCULLIS_HOME", folder.path().join("home")));
+}
+
+#[test]
+fn the_container_is_built_from_what_there_is() {
+    let mut copied = 0;
+    for line in CONTAINERFILE.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["COPY", from, place] if from.starts_with("--from") => panic!("{from} {place}"),
+            ["COPY", "--from=build", from, to] => {
+                assert_eq!((*from, *to), ("/src/target/dist/portcullis", INSTALLED));
+            }
+            ["COPY", files @ .., _] => {
+                for file in files {
+                    assert!(root().join(file).exists(), "{file}");
+                    copied += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(copied > 5, "the lines were not found");
+    let manifest = include_str!("../Cargo.toml");
+    assert!(CONTAINERFILE.contains("--profile dist") && manifest.contains("[profile.dist]"));
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).expect("a version");
+    assert!(CONTAINERFILE.contains(&format!("rust:{}-", version.trim_matches('"'))), "{version}");
+    assert!(CONTAINERFILE.contains(&format!("ENTRYPOINT [\"{INSTALLED}\"]")));
+    // What is compiled in lies in what is copied.
+    for line in ["COPY src src", "COPY assets assets"] {
+        assert!(CONTAINERFILE.lines().any(|found| found == line), "{line}");
+    }
+}
+
+/// The shared libraries of the binary, and the loader (ldd(1)).
+fn libraries() -> Vec<PathBuf> {
+    let output = Command::new("ldd").arg(BINARY).output().expect("ldd runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
+#[test]
+fn it_runs_where_there_is_nothing_but_itself_and_its_libraries() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = |path: &Path| folder.path().join(path.strip_prefix("/").expect("an absolute path"));
+    for file in libraries().iter().map(PathBuf::as_path).chain([Path::new(BINARY)]) {
+        let to = if file == Path::new(BINARY) { folder.path().join("portcullis") } else { inside(file) };
+        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        fs::copy(file, &to).expect("a copy");
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    // As the only user of a world of its own, as in a container.
+    let within = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "chroot"]).arg(folder.path());
+        command
+            .args(["/portcullis", "--home", "/home"])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    };
+    let output = within(&["--version"]).output();
+    if !output.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: no world of its own can be made here (unshare --user): {output:?}");
+        return;
+    }
+    let run = |arguments: &[&str]| {
+        let output = within(arguments).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &told)
+    };
+    for arguments in [
+        &["key", "create", "--subject", "a", "--scope", "mcp:*"][..],
+        &["status"],
+        &["audit", "verify"],
+        &["doctor"],
+    ] {
+        let (code, told) = run(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {told}");
+    }
+    let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    assert_serves(&mut within(&[&["serve", "--upstream", UPSTREAM], &listen[..]].concat()));
+}
