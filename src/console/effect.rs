@@ -197,7 +197,7 @@ pub enum Answer {
     KeyTotal(u64),
     KeyIds(Vec<KeyId>),
     KeyDetail(Box<KeyDetail>),
-    KeyActivity(u64),
+    KeyActivity(Activity),
     Choices(Choices),
     Policies(Vec<(Revision, u64)>),
     History(Vec<Revision>),
@@ -214,6 +214,35 @@ pub enum Answer {
     Saved(Box<Revision>),
     Deleted,
     Token(TokenAnswer),
+}
+
+/// What several keys did of late, and which they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Calls in the last 24 hours.
+    pub calls: u64,
+    /// How many keys were asked about, and how many subjects these speak for.
+    pub keys: u64,
+    pub subjects: u64,
+    /// The first of them, as people know them.
+    pub first: Vec<String>,
+}
+
+impl Activity {
+    /// How many are named.
+    pub const NAMED: usize = 3;
+
+    /// Which keys an act on several is about, in a line; nothing of one, which the question names itself.
+    pub fn named(&self) -> Vec<String> {
+        if self.keys < 2 {
+            return Vec::new();
+        }
+        let more = self.keys.saturating_sub(self.first.len() as u64);
+        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let subjects =
+            if self.subjects == 1 { "one subject".into() } else { format!("{} subjects", self.subjects) };
+        vec![format!("{}{rest}: of {subjects}.", self.first.join(", "))]
+    }
 }
 
 /// What came of an act on several objects of which some could not be changed; the others were.

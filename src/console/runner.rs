@@ -27,10 +27,11 @@ use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
 use super::effect::{
-    Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply, Ticket, Topic,
-    Traffic, UsageView,
+    Activity, Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply,
+    Ticket, Topic, Traffic, UsageView,
 };
 use super::event::{Event, Moved};
+use super::screen::api_keys::short_name;
 
 /// How often the store is asked whether it moved: a few microseconds each time.
 const LOOK: Duration = Duration::from_millis(250);
@@ -233,11 +234,19 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
             key_detail(ctx, id, now).map(|detail| Answer::KeyDetail(Box::new(detail)))
         }
         Query::KeyActivity { ids, now } => {
-            let mut calls = 0;
+            let mut activity = Activity { keys: ids.len() as u64, ..Activity::default() };
+            let mut subjects = HashSet::new();
             for id in ids {
-                calls += ops::usage::totals(ctx, of_credential(id.to_string(), now, DAY))?.calls();
+                activity.calls += ops::usage::totals(ctx, of_credential(id.to_string(), now, DAY))?.calls();
+                let found = ctx.store.read(|c| store::api_key::find(c, id));
+                let Some(key) = StoreError::none_where_damaged(found)? else { continue };
+                if activity.first.len() < Activity::NAMED {
+                    activity.first.push(format!("{} of {}", short_name(&key), key.subject));
+                }
+                subjects.insert(key.subject);
             }
-            Ok(Answer::KeyActivity(calls))
+            activity.subjects = subjects.len() as u64;
+            Ok(Answer::KeyActivity(activity))
         }
         Query::Choices => {
             let catalogue = ops::scope::list(ctx)?;

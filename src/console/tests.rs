@@ -385,6 +385,36 @@ fn marked_keys_are_changed_together_and_keep_what_was_left_as_it_is() {
 }
 
 #[test]
+fn an_act_on_several_names_the_first_and_their_subjects() {
+    let mut person = Person::new(100, 30);
+    person.press("2 space space j space space e");
+    assert!(person.sees("Enable 4 marked keys?"), "{}", person.screen());
+    let screen = person.screen();
+    assert!(
+        screen.contains("agent-1 of user1@example.com") && screen.contains("and 1 more: of 4 subjects"),
+        "{screen}"
+    );
+    person.press("esc");
+    assert!(person.deeds.is_empty(), "enabling asks as well");
+    person.press("e tab enter");
+    assert!(matches!(&person.deeds[..], [Deed::EnableKeys(ids)] if ids.len() == 4));
+}
+
+#[test]
+fn what_would_do_nothing_is_refused_with_the_reason() {
+    let mut person = Person::new(100, 30);
+    person.press("2 e");
+    assert!(person.sees("it is not disabled") && person.deeds.is_empty(), "{}", person.screen());
+    person.wait(9).press("j j j j d");
+    assert!(person.sees("it is disabled already"), "{}", person.screen());
+    person.wait(9).press("j j R");
+    assert!(person.sees("it is revoked already, and for good"), "{}", person.screen());
+    // Of marked keys it is enough that one can be.
+    person.wait(9).press("space k k k k space d");
+    assert!(person.sees("Disable 2 marked keys?"), "{}", person.screen());
+}
+
+#[test]
 fn marked_keys_are_acted_on_together() {
     let mut person = Person::new(80, 24);
     person.press("2 space space j V j j V");

@@ -150,11 +150,11 @@ fn who_saved_meanwhile_is_seen_and_nothing_typed_is_lost() {
 #[test]
 fn failures_stay_until_dismissed_and_what_was_done_goes_by_itself() {
     let mut person = Person::new(80, 24);
-    person.press("2 e");
-    assert!(person.sees("enabled 1 key"));
-    assert!(!person.wait(4).sees("enabled 1 key"));
+    person.press("2 j j j j e tab enter");
+    assert!(person.sees("enabled key agent-4"), "{}", person.screen());
+    assert!(!person.wait(4).sees("enabled key agent-4"));
     person.shop.fault = Some(Fault { message: "the store is locked".into(), conflict: false });
-    person.press("e");
+    person.press("ctrl-a");
     person.shop.fault = None;
     assert!(person.wait(600).sees("the store is locked"));
     assert!(!person.press("esc").sees("the store is locked"));

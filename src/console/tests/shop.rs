@@ -16,8 +16,8 @@ use crate::store::audit::Entry;
 use crate::store::gateway::{Gateway, Presence};
 
 use crate::console::effect::{
-    Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Standing, Traffic,
-    UsageView,
+    Activity, Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Standing,
+    Traffic, UsageView,
 };
 
 pub const SECRET: &str = "pcl_live_0000000000000000000000_theSecretThatIsShownOnceAndNeverAgain00000abcdef";
@@ -223,7 +223,18 @@ impl Shop {
                     audit: vec![Entry { record, hash: Hash::GENESIS, signature: None }],
                 }))
             }
-            Query::KeyActivity { .. } => Answer::KeyActivity(self.busy),
+            Query::KeyActivity { ids, .. } => {
+                let named = |id: &KeyId| {
+                    let key = self.key(id.as_str().parse().unwrap());
+                    format!("{} of {}", key.name, key.subject)
+                };
+                Answer::KeyActivity(Activity {
+                    calls: self.busy,
+                    keys: ids.len() as u64,
+                    subjects: ids.len() as u64,
+                    first: ids.iter().take(Activity::NAMED).map(named).collect(),
+                })
+            }
             Query::Choices => Answer::Choices(Choices {
                 catalogue: Catalogue::new(Catalogue::built_in()).unwrap(),
                 policies: vec!["default".parse().unwrap(), "readers".parse().unwrap()],

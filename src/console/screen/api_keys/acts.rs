@@ -3,7 +3,7 @@
 use crate::console::effect::{Answer, Deed, Query, Topic};
 use crate::console::layer::Turn;
 use crate::console::overlay::confirm::{Confirm, Counted, Counting};
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, KeyId};
 
 use super::change::ChangeKeys;
 use super::list::{Keys, short_id, short_name};
@@ -16,6 +16,19 @@ fn typable_name(key: &ApiKey) -> String {
     let name = key.name.trim();
     let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !name.contains("  ");
     if is_plain && (1..=MOST).contains(&name.len()) { name.to_owned() } else { short_id(&key.id).to_owned() }
+}
+
+/// Which keys an act is about that can be undone: they are named, and their names need not be typed.
+fn which(ids: Vec<KeyId>, turn: &Turn<'_>) -> Counting {
+    Counting {
+        topic: Topic::KeyActivity,
+        query: Query::KeyActivity { ids, now: turn.now },
+        read: |answer| match answer {
+            Answer::KeyActivity(activity) => Some(Counted { lines: activity.named(), calls: 0 }),
+            _ => None,
+        },
+        name: String::new(),
+    }
 }
 
 impl Keys {
@@ -55,13 +68,59 @@ impl Keys {
             format!("Disable {named}?"),
             "Its calls are refused from the next one on. `e` enables it again.".into(),
         ];
-        let deed = Deed::DisableKeys(self.list.targets());
-        turn.push(Confirm::new("disable", lines, "disable", format!("disabled {named}"), deed));
+        let ids = self.list.targets();
+        let deed = Deed::DisableKeys(ids.clone());
+        let confirm = Confirm::new("disable", lines, "disable", format!("disabled {named}"), deed);
+        turn.push(confirm.counting(which(ids, turn)));
     }
 
     pub(super) fn enable(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.act(Deed::EnableKeys(self.list.targets()));
-        self.deed.wait_for(ticket);
+        let named = self.targets_named();
+        let lines = vec![
+            format!("Enable {named}?"),
+            "Its calls are taken again from the next one on, with the tokens that were got with it.".into(),
+        ];
+        let ids = self.list.targets();
+        let deed = Deed::EnableKeys(ids.clone());
+        let confirm = Confirm::new("enable", lines, "enable", format!("enabled {named}"), deed);
+        turn.push(confirm.counting(which(ids, turn)));
+    }
+
+    /// Why disabling would do nothing.
+    pub(super) fn can_disable(&self) -> Result<(), &'static str> {
+        self.unless(|key| match (key.revoked_at, key.disabled) {
+            (Some(_), _) => Some("it is revoked, and for good"),
+            (None, true) => Some("it is disabled already"),
+            (None, false) => None,
+        })
+    }
+
+    /// Why enabling would do nothing.
+    pub(super) fn can_enable(&self) -> Result<(), &'static str> {
+        self.unless(|key| match (key.revoked_at, key.disabled) {
+            (Some(_), _) => Some("it is revoked, and for good"),
+            (None, false) => Some("it is not disabled"),
+            (None, true) => None,
+        })
+    }
+
+    pub(super) fn can_revoke(&self) -> Result<(), &'static str> {
+        self.unless(|key| key.revoked_at.map(|_| "it is revoked already, and for good"))
+    }
+
+    /// An error where an act would do nothing to the key under the cursor, or to any of those that are marked. What is not
+    /// in view may be otherwise.
+    fn unless(&self, why: fn(&ApiKey) -> Option<&'static str>) -> Result<(), &'static str> {
+        let marks = &self.list.marks;
+        if marks.is_empty() {
+            let key = self.selected().ok_or("there is no key here")?;
+            return why(key).map_or(Ok(()), Err);
+        }
+        let marked = self.list.held().iter().filter(|key| marks.contains(&key.id)).map(why);
+        match marked.collect::<Option<Vec<_>>>().as_deref() {
+            Some([first, rest @ ..]) if rest.len() + 1 == marks.len() => Err(first),
+            _ => Ok(()),
+        }
     }
 
     /// Asks before revoking; what was in use wants its name typed.
@@ -89,7 +148,9 @@ impl Keys {
             topic: Topic::KeyActivity,
             query: Query::KeyActivity { ids: ids.clone(), now: turn.now },
             read: |answer| match answer {
-                Answer::KeyActivity(calls) => Some(Counted { calls, ..Counted::default() }),
+                Answer::KeyActivity(activity) => {
+                    Some(Counted { lines: activity.named(), calls: activity.calls })
+                }
                 _ => None,
             },
             name,

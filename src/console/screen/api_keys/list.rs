@@ -4,7 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Partly, Query, Reply, Topic};
+use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::refusals::Refusals;
@@ -25,7 +25,6 @@ pub struct Keys {
     /// Below the width where both fit: whether the detail has the body.
     pub(super) open: bool,
     pub(super) detail_top: u16,
-    pub(super) deed: Held<Partly>,
 }
 
 impl Listed for ApiKey {
@@ -76,11 +75,11 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", |s: &mut Keys, _| s.list.type_filter()),
     Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::new())).writes(),
     Binding::new("key.rotate", "rotate", "Give the key a new secret", Keys::rotate).writes().when(Keys::one_living),
-    Binding::new("key.revoke", "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::some),
+    Binding::new("key.revoke", "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::can_revoke),
     Binding::new("key.disable", "disable", "Refuse the key until it is enabled again", Keys::disable)
         .writes()
-        .when(Keys::some),
-    Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::some),
+        .when(Keys::can_disable),
+    Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::can_enable),
     Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
         .writes()
         .when(Keys::some_living),
@@ -270,22 +269,6 @@ impl Layer for Keys {
             Answer::KeyDetail(detail) => Some(*detail),
             _ => None,
         });
-        let came = self.deed.settle(reply, |answer| match answer {
-            Answer::Changed(done) => Some(Partly { done, ..Partly::default() }),
-            Answer::Partly(partly) => Some(partly),
-            _ => None,
-        });
-        if came && let Some(partly) = self.deed.value.take() {
-            match partly {
-                Partly { done, gone: 0, refused: 0, .. } => {
-                    turn.done(format!("enabled {done} key{}", if done == 1 { "" } else { "s" }));
-                }
-                partly => turn.fail(partly.to_string()),
-            }
-        }
-        if let Some(fault) = self.deed.fault.take() {
-            turn.fail(fault.message);
-        }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         super::draw::draw(self, canvas, area);
