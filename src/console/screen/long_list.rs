@@ -408,7 +408,9 @@ impl<L: Listed> LongList<L> {
         match (self.on, self.row(self.cursor.selected).map(L::id)) {
             (None, here) => self.on = here,
             (Some(on), Some(here)) if on != here => self.is_adrift = true,
-            (Some(_), None) => self.is_adrift = self.total > 0 && !self.window.is_waiting(),
+            // an empty list keeps nobody's place: what comes next is what one sees
+            (Some(_), None) if self.total == 0 => (self.on, self.is_adrift) = (None, false),
+            (Some(_), None) => self.is_adrift = !self.window.is_waiting(),
             (Some(_), Some(_)) => self.is_adrift = false,
         }
     }

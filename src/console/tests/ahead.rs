@@ -165,6 +165,17 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     assert!(!person.sees("marked") && person.sees("0/540"), "{}", person.screen());
     person.press("j R tab enter");
     assert_eq!(revoked(&person), [10_498], "the one that stands there");
+
+    // a list that was empty meanwhile keeps nobody's place
+    let mut person = Person::new(80, 24);
+    person.press("2 j");
+    for keys in [0, 1] {
+        person.shop.keys = keys;
+        person.send(Event::Moved(Moved::Objects));
+        assert!(person.sees(&format!("{keys}/{keys}")), "{}", person.screen());
+    }
+    person.press("R tab enter");
+    assert_eq!(revoked(&person), [0]);
 }
 
 #[test]
