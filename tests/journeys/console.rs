@@ -76,7 +76,9 @@ fn from_nothing_to_a_key_that_works_is_limited_and_ends() {
         terminal.wait_for("this key cannot be shown again");
         let key = key_on(&terminal.contents());
         terminal.press("esc");
-        terminal.wait_until_gone("pcl_live_");
+        // (the detail beside the list says how the key begins)
+        terminal.wait_until_gone("the key, shown once");
+        assert!(!terminal.contents().contains(&key[60..]), "nothing of the secret is left");
         terminal.wait_for("laptop");
 
         // It works, and what it does is counted here.

@@ -174,6 +174,8 @@ fn watch_logs(home: &Arc<Home>, over: &Arc<AtomicBool>) -> thread::JoinHandle<u6
 
 /// Revokes the one key that is listed; how long it took until the console said so.
 fn revoke(terminal: &mut Terminal, key: &Issued) -> Duration {
+    // Where the one before gave way to this one, the cursor is on none until it is moved.
+    terminal.press("g");
     terminal.wait_for("1/1");
     terminal.press("R");
     terminal.wait_for("Revoke key");
