@@ -3,30 +3,30 @@
 //! Every question carries a ticket. Whoever asked keeps the ticket; an answer whose ticket
 //! nobody holds any more is stale and is dropped.
 
+mod bulk;
 mod token;
 mod usage;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::{
     api_key::{ApiKey, KeyId},
     clock::Timestamp,
-    decision::Check,
+    decision::{Check, CredentialId},
     event::Event,
     name::PolicyName,
     policy::{Policy, Revision},
     scope::Catalogue,
     secret::Secret,
-    token::TokenId,
     usage::Totals,
 };
 use crate::ops::api_key::{Changes, IssuedKey, NewKey};
 pub use crate::store::api_key::Counts as KeyCounts;
 use crate::store::{api_key as keys, audit::Entry, gateway::Gateway};
 
+pub use bulk::{Activity, Partly};
 pub use usage::{By, Focus, Range, UsageView};
 
 pub use token::{
@@ -216,59 +216,6 @@ pub enum Answer {
     Token(TokenAnswer),
 }
 
-/// What several keys did of late, and which they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// Calls in the last 24 hours.
-    pub calls: u64,
-    /// How many keys were asked about, and how many subjects these speak for.
-    pub keys: u64,
-    pub subjects: u64,
-    /// The first of them, as people know them.
-    pub first: Vec<String>,
-}
-
-impl Activity {
-    /// How many are named.
-    pub const NAMED: usize = 3;
-
-    /// Which keys an act on several is about, in a line; nothing of one, which the question names itself.
-    pub fn named(&self) -> Vec<String> {
-        if self.keys < 2 {
-            return Vec::new();
-        }
-        let more = self.keys.saturating_sub(self.first.len() as u64);
-        let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let subjects =
-            if self.subjects == 1 { "one subject".into() } else { format!("{} subjects", self.subjects) };
-        vec![format!("{}{rest}: of {subjects}.", self.first.join(", "))]
-    }
-}
-
-/// What came of an act on several objects of which some could not be changed; the others were.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Partly {
-    pub done: u64,
-    /// They are not there any more.
-    pub gone: u64,
-    /// They were refused; the first one's reason.
-    pub refused: u64,
-    pub why: String,
-}
-
-impl fmt::Display for Partly {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} done", self.done)?;
-        if self.gone > 0 {
-            write!(f, ", {} not there any more", self.gone)?;
-        }
-        if self.refused > 0 {
-            write!(f, ", {} refused: {}", self.refused, self.why)?;
-        }
-        Ok(())
-    }
-}
-
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -368,20 +315,12 @@ pub struct Refused {
     pub event: Event,
     /// What its reason means.
     pub why: String,
-    pub standing: Standing,
+    /// Which credential the call came with, where this home issued it and still has it.
+    pub credential: Option<CredentialId>,
     /// The policy that the credential is under now.
     pub policy: Option<Revision>,
     /// Judged anew, for the moment of the call; none where nothing is known of the caller.
     pub checks: Vec<Check>,
-}
-
-/// Which credential a call came with, as far as it is there to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    Key(KeyId),
-    Token(TokenId),
-    /// None that this home issued and still has.
-    Unknown,
 }
 
 /// Some rows of a sorted list.

@@ -31,7 +31,6 @@ use super::effect::{
     Ticket, Topic, Traffic, UsageView,
 };
 use super::event::{Event, Moved};
-use super::screen::api_keys::short_name;
 
 /// How often the store is asked whether it moved: a few microseconds each time.
 const LOOK: Duration = Duration::from_millis(250);
@@ -241,7 +240,7 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
                 let found = ctx.store.read(|c| store::api_key::find(c, id));
                 let Some(key) = StoreError::none_where_damaged(found)? else { continue };
                 if activity.first.len() < Activity::NAMED {
-                    activity.first.push(format!("{} of {}", short_name(&key), key.subject));
+                    activity.first.push(format!("{} of {}", key.called(), key.subject));
                 }
                 subjects.insert(key.subject);
             }

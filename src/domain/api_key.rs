@@ -99,6 +99,11 @@ impl ApiKey {
         KeyState::at(now, self.revoked_at.is_some(), self.expires_at, self.disabled)
     }
 
+    /// What people know it by: its label, else the beginning of its id.
+    pub fn called(&self) -> &str {
+        if self.name.is_empty() { self.id.short() } else { &self.name }
+    }
+
     pub fn terms(&self) -> KeyTerms {
         KeyTerms {
             policy: self.policy.clone(),

@@ -7,9 +7,8 @@ use tui_input::Input;
 use crate::console::canvas::{Canvas, piece};
 use crate::console::layer::{Action, Layer, Turn, Wish};
 use crate::console::widget::field::{paste_into, type_into};
+use crate::console::widget::fuzzy::fuzzy;
 use crate::console::widget::text::width;
-
-use super::pick::fuzzy;
 
 /// Short forms that people's fingers know.
 const ALIASES: [(&str, &str); 4] = [("q", "quit"), ("q!", "quit"), ("wq", "quit"), ("h", "help")];

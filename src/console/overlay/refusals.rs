@@ -4,15 +4,16 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Margin, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Held, Query, Refused, Reply, Standing, Topic};
+use crate::console::effect::{Answer, Held, Query, Refused, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::screen::overview::draw_fault;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, moment, relative};
 use crate::domain::clock::Timestamp;
+use crate::domain::decision::CredentialId;
 use crate::domain::event::Event;
 
 pub struct Refusals {
@@ -109,10 +110,8 @@ impl Refusals {
         self.opened.value.as_ref().filter(|opened| mark(&opened.event) == wanted)
     }
     fn known(&self) -> Result<(), &'static str> {
-        match self.opened().map(|opened| opened.standing) {
-            Some(Standing::Key(_) | Standing::Token(_)) => Ok(()),
-            _ => Err("it came with no credential that is there to be shown"),
-        }
+        let credential = self.opened().and_then(|opened| opened.credential);
+        credential.map(|_| ()).ok_or("it came with no credential that is there to be shown")
     }
     fn under_policy(&self) -> Result<(), &'static str> {
         let policy = self.opened().and_then(|opened| opened.policy.as_ref());
@@ -147,10 +146,10 @@ impl Refusals {
         self.rows.wait_for(ticket);
     }
     fn show_key(&mut self, turn: &mut Turn<'_>) {
-        let wish = match self.opened().map(|opened| opened.standing) {
-            Some(Standing::Key(id)) => Wish::GoWith("keys", format!("id:{id}")),
-            Some(Standing::Token(jti)) => Wish::GoWith("tokens", format!("jti:{jti}")),
-            _ => return,
+        let wish = match self.opened().and_then(|opened| opened.credential) {
+            Some(CredentialId::ApiKey(id)) => Wish::GoWith("keys", format!("id:{id}")),
+            Some(CredentialId::Token(jti)) => Wish::GoWith("tokens", format!("jti:{jti}")),
+            None => return,
         };
         turn.close();
         turn.wishes.push(wish);

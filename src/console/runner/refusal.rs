@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::console::effect::{Refused, Standing};
+use crate::console::effect::Refused;
 use crate::domain::{
     api_key::{KeyId, KeyState},
     decision::{Account, Check, CredentialId, Principal, Reason, Request, explain},
@@ -31,7 +31,6 @@ pub fn list(ctx: &Ctx, credential: Option<String>) -> Result<Vec<Event>, OpsErro
 
 /// What the credential of a call is like.
 struct Found {
-    standing: Standing,
     id: CredentialId,
     subject: Subject,
     scopes: Vec<ScopeName>,
@@ -46,14 +45,14 @@ pub fn of(ctx: &Ctx, event: Event) -> Result<Refused, OpsError> {
         Err(_) => "a policy in shadow mode would have denied it; it was let through".to_owned(),
     };
     let Some(found) = find(ctx, &event)? else {
-        return Ok(Refused { event, why, standing: Standing::Unknown, policy: None, checks: Vec::new() });
+        return Ok(Refused { event, why, credential: None, policy: None, checks: Vec::new() });
     };
     let policy = ctx.store.read(|connection| store::policy::find(connection, &found.policy))?;
     let mut checks = vec![found.state.clone()];
     if let Some(revision) = &policy {
         checks.extend(of_the_call(ctx, &event, &found, revision)?);
     }
-    Ok(Refused { event, why, standing: found.standing, policy, checks })
+    Ok(Refused { event, why, credential: Some(found.id), policy, checks })
 }
 
 fn find(ctx: &Ctx, event: &Event) -> Result<Option<Found>, OpsError> {
@@ -66,7 +65,6 @@ fn find(ctx: &Ctx, event: &Event) -> Result<Option<Found>, OpsError> {
             let state = key.state(event.at);
             Found {
                 state: check(state == KeyState::Active, format!("the key was {} then", state.as_str())),
-                standing: Standing::Key(id),
                 id: CredentialId::ApiKey(id),
                 subject: key.subject,
                 scopes: key.scopes,
@@ -83,7 +81,6 @@ fn find(ctx: &Ctx, event: &Event) -> Result<Option<Found>, OpsError> {
                 !ended,
                 format!("the token {} then", if ended { "had ended" } else { "had not ended" }),
             ),
-            standing: Standing::Token(jti),
             id: CredentialId::Token(jti),
             subject: token.subject,
             scopes: token.scopes,

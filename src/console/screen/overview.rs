@@ -11,6 +11,7 @@ use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_o
 use crate::console::overlay::refusals::Refusals;
 use crate::console::theme::{state_glyph, token_glyph};
 use crate::console::widget::chart::sparkline;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, grouped};
 use crate::domain::api_key::KeyState;
@@ -157,19 +158,6 @@ impl Layer for Overview {
         let y = y + tables + gap.min(rest.saturating_sub(tables));
         draw_refusals(canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area }, traffic);
     }
-}
-
-/// Why a screen has nothing to show.
-pub fn draw_fault(canvas: &mut Canvas<'_>, area: Rect, message: &str) {
-    let (bad, dim) = (canvas.theme().bad, canvas.theme().dim);
-    canvas.put(area.x, area.y, area.width, "✕ The store did not answer.", bad);
-    let shown = canvas.shown(message).into_owned();
-    let lines = crate::console::widget::text::wrap(&shown, usize::from(area.width));
-    for (y, line) in (area.y + 1..area.bottom()).zip(&lines) {
-        canvas.put(area.x, y, area.width, line, dim);
-    }
-    let y = area.y + 2 + u16::try_from(lines.len()).unwrap_or(0);
-    canvas.put(area.x, y, area.width, "ctrl-l asks again.", dim);
 }
 
 fn draw_first_steps(canvas: &mut Canvas<'_>, area: Rect) {

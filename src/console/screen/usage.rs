@@ -7,8 +7,8 @@ use crate::console::effect::{Answer, Busy, By, Focus, Held, Query, Range, Reply,
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::screen::list_bindings;
-use crate::console::screen::overview::draw_fault;
 use crate::console::widget::chart::calls;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{count, grouped};

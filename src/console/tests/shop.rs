@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::api_key::{ApiKey, Environment, KeyId, SecretDigest};
 use crate::domain::audit::{Hash, Record};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Check, Reason};
+use crate::domain::decision::{Check, CredentialId, Reason};
 use crate::domain::event::Event as Recorded;
 use crate::domain::policy::{Policy, Revision};
 use crate::domain::scope::Catalogue;
@@ -16,8 +16,8 @@ use crate::store::audit::Entry;
 use crate::store::gateway::{Gateway, Presence};
 
 use crate::console::effect::{
-    Activity, Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Standing,
-    Traffic, UsageView,
+    Activity, Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Traffic,
+    UsageView,
 };
 
 pub const SECRET: &str = "pcl_live_0000000000000000000000_theSecretThatIsShownOnceAndNeverAgain00000abcdef";
@@ -145,7 +145,7 @@ impl Shop {
         Refused {
             event: event.clone(),
             why: "the address may not call".into(),
-            standing: if known { Standing::Key(id(1)) } else { Standing::Unknown },
+            credential: known.then(|| CredentialId::ApiKey(id(1))),
             policy: known.then(|| revision("default", 3)),
             checks: if known { checks } else { Vec::new() },
         }

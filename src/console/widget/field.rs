@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::console::overlay::pick::fuzzy;
+use super::fuzzy::fuzzy;
 
 /// Most bytes a field takes, so that a pasted file does not fill the screen.
 const MOST: usize = 4_096;

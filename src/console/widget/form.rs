@@ -2,10 +2,13 @@
 //! nothing that was typed is lost by a refusal.
 
 mod draw;
+mod panel;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::field::{Field, Kind, Took};
+
+pub use panel::Panel;
 
 #[derive(Debug)]
 pub struct Form {

@@ -105,6 +105,11 @@ impl KeyId {
         ascii(&self.0)
     }
 
+    /// Its first eight characters, by which people tell one from another.
+    pub fn short(&self) -> &str {
+        self.as_str().get(..8).unwrap_or_default()
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -6,7 +6,7 @@ use crate::console::overlay::confirm::{Confirm, Counted, Counting};
 use crate::domain::api_key::{ApiKey, KeyId};
 
 use super::change::ChangeKeys;
-use super::list::{Keys, short_id, short_name};
+use super::list::Keys;
 use super::rotate::RotateKey;
 
 /// What is typed to confirm an act on this key: its name, or the first eight of its id where
@@ -15,7 +15,7 @@ fn typable_name(key: &ApiKey) -> String {
     const MOST: usize = 24;
     let name = key.name.trim();
     let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !name.contains("  ");
-    if is_plain && (1..=MOST).contains(&name.len()) { name.to_owned() } else { short_id(&key.id).to_owned() }
+    if is_plain && (1..=MOST).contains(&name.len()) { name.to_owned() } else { key.id.short().to_owned() }
 }
 
 /// Which keys an act is about that can be undone: they are named, and their names need not be typed.
@@ -35,7 +35,7 @@ impl Keys {
     /// How a notice or a question names the targets.
     fn targets_named(&self) -> String {
         match (self.list.marks.len(), self.selected()) {
-            (0, Some(key)) => format!("key {} of {}", short_name(key), key.subject),
+            (0, Some(key)) => format!("key {} of {}", key.called(), key.subject),
             (1, _) => "1 marked key".into(),
             (number, _) => format!("{number} marked keys"),
         }
@@ -43,7 +43,7 @@ impl Keys {
 
     pub(super) fn copy(&mut self, turn: &mut Turn<'_>) {
         if let Some(key) = self.selected() {
-            turn.copy(key.id.as_str(), &format!("the id of {}", short_name(key)));
+            turn.copy(key.id.as_str(), &format!("the id of {}", key.called()));
         }
     }
 
@@ -132,8 +132,8 @@ impl Keys {
             _ => None,
         };
         let (named, name) = match (single, ids.as_slice()) {
-            (Some(key), _) => (format!("key {} of {}", short_name(key), key.subject), typable_name(key)),
-            (None, [id]) => (format!("key {}", short_id(id)), short_id(id).to_owned()),
+            (Some(key), _) => (format!("key {} of {}", key.called(), key.subject), typable_name(key)),
+            (None, [id]) => (format!("key {}", id.short()), id.short().to_owned()),
             (None, ids) => (format!("{} keys", ids.len()), format!("{} keys", ids.len())),
         };
         let mut lines = vec![

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
-use crate::console::canvas::{Canvas, centred};
+use crate::console::canvas::Canvas;
 use crate::console::effect::{Answer, Choices, Deed, Held, Partly, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::{Choice, Field};
-use crate::console::widget::form::{Form, Said};
+use crate::console::widget::form::{Form, Panel, Said};
 use crate::console::widget::text::moment;
 use crate::domain::api_key::{ApiKey, KeyId, KeyTerms};
 use crate::domain::clock::parse_life;
@@ -245,25 +245,9 @@ impl Layer for ChangeKeys {
         self.form.as_ref().map(Form::hints).unwrap_or_default()
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        const WIDTH: u16 = 78;
-        let rows =
-            self.form.as_ref().map_or(3, |form| form.rows(canvas, WIDTH.min(area.width).saturating_sub(4)));
-        let panel = centred(area, WIDTH, rows + 5);
-        canvas.blank(panel);
-        let (accent, dim) = (canvas.theme().accent, canvas.theme().dim);
-        let inside = canvas.frame(panel, "change", accent);
-        let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside };
-        let line = format!("{}, at the next call, and for the tokens got with it.", self.named);
-        canvas.put(inside.x, inside.y + 1, inside.width, &line, dim);
-        let below = Rect { y: inside.y + 3, height: inside.height.saturating_sub(3), ..inside };
-        match (&self.form, &self.choices.fault) {
-            (Some(form), _) => form.draw(canvas, below),
-            (None, Some(fault)) => {
-                crate::console::screen::overview::draw_fault(canvas, below, &fault.message);
-            }
-            (None, None) => {
-                canvas.put(below.x, below.y, below.width, "loading…", dim);
-            }
-        }
+        let fault = self.choices.fault.as_ref().map(|fault| fault.message.as_str());
+        let about = format!("{}, at the next call, and for the tokens got with it.", self.named);
+        let panel = Panel { title: "change", style: canvas.theme().accent, width: 78, about: Some(&about) };
+        panel.draw(self.form.as_ref(), fault, canvas, area);
     }
 }

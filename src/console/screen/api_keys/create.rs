@@ -5,13 +5,13 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
-use crate::console::canvas::{Canvas, centred};
+use crate::console::canvas::Canvas;
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::secret::SecretPanel;
 use crate::console::widget::field::{Choice, Field};
-use crate::console::widget::form::{Form, Said};
+use crate::console::widget::form::{Form, Panel, Said};
 use crate::domain::clock::parse_life;
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::ops::api_key::{IssuedKey, NewKey};
@@ -195,27 +195,8 @@ impl Layer for CreateKey {
         self.form.as_ref().map(Form::hints).unwrap_or_default()
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        const WIDTH: u16 = 78;
-        let rows =
-            self.form.as_ref().map_or(3, |form| form.rows(canvas, WIDTH.min(area.width).saturating_sub(4)));
-        let panel = centred(area, WIDTH, rows + 3);
-        canvas.blank(panel);
-        let (accent, dim) = (canvas.theme().accent, canvas.theme().dim);
-        let inside = canvas.frame(panel, "new API key", accent);
-        let inside = Rect {
-            x: inside.x + 1,
-            y: inside.y + 1,
-            width: inside.width.saturating_sub(2),
-            height: inside.height.saturating_sub(1),
-        };
-        match (&self.form, &self.choices.fault) {
-            (Some(form), _) => form.draw(canvas, inside),
-            (None, Some(fault)) => {
-                crate::console::screen::overview::draw_fault(canvas, inside, &fault.message);
-            }
-            (None, None) => {
-                canvas.put(inside.x, inside.y, inside.width, "loading…", dim);
-            }
-        }
+        let fault = self.choices.fault.as_ref().map(|fault| fault.message.as_str());
+        let panel = Panel { title: "new API key", style: canvas.theme().accent, width: 78, about: None };
+        panel.draw(self.form.as_ref(), fault, canvas, area);
     }
 }

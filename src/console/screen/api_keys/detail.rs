@@ -73,7 +73,7 @@ fn lines<'a>(detail: &'a KeyDetail, canvas: &Canvas<'_>, room: usize) -> Vec<Lin
         lines.push(labelled("name", vec![piece(key.name.as_str(), theme.text)]));
     }
     lines.push(fact("id", key.id.to_string()));
-    lines.push(fact("written", format!("pcl_{}_{}…", key.environment, super::list::short_id(&key.id))));
+    lines.push(fact("written", format!("pcl_{}_{}…", key.environment, key.id.short())));
     lines.push(fact("expires", key.expires_at.map_or_else(|| "never".into(), when)));
     lines.push(fact("created", when(key.created_at)));
     if let Some(at) = key.rotated_at {

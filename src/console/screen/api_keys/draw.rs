@@ -4,14 +4,14 @@ use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
 use crate::console::screen::long_list::{Words, areas};
-use crate::console::screen::overview::draw_fault;
 use crate::console::theme::state_glyph;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, TableCell, cell, styled};
 use crate::console::widget::text::relative;
 use crate::domain::api_key::ApiKey;
 
 use super::detail;
-use super::list::{Keys, short_id};
+use super::list::Keys;
 
 const COLUMNS: [Column; 7] = [
     Column::new("state", 10),
@@ -62,7 +62,7 @@ fn cells<'a>(key: &'a ApiKey, canvas: &Canvas<'_>) -> Vec<TableCell<'a>> {
     let state = key.state(canvas.now);
     vec![
         styled(format!("{} {}", state_glyph(state), state.as_str()), theme.state(state)),
-        styled(short_id(&key.id), theme.dim),
+        styled(key.id.short(), theme.dim),
         cell(key.name.as_str()),
         cell(key.subject.as_str()),
         cell(key.policy.as_str()),

@@ -96,7 +96,7 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     Binding::new("filter.clear", "", "Clear the filter", |s: &mut Keys, t| s.list.set_filter("", t)),
     Binding::new("refusal.list", "", "Show what was refused to the key: every check with why", |s: &mut Keys, t| {
         if let Some(key) = s.selected() {
-            t.push(Refusals::of(key.id.to_string(), format!("key {} of {}", short_name(key), key.subject)));
+            t.push(Refusals::of(key.id.to_string(), format!("key {} of {}", key.called(), key.subject)));
         }
     })
     .when(Keys::one),
@@ -113,15 +113,6 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     })
     .when(Keys::one),
 ];
-
-/// What names a key to people: its label, else the first eight of its id.
-pub fn short_name(key: &ApiKey) -> String {
-    if key.name.is_empty() { short_id(&key.id).to_owned() } else { key.name.clone() }
-}
-
-pub fn short_id(id: &KeyId) -> &str {
-    id.as_str().get(..8).unwrap_or_default()
-}
 
 impl Keys {
     pub(super) fn selected(&self) -> Option<&ApiKey> {
@@ -202,7 +193,7 @@ impl Layer for Keys {
     fn crumbs(&self) -> Vec<String> {
         let mut crumbs = vec!["keys".to_owned()];
         if let Some(key) = self.selected().filter(|_| self.open) {
-            crumbs.push(short_name(key));
+            crumbs.push(key.called().to_owned());
         }
         crumbs
     }

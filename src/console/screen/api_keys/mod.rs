@@ -9,4 +9,4 @@ pub mod draw;
 mod list;
 pub mod rotate;
 
-pub use list::{Keys, short_name};
+pub use list::Keys;

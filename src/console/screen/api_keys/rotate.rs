@@ -14,8 +14,6 @@ use crate::console::widget::form::{Form, Said};
 use crate::domain::api_key::{ApiKey, KeyId};
 use crate::ops::api_key::IssuedKey;
 
-use super::list::short_name;
-
 const GRACES: [(&str, &str, u64); 3] = [
     ("none", "the old secret is refused at once", 0),
     ("1h", "time to put the new one in place", 3_600),
@@ -35,7 +33,7 @@ impl RotateKey {
         let help = "how long the old secret is taken beside the new one";
         Self {
             id: key.id,
-            named: format!("{} of {}", short_name(key), key.subject),
+            named: format!("{} of {}", key.called(), key.subject),
             form: Form::new("rotate", vec![Field::choice("grace", "grace", help, graces, "none")]),
             sent: Held::default(),
         }

@@ -3,7 +3,7 @@
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::{Canvas, piece};
-use crate::console::screen::overview::draw_fault;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{self, Column, Row, Table, TableCell, styled};
 use crate::console::widget::text::{grouped, width};
 

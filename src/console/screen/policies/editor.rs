@@ -8,7 +8,7 @@ use tui_input::Input;
 use crate::console::canvas::{Canvas, Piece, centred, piece};
 use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
 use crate::console::layer::{Layer, Turn, is_for_all};
-use crate::console::screen::overview::draw_fault;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::form::{Form, Said};
 use crate::console::widget::text::{width, wrap};

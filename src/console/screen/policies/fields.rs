@@ -2,9 +2,9 @@
 
 use chrono_tz::TZ_VARIANTS;
 
-use crate::console::overlay::pick::fuzzy;
 use crate::console::widget::field::{Choice, Field};
 use crate::console::widget::form::Form;
+use crate::console::widget::fuzzy::fuzzy;
 use crate::domain::name::ScopeName;
 use crate::domain::policy::field::{
     parse_algorithm, parse_description, parse_endpoints_line, parse_limit, parse_mode, parse_name,

@@ -8,7 +8,7 @@ use crate::console::effect::{Answer, Deed, Held, Query, Reply, Topic};
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
-use crate::console::screen::overview::draw_fault;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::moment;

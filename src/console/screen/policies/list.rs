@@ -9,7 +9,7 @@ use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_o
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::api_keys::detail::limits;
 use crate::console::screen::list_bindings;
-use crate::console::screen::overview::draw_fault;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::page::scrolled;
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};

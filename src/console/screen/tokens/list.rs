@@ -12,8 +12,8 @@ use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_o
 use crate::console::overlay::refusals::Refusals;
 use crate::console::screen::list_bindings;
 use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, Words, areas};
-use crate::console::screen::overview::draw_fault;
 use crate::console::theme::token_glyph;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::Step;
 use crate::console::widget::page;
 use crate::console::widget::table::{Column, TableCell, cell, styled};

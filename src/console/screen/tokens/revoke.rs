@@ -4,7 +4,7 @@
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
-use crate::console::canvas::{Canvas, centred};
+use crate::console::canvas::Canvas;
 use crate::console::effect::{
     Answer, Deed, Held, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
 };
@@ -13,7 +13,7 @@ use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::long_list::LongList;
 use crate::console::widget::field::{Choice, Field, Kind};
-use crate::console::widget::form::{Form, Said};
+use crate::console::widget::form::{Form, Panel, Said};
 use crate::console::widget::text::moment;
 use crate::domain::clock::{Timestamp, parse_life};
 use crate::domain::name::{Kid, Subject};
@@ -248,18 +248,7 @@ impl Layer for RevokeTokens {
         self.form.hints()
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        const WIDTH: u16 = 84;
-        let rows = self.form.rows(canvas, WIDTH.min(area.width).saturating_sub(4));
-        let panel = centred(area, WIDTH, rows + 3);
-        canvas.blank(panel);
-        let bad = canvas.theme().bad;
-        let inside = canvas.frame(panel, "revoke tokens", bad);
-        let inside = Rect {
-            x: inside.x + 1,
-            y: inside.y + 1,
-            width: inside.width.saturating_sub(2),
-            height: inside.height.saturating_sub(1),
-        };
-        self.form.draw(canvas, inside);
+        let panel = Panel { title: "revoke tokens", style: canvas.theme().bad, width: 84, about: None };
+        panel.draw(Some(&self.form), None, canvas, area);
     }
 }

@@ -10,8 +10,8 @@ use crate::console::effect::{
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::confirm::{Confirm, Counted, Counting};
-use crate::console::screen::overview::draw_fault;
 use crate::console::theme::signing_key_glyph;
+use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
