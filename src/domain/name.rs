@@ -108,7 +108,8 @@ macro_rules! name {
 
 name!(
     /// Whom a credential speaks for (the source document's `user_id`): 1–320 printable characters, no spaces at the ends:
-    /// the 255 that an identity provider may choose (OpenID Connect Core §2), with room for the prefix of one. Foreign text: show it through [`super::text::visible`].
+    /// the 255 that an identity provider may choose (OpenID Connect Core §2), with room for the prefix of one. Foreign text:
+    /// show it through [`super::text::visible`].
     Subject,
     Rule { kind: "subject", most: 320, allowed: "printable characters", test: |c| !super::text::is_deceptive(c) }
 );

@@ -2,9 +2,8 @@
 //!
 //! A server may undo escapes once more than another, drop what stands behind `?`, `#`, `;` or NUL, take a backslash for a
 //! slash, resolve dot segments by the rules of URLs or by those of files, leave out dots and blanks at the end of a name. It
-//! may do so in any order, so the readings are
-//! all that any order of these steps leads to. A call is allowed only where every reading is covered. The upstream still
-//! receives what the client wrote.
+//! may do so in any order, so the readings are all that any order of these steps leads to. A call is allowed only where
+//! every reading is covered. The upstream still receives what the client wrote.
 //!
 //! Escapes of other characters than those that give a path its shape are left as they stand: whatever a pattern covers
 //! with such an escape it covers without. What is blocked is looked for in all escapes undone, whatever the case of the

@@ -2,9 +2,8 @@
 //! 8414, 8693): on the data listener, before the upstream.
 //!
 //! What is public is read by anybody, from any page. The rest is decided, charged and recorded like any call: its endpoints
-//! are `oauth/token`, `oauth/introspect` and `oauth/revoke` (`oauth/revoke-others` beside it for tokens of others), and each needs
-//! a scope that covers it. What is written to the
-//! store is written by another thread than those of the data path.
+//! are `oauth/token`, `oauth/introspect` and `oauth/revoke` (`oauth/revoke-others` beside it for tokens of others), and each
+//! needs a scope that covers it. What is written to the store is written by another thread than those of the data path.
 
 mod caller;
 mod form;
