@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     ops::{self, OpsError, backup::Restored},
-    store::backup::{Incoming, Manifest, Recipient, VaultKey},
+    store::{
+        backup::{Incoming, Manifest, Recipient, VaultKey},
+        home::ANCHOR,
+    },
 };
 
 /// A shorter passphrase is soon guessed by whoever has the file.
@@ -220,7 +223,7 @@ fn tell(restored: &Restored, home: &Path) -> Result<(), CliError> {
 
 /// What to do with a home that is not empty: what is in it may be of use.
 fn taken(error: CliError, home: &Path, file: &Path) -> CliError {
-    if error.code != Code::Refused || !home.join("anchor").exists() {
+    if error.code != Code::Refused || !home.join(ANCHOR).exists() {
         return error;
     }
     let (home, file) = (home.display(), file.display());

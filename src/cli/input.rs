@@ -89,6 +89,12 @@ pub fn credential_if_any() -> Result<Option<Zeroizing<String>>, CliError> {
     credential().map(|text| Some(text).filter(|text| !text.trim().is_empty()))
 }
 
+/// A token as it was copied: without blanks at its ends, and without the scheme of the field that it stood in.
+pub fn bare_token(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix("Bearer ").map_or(text, str::trim_start)
+}
+
 /// Reads a credential from a file, or from standard input for `-`.
 pub fn credential_of(path: &Path) -> Result<Zeroizing<String>, CliError> {
     if path == Path::new("-") {

@@ -19,7 +19,7 @@ use crate::{
         name::IssuerName,
     },
     gateway::issuers::{self, Fetcher, Found, LookUpError},
-    ops::issuer as ops,
+    ops::{issuer as ops, without_repeats},
 };
 
 #[derive(Debug, Subcommand)]
@@ -230,17 +230,6 @@ fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
         ("last error", or_nothing(issuer.last_error.clone())),
     ])?;
     Ok(Code::Done)
-}
-
-/// What stands there twice counts once.
-fn without_repeats<T: PartialEq>(list: Vec<T>) -> Vec<T> {
-    let mut kept = Vec::new();
-    for one in list {
-        if !kept.contains(&one) {
-            kept.push(one);
-        }
-    }
-    kept
 }
 
 fn fetcher() -> Result<Fetcher, LookUpError> {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{endpoint::EndpointPattern, name::ScopeName, scope::Scope, text::visible},
-    ops::scope as ops,
+    ops::{scope as ops, without_repeats},
 };
 
 #[derive(Debug, Subcommand)]
@@ -54,12 +54,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::List { csv } => return list(session, csv),
         Verb::Set { name, endpoints, description } => {
-            let mut scope = Scope { name, description, endpoints: Vec::new() };
-            for pattern in endpoints {
-                if !scope.endpoints.contains(&pattern) {
-                    scope.endpoints.push(pattern);
-                }
-            }
+            let scope = Scope { name, description, endpoints: without_repeats(endpoints) };
             ops::set(&session.operator()?, scope.clone())?;
             let doubts = |pattern: &EndpointPattern| {
                 pattern

@@ -13,7 +13,11 @@ use super::{
 use crate::{
     domain::clock::{Clock, SystemClock, Timestamp},
     ops::{self, Ctx, OpsError},
-    store::{Mode, StoreError, home::Home, user},
+    store::{
+        Mode, StoreError,
+        home::{Home, STORE},
+        user,
+    },
 };
 
 pub struct Session {
@@ -40,7 +44,7 @@ impl Session {
     /// Whether a store stands in the home. Touches nothing.
     pub fn has_store(&self) -> Result<bool, CliError> {
         let home = self.home()?;
-        home.path().join("portcullis.db").try_exists().map_err(|error| {
+        home.path().join(STORE).try_exists().map_err(|error| {
             let unseen = format!("{} cannot be looked into: {error}", home.path().display());
             match user::keeper_of(home.path()) {
                 Some((whose, mend)) => CliError::broken(format!("{unseen}; {whose}")).mend(mend),

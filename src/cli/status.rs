@@ -28,7 +28,8 @@ struct Status {
     home: String,
     at: Timestamp,
     keys: Keys,
-    tokens: Tokens,
+    /// Of those issued that have not ended by themselves.
+    tokens: store::token::Counts,
     policies: usize,
     rows: Rows,
     /// Totals of the last 24 hours.
@@ -47,14 +48,6 @@ struct Keys {
     active: u64,
     disabled: u64,
     expired: u64,
-    revoked: u64,
-}
-
-/// Of those issued that have not ended by themselves.
-#[derive(Serialize)]
-struct Tokens {
-    live: u64,
-    expiring: u64,
     revoked: u64,
 }
 
@@ -104,7 +97,7 @@ fn gather(session: &Session) -> Result<Status, CliError> {
             expired: counts.expired,
             revoked: counts.revoked,
         },
-        tokens: Tokens { live: tokens.live, expiring: tokens.expiring, revoked: tokens.revoked },
+        tokens,
         policies: ops::policy::list(&ctx)?.len(),
         rows: Rows {
             damaged: match counts.all() + tokens.live + tokens.expiring + tokens.revoked {

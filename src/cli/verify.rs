@@ -83,8 +83,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
 
 /// A key or a token as it was shown, or as it stands in a header (`Bearer …`).
 fn presented(text: &str) -> Presented {
-    let text = text.trim();
-    let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    let text = input::bare_token(text);
     if text.is_empty() {
         return Presented::Nothing;
     }

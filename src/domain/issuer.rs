@@ -112,6 +112,14 @@ pub struct Issuer {
     pub last_error: String,
 }
 
+impl Issuer {
+    /// The audiences as they are written: none as `null`, one as a text, several as a list.
+    pub fn audience(&self) -> Value {
+        // Texts can always be written.
+        several::serialize(&self.audiences, serde_json::value::Serializer).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

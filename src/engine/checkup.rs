@@ -9,7 +9,7 @@
 
 use super::lock;
 use crate::domain::{audit::ChainKey, clock::Timestamp};
-use crate::store::{Store, StoreError, audit::verify::Verifier, thread};
+use crate::store::{Store, StoreError, audit::verify::Verifier, home, thread};
 use std::{
     ops::ControlFlow,
     sync::{
@@ -100,7 +100,7 @@ fn check_chain(store: &Store, verifier: &mut Verifier, stopping: &AtomicBool) ->
         if let ControlFlow::Break(fault) = store.read(|c| verifier.step(c, None, STEP))? {
             return fault.map_or(Ok(()), |fault| {
                 let detail = format!("audit record {}: {}", fault.seq, fault.reason);
-                Err(StoreError::Corrupt { file: "portcullis.db".into(), detail })
+                Err(StoreError::Corrupt { file: home::STORE.into(), detail })
             });
         }
     }

@@ -3,13 +3,12 @@
 mod create;
 mod set;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope};
+use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope, without_repeats};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -160,7 +159,9 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
             ended.extend(key.ok().filter(|key| has_ended(key, before)).map(|key| key.id))
         })
     })?;
-    in_batches(ctx, &ended, move |deed, ids| remove_ended(deed, &ids, before))
+    ctx.perform_in_batches(Act::KeyPurge, &ended, PURGED_AT_ONCE, move |deed, ids| {
+        remove_ended(deed, &ids, before)
+    })
 }
 
 /// Removes keys whose rows are damaged, which no act can change and no gateway takes; returns how many. One record for
@@ -168,26 +169,7 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
 pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
     ctx.check(Act::KeyPurge, "", || Ok(()))?;
     let damaged = ctx.store.read(store::api_key::damaged)?;
-    in_batches(ctx, &damaged, remove_damaged)
-}
-
-/// Removes keys a thousand at a time, until it is told to end; returns how many.
-fn in_batches<T: Clone + Send + 'static>(
-    ctx: &Ctx,
-    ids: &[T],
-    remove: impl Fn(&Deed<'_>, Vec<T>) -> Result<u64, OpsError> + Clone + Send + 'static,
-) -> Result<u64, OpsError> {
-    ctx.pace.expect(ids.len() as u64);
-    let mut purged = 0;
-    for batch in ids.chunks(PURGED_AT_ONCE) {
-        if ctx.pace.is_cancelled() {
-            break;
-        }
-        let (own, remove) = (batch.to_vec(), remove.clone());
-        purged += ctx.perform(Act::KeyPurge, "", move |deed| remove(deed, own))?;
-        ctx.pace.step(batch.len() as u64);
-    }
-    Ok(purged)
+    ctx.perform_in_batches(Act::KeyPurge, &damaged, PURGED_AT_ONCE, remove_damaged)
 }
 
 pub fn show(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
@@ -344,11 +326,6 @@ fn check_life(life: Option<Duration>) -> Result<(), OpsError> {
         }
         _ => Ok(()),
     }
-}
-
-pub(super) fn without_repeats<T: Clone + Eq + std::hash::Hash>(items: Vec<T>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    items.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 
 /// What a refused attempt on several keys is recorded under.

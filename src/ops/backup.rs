@@ -205,8 +205,8 @@ fn unknown(backup: &Manifest, newer: Option<&Anchor>) -> Vec<String> {
 
 /// Moves all of a home that is in order out of `staging`, the store's own file last: without it nobody opens the others.
 fn move_in(staging: &TempDir, home: &Path) -> std::io::Result<()> {
-    let [store, beside @ ..] = store::home::PARTS;
-    for part in beside.into_iter().chain(["vault.key", backup::MARK, store]) {
+    let [first, beside @ ..] = store::home::PARTS;
+    for part in beside.into_iter().chain([store::home::VAULT_KEY, backup::MARK, first]) {
         let from = staging.path().join(part);
         if from.symlink_metadata().is_ok() {
             fs::rename(from, home.join(part))?;

@@ -212,6 +212,28 @@ impl Ctx {
         done
     }
 
+    /// The same to many objects, so many at once and each batch by itself, until it is told to end. `job` says to how many
+    /// it was done; returns to how many in all.
+    pub(super) fn perform_in_batches<T: Clone + Send + 'static>(
+        &self,
+        act: Act,
+        objects: &[T],
+        at_once: usize,
+        job: impl Fn(&Deed<'_>, Vec<T>) -> Result<u64, OpsError> + Clone + Send + 'static,
+    ) -> Result<u64, OpsError> {
+        self.pace.expect(objects.len() as u64);
+        let mut done = 0;
+        for batch in objects.chunks(at_once) {
+            if self.pace.is_cancelled() {
+                break;
+            }
+            let (own, job) = (batch.to_vec(), job.clone());
+            done += self.perform(act, "", move |deed| job(deed, own))?;
+            self.pace.step(batch.len() as u64);
+        }
+        Ok(done)
+    }
+
     /// Checks what was asked for before any transaction, and records where it is refused.
     pub(super) fn check<T>(
         &self,

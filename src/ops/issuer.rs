@@ -64,13 +64,8 @@ pub fn add(ctx: &Ctx, new: NewIssuer) -> Result<Issuer, OpsError> {
         if let Some(source) = &source {
             store::issuer_source::upsert(deed.c, &issuer.name, source)?;
         }
-        let audience = match issuer.audiences.as_slice() {
-            [] => serde_json::Value::Null,
-            [one] => one.as_str().into(),
-            several => several.into(),
-        };
         let detail = json!({
-            "profile": issuer.profile, "iss": issuer.iss, "url": issuer.url, "audience": audience,
+            "profile": issuer.profile, "iss": issuer.iss, "url": issuer.url, "audience": issuer.audience(),
             "algorithms": issuer.algorithms, "policy": issuer.policy, "mapping": issuer.mapping,
             "keys": thumbprints(&issuer),
         });

@@ -22,6 +22,8 @@ pub mod store;
 pub mod token;
 pub mod usage;
 
+use std::{collections::HashSet, hash::Hash};
+
 pub use context::{Ctx, Role};
 pub use pace::Pace;
 
@@ -83,4 +85,10 @@ fn reason(text: &str) -> Result<String, OpsError> {
         )));
     }
     Ok(text.to_owned())
+}
+
+/// Each of them once, where it stands first.
+pub fn without_repeats<T: Clone + Eq + Hash>(items: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }

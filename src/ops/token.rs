@@ -17,7 +17,7 @@ pub use revoke::{
 pub use verify::verify;
 
 use super::{
-    Ctx, OpsError, api_key::without_repeats, context::Deed, issuer, no_randomness, policy, scope, signing_key,
+    Ctx, OpsError, context::Deed, issuer, no_randomness, policy, scope, signing_key, without_repeats,
 };
 use crate::domain::{
     act::Act,

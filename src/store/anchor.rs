@@ -17,7 +17,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use super::{Rows, StoreError, error::io, modes, setting, stops, vault_entry};
+use super::{Rows, StoreError, error::io, home::ANCHOR, modes, setting, stops, vault_entry};
 use crate::{
     domain::{
         audit::{ChainKey, Hash, Record},
@@ -29,7 +29,6 @@ use crate::{
 
 pub(super) use keeper::Keeper;
 
-const FILE: &str = "anchor";
 /// The first word of the file, and what its signature is over before the rest: nothing else that the key signs has it.
 const FORM: &str = "portcullis-anchor-1";
 /// No anchor of ours is longer, its first line included.
@@ -61,7 +60,7 @@ pub struct Anchor {
 
 /// Where a home has it.
 pub fn file(home: &Path) -> PathBuf {
-    home.join(FILE)
+    home.join(ANCHOR)
 }
 
 /// What lies in a home, before its signature is looked at.
@@ -123,7 +122,7 @@ pub fn write(home: &Path, anchor: &Anchor, signer: &AuditSigner) -> Result<(), S
         body = super::to_json(&shortened(anchor, excess)?)?;
     }
     let text = format!("{FORM} {}\n{body}", hex::encode(signer.sign(&signed(&body))));
-    let (path, draft) = (file(home), home.join(format!("{FILE}.new")));
+    let (path, draft) = (file(home), home.join(format!("{ANCHOR}.new")));
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options

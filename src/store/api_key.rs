@@ -189,24 +189,12 @@ pub fn each(c: &Rows<'_>, mut each: impl FnMut(Result<ApiKey, StoreError>)) -> R
 
 /// The ids of rows that are damaged, as they stand there. Needs the vault.
 pub fn damaged(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
-    c.must_be_checked()?;
-    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key"))?;
-    let mut rows = select.query([])?;
-    let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if is_damaged(c, row)? {
-            damaged.push(row.get(0)?);
-        }
-    }
-    Ok(damaged)
+    TABLE.damaged_ids(c, checked)
 }
 
 /// Removes the key of this id if its row is still damaged, and its quota; `false` where it is not.
 pub fn delete_damaged(c: &Rows<'_>, id: &str) -> Result<bool, StoreError> {
-    c.must_be_checked()?;
-    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM api_key WHERE id = ?1"))?;
-    let found = select.query_row([id], |row| Ok(is_damaged(c, row))).optional()?.transpose()?;
-    if !found.unwrap_or(false) {
+    if !TABLE.holds_damaged(c, id, checked)? {
         return Ok(false);
     }
     c.prepare_cached("DELETE FROM api_key WHERE id = ?1")?.execute([id])?;
@@ -214,14 +202,6 @@ pub fn delete_damaged(c: &Rows<'_>, id: &str) -> Result<bool, StoreError> {
     // An id that is none was never told of as a key.
     feed::append(c, &id.parse().map_or(Change::All, Change::Key))?;
     Ok(true)
-}
-
-fn is_damaged(c: &Rows<'_>, row: &Row<'_>) -> Result<bool, StoreError> {
-    match checked(c, row) {
-        Ok(_) => Ok(false),
-        Err(error) if error.is_of_one_row() => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 pub fn insert(c: &Rows<'_>, key: &ApiKey) -> Result<(), StoreError> {

@@ -23,8 +23,11 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    Store, StoreError, anchor, audit, connection::Database, error::io as failed, home::Home, modes, setting,
-    vault_entry,
+    Store, StoreError, anchor, audit,
+    connection::Database,
+    error::io as failed,
+    home::{ANCHOR, Home, STORE, USAGE, VAULT_KEY},
+    modes, setting, vault_entry,
 };
 use crate::{
     domain::{audit::Hash, clock::Timestamp, secret::Secret},
@@ -47,12 +50,8 @@ const PAGES: i32 = 256;
 /// What is read or written at a time.
 const BUFFER: usize = 64 * 1024;
 
-const PORTCULLIS: &str = "portcullis.db";
-const USAGE: &str = "usage.db";
-const ANCHOR: &str = "anchor";
-const VAULT_KEY: &str = "vault.key";
 /// What a home may be made of, and nothing else: a name in a backup is never a path.
-const PARTS: [&str; 4] = [PORTCULLIS, USAGE, ANCHOR, VAULT_KEY];
+const PARTS: [&str; 4] = [STORE, USAGE, ANCHOR, VAULT_KEY];
 /// What marks a home as an auditor's copy: the manifest that it was made from.
 pub const MARK: &str = "auditor-copy.json";
 
@@ -183,9 +182,9 @@ impl Store {
         let (portcullis, usage) = (&self.0.portcullis.database, &self.0.usage.database);
         let weight = [&moment.portcullis, &moment.usage].map(size);
         let all = weight.iter().sum();
-        copy(&moment.portcullis, portcullis, &folder.join(PORTCULLIS), &mut |done| progress(done, all))?;
+        copy(&moment.portcullis, portcullis, &folder.join(STORE), &mut |done| progress(done, all))?;
         copy(&moment.usage, usage, &folder.join(USAGE), &mut |done| progress(weight[0] + done, all))?;
-        let mut parts = vec![Part::of(folder, PORTCULLIS)?, Part::of(folder, USAGE)?];
+        let mut parts = vec![Part::of(folder, STORE)?, Part::of(folder, USAGE)?];
         let mut small = Vec::new();
         small.extend(anchor.map(|text| (ANCHOR, Zeroizing::new(text.into_bytes()))));
         if vault_key == VaultKey::Included {
@@ -198,7 +197,7 @@ impl Store {
         let pour = |out: &mut dyn Write| -> Result<(), BackupError> {
             let text = super::to_json(&manifest)?;
             writeln!(out, "{} {text}", digest(text.as_bytes()))?;
-            for name in [PORTCULLIS, USAGE] {
+            for name in [STORE, USAGE] {
                 io::copy(&mut BufReader::with_capacity(BUFFER, File::open(folder.join(name))?), out)?;
             }
             for (_, bytes) in &small {

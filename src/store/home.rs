@@ -17,12 +17,18 @@ use super::{
 };
 
 /// The store's own file, which is made before all others.
-pub(super) const STORE: &str = "portcullis.db";
-/// What is made after it, and stays.
-const LATER: [&str; 3] = ["vault.key", "usage.db", "anchor"];
+pub const STORE: &str = "portcullis.db";
+/// Counters and events.
+pub const USAGE: &str = "usage.db";
+/// What the home remembers of its store.
+pub const ANCHOR: &str = "anchor";
+/// The master key.
+pub const VAULT_KEY: &str = "vault.key";
+/// What is made after the store, and stays.
+const LATER: [&str; 3] = [VAULT_KEY, USAGE, ANCHOR];
 /// All that belongs to one store, and not to the next one in the same home.
 pub const PARTS: [&str; 7] =
-    [STORE, "portcullis.db-wal", "portcullis.db-shm", "usage.db", "usage.db-wal", "usage.db-shm", "anchor"];
+    [STORE, "portcullis.db-wal", "portcullis.db-shm", USAGE, "usage.db-wal", "usage.db-shm", ANCHOR];
 
 /// Refuses a home that has had a store and has it no longer.
 pub(super) fn check_store(home: &Path) -> Result<(), StoreError> {
@@ -134,7 +140,7 @@ impl Home {
     }
 
     pub(super) fn key_file(&self) -> PathBuf {
-        self.path.join("vault.key")
+        self.path.join(VAULT_KEY)
     }
 
     /// Where it really is; an error where it is not there, or is not its owner's alone.

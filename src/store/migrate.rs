@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, error::shown};
+use super::{StoreError, error::shown, home};
 
 /// What a database file holds.
 pub(super) struct Schema {
@@ -22,7 +22,7 @@ pub(super) struct Schema {
 }
 
 pub(super) static PORTCULLIS: Schema = Schema {
-    file: "portcullis.db",
+    file: home::STORE,
     application_id: 0x5043_4c53,
     unreleased: 1,
     steps: &[
@@ -37,7 +37,7 @@ pub(super) static PORTCULLIS: Schema = Schema {
 };
 
 pub(super) static USAGE: Schema = Schema {
-    file: "usage.db",
+    file: home::USAGE,
     application_id: 0x5043_4c55,
     unreleased: 0,
     steps: &[

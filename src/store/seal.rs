@@ -2,8 +2,8 @@
 //!
 //! Each row of a sealed table carries HMAC-SHA256 over the table's name and all of its other columns, its primary key
 //! among them, under a key that only the vault holds. Whoever has opened the vault has every row checked that it acts
-//! on; without the vault (an auditor) nothing can be checked, and nothing can be written. Lists check nothing: they
-//! show what stands there.
+//! on; without the vault (an auditor) nothing can be checked, and nothing can be written. Pages are checked as well, and
+//! name what is damaged; the windows that the console shows are not.
 //!
 //! A seal does not show that a row is missing, nor that it was replaced by an older one of itself.
 
@@ -11,7 +11,7 @@ use std::{fmt, ops::Deref};
 
 use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{
-    Connection, Row,
+    Connection, OptionalExtension, Row,
     types::{Value, ValueRef},
 };
 use sha2::Sha256;
@@ -117,6 +117,39 @@ impl Table {
         }
     }
 
+    /// The ids (the first column) of rows that `read` finds damaged, as they stand there. Needs the vault.
+    pub fn damaged_ids<T>(
+        &self,
+        c: &Rows<'_>,
+        read: impl Fn(&Rows<'_>, &Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<String>, StoreError> {
+        c.must_be_checked()?;
+        let mut select = c.prepare_cached(&format!("SELECT {}, mac FROM {}", self.columns, self.name))?;
+        let mut rows = select.query([])?;
+        let mut damaged = Vec::new();
+        while let Some(row) = rows.next()? {
+            if is_damage(read(c, row))? {
+                damaged.push(row.get(0)?);
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Whether there is a row of this id that `read` finds damaged. Needs the vault.
+    pub fn holds_damaged<T>(
+        &self,
+        c: &Rows<'_>,
+        id: &str,
+        read: impl Fn(&Rows<'_>, &Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<bool, StoreError> {
+        c.must_be_checked()?;
+        let (columns, name) = (self.columns, self.name);
+        let key = columns.split(',').next().unwrap_or_default();
+        let mut select = c.prepare_cached(&format!("SELECT {columns}, mac FROM {name} WHERE {key} = ?1"))?;
+        let found = select.query_row([id], |row| Ok(is_damage(read(c, row)))).optional()?.transpose()?;
+        Ok(found.unwrap_or(false))
+    }
+
     /// The table's name, then each value with its type and length: no two rows give the same bytes.
     fn mac<'v>(&self, key: &RowKey, values: impl Iterator<Item = ValueRef<'v>>) -> Hmac<Sha256> {
         let mut mac = key.0.clone();
@@ -148,6 +181,11 @@ impl Table {
         });
         StoreError::row(self.name, &key.collect::<Vec<_>>().join(" "), why)
     }
+}
+
+/// Whether what was read is damaged; other errors are errors.
+fn is_damage<T>(read: Result<T, StoreError>) -> Result<bool, StoreError> {
+    Ok(StoreError::none_where_damaged(read.map(Some))?.is_none())
 }
 
 /// What [`examine`] found.

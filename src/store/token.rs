@@ -2,6 +2,7 @@
 mod cursor;
 mod filter;
 mod ground;
+mod purge;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +24,12 @@ use crate::domain::{
     name::{Kid, PolicyName, Subject},
     revocation::{Revocation, Target},
     signing_key::SigningKeyState,
-    token::{Grounds, IssuedToken, Parent, TokenId, TokenState},
+    token::{IssuedToken, Parent, TokenId, TokenState},
 };
 use cursor::Cursor;
 pub(super) use ground::TABLE as GROUNDS;
 pub use ground::{key as ground_key, live_beside};
+pub use purge::{damaged, delete_damaged, purge, purge_beside};
 
 const COLUMNS: &str = "jti, subject, client, scopes, audience, policy, bound, max_uses, kid, algorithm, issued_at, \
                        expires_at, issued_by";
@@ -179,7 +181,7 @@ pub fn count(c: &Connection, q: &Query) -> Result<u64, StoreError> {
 }
 
 /// How many of the issued tokens that have not ended by themselves are in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     pub live: u64,
     pub expiring: u64,
@@ -310,80 +312,6 @@ pub fn longest_life(c: &Connection, kid: &Kid) -> Result<Duration, StoreError> {
         c.prepare_cached("SELECT coalesce(max(expires_at - issued_at), 0) FROM token WHERE kid = ?1")?;
     let millis: i64 = select.query_row([kid.as_str()], |row| row.get(0))?;
     Ok(Duration::from_millis(millis.unsigned_abs()))
-}
-
-/// Removes up to `most` tokens that expired before `before`, with quotas that no token shares any more; returns their ids.
-pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<Vec<String>, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT jti, subject, policy FROM token WHERE expires_at < ?1 ORDER BY expires_at, jti LIMIT ?2",
-    )?;
-    let expired = select
-        .query_map(params![before.millis(), most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<Vec<_>, _>>()?;
-    remove(c, expired)
-}
-
-/// The same for those alone that rest, last of all, on what `grounds` rest on: clients got them for themselves, and nobody
-/// asks about them any more.
-pub fn purge_beside(
-    c: &Rows<'_>,
-    grounds: &Grounds,
-    before: Timestamp,
-    most: u32,
-) -> Result<Vec<String>, StoreError> {
-    remove(c, ground::expired_beside(c, grounds, before, most)?)
-}
-
-fn remove(c: &Rows<'_>, expired: Vec<(String, String, String)>) -> Result<Vec<String>, StoreError> {
-    let mut removed = Vec::with_capacity(expired.len());
-    for (jti, subject, policy) in expired {
-        c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([&jti])?;
-        ground::delete(c, &jti)?;
-        let is_shared: bool = c
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM token WHERE subject = ?1 AND policy = ?2)")?
-            .query_row([&subject, &policy], |row| row.get(0))?;
-        if let (false, Ok(subject), Ok(policy)) = (is_shared, subject.parse(), policy.parse()) {
-            quota::close(c, &quota::account_of_subject(&subject, &policy))?;
-        }
-        removed.push(jti);
-    }
-    Ok(removed)
-}
-
-/// The ids of rows that are damaged, or rest on one that is, as they stand there. Needs the vault.
-pub fn damaged(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
-    c.must_be_checked()?;
-    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token"))?;
-    let mut rows = select.query([])?;
-    let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if is_damaged(c, row)? {
-            damaged.push(row.get(0)?);
-        }
-    }
-    Ok(damaged)
-}
-
-/// Forgets the token of this id if its row is still damaged; `false` where it is not. Its quota stays: which one that is
-/// cannot be believed of the row, and others may share it.
-pub fn delete_damaged(c: &Rows<'_>, jti: &str) -> Result<bool, StoreError> {
-    c.must_be_checked()?;
-    let mut select = c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token WHERE jti = ?1"))?;
-    let found = select.query_row([jti], |row| Ok(is_damaged(c, row))).optional()?.transpose()?;
-    if !found.unwrap_or(false) {
-        return Ok(false);
-    }
-    c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([jti])?;
-    ground::delete(c, jti)?;
-    Ok(true)
-}
-
-fn is_damaged(c: &Rows<'_>, row: &Row<'_>) -> Result<bool, StoreError> {
-    match checked(c, row) {
-        Ok(_) => Ok(false),
-        Err(error) if error.is_of_one_row() => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 /// The values of [`COLUMNS`], and the seal.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{algorithms, answer, fetcher, without_repeats};
+use super::{algorithms, answer, fetcher};
 use crate::cli::{
     error::{CliError, Code},
     input, output,
@@ -16,10 +16,13 @@ use crate::{
         jose::Algorithm,
         name::{IssuerName, PolicyName, ScopeName},
         text::without_user_info,
-        token::Profile,
+        token::{Profile, meant_way},
     },
     gateway::issuers,
-    ops::issuer::{self as ops, NewIssuer, NewKeys},
+    ops::{
+        issuer::{self as ops, NewIssuer, NewKeys},
+        without_repeats,
+    },
 };
 
 pub const AFTER: &str = "\
@@ -185,12 +188,11 @@ fn mapping(new: &Options) -> Result<Mapping, CliError> {
 
 /// What will hardly be what was meant.
 fn doubts(mapping: &Mapping) -> Vec<String> {
-    let is_way = |claim: &&String| claim.contains('.') && !claim.contains(['/', ':']);
-    let dotted = mapping.scopes.iter().filter(is_way).map(|claim| {
-        format!(
-            "`{claim}` is taken for the name of one claim; a member of an object is named with slashes: /{}",
-            claim.replace('.', "/")
-        )
+    let dotted = mapping.scopes.iter().filter_map(|claim| {
+        let way = meant_way(claim)?;
+        Some(format!(
+            "`{claim}` is taken for the name of one claim; a member of an object is named with slashes: {way}"
+        ))
     });
     let is_idle = mapping.only_mapped && mapping.rename.is_empty();
     let idle =

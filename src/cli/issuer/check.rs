@@ -69,11 +69,7 @@ pub fn run(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
         _ => None,
     };
     let review = match &text {
-        Some(text) => {
-            let text = text.trim();
-            let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
-            Some(ops::review(&ctx, name, text, ctx.judge_by(session.now()))?)
-        }
+        Some(text) => Some(ops::review(&ctx, name, input::bare_token(text), ctx.judge_by(session.now()))?),
         None => None,
     };
     let state = Shown::new(&issuer, source.as_ref(), session.now()).state;

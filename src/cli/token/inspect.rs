@@ -31,8 +31,7 @@ pub struct Options {
 
 pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let text = input::credential_of(&options.file)?;
-    let text = text.trim();
-    let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    let text = input::bare_token(&text);
     if text.starts_with(MARK) {
         return Err(CliError::usage(token::NO_TOKEN));
     }

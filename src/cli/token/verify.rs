@@ -49,8 +49,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
         return signature::run(session, &options.signature);
     }
     let text = input::credential()?;
-    let text = text.trim();
-    let text = text.strip_prefix("Bearer ").map_or(text, str::trim_start);
+    let text = input::bare_token(&text);
     let ctx = session.operator()?;
     let at = options.at.unwrap_or_else(|| ctx.judge_by(session.now()));
     let verdict = ops::verify(&ctx, text, &options.audience, at)?;

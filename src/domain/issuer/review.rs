@@ -7,7 +7,7 @@ use super::Issuer;
 use crate::domain::name::ScopeName;
 use crate::domain::scope::Catalogue;
 use crate::domain::text::excerpt;
-use crate::domain::token::{Profile, find_claim, is_same_audience, is_scope, names_in};
+use crate::domain::token::{Profile, find_claim, is_same_audience, is_scope, meant_way, names_in};
 
 /// What is found of one claim.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -146,13 +146,10 @@ fn of_scopes<'a>(
 }
 
 fn absent(claim: &str) -> String {
-    if claim.contains('.') && !claim.contains(['/', ':']) {
-        return format!(
-            "is not there; a member of an object is named with slashes: /{}",
-            claim.replace('.', "/")
-        );
+    match meant_way(claim) {
+        Some(way) => format!("is not there; a member of an object is named with slashes: {way}"),
+        None => "is not there: nobody has a scope by it".into(),
     }
-    "is not there: nobody has a scope by it".into()
 }
 
 /// What the names in a claim come to.

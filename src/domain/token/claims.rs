@@ -14,7 +14,7 @@ use crate::domain::name::{PolicyName, ScopeName, Subject};
 use crate::domain::text::excerpt;
 use reader::{MISSING, Reader, prefixed};
 
-pub use place::find as find_claim;
+pub use place::{find as find_claim, meant_way};
 pub use reader::{is_scope, names_in};
 
 /// A claim that is missing, of another type, or of a value that cannot be. Safe to show.

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{IssuedKey, NewKey, check_life, check_name, record, require_terms, without_repeats};
+use super::{IssuedKey, NewKey, check_life, check_name, record, require_terms};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, KeyId, KeySecret},
     secret::Secret,
 };
-use crate::ops::{Ctx, OpsError, context::Deed, issuer, no_randomness};
+use crate::ops::{Ctx, OpsError, context::Deed, issuer, no_randomness, without_repeats};
 use crate::store;
 
 /// Scopes must be in the catalogue (twice the same counts once), the policy must exist.

@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{
-    ApiKey, check_life, check_name, conflict, find, missing, names, record, require_terms, without_repeats,
-};
+use super::{ApiKey, check_life, check_name, conflict, find, missing, names, record, require_terms};
 use crate::domain::{
     act::Act,
     api_key::{KeyId, KeyState, KeyTerms},
     clock::Timestamp,
     name::{PolicyName, ScopeName},
 };
-use crate::ops::{Ctx, OpsError};
+use crate::ops::{Ctx, OpsError, without_repeats};
 use crate::store;
 
 /// What is to change of a key; what is `None` stays as it is.

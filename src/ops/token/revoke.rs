@@ -164,28 +164,18 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
 pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
     ctx.check(Act::TokenPurge, "", || Ok(()))?;
     let damaged = ctx.store.read(store::token::damaged)?;
-    ctx.pace.expect(damaged.len() as u64);
-    let mut purged = 0;
-    for ids in damaged.chunks(PURGED_AT_ONCE as usize) {
-        if ctx.pace.is_cancelled() {
-            break;
+    ctx.perform_in_batches(Act::TokenPurge, &damaged, PURGED_AT_ONCE as usize, |deed, ids| {
+        let mut forgotten = Vec::new();
+        for id in ids {
+            if store::token::delete_damaged(deed.c, &id)? {
+                forgotten.push(visible(&id).into_owned());
+            }
         }
-        ctx.pace.step(ids.len() as u64);
-        let ids = ids.to_vec();
-        purged += ctx.perform(Act::TokenPurge, "", move |deed| {
-            let mut forgotten = Vec::new();
-            for id in ids {
-                if store::token::delete_damaged(deed.c, &id)? {
-                    forgotten.push(visible(&id).into_owned());
-                }
-            }
-            if !forgotten.is_empty() {
-                deed.record("", json!({ "damaged": true, "tokens": forgotten }))?;
-            }
-            Ok(forgotten.len() as u64)
-        })?;
-    }
-    Ok(purged)
+        if !forgotten.is_empty() {
+            deed.record("", json!({ "damaged": true, "tokens": forgotten }))?;
+        }
+        Ok(forgotten.len() as u64)
+    })
 }
 
 fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> Result<Revoked, OpsError> {

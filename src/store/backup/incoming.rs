@@ -10,8 +10,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    BUFFER, BackupError, FORM, Hashing, LONGEST_LINE, Manifest, OPEN, PARTS, PORTCULLIS, Part, Progress,
-    USAGE, VAULT_KEY, VaultKey, digest,
+    BUFFER, BackupError, FORM, Hashing, LONGEST_LINE, Manifest, OPEN, PARTS, Part, Progress, STORE, USAGE,
+    VAULT_KEY, VaultKey, digest,
 };
 use crate::{
     domain::secret::Secret,
@@ -98,7 +98,7 @@ fn unpack(
         return Err(damaged("it names parts that no home has"));
     }
     let wants_key = manifest.vault_key == VaultKey::Included;
-    if [PORTCULLIS, USAGE].iter().any(|name| !names().any(|other| other == *name))
+    if [STORE, USAGE].iter().any(|name| !names().any(|other| other == *name))
         || wants_key != names().any(|name| name == VAULT_KEY)
     {
         return Err(damaged("a part of it is missing"));

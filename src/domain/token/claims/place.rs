@@ -13,6 +13,12 @@ pub fn find<'a>(payload: &'a Map<String, Value>, claim: &str) -> Option<&'a Valu
     payload.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
 }
 
+/// The way that is likely meant by a name with dots in it, as others write ways: `/realm_access/roles`.
+pub fn meant_way(claim: &str) -> Option<String> {
+    let is_way = claim.contains('.') && !claim.contains(['/', ':']);
+    is_way.then(|| format!("/{}", claim.replace('.', "/")))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
