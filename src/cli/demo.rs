@@ -12,8 +12,8 @@ use super::{
     console::{self, Look},
     error::{CliError, Code},
     output::{self, Table},
-    serve::StopSignals,
     session::Session,
+    signals::StopSignals,
     usage::Busy,
 };
 use crate::{

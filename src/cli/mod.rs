@@ -27,6 +27,7 @@ mod scan;
 mod scope;
 mod serve;
 mod session;
+mod signals;
 mod signing_key;
 mod simulate;
 mod snippet;

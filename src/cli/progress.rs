@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{error::CliError, serve::StopSignals};
+use super::{error::CliError, signals::StopSignals};
 
 /// Nothing is said before.
 const SILENT: Duration = Duration::from_millis(500);

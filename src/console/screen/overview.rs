@@ -1,5 +1,7 @@
 //! Screen 1: what is happening, at a glance. On an empty store: what to do next.
 
+mod gateways;
+
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, Piece, piece};
@@ -15,10 +17,8 @@ use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, grouped};
 use crate::domain::api_key::KeyState;
-use crate::domain::clock::Timestamp;
 use crate::domain::token::TokenState;
 use crate::domain::usage::Totals;
-use crate::store::gateway::{Gateway, Presence};
 
 #[derive(Default)]
 pub struct Overview {
@@ -141,7 +141,7 @@ impl Layer for Overview {
             draw_token_counts(canvas, below, *tokens);
         }
         let last = Rect { y: below.y + 1, ..below };
-        draw_gateways(canvas, last, &traffic.gateways);
+        gateways::draw(canvas, last, &traffic.gateways);
 
         let rest = area.bottom().saturating_sub(last.y + 1 + gap);
         // as high as the longer list needs, and never more than half
@@ -275,36 +275,6 @@ fn draw_token_counts(canvas: &mut Canvas<'_>, area: Rect, counts: TokenCounts) {
     canvas.put_pieces(area.x, area.y, area.width, &line);
 }
 
-/// Who serves this home now; one line, whatever their number.
-fn draw_gateways(canvas: &mut Canvas<'_>, area: Rect, gateways: &[Gateway]) {
-    let theme = canvas.theme().clone();
-    let (runs, dead) = told_of_gateways(gateways, canvas.now);
-    let style = if runs.starts_with('○') { theme.warning } else { theme.text };
-    let line = [piece(format!("{:<8}", "gateway"), theme.title), piece(runs, style), piece(dead, theme.bad)];
-    canvas.put_pieces(area.x, area.y, area.width, &line);
-}
-
-/// What runs, and what ended without a word.
-fn told_of_gateways(gateways: &[Gateway], now: Timestamp) -> (String, String) {
-    let alive: Vec<_> =
-        gateways.iter().filter(|one| one.alive != Some(false)).map(|one| &one.presence).collect();
-    let runs = match alive.as_slice() {
-        [] => "○ none runs".into(),
-        [Presence { listen, upstream, since, .. }] => {
-            format!("● {listen} since {} for {upstream}", clock(*since, now))
-        }
-        several => {
-            let places: Vec<_> = several.iter().map(|one| one.listen.as_str()).collect();
-            format!("● {} run: {}", several.len(), places.join(" "))
-        }
-    };
-    let dead = match gateways.len() - alive.len() {
-        0 => String::new(),
-        dead => format!("  ✕ {dead} ended without a word"),
-    };
-    (runs, dead)
-}
-
 fn draw_busy(canvas: &mut Canvas<'_>, area: Rect, title: &str, noun: &'static str, busy: &[Busy]) {
     if area.height < 2 {
         return;
@@ -370,38 +340,4 @@ fn draw_refusals(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
         })
         .collect();
     Table { columns: &columns, rows, sort: None, top: 0, total: 0 }.draw(canvas, below);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gateway(port: u16, alive: bool) -> Gateway {
-        let presence = Presence {
-            listen: format!("http://127.0.0.1:{port}"),
-            admin_listen: String::new(),
-            upstream: "http://127.0.0.1:3000/mcp".into(),
-            since: "2026-07-28T09:30:00Z".parse().unwrap(),
-            version: String::new(),
-            process: 1,
-        };
-        Gateway { presence, alive: Some(alive) }
-    }
-
-    #[test]
-    fn every_number_of_gateways_is_told_in_a_line() {
-        let now = "2026-07-28T14:02:11Z".parse().unwrap();
-        let told = |gateways: &[Gateway]| {
-            let (runs, dead) = told_of_gateways(gateways, now);
-            runs + &dead
-        };
-        assert_eq!(told(&[]), "○ none runs");
-        let one = "● http://127.0.0.1:1 since 09:30:00 for http://127.0.0.1:3000/mcp";
-        assert_eq!(told(&[gateway(1, true)]), one);
-        assert_eq!(
-            told(&[gateway(1, true), gateway(2, true), gateway(3, false)]),
-            "● 2 run: http://127.0.0.1:1 http://127.0.0.1:2  ✕ 1 ended without a word"
-        );
-        assert_eq!(told(&[gateway(3, false)]), "○ none runs  ✕ 1 ended without a word");
-    }
 }

@@ -11,6 +11,7 @@ pub mod era;
 mod glimpse;
 pub mod list;
 pub mod listing;
+mod refusing;
 pub mod session;
 
 use std::rc::Rc;
@@ -30,8 +31,8 @@ use self::arriving::{Arriving, is_plain_json};
 use self::aside::Aside;
 use self::body::{BadBody, Body, Kind, Message};
 use self::era::{Era, Mismatch};
-use self::glimpse::Glimpse;
 use self::listing::Listing;
+use self::refusing::{refuse_unproved, refuse_unread, refused};
 use self::session::SESSION_ID;
 use super::call::Call;
 use super::config::Refusals;
@@ -146,17 +147,6 @@ async fn parse_aside(worker: &Worker, bytes: Bytes) -> Result<Body<'static>, Bad
     worker.shared.aside.clone().run(length, parse).await.unwrap_or(Err(BadBody::Unread))
 }
 
-/// Answers who has not proved itself: with the id of its request, and with word of what it seems to ask for.
-fn refuse_unproved(call: &mut Call<'_>, refusal: Refusal, body: &[u8]) -> Response<Reply> {
-    let glimpse = Glimpse::of(body);
-    if let Some(endpoint) = glimpse.endpoint() {
-        call.asks(endpoint);
-    }
-    let refusal = call.advised(refusal);
-    call.refused(&refusal);
-    refusal.render(glimpse.id(), false)
-}
-
 /// Whether it is what older clients send within a session, which the refusal of it must not end: not what opens one, nor a
 /// call that only looks like a notification.
 fn is_of_session(message: &Message<'_>) -> bool {
@@ -167,35 +157,6 @@ fn is_of_session(message: &Message<'_>) -> bool {
         }
         (Kind::Response, _) => true,
     }
-}
-
-/// A refusal as who sent the body reads it.
-fn refused(
-    refusal: &Refusal,
-    body: &[u8],
-    parsed: &Result<Body<'_>, BadBody>,
-    era: &Result<Era, Mismatch>,
-    in_session: bool,
-) -> Response<Reply> {
-    match parsed {
-        Ok(Body::One(message)) => refusal.render(message.id(), in_session),
-        Ok(Body::Batch(messages)) if *era == Ok(Era::Old { batches: true }) => {
-            let ids: Vec<_> = messages.iter().filter_map(Message::id).collect();
-            refusal.render_batch(&ids, in_session)
-        }
-        _ => refusal.render(Glimpse::of(beginning(body)).id(), in_session),
-    }
-}
-
-/// Answers whose body is not taken, with the id of its request where that stands in what has come of it.
-fn refuse_unread(call: &mut Call<'_>, refusal: &Refusal, body: &[u8]) -> Response<Reply> {
-    call.refused(refusal);
-    refusal.render(Glimpse::of(beginning(body)).id(), false)
-}
-
-/// So much of a body as is looked at for an id, whoever sends it.
-fn beginning(body: &[u8]) -> &[u8] {
-    &body[..body.len().min(UNPROVED)]
 }
 
 /// Reads a whole body, or refuses. Where it is not there with its head the credential is judged first, and who is refused
