@@ -1,11 +1,10 @@
 //! `portcullis doctor`: looks at everything that must be right, changes nothing, and says what mends each fault.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+mod files;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{
@@ -27,16 +26,11 @@ use crate::{
     store::{
         Mode, StoreError, audit,
         backup::{self, Manifest},
-        ballast, event,
+        event,
         home::Home,
     },
 };
 
-const MIB: u64 = 1024 * 1024;
-/// The first SQLite in which two processes cannot lose each other's commits at a checkpoint.
-const SQLITE_SINCE: i32 = 3_051_003;
-/// Less free space than this is a fault: a store that cannot grow refuses every change.
-const LEAST_FREE: u64 = 64 * MIB;
 /// What is older than this may have been mended since.
 const RECENTLY: Duration = Duration::from_secs(3600);
 /// How far the clock may stand behind the newest audit record.
@@ -96,7 +90,7 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
         });
     };
     let mut is_lost = false;
-    note("sqlite", sqlite());
+    note("sqlite", files::sqlite());
     let has_store = match session.has_store() {
         Ok(has_store) => has_store,
         Err(error) => {
@@ -120,8 +114,8 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
         }
         return Ok(Examined { findings, is_lost });
     }
-    note("home", modes(&home));
-    note("disk", disk(home.path()));
+    note("home", files::modes(&home));
+    note("disk", files::disk(home.path()));
     let copy = backup::marked(home.path()).unwrap_or_default();
     match Ctx::open(&home, Mode::ReadOnly, "cli", Arc::clone(&session.clock)) {
         Err(OpsError::Store(StoreError::TooOld { file, found, known })) => {
@@ -140,8 +134,8 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
             note("store", Err((message, mend.unwrap_or_else(|| "restore the home from a copy".into()))));
         }
         Ok(ctx) => {
-            note("store", pragmas(&ctx));
-            note("integrity", integrity(&ctx));
+            note("store", files::pragmas(&ctx));
+            note("integrity", files::integrity(&ctx));
             if copy.is_none() {
                 note("rows", rows(&ctx, &home));
             }
@@ -163,7 +157,7 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
     }
     note("vault", vault(session));
     // After the vault, which is opened for writing: that makes a ballast where there can be one.
-    note("ballast", weight(home.path()));
+    note("ballast", files::weight(home.path()));
     Ok(Examined { findings, is_lost })
 }
 
@@ -182,107 +176,6 @@ fn auditors_copy(copy: &Manifest) -> String {
          rows are not checked",
         copy.store_id, copy.taken_at
     )
-}
-
-fn sqlite() -> Found {
-    if rusqlite::version_number() >= SQLITE_SINCE {
-        return Ok(rusqlite::version().to_owned());
-    }
-    Err((
-        format!("{} can lose commits", rusqlite::version()),
-        "build Portcullis with its bundled SQLite".into(),
-    ))
-}
-
-/// Home 0700, files 0600: nobody else may read or write them.
-fn modes(home: &Home) -> Found {
-    let doubt = home.doubt().map_err(|error| (error.to_string(), "do what the detail says".to_owned()))?;
-    let home = home.path();
-    let fault = |error: std::io::Error| {
-        (format!("{} cannot be read: {error}", home.display()), "check who owns it".into())
-    };
-    let mut wide = Vec::new();
-    for path in std::iter::once(Ok(home.to_owned()))
-        .chain(std::fs::read_dir(home).map_err(fault)?.map(|entry| entry.map(|entry| entry.path())))
-    {
-        let path = path.map_err(fault)?;
-        // Looked at, not opened: closing a file of the database drops SQLite's locks on it.
-        let mode = std::fs::symlink_metadata(&path).map_err(fault)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            wide.push(path);
-        }
-    }
-    match wide.first() {
-        None => Ok([format!("{} is its owner's alone", home.display())]
-            .into_iter()
-            .chain(doubt.map(|doubt| format!("but {doubt}")))
-            .collect::<Vec<_>>()
-            .join(", ")),
-        Some(path) => Err((
-            format!("others can reach {}", path.display()),
-            format!("chmod -R go-rwx {}", home.display()),
-        )),
-    }
-}
-
-fn disk(home: &Path) -> Found {
-    let free = ballast::free(home)
-        .map_err(|error| (format!("free space cannot be told: {error}"), "check the file system".into()))?;
-    let told = format!("{} MiB free", free / MIB);
-    if free < LEAST_FREE {
-        Err((told, "free some space on the file system of the home".into()))
-    } else {
-        Ok(told)
-    }
-}
-
-/// What is kept for acts that must be possible on a full disk.
-fn weight(home: &Path) -> Found {
-    let weight = ballast::weight(home)
-        .map_err(|error| (format!("it cannot be looked at: {error}"), "check who owns the home".into()))?;
-    if weight >= ballast::WEIGHT {
-        return Ok(format!("{} MiB of the disk, for revoking keys when it is full", weight / MIB));
-    }
-    Err((
-        format!(
-            "{} of {} KiB: on a full disk a key might not be revoked",
-            weight / 1024,
-            ballast::WEIGHT / 1024
-        ),
-        format!("free {} MiB on the file system of the home; then run this again", 2 * ballast::WEIGHT / MIB),
-    ))
-}
-
-fn pragmas(ctx: &Ctx) -> Found {
-    let fault = |error: StoreError| (error.to_string(), "restore the home from a copy".to_owned());
-    let journal = |connection: &Connection| -> Result<String, StoreError> {
-        Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
-    };
-    for mode in [ctx.store.read(|c| journal(c)), ctx.store.read_usage(journal)] {
-        let mode = mode.map_err(fault)?;
-        if mode != "wal" {
-            return Err((
-                format!("journal mode is {mode}, not wal"),
-                "stop every process on this home, then start one".into(),
-            ));
-        }
-    }
-    Ok("opens; journal mode wal".into())
-}
-
-fn integrity(ctx: &Ctx) -> Found {
-    let check = |connection: &Connection| -> Result<String, StoreError> {
-        Ok(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)
-    };
-    for (file, found) in
-        [("portcullis.db", ctx.store.read(|c| check(c))), ("usage.db", ctx.store.read_usage(check))]
-    {
-        let found = found.unwrap_or_else(|error: StoreError| error.to_string());
-        if found != "ok" {
-            return Err((format!("{file}: {found}"), "restore the home from a copy".into()));
-        }
-    }
-    Ok("both databases are whole".into())
 }
 
 /// Whether counters and events keep within their room.

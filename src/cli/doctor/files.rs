@@ -1,0 +1,123 @@
+//! What `doctor` finds of the files of a home, and of the disk that they are on.
+
+use std::{os::unix::fs::PermissionsExt, path::Path};
+
+use rusqlite::Connection;
+
+use super::Found;
+use crate::{
+    ops::Ctx,
+    store::{
+        StoreError, ballast,
+        home::{Home, STORE, USAGE},
+    },
+};
+
+const MIB: u64 = 1024 * 1024;
+/// The first SQLite in which two processes cannot lose each other's commits at a checkpoint.
+const SQLITE_SINCE: i32 = 3_051_003;
+/// Less free space than this is a fault: a store that cannot grow refuses every change.
+const LEAST_FREE: u64 = 64 * MIB;
+
+/// Whether the SQLite that is compiled in is one that loses nothing.
+pub(super) fn sqlite() -> Found {
+    if rusqlite::version_number() >= SQLITE_SINCE {
+        return Ok(rusqlite::version().to_owned());
+    }
+    Err((
+        format!("{} can lose commits", rusqlite::version()),
+        "build Portcullis with its bundled SQLite".into(),
+    ))
+}
+
+/// Home 0700, files 0600: nobody else may read or write them.
+pub(super) fn modes(home: &Home) -> Found {
+    let doubt = home.doubt().map_err(|error| (error.to_string(), "do what the detail says".to_owned()))?;
+    let home = home.path();
+    let fault = |error: std::io::Error| {
+        (format!("{} cannot be read: {error}", home.display()), "check who owns it".into())
+    };
+    let mut wide = Vec::new();
+    for path in std::iter::once(Ok(home.to_owned()))
+        .chain(std::fs::read_dir(home).map_err(fault)?.map(|entry| entry.map(|entry| entry.path())))
+    {
+        let path = path.map_err(fault)?;
+        // Looked at, not opened: closing a file of the database drops SQLite's locks on it.
+        let mode = std::fs::symlink_metadata(&path).map_err(fault)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            wide.push(path);
+        }
+    }
+    match wide.first() {
+        None => Ok([format!("{} is its owner's alone", home.display())]
+            .into_iter()
+            .chain(doubt.map(|doubt| format!("but {doubt}")))
+            .collect::<Vec<_>>()
+            .join(", ")),
+        Some(path) => Err((
+            format!("others can reach {}", path.display()),
+            format!("chmod -R go-rwx {}", home.display()),
+        )),
+    }
+}
+
+/// Whether the store can grow.
+pub(super) fn disk(home: &Path) -> Found {
+    let free = ballast::free(home)
+        .map_err(|error| (format!("free space cannot be told: {error}"), "check the file system".into()))?;
+    let told = format!("{} MiB free", free / MIB);
+    if free < LEAST_FREE {
+        Err((told, "free some space on the file system of the home".into()))
+    } else {
+        Ok(told)
+    }
+}
+
+/// What is kept for acts that must be possible on a full disk.
+pub(super) fn weight(home: &Path) -> Found {
+    let weight = ballast::weight(home)
+        .map_err(|error| (format!("it cannot be looked at: {error}"), "check who owns the home".into()))?;
+    if weight >= ballast::WEIGHT {
+        return Ok(format!("{} MiB of the disk, for revoking keys when it is full", weight / MIB));
+    }
+    Err((
+        format!(
+            "{} of {} KiB: on a full disk a key might not be revoked",
+            weight / 1024,
+            ballast::WEIGHT / 1024
+        ),
+        format!("free {} MiB on the file system of the home; then run this again", 2 * ballast::WEIGHT / MIB),
+    ))
+}
+
+/// Whether both databases open, as they are meant to be used.
+pub(super) fn pragmas(ctx: &Ctx) -> Found {
+    let fault = |error: StoreError| (error.to_string(), "restore the home from a copy".to_owned());
+    let journal = |connection: &Connection| -> Result<String, StoreError> {
+        Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
+    };
+    for mode in [ctx.store.read(|c| journal(c)), ctx.store.read_usage(journal)] {
+        let mode = mode.map_err(fault)?;
+        if mode != "wal" {
+            return Err((
+                format!("journal mode is {mode}, not wal"),
+                "stop every process on this home, then start one".into(),
+            ));
+        }
+    }
+    Ok("opens; journal mode wal".into())
+}
+
+/// Whether SQLite finds both databases whole.
+pub(super) fn integrity(ctx: &Ctx) -> Found {
+    let check = |connection: &Connection| -> Result<String, StoreError> {
+        Ok(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)
+    };
+    for (file, found) in [(STORE, ctx.store.read(|c| check(c))), (USAGE, ctx.store.read_usage(check))] {
+        let found = found.unwrap_or_else(|error: StoreError| error.to_string());
+        if found != "ok" {
+            return Err((format!("{file}: {found}"), "restore the home from a copy".into()));
+        }
+    }
+    Ok("both databases are whole".into())
+}
