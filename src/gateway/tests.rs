@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod oauth;
 mod plain;
+mod proofs;
 mod quota;
 mod readings;
 mod refusing;

@@ -12,22 +12,16 @@ fn case(name: &str, file: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// What registers the case's issuer, by the keys in the file `jwks`.
+fn add(jwks: &str) -> [&str; 9] {
+    ["issuer", "add", "corp", "--jwks", jwks, "--issuer", "https://idp.example.org", "--profile", "oidc"]
+}
+
 /// A home that takes tokens of the case's issuer as `arguments` have it.
 fn corp(name: &str, arguments: &[&str]) -> Place {
     let place = Place::new();
     let jwks = place.file("jwks.json", case(name, "jwks.json"));
-    let add = [
-        "issuer",
-        "add",
-        "corp",
-        "--jwks",
-        &jwks,
-        "--issuer",
-        "https://idp.example.org",
-        "--profile",
-        "oidc",
-    ];
-    place.ok(&[&add[..], arguments].concat());
+    place.ok(&[&add(&jwks)[..], arguments].concat());
     place
 }
 
@@ -130,18 +124,7 @@ fn roles_inside_an_object_are_named_by_the_way_to_them() {
     // What is not there is told: when it is added, and when a token is checked.
     let place = Place::new();
     let jwks = place.file("jwks.json", case("nested-claim", "jwks.json"));
-    let add = [
-        "issuer",
-        "add",
-        "corp",
-        "--jwks",
-        &jwks,
-        "--issuer",
-        "https://idp.example.org",
-        "--profile",
-        "oidc",
-    ];
-    let added = place.run(&[&add[..], &GATEWAY, &["--scope-claim", "realm_access.roles"]].concat());
+    let added = place.run(&[&add(&jwks)[..], &GATEWAY, &["--scope-claim", "realm_access.roles"]].concat());
     assert!(code(&added) == 0 && err(&added).contains("/realm_access/roles"), "{}", err(&added));
     is_taken(&place, "nested-claim", "token.txt", &[]);
     let checked = place.feed(&["issuer", "check", "corp"], case("nested-claim", "token.txt"));

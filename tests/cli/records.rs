@@ -103,18 +103,7 @@ fn records_are_found_by_act_actor_object_and_time() {
 fn batches_of_denials_are_listed_only_where_they_are_asked_for() {
     let place = Place::new();
     place.key(&["--subject", "alice", "--scope", "mcp:read"]);
-    let mut serve = crate::support::Service::start(
-        &place,
-        &[
-            "serve",
-            "--upstream",
-            "http://127.0.0.1:9/mcp",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-        ],
-    );
+    let mut serve = crate::support::Service::start(&place, &crate::support::SERVE);
     let address = serve.listening().trim_start_matches("http://").to_owned();
     assert_eq!(crate::serve::get(&address, "/mcp").status, 401);
     assert_eq!(serve.terminate(), 0);

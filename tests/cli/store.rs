@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Service, code, err, out};
+use crate::support::{Place, SERVE, Service, code, err, out};
 
 const KEY: &[&str] = &["--subject", "alice", "--scope", "mcp:*"];
 const FILES: [&str; 3] = ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"];
@@ -19,15 +19,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["policy", "show", "default"],
     &["token", "list"],
     &["event", "list"],
-    &[
-        "serve",
-        "--upstream",
-        "http://127.0.0.1:9/mcp",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-    ],
+    &SERVE,
 ];
 
 /// That no command does its work, and each tells the way out.

@@ -11,6 +11,17 @@ use serde_json::Value;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_portcullis");
 
+/// A gateway before a server that is not there.
+pub const SERVE: [&str; 7] = [
+    "serve",
+    "--upstream",
+    "http://127.0.0.1:9/mcp",
+    "--listen",
+    "127.0.0.1:0",
+    "--admin-listen",
+    "127.0.0.1:0",
+];
+
 /// A folder that is removed at the end, with a home in it that the first command makes.
 pub struct Place {
     folder: tempfile::TempDir,

@@ -1,7 +1,8 @@
 //! Tokens of other issuers: whose they are, what they may say of themselves, and whom they are for.
 
 use super::harness::*;
-use super::tokens::{Bound, METADATA, ping};
+use super::proofs::Bound;
+use super::tokens::{METADATA, ping};
 use http::Method;
 use serde_json::json;
 

@@ -36,13 +36,15 @@ async fn a_list_holds_what_the_caller_may_call() {
     assert_eq!(other.body, LIST);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_within_events_is_edited_also_when_it_is_sent_again() {
-    let upstream = Upstream::answering(|_| async {
-        let events = format!("id: 1\nevent: message\ndata: {LIST}\n\n: bye\n\n");
-        let mut response = whole("text/event-stream", events);
-        response.headers_mut().insert("mcp-session-id", "s".parse().unwrap());
-        response
+/// That a stream with these events arrives edited: in both eras, and when it is resumed.
+async fn assert_edited(events: String, edited: String) {
+    let upstream = Upstream::answering(move |_| {
+        let events = events.clone();
+        async move {
+            let mut response = whole("text/event-stream", events);
+            response.headers_mut().insert("mcp-session-id", "s".parse().unwrap());
+            response
+        }
     })
     .await;
     let house = House::new();
@@ -50,36 +52,27 @@ async fn a_list_within_events_is_edited_also_when_it_is_sent_again() {
     let gateway = house.gateway(upstream.address);
     let opened = Ask::old("tools/list", json!({})).key(&key).send(gateway.address).await;
     let session = opened.headers["mcp-session-id"].to_str().unwrap();
-    let edited = format!("id: 1\nevent: message\ndata: {LESS}\n\n: bye\n\n");
-    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "0").with("mcp-session-id", session);
+    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "8").with("mcp-session-id", session);
     for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({})), resumed] {
         assert_eq!(ask.key(&key).send(gateway.address).await.body, edited);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_within_events_is_edited_also_when_it_is_sent_again() {
+    let events = |list: &str| format!("id: 1\nevent: message\ndata: {list}\n\n: bye\n\n");
+    assert_edited(events(LIST), events(LESS)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_else_a_stream_brings_never_ends_it() {
     let before =
         "event: ping\ndata: ping\n\nretry: 5\n: hello\n\ndata: null\n\nevent: endpoint\ndata: /x\n\n";
-    let upstream = Upstream::answering(move |_| async move {
-        let events =
-            format!("{before}data: [DONE]\n\nid: 9\ndata: {LIST}\n\ndata: \"bye\"\n\nid: 10\ndata: {LIST}");
-        let mut response = whole("text/event-stream", events);
-        response.headers_mut().insert("mcp-session-id", "s".parse().unwrap());
-        response
-    })
-    .await;
-    let house = House::new();
-    let key = readers(&house);
-    let gateway = house.gateway(upstream.address);
-    let opened = Ask::old("tools/list", json!({})).key(&key).send(gateway.address).await;
-    let session = opened.headers["mcp-session-id"].to_str().unwrap();
+    let events =
+        format!("{before}data: [DONE]\n\nid: 9\ndata: {LIST}\n\ndata: \"bye\"\n\nid: 10\ndata: {LIST}");
     // What could be a list and cannot be read goes by itself; the last event is ended where it was not.
     let edited = format!("{before}\nid: 9\ndata: {LESS}\n\ndata: \"bye\"\n\nid: 10\ndata: {LESS}\n\n");
-    let resumed = Ask::new(Method::GET, "/mcp").with("last-event-id", "8").with("mcp-session-id", session);
-    for ask in [Ask::old("tools/list", json!({})), Ask::modern("tools/list", json!({})), resumed] {
-        assert_eq!(ask.key(&key).send(gateway.address).await.body, edited);
-    }
+    assert_edited(events, edited).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

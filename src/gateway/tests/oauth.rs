@@ -273,12 +273,12 @@ async fn a_token_is_given_up_by_whose_it_is_or_who_may_take_back_those_of_others
     assert_eq!(revoke(narrow.expose(), narrow.expose()).send(gateway.address).await.status, 200);
     assert_eq!(revoke(narrow.expose(), narrow.expose()).send(gateway.address).await.status, 401);
     // An issuer that has an alice as well has another one.
-    let abroad = super::tokens::Bound::new(&house);
+    let abroad = super::proofs::Bound::new(&house);
     let now = house.ctx.now().seconds();
     let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "alice", "jti": "1", "iat": now, "exp": now + 600,
         "scope": "tools:list"});
     let header = json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"});
-    let foreign = super::tokens::Bound::sign(&abroad.issuer, &header, &claims);
+    let foreign = super::proofs::Bound::sign(&abroad.issuer, &header, &claims);
     assert_eq!(refused(revoke(&foreign, &own), &gateway).await.0, 403);
     assert_eq!(revoke(&foreign, &anybodys).send(gateway.address).await.status, 200);
     assert_eq!(ping(&foreign).send(gateway.address).await.status, 401);
@@ -287,14 +287,14 @@ async fn a_token_is_given_up_by_whose_it_is_or_who_may_take_back_those_of_others
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_as_long_as_the_gateway_takes_and_what_is_longer_is_told_so() {
     let (house, upstream) = (House::new(), Upstream::plain().await);
-    let abroad = super::tokens::Bound::new(&house);
+    let abroad = super::proofs::Bound::new(&house);
     let now = house.ctx.now().seconds();
     let long = |groups: usize| {
         let groups: Vec<_> =
             (0..groups).map(|number| format!("{number:08}-aaaa-bbbb-cccc-000000000000")).collect();
         let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "ana", "jti": "1", "iat": now, "exp": now + 600,
             "scope": "tools:list", "groups": groups});
-        super::tokens::Bound::sign(
+        super::proofs::Bound::sign(
             &abroad.issuer,
             &json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"}),
             &claims,

@@ -23,6 +23,11 @@ async fn opened(key: &str, gateway: &Served) -> String {
     answered.headers["mcp-session-id"].to_str().unwrap().to_owned()
 }
 
+fn with_scopes(house: &House, scopes: &[&str]) -> String {
+    let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    house.token("free", |new| new.scopes = scopes).text.expose().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn swapped_session_ids_are_refused_on_every_verb() {
     let (house, upstream) = (House::new(), with_sessions().await);
@@ -73,10 +78,7 @@ async fn an_answer_of_the_client_needs_the_session_that_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrower_token_neither_reads_along_nor_ends_a_broader_one_s_session() {
     let (house, upstream) = (House::new(), with_sessions().await);
-    let token = |scopes: &[&str]| {
-        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-        house.token("free", |new| new.scopes = scopes).text.expose().to_owned()
-    };
+    let token = |scopes: &[&str]| with_scopes(&house, scopes);
     let broad = token(&["tools:list", "tools:call"]);
     let gateway = house.gateway(upstream.address);
     let session = opened(&broad, &gateway).await;
@@ -104,10 +106,7 @@ async fn a_narrower_token_neither_reads_along_nor_ends_a_broader_one_s_session()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrower_token_neither_answers_nor_cancels_in_a_broader_one_s_session() {
     let (house, upstream) = (House::new(), with_sessions().await);
-    let token = |scopes: &[&str]| {
-        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-        house.token("free", |new| new.scopes = scopes).text.expose().to_owned()
-    };
+    let token = |scopes: &[&str]| with_scopes(&house, scopes);
     let broad = token(&["tools:list", "tools:call"]);
     let gateway = house.gateway(upstream.address);
     let session = opened(&broad, &gateway).await;
