@@ -112,7 +112,8 @@ fn every_client_shows_its_user_what_the_key_allows_and_why_not() {
     let revoked = home.issue("eve", "mcp:use", &[]);
     home.json(&["key", "revoke", &revoked.id]);
     let good = home.issue("ada", "mcp:use", &[]).key;
-    let mistyped = format!("{}x", &good[..good.len() - 1]);
+    let other = if good.ends_with('x') { 'y' } else { 'x' };
+    let mistyped = format!("{}{other}", &good[..good.len() - 1]);
     for (what, key) in [("revoked", Some(&revoked.key)), ("mistyped", Some(&mistyped)), ("none", None)] {
         for (user, logs_in, expected) in REFUSED {
             let shown = stage.refused(user, key.map(String::as_str), logs_in);

@@ -111,7 +111,8 @@ fn a_chart_marks_only_what_there_was() {
     let before = person.press("7").screen();
     assert!(before.contains('✕'));
     // the lowest row of the plot is where zero is; every eighth minute of the shop's has none
-    let zero = before.lines().find(|row| row.contains("│0 ") || row.contains(" 0 ")).unwrap_or_default();
+    let zero = before.lines().find(|row| row.contains("│0 ") || row.contains(" 0 "));
+    let zero = zero.unwrap_or_else(|| panic!("no row of zero:\n{before}"));
     let marks = zero.matches(['✕', '○']).count();
     assert!(marks < 60, "{before}");
 }
