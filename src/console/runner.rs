@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
-    decision::Reason,
+    decision::{CredentialId, Reason},
     event::SHADOW_DENIED,
     usage::{Dimension, Totals},
 };
@@ -315,7 +315,9 @@ fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Bus
     let label = match by {
         Dimension::Credential if object == "-" => "(no credential)".to_owned(),
         Dimension::Credential => match ops::usage::named(ctx, &object)? {
-            Some(Named { kind: "token", subject, .. }) => format!("{subject} token {object:.8}"),
+            Some(Named { credential: CredentialId::Token(_), subject, .. }) => {
+                format!("{subject} token {object:.8}")
+            }
             Some(Named { subject, name, .. }) if name.is_empty() => format!("{subject} {object:.8}"),
             Some(Named { subject, name, .. }) => format!("{subject} · {name}"),
             None => object.clone(),

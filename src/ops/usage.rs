@@ -6,6 +6,7 @@ use super::{Ctx, OpsError};
 use crate::domain::{
     act::Act,
     clock::Timestamp,
+    decision::CredentialId,
     name::Subject,
     usage::{Busy, Dimension, Totals},
 };
@@ -43,8 +44,7 @@ pub fn series(ctx: &Ctx, q: Query, step_minutes: u32) -> Result<Vec<(Timestamp, 
 /// Whose a credential is, and what people call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// `key` or `token`.
-    pub kind: &'static str,
+    pub credential: CredentialId,
     pub subject: Subject,
     /// A key's label, a token's client; empty where it has none.
     pub name: String,
@@ -56,11 +56,16 @@ pub fn named(ctx: &Ctx, credential: &str) -> Result<Option<Named>, OpsError> {
         if let Ok(id) = credential.parse()
             && let Some(key) = StoreError::none_where_damaged(api_key::find(c, id))?
         {
-            return Ok(Some(Named { kind: "key", subject: key.subject, name: key.name }));
+            let credential = CredentialId::ApiKey(key.id);
+            return Ok(Some(Named { credential, subject: key.subject, name: key.name }));
         }
         let Ok(jti) = credential.parse() else { return Ok(None) };
         let token = StoreError::none_where_damaged(token::find(c, jti))?;
-        Ok(token.map(|token| Named { kind: "token", subject: token.subject, name: token.client }))
+        Ok(token.map(|token| Named {
+            credential: CredentialId::Token(jti),
+            subject: token.subject,
+            name: token.client,
+        }))
     })
 }
 
