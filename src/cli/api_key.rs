@@ -172,7 +172,7 @@ fn all(
 ) -> Result<Code, CliError> {
     let ids = ids.iter().map(|id| input::key_id(id)).collect::<Result<Vec<_>, _>>()?;
     let ctx = session.operator()?;
-    let watched = Watched::new(&ctx, "changing");
+    let watched = Watched::new(&ctx.pace, "changing");
     let altered = act(&ctx, &ids);
     drop(watched);
     let altered = altered?;
@@ -194,7 +194,7 @@ fn all(
 /// Removes what ended so long ago, or where that is `None` what is damaged.
 fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliError> {
     let ctx = session.operator()?;
-    let watched = Watched::new(&ctx, "removing");
+    let watched = Watched::new(&ctx.pace, "removing");
     let purged = match older_than {
         Some(older_than) => ops::purge(&ctx, session.now().minus(older_than))?,
         None => ops::purge_damaged(&ctx)?,

@@ -146,7 +146,7 @@ fn list(session: &Session, listing: Listing) -> Result<Code, CliError> {
 fn verify(session: &Session, kept: &kept::Options) -> Result<Code, CliError> {
     let ctx = session.existing()?;
     let kept = kept.read()?;
-    let watched = Watched::new(&ctx, "verifying");
+    let watched = Watched::new(&ctx.pace, "verifying");
     let verdict = ops::verify_against(&ctx, &session.home()?, &kept);
     drop(watched);
     let verdict = verdict?;

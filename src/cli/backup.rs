@@ -15,10 +15,11 @@ use super::{
     input::unreadable,
     output,
     passphrase::{self, Asked},
-    progress::Progress,
     session::Session,
+    watched::Watched,
 };
 use crate::{
+    domain::pace::Pace,
     ops::{self, OpsError, backup::Restored},
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
@@ -87,21 +88,19 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
     let recipient = secret.as_ref().map_or(Recipient::Auditor, Recipient::Operator);
     let name = if to_output { "-".into() } else { options.file.display().to_string() };
     let scratch = scratch(&options.file, to_output)?;
-    let mut progress = Progress::start("copied")?;
-    let mut step = |done, all| progress.step(done, all);
-    let mut take = |out: &mut dyn Write| {
-        ops::backup::back_up(&ctx, &home, &recipient, &name, scratch.path(), out, &mut step)
-    };
+    let watched = Watched::new(&ctx.pace, "copying");
+    let take =
+        |out: &mut dyn Write| ops::backup::back_up(&ctx, &home, &recipient, &name, scratch.path(), out);
     if to_output {
         let manifest = take(&mut BufWriter::new(io::stdout().lock()))?;
-        progress.end();
+        drop(watched);
         said(&manifest, "standard output", output::remark);
         return Ok(Code::Done);
     }
     let cannot = |error: &io::Error| CliError::broken(format!("{name} cannot be written: {error}"));
     let mut draft = tempfile::NamedTempFile::new_in(scratch.path()).map_err(|error| cannot(&error))?;
     let manifest = take(&mut BufWriter::new(draft.as_file_mut()))?;
-    progress.end();
+    drop(watched);
     draft.as_file().sync_all().map_err(|error| cannot(&error))?;
     let file = draft.persist_noclobber(&options.file).map_err(|error| cannot(&error.error))?;
     let size = file.metadata().map_err(|error| cannot(&error))?.len();
@@ -175,12 +174,12 @@ pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
         true if from_input => Some(passphrase::beside_input(options.passphrase_file.as_deref())?),
         true => Some(passphrase::read(options.passphrase_file.as_deref(), Asked::Once)?),
     };
-    let mut progress = Progress::start("restored")?;
-    let mut step = |done, all| progress.step(done, all);
+    let pace = Pace::default();
+    let watched = Watched::new(&pace, "restoring");
     let anchor = options.anchor.as_deref();
     let clock = Arc::clone(&session.clock);
-    let restored = ops::backup::restore(&home, "cli", clock, incoming, secret.as_ref(), anchor, &mut step);
-    progress.end();
+    let restored = ops::backup::restore(&home, "cli", clock, incoming, secret.as_ref(), anchor, &pace);
+    drop(watched);
     let restored = restored.map_err(|error| taken(error.into(), home.path(), &options.file))?;
     if session.json {
         let mut answer = serde_json::to_value(&restored).unwrap_or_default();

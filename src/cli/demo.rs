@@ -83,7 +83,7 @@ async fn serve_only(listen: SocketAddr) -> Result<Code, CliError> {
     let server = demo::server::start(listen)
         .await
         .map_err(|error| CliError::broken(format!("{listen} cannot be listened on: {error}")))?;
-    let stop = StopSignals::catch()?;
+    let mut stop = StopSignals::catch()?;
     output::line(&format!("listening on {}", server.url()))?;
     stop.wait().await;
     server.stop().await;
@@ -92,11 +92,11 @@ async fn serve_only(listen: SocketAddr) -> Result<Code, CliError> {
 
 async fn watch(session: &Session, demo: Demo, began: Timestamp, length: Duration) -> Result<Code, CliError> {
     let start = Instant::now();
-    let stop = StopSignals::catch()?;
+    let mut stop = StopSignals::catch()?;
     output::remark(&format!("{} seconds of traffic through a gateway on loopback …", length.as_secs()));
     tokio::select! {
         () = tokio::time::sleep(length) => {}
-        () = stop.wait() => {}
+        _ = stop.wait() => {}
     }
     demo.end_traffic().await;
     let gathered = gather(session, &demo, began, start.elapsed()).await;

@@ -74,7 +74,7 @@ impl From<OpsError> for CliError {
             OpsError::ReadOnly { .. } | OpsError::Conflict(_) => Code::Refused,
             OpsError::NotFound(_) => Code::NotFound,
             OpsError::Invalid(_) => Code::Usage,
-            OpsError::Cancelled => Code::No,
+            OpsError::Cancelled(_) => Code::No,
             OpsError::Vault(_) => Code::Broken,
         };
         Self::new(code, error.to_string())

@@ -20,7 +20,6 @@ mod output;
 mod passphrase;
 mod policy;
 mod process;
-mod progress;
 mod proxies;
 mod reference;
 mod scan;

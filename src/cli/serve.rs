@@ -88,7 +88,7 @@ fn refuse_contradictions(ctx: &Ctx) -> Result<(), CliError> {
 
 async fn serve(ctx: &Ctx, settings: Settings, engine: &Arc<Engine>) -> Result<(), CliError> {
     // Signals are caught before anyone is told that we are ready.
-    let stop = StopSignals::catch()?;
+    let mut stop = StopSignals::catch()?;
     let upstream = settings.upstream.to_string();
     let gateway = Gateway::start(settings, Arc::clone(engine), ctx.clone()).map_err(broken)?;
     let listen = gateway.listen.to_string();

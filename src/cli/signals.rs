@@ -1,11 +1,11 @@
 //! The signals that ask a process to end.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CliError;
 
 /// SIGTERM, SIGINT and SIGHUP: each asks for an orderly end.
-pub struct StopSignals([tokio::signal::unix::Signal; 3]);
+pub struct StopSignals([Signal; 3]);
 
 impl StopSignals {
     /// From here on these signals no longer kill the process. Needs a tokio runtime.
@@ -20,12 +20,14 @@ impl StopSignals {
         ]))
     }
 
-    pub async fn wait(self) {
-        let [mut terminate, mut interrupt, mut hangup] = self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
+    /// The next of them, by its number.
+    pub async fn wait(&mut self) -> i32 {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        let kind = tokio::select! {
+            _ = terminate.recv() => SignalKind::terminate(),
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = hangup.recv() => SignalKind::hangup(),
+        };
+        kind.as_raw_value()
     }
 }

@@ -84,7 +84,7 @@ impl Purge {
     ) -> Result<Code, CliError> {
         let before = session.now().minus(self.older_than);
         let ctx = session.operator()?;
-        let watched = Watched::new(&ctx, "removing");
+        let watched = Watched::new(&ctx.pace, "removing");
         let purged = purge(&ctx, before, self.strangers)?;
         if session.json {
             output::json(&serde_json::json!({ "purged": purged }))?;

@@ -1,4 +1,5 @@
-//! Long work: how far it has come, on standard error where that is a terminal; and ctrl-c, which ends it between two batches.
+//! Long work: how far it has come, on standard error where that is a terminal; and ctrl-c or another signal to end, which
+//! cancels it between two batches.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -8,15 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{error::Code, output};
-use crate::ops::{Ctx, Pace};
+use super::{error::Code, output, signals::StopSignals};
+use crate::domain::pace::{Pace, Progress, Unit};
 
 /// What is done sooner is done without a word.
 const QUIET: Duration = Duration::from_millis(500);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// What a shell makes of an end by ctrl-c.
-const INTERRUPTED: i32 = 130;
+/// A shell adds this to the number of the signal that ended a process.
+const BY_SIGNAL: i32 = 128;
+const MIB: u64 = 1024 * 1024;
 
 /// Long work that is watched until this is dropped.
 pub struct Watched {
@@ -26,9 +28,9 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Watches what is done for `ctx`; `verb` says what that is. Where nothing can be watched it is done all the same.
-    pub fn new(ctx: &Ctx, verb: &'static str) -> Self {
-        let pace = ctx.pace.clone();
+    /// Watches what is done at `pace`; `verb` says what that is. Where nothing can be watched it is done all the same.
+    pub fn new(pace: &Pace, verb: &'static str) -> Self {
+        let pace = pace.clone();
         listen(pace.clone());
         let (over, ended) = mpsc::channel();
         let own = pace.clone();
@@ -60,35 +62,37 @@ impl Drop for Watched {
     }
 }
 
-/// Has the first ctrl-c cancel, and the second end the process: nothing that is half done is kept.
+/// Has the first signal to end cancel, and the second end the process: nothing that is half done is kept.
 fn listen(pace: Pace) {
+    // Without it a signal ends the process, as ever.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    let Ok(mut signals) = runtime.block_on(async { StopSignals::catch() }) else { return };
     let listening = move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
         runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            loop {
+                let signal = signals.wait().await;
                 if pace.is_cancelled() {
-                    process::exit(INTERRUPTED);
+                    process::exit(BY_SIGNAL + signal);
                 }
                 pace.cancel();
             }
         });
     };
-    // Without it ctrl-c ends the process, as ever.
-    let _ = thread::Builder::new().name("ctrl-c".into()).spawn(listening);
+    let _ = thread::Builder::new().name("signals".into()).spawn(listening);
 }
 
 fn show(pace: &Pace, verb: &str, ended: &mpsc::Receiver<()>) {
     let begun = Instant::now();
     let mut is_shown = false;
     while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-        let (done, of) = pace.stands();
-        if begun.elapsed() < QUIET || done == 0 {
+        let progress = pace.progress();
+        if begun.elapsed() < QUIET || progress.done == 0 {
             continue;
         }
         is_shown = true;
         let told = match pace.is_cancelled() {
             true => "ending after this batch; ctrl-c again ends at once".to_owned(),
-            false => format!("{verb}: {}; ctrl-c cancels", standing(done, of, begun.elapsed())),
+            false => format!("{verb}: {}; ctrl-c cancels", told(progress, begun.elapsed())),
         };
         let _ = write!(io::stderr().lock(), "\r\u{1b}[K{told}");
     }
@@ -98,11 +102,16 @@ fn show(pace: &Pace, verb: &str, ended: &mpsc::Receiver<()>) {
 }
 
 /// `1200 of 10000, 4s left`; the time left as that which is done took.
-fn standing(done: u64, of: Option<u64>, took: Duration) -> String {
-    let Some(of) = of else { return done.to_string() };
+fn told(Progress { done, of, unit }: Progress, took: Duration) -> String {
+    let size = |number: u64| match unit {
+        Unit::Items => number.to_string(),
+        Unit::Bytes => format!("{} MiB", number.div_ceil(MIB)),
+    };
+    let Some(of) = of else { return size(done) };
     let done = done.min(of);
     let left = took.mul_f64(of.saturating_sub(done) as f64 / done.max(1) as f64);
-    format!("{done} of {of}, {} left", humantime::format_duration(Duration::from_secs(left.as_secs() + 1)))
+    let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
+    format!("{} of {}, {left} left", size(done), size(of))
 }
 
 #[cfg(test)]
@@ -111,9 +120,10 @@ mod tests {
 
     #[test]
     fn the_time_left_is_told_from_what_is_done() {
-        let took = Duration::from_secs(2);
-        assert_eq!(standing(2_500, Some(10_000), took), "2500 of 10000, 7s left");
-        assert_eq!(standing(10_000, Some(10_000), took), "10000 of 10000, 1s left");
-        assert_eq!(standing(7, None, took), "7");
+        let told = |done, of, unit| told(Progress { done, of, unit }, Duration::from_secs(2));
+        assert_eq!(told(2_500, Some(10_000), Unit::Items), "2500 of 10000, 7s left");
+        assert_eq!(told(10_000, Some(10_000), Unit::Items), "10000 of 10000, 1s left");
+        assert_eq!(told(7, None, Unit::Items), "7");
+        assert_eq!(told(25 * MIB, Some(100 * MIB), Unit::Bytes), "25 MiB of 100 MiB, 7s left");
     }
 }

@@ -17,6 +17,7 @@ pub mod jose;
 pub mod json;
 pub mod leak;
 pub mod name;
+pub mod pace;
 pub mod policy;
 pub mod quota;
 pub mod revocation;

@@ -14,6 +14,7 @@ use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
     clock::Timestamp,
     name::{PolicyName, ScopeName, Subject},
+    pace::Unit,
     secret::Secret,
     text::visible,
 };
@@ -220,7 +221,7 @@ fn alter(
     let ids = without_repeats(ids.to_vec());
     let pace = ctx.pace.clone();
     ctx.perform(act, &object, move |deed| {
-        pace.expect(ids.len() as u64);
+        pace.expect(ids.len() as u64, Unit::Items);
         let one = |id| {
             pace.or_nothing()?;
             let altered = step(deed, find(deed, id)?)?;

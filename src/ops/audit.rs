@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::{Ctx, OpsError};
-use crate::domain::audit::{ChainKey, Hash};
+use crate::domain::{
+    audit::{ChainKey, Hash},
+    pace::Unit,
+};
 use crate::store::{
     audit::{self, Entry, Query, verify::Verifier},
     home::Home,
@@ -113,7 +116,8 @@ fn verify_with(ctx: &Ctx, of_vault: Option<ChainKey>, kept: &Kept) -> Result<Ver
         None => (beside.clone(), KeyFrom::Store),
     };
     let mut verifier = Verifier::new(key.clone(), ctx.now()).seeking(kept.head);
-    ctx.pace.expect(ctx.store.read(|c| audit::head(c))?.map_or(0, |entry| entry.record.seq.unsigned_abs()));
+    let records = ctx.store.read(|c| audit::head(c))?.map_or(0, |entry| entry.record.seq.unsigned_abs());
+    ctx.pace.expect(records, Unit::Items);
     let fault = loop {
         ctx.pace.or_nothing()?;
         let step = ctx.store.read(|c| {

@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::{Ctx, OpsError, audit, store::stop_again};
 use crate::{
-    domain::{act::Act, clock::Clock, secret::Secret},
+    domain::{act::Act, clock::Clock, pace::Pace, secret::Secret},
     store::{
         self, Mode, Store,
         anchor::{self, Anchor},
-        backup::{self, BackupError, Incoming, Manifest, Progress, Recipient, VaultKey},
+        backup::{self, BackupError, Incoming, Manifest, Recipient, VaultKey},
         home::Home,
     },
 };
@@ -31,12 +31,16 @@ pub fn back_up(
     name: &str,
     folder: &Path,
     out: impl Write,
-    progress: Progress<'_>,
 ) -> Result<Manifest, OpsError> {
     let vault = matches!(recipient, Recipient::Operator(_));
     let detail = json!({ "file": name, "for": if vault { "operator" } else { "auditor" } });
     ctx.perform(Act::StoreBackup, "", move |deed| deed.record("", detail))?;
-    Ok(ctx.store.back_up(home, recipient, ctx.now(), folder, out, progress)?)
+    ctx.store.back_up(home, recipient, ctx.now(), folder, out, &ctx.pace).map_err(|error| match error {
+        BackupError::Cancelled(_) => {
+            OpsError::Cancelled("there is no backup; that one was begun stands in the audit log")
+        }
+        error => error.into(),
+    })
 }
 
 /// What was put back, and what came of it.
@@ -61,10 +65,10 @@ pub fn restore(
     incoming: Incoming<impl BufRead>,
     passphrase: Option<&Secret>,
     anchor: Option<&Path>,
-    progress: Progress<'_>,
+    pace: &Pace,
 ) -> Result<Restored, OpsError> {
     let is_new = home.make_empty()?;
-    let restored = put_back(home, face, clock, incoming, passphrase, anchor, progress);
+    let restored = put_back(home, face, clock, incoming, passphrase, anchor, pace);
     if restored.is_err() && is_new {
         // It is empty again; if not, it is somebody else's by now.
         let _ = fs::remove_dir(home.path());
@@ -79,7 +83,7 @@ fn put_back(
     incoming: Incoming<impl BufRead>,
     passphrase: Option<&Secret>,
     anchor: Option<&Path>,
-    progress: Progress<'_>,
+    pace: &Pace,
 ) -> Result<Restored, OpsError> {
     let folder = home.real_path()?;
     let unwritten = |error: std::io::Error| OpsError::Store(store::io_error("write", &folder, &error));
@@ -95,11 +99,12 @@ fn put_back(
         }
         Ok(())
     };
-    let manifest = incoming.unpack(passphrase, staging.path(), check_key, progress)?;
+    let manifest = incoming.unpack(passphrase, staging.path(), check_key, pace)?;
     let restored = match manifest.vault_key {
-        VaultKey::LeftOut => leave_as_it_was(&staged, face, clock, manifest)?,
-        VaultKey::Included | VaultKey::Elsewhere => go_on(&staged, face, clock, manifest, anchor)?,
+        VaultKey::LeftOut => leave_as_it_was(&staged, face, clock, manifest, pace)?,
+        VaultKey::Included | VaultKey::Elsewhere => go_on(&staged, face, clock, manifest, anchor, pace)?,
     };
+    pace.or_nothing()?;
     move_in(&staging, &folder).map_err(unwritten)?;
     Ok(restored)
 }
@@ -110,10 +115,11 @@ fn leave_as_it_was(
     face: &str,
     clock: Arc<dyn Clock>,
     backup: Manifest,
+    pace: &Pace,
 ) -> Result<Restored, OpsError> {
     drop(Store::open(staged, Mode::ReadWrite)?);
     backup::mark(staged.path(), &backup)?;
-    let ctx = Ctx::open(staged, Mode::ReadOnly, face, clock)?;
+    let ctx = Ctx { pace: pace.clone(), ..Ctx::open(staged, Mode::ReadOnly, face, clock)? };
     refuse_damage(&ctx, &backup)?;
     Ok(Restored { backup, seen: None, stopped: Vec::new(), unknown: Vec::new() })
 }
@@ -125,8 +131,9 @@ fn go_on(
     clock: Arc<dyn Clock>,
     backup: Manifest,
     file: Option<&Path>,
+    pace: &Pace,
 ) -> Result<Restored, OpsError> {
-    let ctx = Ctx::open_unanchored(staged, face, clock)?;
+    let ctx = Ctx { pace: pace.clone(), ..Ctx::open_unanchored(staged, face, clock)? };
     refuse_damage(&ctx, &backup)?;
     let newer = file.map(|file| newer(&ctx, file, &backup)).transpose()?;
     let vault = ctx.vault(Act::StoreRestore)?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{OpsError, Pace};
+use super::OpsError;
 use crate::{
     domain::{
         act::Act,
         audit::ChainKey,
         clock::{Clock, Timestamp},
+        pace::{Pace, Unit},
         text::visible,
     },
     store::{
@@ -221,7 +222,7 @@ impl Ctx {
         at_once: usize,
         job: impl Fn(&Deed<'_>, Vec<T>) -> Result<u64, OpsError> + Clone + Send + 'static,
     ) -> Result<u64, OpsError> {
-        self.pace.expect(objects.len() as u64);
+        self.pace.expect(objects.len() as u64, Unit::Items);
         let mut done = 0;
         for batch in objects.chunks(at_once) {
             if self.pace.is_cancelled() {
@@ -254,7 +255,7 @@ impl Ctx {
             OpsError::Conflict(_) => "conflict",
             OpsError::Invalid(_) => "invalid",
             OpsError::Store(error) if error.is_of_one_row() => "damaged",
-            OpsError::ReadOnly { .. } | OpsError::Cancelled | OpsError::Store(_) | OpsError::Vault(_) => {
+            OpsError::ReadOnly { .. } | OpsError::Cancelled(_) | OpsError::Store(_) | OpsError::Vault(_) => {
                 return;
             }
         };

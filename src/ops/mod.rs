@@ -13,7 +13,6 @@ pub mod event;
 pub mod gateway;
 pub mod identity;
 pub mod issuer;
-mod pace;
 pub mod policy;
 pub mod rows;
 pub mod scope;
@@ -25,10 +24,9 @@ pub mod usage;
 use std::{collections::HashSet, hash::Hash};
 
 pub use context::{Ctx, Role};
-pub use pace::Pace;
 
 use crate::{
-    domain::act::Act,
+    domain::{act::Act, pace::Cancelled},
     store::{StoreError, backup::BackupError},
 };
 
@@ -44,24 +42,30 @@ pub enum OpsError {
     /// What was given is wrong: what, why, and what would be right.
     #[error("{0}")]
     Invalid(String),
-    #[error("cancelled: nothing was done")]
-    Cancelled,
+    /// What holds all the same.
+    #[error("cancelled: {0}")]
+    Cancelled(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
 }
 
+impl From<Cancelled> for OpsError {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled("nothing was done")
+    }
+}
+
 impl From<BackupError> for OpsError {
     fn from(error: BackupError) -> Self {
         match error {
             BackupError::Store(error) => Self::Store(error),
+            BackupError::Cancelled(cancelled) => cancelled.into(),
             BackupError::NotOurs(_) | BackupError::Sealed(_) | BackupError::Damaged(_) => {
                 Self::Invalid(error.to_string())
             }
-            BackupError::Ended | BackupError::NoRoom | BackupError::File(_) => {
-                Self::Store(StoreError::Home(error.to_string()))
-            }
+            BackupError::NoRoom | BackupError::File(_) => Self::Store(StoreError::Home(error.to_string())),
         }
     }
 }

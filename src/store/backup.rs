@@ -30,7 +30,12 @@ use super::{
     modes, setting, vault_entry,
 };
 use crate::{
-    domain::{audit::Hash, clock::Timestamp, secret::Secret},
+    domain::{
+        audit::Hash,
+        clock::Timestamp,
+        pace::{Cancelled, Pace, Unit},
+        secret::Secret,
+    },
     vault::{
         VaultError,
         backup::{Lock, SealFault},
@@ -106,8 +111,8 @@ pub enum BackupError {
     Sealed(#[from] SealFault),
     #[error("this backup is damaged: {0}")]
     Damaged(String),
-    #[error("it was ended before it was done; nothing was kept")]
-    Ended,
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// Where it is made, not in the home.
     #[error(
         "there is no room for the backup where it is made, which takes up to twice what the databases take; free some space \
@@ -129,21 +134,20 @@ impl From<VaultError> for BackupError {
 
 impl From<io::Error> for BackupError {
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<SealFault>()) {
-            Some(fault) => Self::Sealed(*fault),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Damaged("its end is missing".into())
-            }
-            None if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                Self::NoRoom
-            }
-            None => Self::File(error),
+        let inner = error.get_ref();
+        if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<SealFault>()) {
+            return Self::Sealed(*fault);
+        }
+        if let Some(cancelled) = inner.and_then(|inner| inner.downcast_ref::<Cancelled>()) {
+            return Self::Cancelled(*cancelled);
+        }
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Damaged("its end is missing".into()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom,
+            _ => Self::File(error),
         }
     }
 }
-
-/// How far it is, in bytes as well as they are known, asked again and again; `false` ends it.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
 
 /// Who gets it.
 pub enum Recipient<'a> {
@@ -169,7 +173,7 @@ impl Store {
         now: Timestamp,
         folder: &Path,
         mut out: impl Write,
-        progress: Progress<'_>,
+        pace: &Pace,
     ) -> Result<Manifest, BackupError> {
         let vault_key = match recipient {
             Recipient::Auditor => VaultKey::LeftOut,
@@ -180,10 +184,9 @@ impl Store {
         let anchor = anchor::text(&anchor::file(&self.0.home))?;
         let moment = self.moment()?;
         let (portcullis, usage) = (&self.0.portcullis.database, &self.0.usage.database);
-        let weight = [&moment.portcullis, &moment.usage].map(size);
-        let all = weight.iter().sum();
-        copy(&moment.portcullis, portcullis, &folder.join(STORE), &mut |done| progress(done, all))?;
-        copy(&moment.usage, usage, &folder.join(USAGE), &mut |done| progress(weight[0] + done, all))?;
+        pace.expect([&moment.portcullis, &moment.usage].map(size).iter().sum(), Unit::Bytes);
+        copy(&moment.portcullis, portcullis, &folder.join(STORE), pace)?;
+        copy(&moment.usage, usage, &folder.join(USAGE), pace)?;
         let mut parts = vec![Part::of(folder, STORE)?, Part::of(folder, USAGE)?];
         let mut small = Vec::new();
         small.extend(anchor.map(|text| (ANCHOR, Zeroizing::new(text.into_bytes()))));
@@ -198,7 +201,8 @@ impl Store {
             let text = super::to_json(&manifest)?;
             writeln!(out, "{} {text}", digest(text.as_bytes()))?;
             for name in [STORE, USAGE] {
-                io::copy(&mut BufReader::with_capacity(BUFFER, File::open(folder.join(name))?), out)?;
+                let copy = BufReader::with_capacity(BUFFER, File::open(folder.join(name))?);
+                io::copy(&mut Paced { pace, inner: copy }, out)?;
             }
             for (_, bytes) in &small {
                 out.write_all(bytes)?;
@@ -250,12 +254,7 @@ fn facts(c: &Connection) -> Result<(String, (i64, String)), StoreError> {
 }
 
 /// Copies one database, and refuses a copy that is not whole: a fault is to be known while older backups are still there.
-fn copy(
-    source: &Connection,
-    database: &Database,
-    to: &Path,
-    progress: &mut dyn FnMut(u64) -> bool,
-) -> Result<(), BackupError> {
+fn copy(source: &Connection, database: &Database, to: &Path, pace: &Pace) -> Result<(), BackupError> {
     let of_source = |error| BackupError::from(database.error(error));
     let of_copy = |error| match StoreError::at(error, to) {
         error if error.wants_room() => BackupError::NoRoom,
@@ -269,14 +268,15 @@ fn copy(
     copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(of_copy)?;
     {
         let backup = rusqlite::backup::Backup::new(source, &mut copy).map_err(of_source)?;
+        let mut before = 0;
         loop {
+            pace.or_nothing()?;
             // Of both: a source that is damaged says so when it is checked.
             let step = backup.step(PAGES).map_err(of_copy)?;
             let state = backup.progress();
             let pages = u64::try_from(state.pagecount - state.remaining).unwrap_or(0);
-            if !progress(pages.saturating_mul(page)) {
-                return Err(BackupError::Ended);
-            }
+            pace.step(pages.saturating_sub(before).saturating_mul(page));
+            before = pages;
             match step {
                 StepResult::Done => break,
                 StepResult::Busy | StepResult::Locked => return Err(StoreError::Busy.into()),
@@ -308,6 +308,19 @@ impl Part {
 
 fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// What is read until the work is cancelled.
+struct Paced<'a, R> {
+    pace: &'a Pace,
+    inner: R,
+}
+
+impl<R: Read> Read for Paced<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pace.or_nothing().map_err(io::Error::other)?;
+        self.inner.read(buffer)
+    }
 }
 
 /// Hashes what passes.

@@ -2,12 +2,15 @@
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Output, Stdio},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Place, code, err, fields, out};
 
@@ -313,4 +316,39 @@ fn a_vault_whose_key_is_elsewhere_stays_there() {
     let with = run(&["--home", &home, "restore", "b", "--passphrase-file", &secret]);
     assert_eq!(code(&with), 0, "{}", err(&with));
     assert!(!Path::new(&home).join("vault.key").exists());
+}
+
+/// The first two lines of a backup whose first part has no end, so to speak.
+fn endless(open: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(open);
+    let mut lines = text.lines();
+    let (form, told) = (lines.next().unwrap(), lines.next().unwrap());
+    let mut manifest: Value = serde_json::from_str(told.split_once(' ').unwrap().1).unwrap();
+    manifest["parts"][0]["size"] = (1_u64 << 60).into();
+    let manifest = manifest.to_string();
+    format!("{form}\n{} {manifest}\n", hex::encode(Sha256::digest(manifest.as_bytes()))).into_bytes()
+}
+
+#[test]
+fn a_signal_cancels_in_order_and_leaves_nothing() {
+    let place = Place::new();
+    place.key(KEY);
+    place.ok(&["backup", "open", "--without-vault"]);
+    let endless = endless(&fs::read(beside(&place, "open")).unwrap());
+    let home = beside(&place, "new");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let mut command = place.command(&["--home", &home, "restore", "-"]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&endless).unwrap();
+        // More than a pipe holds: it is being read, and the signals are heard by then.
+        input.write_all(&[0; 1 << 20]).unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        while input.write_all(&[0; 1024]).is_ok() {}
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{signal:?}: {}", err(&ended));
+        assert_eq!(err(&ended), "error: cancelled: nothing was done\n");
+        assert!(!Path::new(&home).exists());
+    }
 }

@@ -115,7 +115,7 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
 /// Makes all of them or none, and prints each once.
 fn many(session: &Session, new: Vec<NewKey>) -> Result<Code, CliError> {
     let ctx = session.operator()?;
-    let watched = Watched::new(&ctx, "making keys");
+    let watched = Watched::new(&ctx.pace, "making keys");
     let issued = ops::create_all(&ctx, new);
     drop(watched);
     let issued = issued?;

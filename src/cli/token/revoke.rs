@@ -85,7 +85,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
 /// Forgets what expired so long ago, or where that is `None` what is damaged.
 pub fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliError> {
     let ctx = session.operator()?;
-    let watched = Watched::new(&ctx, "forgetting");
+    let watched = Watched::new(&ctx.pace, "forgetting");
     let purged = match older_than {
         Some(older_than) => ops::purge(&ctx, session.now().minus(older_than))?,
         None => ops::purge_damaged(&ctx)?,

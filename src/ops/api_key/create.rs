@@ -8,6 +8,7 @@ use super::{IssuedKey, NewKey, check_life, check_name, record, require_terms};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, KeyId, KeySecret},
+    pace::Unit,
     secret::Secret,
 };
 use crate::ops::{Ctx, OpsError, context::Deed, issuer, no_randomness, without_repeats};
@@ -37,7 +38,7 @@ pub fn create_all(ctx: &Ctx, new: Vec<NewKey>) -> Result<Vec<IssuedKey>, OpsErro
     let keys: Vec<_> = made.iter().map(|(key, _)| key.clone()).collect();
     let pace = ctx.pace.clone();
     ctx.perform(Act::KeyCreate, &object, move |deed| {
-        pace.expect(keys.len() as u64);
+        pace.expect(keys.len() as u64, Unit::Items);
         // Of many keys most are alike in what has to be looked up.
         let mut known = HashSet::new();
         for (place, key) in (1..).zip(&keys) {

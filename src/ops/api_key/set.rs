@@ -10,6 +10,7 @@ use crate::domain::{
     api_key::{KeyId, KeyState, KeyTerms},
     clock::Timestamp,
     name::{PolicyName, ScopeName},
+    pace::Unit,
 };
 use crate::ops::{Ctx, OpsError, without_repeats};
 use crate::store;
@@ -64,7 +65,7 @@ pub fn set_all(ctx: &Ctx, ids: &[KeyId], changes: Changes) -> Result<Vec<ApiKey>
     let ids = without_repeats(ids.to_vec());
     let pace = ctx.pace.clone();
     ctx.perform(Act::KeySet, &object, move |deed| {
-        pace.expect(ids.len() as u64);
+        pace.expect(ids.len() as u64, Unit::Items);
         require_terms(deed.c, changes.scopes.as_deref(), changes.policy.as_ref())?;
         let set = |id: KeyId| {
             pace.or_nothing()?;

@@ -10,11 +10,14 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    BUFFER, BackupError, FORM, Hashing, LONGEST_LINE, Manifest, OPEN, PARTS, Part, Progress, STORE, USAGE,
-    VAULT_KEY, VaultKey, digest,
+    BUFFER, BackupError, FORM, Hashing, LONGEST_LINE, Manifest, OPEN, PARTS, Part, STORE, USAGE, VAULT_KEY,
+    VaultKey, digest,
 };
 use crate::{
-    domain::secret::Secret,
+    domain::{
+        pace::{Pace, Unit},
+        secret::Secret,
+    },
     store::error::io as failed,
     vault::backup::{Lock, SealFault},
 };
@@ -58,14 +61,14 @@ impl<R: BufRead> Incoming<R> {
         passphrase: Option<&Secret>,
         folder: &Path,
         looked_at: impl FnOnce(&Manifest) -> Result<(), BackupError>,
-        progress: Progress<'_>,
+        pace: &Pace,
     ) -> Result<Manifest, BackupError> {
         match (&self.lock, passphrase) {
-            (None, _) => unpack(self.source, folder, looked_at, progress),
+            (None, _) => unpack(self.source, folder, looked_at, pace),
             (Some(_), None) => Err(SealFault::Passphrase.into()),
             (Some(lock), Some(passphrase)) => {
                 let opening = lock.open(passphrase, self.source)?;
-                unpack(BufReader::with_capacity(BUFFER, opening), folder, looked_at, progress)
+                unpack(BufReader::with_capacity(BUFFER, opening), folder, looked_at, pace)
             }
         }
     }
@@ -82,7 +85,7 @@ fn unpack(
     mut source: impl BufRead,
     folder: &Path,
     looked_at: impl FnOnce(&Manifest) -> Result<(), BackupError>,
-    progress: Progress<'_>,
+    pace: &Pace,
 ) -> Result<Manifest, BackupError> {
     let damaged = |why: &str| BackupError::Damaged(why.to_owned());
     let line = line(&mut source)?.unwrap_or_default();
@@ -105,7 +108,7 @@ fn unpack(
     }
     looked_at(&manifest)?;
     let all = manifest.parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.size));
-    let mut done = 0;
+    pace.expect(all, Unit::Bytes);
     for part in &manifest.parts {
         let path = folder.join(&part.name);
         let at_home = |error: io::Error| BackupError::Store(failed("write", &path, &error));
@@ -123,10 +126,8 @@ fn unpack(
             hashing.write_all(&found[..taken]).map_err(at_home)?;
             source.consume(taken);
             left -= taken as u64;
-            done += taken as u64;
-            if !progress(done, all) {
-                return Err(BackupError::Ended);
-            }
+            pace.step(taken as u64);
+            pace.or_nothing()?;
         }
         hashing.inner.sync_all().map_err(at_home)?;
         if hex::encode(hashing.sha.finalize()) != part.digest {
