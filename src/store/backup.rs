@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     Store, StoreError, anchor, audit,
     connection::Database,
-    error::io as failed,
+    error::{io as failed, shown},
     home::{ANCHOR, Home, STORE, USAGE, VAULT_KEY},
     modes, setting, vault_entry,
 };
@@ -286,7 +286,7 @@ fn copy(source: &Connection, database: &Database, to: &Path, pace: &Pace) -> Res
     }
     let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(of_copy)?;
     if found != "ok" {
-        let file = super::shown(&database.path);
+        let file = shown(&database.path);
         return Err(StoreError::Corrupt { file, detail: found }.into());
     }
     copy.close().map_err(|(_, error)| of_copy(error))?;

@@ -191,3 +191,15 @@ impl Database {
 pub(super) fn database(home: &Path, schema: &'static Schema, busy_timeout: Duration) -> Database {
     Database { path: home.join(schema.file), schema, busy_timeout }
 }
+
+/// Runs `job` on one state of the file, however many statements it takes.
+pub fn in_transaction<T, E: From<StoreError>>(
+    connection: &Connection,
+    database: &Database,
+    job: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = connection.unchecked_transaction().map_err(|error| database.error(error))?;
+    let result = job(&transaction)?;
+    transaction.finish().map_err(|error| database.error(error))?;
+    Ok(result)
+}

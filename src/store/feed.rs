@@ -1,7 +1,11 @@
 //! The change feed: what was committed since one last looked, by any process.
 use rusqlite::{Connection, params_from_iter};
 
-use super::{RowKey, Rows, Store, StoreError, connection::Database, seal::Table};
+use super::{
+    RowKey, Rows, Store, StoreError,
+    connection::{Database, in_transaction},
+    seal::Table,
+};
 use crate::domain::{
     api_key::KeyId,
     name::{PolicyName, ScopeName},
@@ -119,7 +123,7 @@ impl Feed {
 
     /// Reads on the feed's own connection.
     pub fn read<T>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        super::in_transaction(&self.connection, &self.database, |c| job(&Rows::new(c, self.key.as_ref())))
+        in_transaction(&self.connection, &self.database, |c| job(&Rows::new(c, self.key.as_ref())))
     }
 }
 

@@ -18,7 +18,11 @@ use crate::{
         audit::ChainKey,
         clock::{Clock, HighWater, Timestamp},
     },
-    store::{StoreError, connection::Database, in_transaction, setting},
+    store::{
+        StoreError,
+        connection::{Database, in_transaction},
+        setting,
+    },
     vault::AuditSigner,
 };
 

@@ -1,0 +1,136 @@
+//! A request that may go to the upstream: its way there, and that of the answer back.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use tokio::time::{Instant, timeout};
+
+use super::LAST_EVENT_ID;
+use super::list;
+use super::listing::Listing;
+use super::session::SESSION_ID;
+use crate::domain::decision::Principal;
+use crate::gateway::call::Call;
+use crate::gateway::proxy::{self, answer, are_media, upstream_refusal};
+use crate::gateway::received::Parts;
+use crate::gateway::refusal::{Refusal, UpstreamFault};
+use crate::gateway::stream::{Passed, Reply, ReplyBody};
+use crate::gateway::streams::Place;
+use crate::gateway::unfit;
+use crate::gateway::upstream::{Answer, Outgoing};
+use crate::gateway::wire::is_same;
+use crate::gateway::worker::Worker;
+
+/// What the way to the upstream needs to know of a request that may go there.
+pub(super) struct Admitted {
+    pub principal: Rc<Principal>,
+    /// The upstream's own session id, where the client presented one of ours.
+    pub session: Option<HeaderValue>,
+    /// Whether sessions exist for this request.
+    pub has_sessions: bool,
+    /// Whether it begins a session.
+    pub begins: bool,
+    /// Whether an answer with a body is due.
+    pub awaits_answer: bool,
+    /// Whether the answer may hold a list of tools.
+    pub lists_tools: bool,
+    /// Where the answer may be a stream, and a place for it was taken already.
+    pub place: Option<Place>,
+}
+
+/// Sends an admitted request to the upstream and makes its answer the client's.
+pub(super) async fn forward(
+    worker: &Rc<Worker>,
+    call: &Call<'_>,
+    parts: &Parts,
+    admitted: Admitted,
+    bytes: Bytes,
+    now: Instant,
+) -> Result<Response<Reply>, Refusal> {
+    let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
+    let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
+    // Only a stream is resumed, and only within its session.
+    let resumes = parts.method == Method::GET && admitted.session.is_some();
+    // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
+    // readable.
+    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
+        let is = |known: &HeaderName| is_same(name, known.as_str().as_bytes());
+        is(&SESSION_ID)
+            || (is(&LAST_EVENT_ID) && !resumes)
+            || (is(&header::ACCEPT_ENCODING) && admitted.lists_tools)
+    });
+    if let Some(session) = &admitted.session {
+        head.add(&SESSION_ID, session);
+    }
+    let (mut head, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
+    if let Some(why) = unfit::at_endpoint(&worker.shared.settings.upstream, &head, admitted.begins) {
+        worker.upstream_is_unfit(&why);
+    }
+    if !is_passable(head.status) {
+        return Err(garbled());
+    }
+    let session = match head.fields.all(&SESSION_ID).next_back() {
+        Some(session) if admitted.has_sessions => {
+            Some(worker.shared.binder.bind(&admitted.principal, session).ok_or_else(garbled)?)
+        }
+        _ => None,
+    };
+    head.fields.remove(&SESSION_ID);
+    let [is_stream, is_json] = are_media(&head.fields, ["text/event-stream", "application/json"]);
+    // A list is looked into whatever the status says of it: what succeeds in any way is read by clients.
+    let is_unread = head.status == StatusCode::OK
+        || (admitted.lists_tools && head.status.is_success() && !http_body::Body::is_end_stream(&body));
+    if admitted.awaits_answer && is_unread && !is_stream && !is_json {
+        worker.upstream_is_unfit(&unfit::media(&worker.shared.settings.upstream, &head));
+        return Err(garbled());
+    }
+    if admitted.lists_tools && (is_stream || is_json) && head.fields.has(&header::CONTENT_ENCODING) {
+        return Err(garbled());
+    }
+    let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
+    let body = match listing {
+        Some(listing) if is_json => {
+            head.fields.remove(&header::ETAG);
+            edited(worker, body, listing).await?
+        }
+        listing => {
+            let place = match admitted.place.filter(|_| is_stream) {
+                None if is_stream => Some(worker.shared.streams.answer(&admitted.principal)?),
+                place => place,
+            };
+            let passed = Passed::new(body, worker.clone(), admitted.principal);
+            match place {
+                Some(place) => passed.events(call.asked(), listing, place),
+                None => passed,
+            }
+            .into()
+        }
+    };
+    let mut response = answer(head, body);
+    if let Some(session) = session {
+        response.headers_mut().insert(SESSION_ID, session);
+    }
+    Ok(response)
+}
+
+/// Redirects lead past the gateway, and a demand for credentials is for the gateway, not for its client.
+fn is_passable(status: StatusCode) -> bool {
+    !status.is_redirection()
+        && status != StatusCode::UNAUTHORIZED
+        && status != StatusCode::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// The answer to `tools/list`, without the tools that the principal may not call.
+async fn edited(worker: &Worker, body: Answer, listing: Listing) -> Result<ReplyBody, Refusal> {
+    let refuse = |fault| upstream_refusal(worker, fault);
+    let limit = worker.shared.settings.timeouts.response;
+    let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
+        Ok(Ok(whole)) => whole.to_bytes(),
+        Ok(Err(_)) => return Err(refuse(UpstreamFault::Garbled)),
+        Err(_) => return Err(refuse(UpstreamFault::Slow)),
+    };
+    let edited = listing.edit(whole, worker.shared.aside.clone()).await;
+    edited.map(Into::into).map_err(|list::Unreadable| refuse(UpstreamFault::Garbled))
+}
