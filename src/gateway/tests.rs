@@ -6,6 +6,7 @@ mod abroad;
 mod admin;
 mod answers;
 mod bodies;
+mod derived;
 mod eras;
 mod forward_auth;
 mod forwarding;
