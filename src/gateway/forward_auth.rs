@@ -96,11 +96,7 @@ impl Verifier {
         let place = Place::behind(&self.shared.settings, headers);
         let mut call = Call::new(&self.shared, &self.ids, address, place);
         let page = origin::page(headers, &self.shared.settings);
-        // A browser's question before the real request: it sends no credential with that, and the proxy answers it with the
-        // fields of this answer.
-        let is_preflight = matches!(page, Ok(Some(_)))
-            && headers.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
-            && asked(parts).is_ok_and(|asked| asked.method == Method::OPTIONS);
+        let is_preflight = matches!(page, Ok(Some(_))) && is_preflight(parts);
         let judged = if is_preflight { None } else { Some(self.judge(freshness, &mut call, parts).await) };
         let mut response = match judged {
             None => {
@@ -178,6 +174,18 @@ impl Verifier {
 
 fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::bad_request(StatusCode::BAD_REQUEST, message)
+}
+
+/// Whether it is a browser's question before the real request: it has no credential, and the proxy answers it with the
+/// fields of this answer. A proxy that lets pass what is allowed here must know each of them for one, or it would pass a
+/// stranger's request on: so nothing counts that it could read otherwise, and nothing that nginx asks about before it lets
+/// pass, since that has its questions answered in another way.
+fn is_preflight(parts: &Parts) -> bool {
+    let headers = &parts.headers;
+    let method = headers.single_to_the_letter(&header::ACCESS_CONTROL_REQUEST_METHOD);
+    matches!(method, Ok(Some(method)) if Method::from_bytes(method).is_ok())
+        && !headers.has(&ORIGINAL_URI)
+        && asked(parts).is_ok_and(|asked| asked.method == Method::OPTIONS)
 }
 
 /// What the proxy says was asked.

@@ -55,6 +55,24 @@ fn lets_pages_ask(program: Program) {
     for lacking in [&[of_page(PAGE)][..], &[asks_first("POST")]] {
         assert_eq!(place.ask("OPTIONS", "/files/a", lacking, "").status, 401, "{program:?}: {lacking:?}");
     }
+    // What one of the two could take for a question, and the other not.
+    let written = |name: &'static str, value: &str| (name, value.to_owned());
+    for odd in [
+        &[written("Access-Control-Request-Method", "")][..],
+        &[written("Access-Control-Request-Method", " \t")],
+        &[written("Access-Control-Request-Method", "no method")],
+        &[written("Access_Control_Request_Method", "POST")],
+        &[written("Access-Control_Request-Method", "POST")],
+        &[asks_first(""), asks_first("POST")],
+        &[asks_first("POST"), asks_first("")],
+        &[asks_first("POST"), of_page(PAGE)],
+        &[asks_first("POST"), written("X-Original-Uri", "/")],
+        &[asks_first("POST"), written("X-Original-Method", "GET")],
+    ] {
+        for (method, path) in [("OPTIONS", "/files/a"), ("POST", "/files/a"), ("OPTIONS", "/mcp")] {
+            place.ask(method, path, &[&[of_page(PAGE)], odd].concat(), "{}");
+        }
+    }
     assert!(place.received().is_empty(), "{program:?}: nothing of that is the server's");
 
     let told = |reply: &Reply, what: &str| {

@@ -264,7 +264,11 @@ async fn a_browser_s_preflight_passes_without_a_credential_and_nothing_else_does
         settings.allowed_origins = vec![PAGE.parse().unwrap()];
     });
     let envoy = |method: &str, uri: &str| Ask::new(method.parse().unwrap(), &format!("/verify{uri}"));
-    for ask in [nginx, forwarded, envoy] {
+    // What nginx asks about before it lets pass has its questions answered in another way.
+    let question = nginx("OPTIONS", "/files/a").with("origin", PAGE);
+    let question = question.with("access-control-request-method", "POST");
+    assert_eq!(question.send(gateway.admin).await.status, 401);
+    for ask in [forwarded, envoy] {
         for path in ["/mcp", "/files/a?b=c", "/MCP/"] {
             let preflight = ask("OPTIONS", path)
                 .with("origin", PAGE)
@@ -278,13 +282,25 @@ async fn a_browser_s_preflight_passes_without_a_credential_and_nothing_else_does
             assert!(!answered.headers.contains_key("x-portcullis-subject"));
             let nobody = async |ask: Ask| ask.send(gateway.admin).await.status;
             assert_eq!(nobody(preflight.clone().without("origin")).await, 401, "no page");
-            assert_eq!(nobody(preflight.clone().without("access-control-request-method")).await, 401);
+            let of_no_method = preflight.clone().without("access-control-request-method");
+            assert_eq!(nobody(of_no_method.clone()).await, 401);
+            for (name, value) in [
+                ("access-control-request-method", ""),
+                ("access-control-request-method", "no method"),
+                ("access_control_request_method", "POST"),
+            ] {
+                assert_eq!(nobody(of_no_method.clone().with(name, value)).await, 401, "{name}: {value:?}");
+            }
+            let twice = preflight.clone().with("access-control-request-method", "GET");
+            assert_eq!(nobody(twice).await, 401, "two methods");
             let foreign =
                 preflight.clone().instead("origin", "https://evil.example").send(gateway.admin).await;
             assert_eq!(foreign.status, 403);
             assert!(!foreign.headers.contains_key("access-control-allow-origin"));
             assert_eq!(nobody(preflight.clone().with("origin", PAGE)).await, 403, "two pages");
         }
+    }
+    for ask in [nginx, forwarded, envoy] {
         // The real request needs its credential; the page may read either answer.
         let real = ask("POST", "/files/a").with("origin", PAGE).with("access-control-request-method", "POST");
         for (ask, status) in [(real.clone(), 401), (real.key(&key), 200)] {
