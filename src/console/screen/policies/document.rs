@@ -65,7 +65,8 @@ fn lines<'a>(revision: &'a Revision, keys: Option<u64>, canvas: &Canvas<'_>, roo
         },
     ));
     if let Some(keys) = keys {
-        lines.push(labelled("keys", vec![piece(format!("{} under it", grouped(keys)), theme.text)]));
+        lines
+            .push(labelled("used by", vec![piece(format!("{} keys and tokens", grouped(keys)), theme.text)]));
     }
     let scopes: Vec<&str> = policy.scopes.iter().map(|scope| scope.as_str()).collect();
     let ceiling = if scopes.is_empty() { "no ceiling".to_owned() } else { scopes.join(", ") };

@@ -248,7 +248,7 @@ impl Policies {
             Column::new("rev", 4).right(),
             Column::new("mode", 9),
             Column::new("limits", 15).share(1),
-            Column::new("keys", 6).right(),
+            Column::new("used", 6).right(),
             Column::new("saved", 8).dispensable(1),
         ];
         let (dim, good, warning) = (canvas.theme().dim, canvas.theme().good, canvas.theme().warning);
