@@ -26,6 +26,14 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// A NumericDate (RFC 7519 §2): seconds since the Unix epoch, with their fraction down to the millisecond. `None` where
+    /// RFC 3339 has no such moment: before 1970, and after the year 9999.
+    pub fn from_numeric_date(seconds: f64) -> Option<Self> {
+        /// 10000-01-01T00:00:00Z
+        const END: f64 = 253_402_300_800.0;
+        (0.0..END).contains(&seconds).then(|| Self((seconds * 1000.0).floor() as i64))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub const fn millis(self) -> i64 {
         self.0
@@ -226,6 +234,22 @@ mod tests {
         assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-07-28T09:30:00.250Z\"");
         for text in ["", "yesterday", "2026-07-28", "2026-07-28T09:30:00", "2026-02-30T00:00:00Z"] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_numeric_date_is_a_moment_that_rfc_3339_has() {
+        let read = |seconds| Timestamp::from_numeric_date(seconds).map(|at| at.to_string());
+        for (seconds, expected) in [
+            (0.0, "1970-01-01T00:00:00Z"),
+            (1_785_231_000.250_9, "2026-07-28T09:30:00.250Z"),
+            (253_402_300_799.0, "9999-12-31T23:59:59Z"),
+            (253_402_300_799.5, "9999-12-31T23:59:59.500Z"),
+        ] {
+            assert_eq!(read(seconds).as_deref(), Some(expected));
+        }
+        for seconds in [253_402_300_800.0, -0.5, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            assert_eq!(read(seconds), None, "{seconds}");
         }
     }
 

@@ -54,7 +54,7 @@ pub fn inspect(text: &str, now: Timestamp) -> Result<Inspection, Fault> {
         Inspection { header, claims, times: Vec::new(), profiles: Vec::new(), warnings: Vec::new() };
     for claim in ["iat", "nbf", "exp"] {
         let seconds = found.claims.as_ref().and_then(|claims| claims.get(claim)).and_then(Value::as_f64);
-        if let Some(at) = seconds.and_then(moment) {
+        if let Some(at) = seconds.and_then(Timestamp::from_numeric_date) {
             found.times.push(Moment { claim, at, in_seconds: (at.millis() - now.millis()).div_euclid(1000) });
         }
     }
@@ -125,12 +125,6 @@ fn read_as(profile: Profile, header: &Header, payload: &Map<String, Value>) -> R
         return Err(typ);
     }
     Claims::read(payload, profile, &ClaimNames::default(), false).map_err(|bad| bad.to_string())
-}
-
-/// `None` where the calendar has no such moment.
-pub(super) fn moment(seconds: f64) -> Option<Timestamp> {
-    let is_sensible = seconds.is_finite() && (0.0..253_402_300_800.0).contains(&seconds);
-    is_sensible.then(|| Timestamp::from_millis((seconds * 1000.0) as i64))
 }
 
 impl Moment {

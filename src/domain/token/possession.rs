@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{Claims, Confirmation, inspect::moment};
+use super::{Claims, Confirmation};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Compact, VerifyingKey, base64};
@@ -73,7 +73,8 @@ impl Possession {
             return Err(Reason::BadSignature);
         }
         // NumericDate (RFC 7519 §2): the clocks of browsers have fractions.
-        let made = claims.get("iat").and_then(Value::as_f64).and_then(moment).ok_or(Reason::Malformed)?;
+        let made = claims.get("iat").and_then(Value::as_f64).and_then(Timestamp::from_numeric_date);
+        let made = made.ok_or(Reason::Malformed)?;
         if made > shown.now.plus(WINDOW) {
             return Err(Reason::NotYetValid);
         }
