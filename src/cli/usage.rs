@@ -17,7 +17,7 @@ use crate::{
         clock::{Timestamp, parse_life},
         usage::{self, Dimension, Totals},
     },
-    ops::{Ctx, OpsError, usage as ops},
+    ops::{Ctx, OpsError, credential, usage as ops},
     store::{
         room::{self, Part},
         usage::Query,
@@ -220,8 +220,9 @@ impl Busy {
     fn credentials(ctx: &Ctx, top: Vec<usage::Busy>) -> Result<Vec<Self>, OpsError> {
         let mut all = Self::all(top);
         for one in &mut all {
-            if let Some(named) = ops::named(ctx, &one.key)? {
-                (one.subject, one.name) = (Some(named.subject.to_string()), Some(named.name));
+            if let Some(found) = credential::show(ctx, &one.key)? {
+                one.subject = Some(found.subject().to_string());
+                one.name = Some(found.name().to_owned());
             }
         }
         Ok(all)

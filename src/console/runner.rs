@@ -17,12 +17,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
-    decision::{CredentialId, Reason},
+    decision::Reason,
     event::SHADOW_DENIED,
     usage::{Dimension, Totals},
 };
 use crate::ops;
-use crate::ops::{Ctx, OpsError, usage::Named};
+use crate::ops::{Ctx, OpsError, credential::Credential};
 use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
@@ -314,12 +314,10 @@ fn busiest(ctx: &Ctx, query: &store::usage::Query, by: Dimension, limit: u32) ->
 fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Busy, OpsError> {
     let label = match by {
         Dimension::Credential if object == "-" => "(no credential)".to_owned(),
-        Dimension::Credential => match ops::usage::named(ctx, &object)? {
-            Some(Named { credential: CredentialId::Token(_), subject, .. }) => {
-                format!("{subject} token {object:.8}")
-            }
-            Some(Named { subject, name, .. }) if name.is_empty() => format!("{subject} {object:.8}"),
-            Some(Named { subject, name, .. }) => format!("{subject} · {name}"),
+        Dimension::Credential => match ops::credential::show(ctx, &object)? {
+            Some(Credential::Token(token)) => format!("{} token {object:.8}", token.subject),
+            Some(Credential::ApiKey(key)) if key.name.is_empty() => format!("{} {object:.8}", key.subject),
+            Some(Credential::ApiKey(key)) => format!("{} · {}", key.subject, key.name),
             None => object.clone(),
         },
         _ => object.clone(),

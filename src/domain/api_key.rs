@@ -99,6 +99,13 @@ impl ApiKey {
         KeyState::at(now, self.revoked_at.is_some(), self.expires_at, self.disabled)
     }
 
+    /// The state at a moment that has passed, as far as is known: a revocation that came later does not count. When it was
+    /// disabled is not remembered, so that one which is counts as disabled.
+    pub fn state_then(&self, then: Timestamp) -> KeyState {
+        let was_revoked = self.revoked_at.is_some_and(|revoked| revoked <= then);
+        KeyState::at(then, was_revoked, self.expires_at, self.disabled)
+    }
+
     /// What people know it by: its label, else the beginning of its id.
     pub fn called(&self) -> &str {
         if self.name.is_empty() { self.id.short() } else { &self.name }

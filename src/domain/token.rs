@@ -19,7 +19,7 @@ mod trust;
 pub use audience::is_same as is_same_audience;
 pub use bound::Bound;
 pub use claims::{BadClaims, ClaimNames, Claims, Confirmation, find_claim, is_scope, meant_way, names_in};
-pub use grounds::{Grounds, KeyGround, MOST_PARENTS, Parent};
+pub use grounds::{Grounds, KeyGround, MOST_PARENTS, Parent, scopes_left};
 pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};

@@ -21,7 +21,7 @@ use crate::domain::{
     identity::Identity,
     issuer::Issuer,
     name::{PolicyName, ScopeName},
-    scope::{Catalogue, holds},
+    scope::Catalogue,
     secret::Secret,
     token::{self, KeyGround, Possession, Refused, Verified, require_possession},
 };
@@ -225,13 +225,11 @@ pub(super) fn terms(
 ) -> Option<(PolicyName, Vec<ScopeName>, Account)> {
     let claims = &verified.claims;
     let subject = &claims.subject;
-    let (policy, mut scopes, account) = match (&verified.issuer, issuer) {
-        // Whatever becomes of the key, what was got with it may do no more than the key itself, at the same cost.
+    let (policy, scopes, account) = match (&verified.issuer, issuer) {
+        // Under what the key is under, at the same cost.
         (None, _) if under.is_some() => {
             let (key, under) = claims.grounds.key.zip(under)?;
-            let mut scopes = claims.scope_names();
-            scopes.retain(|scope| holds(&under.scopes, scope));
-            (under.policy.clone(), scopes, Account::ApiKey(key.id))
+            (under.policy.clone(), claims.scope_names(), Account::ApiKey(key.id))
         }
         (None, _) => {
             let policy = claims.policy.clone().unwrap_or_default();
@@ -246,9 +244,7 @@ pub(super) fn terms(
         }
         (Some(_), None) => return None,
     };
-    if let Some(bound) = &claims.bound {
-        scopes = bound.policy().policy.effective_scopes(&scopes);
-    }
+    let scopes = token::scopes_left(scopes, under.map(|under| &*under.scopes), claims.bound.as_ref());
     Some((policy, scopes, account))
 }
 

@@ -1,5 +1,9 @@
 //! Reading events, for both roles; and making room among them.
 
+mod explain;
+
+pub use explain::{Explained, explain};
+
 use super::{Ctx, OpsError, usage};
 use crate::domain::{act::Act, clock::Timestamp, event::Event};
 use crate::store::event::{self, Query};

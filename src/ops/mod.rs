@@ -9,6 +9,7 @@ pub mod backup;
 #[cfg(test)]
 mod bench;
 mod context;
+pub mod credential;
 pub mod event;
 pub mod gateway;
 pub mod identity;

@@ -6,14 +6,10 @@ use super::{Ctx, OpsError};
 use crate::domain::{
     act::Act,
     clock::Timestamp,
-    decision::CredentialId,
-    name::Subject,
     usage::{Busy, Dimension, Totals},
 };
 use crate::store::{
-    StoreError, api_key,
     room::{Cut, Part},
-    token,
     usage::{self, Query},
 };
 
@@ -39,34 +35,6 @@ pub fn series(ctx: &Ctx, q: Query, step_minutes: u32) -> Result<Vec<(Timestamp, 
         )));
     }
     ctx.store.read_usage(|c| Ok(usage::series(c, &q, step_minutes)?))
-}
-
-/// Whose a credential is, and what people call it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    pub credential: CredentialId,
-    pub subject: Subject,
-    /// A key's label, a token's client; empty where it has none.
-    pub name: String,
-}
-
-/// By what people know the credential of this id; `None` where nothing is remembered of it, or what is is damaged.
-pub fn named(ctx: &Ctx, credential: &str) -> Result<Option<Named>, OpsError> {
-    ctx.store.read(|c| {
-        if let Ok(id) = credential.parse()
-            && let Some(key) = StoreError::none_where_damaged(api_key::find(c, id))?
-        {
-            let credential = CredentialId::ApiKey(key.id);
-            return Ok(Some(Named { credential, subject: key.subject, name: key.name }));
-        }
-        let Ok(jti) = credential.parse() else { return Ok(None) };
-        let token = StoreError::none_where_damaged(token::find(c, jti))?;
-        Ok(token.map(|token| Named {
-            credential: CredentialId::Token(jti),
-            subject: token.subject,
-            name: token.client,
-        }))
-    })
 }
 
 /// Forgets counters from before a moment, those of strangers alone or all; answers how many rows went, and gives their room

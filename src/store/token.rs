@@ -3,6 +3,7 @@ mod cursor;
 mod filter;
 mod ground;
 mod purge;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -13,23 +14,23 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, typ
 use super::{
     Rows, StoreError,
     page::{Gathering, Page},
-    quota, revocation,
+    quota,
     seal::Table,
-    signing_key, to_json,
+    to_json,
 };
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
     filter::Filter,
-    name::{Kid, PolicyName, Subject},
-    revocation::{Revocation, Target},
-    signing_key::SigningKeyState,
-    token::{IssuedToken, Parent, TokenId, TokenState},
+    name::{Kid, PolicyName},
+    revocation::Target,
+    token::{Bound, IssuedToken, TokenId},
 };
 use cursor::Cursor;
 pub(super) use ground::TABLE as GROUNDS;
 pub use ground::{key as ground_key, live_beside};
 pub use purge::{damaged, delete_damaged, purge, purge_beside};
+pub use standing::{Refusal, Standing, standing, standing_then};
 
 const COLUMNS: &str = "jti, subject, client, scopes, audience, policy, bound, max_uses, kid, algorithm, issued_at, \
                        expires_at, issued_by";
@@ -80,97 +81,11 @@ impl Query {
     }
 }
 
-/// Why an issued token is refused before it expires.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(untagged)]
-pub enum Refusal {
-    Revoked(Revocation),
-    /// The key that signed it is retired, or is not there.
-    KeyRetired {
-        retired_key: Kid,
-    },
-    /// What it rests on does not stand.
-    Fallen {
-        /// Its kind, `key` or `token`, and its id.
-        kind: &'static str,
-        fallen_with: String,
-        /// What became of that: revoked, disabled, expired, rotated, removed, retired (its signing key).
-        why: &'static str,
-    },
-}
-
-/// An issued token, and how it stands at the moment of the question.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Standing {
-    #[serde(flatten)]
-    pub token: IssuedToken,
-    pub state: TokenState,
-    pub refusal: Option<Refusal>,
-}
-
 pub fn find(c: &Rows<'_>, jti: TokenId) -> Result<Option<IssuedToken>, StoreError> {
     c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token WHERE jti = ?1"))?
         .query_row([jti.to_string()], |row| Ok(checked(c, row)))
         .optional()?
         .transpose()
-}
-
-/// How a token stands at `now`. Of several revocations that refuse it the narrowest is told.
-pub fn standing(c: &Rows<'_>, token: IssuedToken, now: Timestamp) -> Result<Standing, StoreError> {
-    let refusal = refusal(c, &token, now)?;
-    let state = token.state(now, refusal.is_some());
-    Ok(Standing { token, state, refusal })
-}
-
-fn refusal(c: &Rows<'_>, token: &IssuedToken, now: Timestamp) -> Result<Option<Refusal>, StoreError> {
-    let own = Parent { jti: token.jti, kid: token.kid.clone(), issued_at: token.issued_at };
-    let by_itself = taken_back(c, &own, &token.subject, now)?;
-    if by_itself.is_some() {
-        return Ok(by_itself);
-    }
-    if let Some(ground) = &token.rests_on.key
-        && let Some((_, why)) = ground.refusal(ground_key(c, ground.id)?.as_ref(), now)
-    {
-        return Ok(Some(Refusal::Fallen { kind: "key", fallen_with: ground.id.to_string(), why }));
-    }
-    for parent in &token.rests_on.parents {
-        let why = match taken_back(c, parent, &token.subject, now)? {
-            None => continue,
-            Some(Refusal::KeyRetired { .. }) => "retired",
-            Some(_) => "revoked",
-        };
-        return Ok(Some(Refusal::Fallen { kind: "token", fallen_with: parent.jti.to_string(), why }));
-    }
-    Ok(None)
-}
-
-/// Why a token of `subject` is refused, whatever it rests on.
-fn taken_back(
-    c: &Rows<'_>,
-    token: &Parent,
-    subject: &Subject,
-    now: Timestamp,
-) -> Result<Option<Refusal>, StoreError> {
-    let (subject, cut, moment) = (subject.clone(), token.issued_at, token.issued_at);
-    for target in [
-        Target::Token { id: token.jti },
-        Target::Subject { subject, cut },
-        Target::Key { issuer: None, kid: token.kid.clone() },
-        Target::IssuedBefore { issuer: None, moment },
-    ] {
-        let found = revocation::find(c, &target)?;
-        let refuses = |found: &Revocation| match found.target {
-            Target::Token { .. } | Target::Key { .. } => true,
-            Target::Subject { cut, .. } => token.issued_at <= cut,
-            Target::IssuedBefore { moment, .. } => token.issued_at < moment,
-        };
-        if let Some(found) = found.filter(refuses) {
-            return Ok(Some(Refusal::Revoked(found)));
-        }
-    }
-    let key = signing_key::find(c, &token.kid)?;
-    let is_retired = key.is_none_or(|key| key.state(now) == SigningKeyState::Retired);
-    Ok(is_retired.then(|| Refusal::KeyRetired { retired_key: token.kid.clone() }))
 }
 
 pub fn count(c: &Connection, q: &Query) -> Result<u64, StoreError> {
@@ -297,6 +212,13 @@ pub fn insert(c: &Rows<'_>, token: &IssuedToken) -> Result<(), StoreError> {
     .execute(params_from_iter(sealed(c, token)?))?;
     ground::insert(c, token.jti, &token.rests_on)?;
     quota::open_shared(c, &quota::account_of_subject(&token.subject, &token.policy))
+}
+
+/// The limits that a token carries itself, ready to be judged by.
+pub fn bound(token: &IssuedToken) -> Result<Option<Bound>, StoreError> {
+    let read =
+        |claim| Bound::read(claim).map_err(|bad| StoreError::row(TABLE.name, &token.jti.to_string(), bad));
+    token.bound.as_ref().map(read).transpose()
 }
 
 /// How many tokens are under the policy and not expired, revoked ones among them.

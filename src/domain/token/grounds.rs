@@ -6,11 +6,12 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{BadClaims, TokenId};
-use crate::domain::api_key::{ApiKey, KeyId, SecretMark};
+use super::{BadClaims, Bound, TokenId};
+use crate::domain::api_key::{ApiKey, KeyId, KeyState, SecretMark};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
-use crate::domain::name::Kid;
+use crate::domain::name::{Kid, ScopeName};
+use crate::domain::scope::holds;
 
 /// The claim.
 pub(super) const CLAIM: &str = "rests_on";
@@ -48,12 +49,41 @@ impl KeyGround {
     /// Why what was got with the key does not stand at `now`, and in a word what became of the key; `None` = it stands.
     /// `key`: as it is now, where there is one.
     pub fn refusal(&self, key: Option<&ApiKey>, now: Timestamp) -> Option<(Reason, &'static str)> {
-        let Some(key) = key else { return Some((Reason::Revoked, "removed")) };
-        if !key.has_secret(self.secret, now) {
-            return Some((Reason::Revoked, "rotated"));
-        }
-        let state = key.state(now);
-        state.refusal().map(|reason| (reason, state.as_str()))
+        let Some(key) = key else { return Some(REMOVED) };
+        fallen(key.has_secret(self.secret, now), key.state(now))
+    }
+
+    /// The same at a moment that has passed, as far as is known: a rotation or a revocation since then does not count.
+    pub fn refusal_then(&self, key: Option<&ApiKey>, then: Timestamp) -> Option<(Reason, &'static str)> {
+        let Some(key) = key else { return Some(REMOVED) };
+        // Both take away secrets of which nothing is known any more.
+        let is_changed_since = [key.rotated_at, key.revoked_at].into_iter().flatten().any(|at| at > then);
+        fallen(is_changed_since || key.has_secret(self.secret, then), key.state_then(then))
+    }
+}
+
+const REMOVED: (Reason, &str) = (Reason::Revoked, "removed");
+
+fn fallen(has_secret: bool, state: KeyState) -> Option<(Reason, &'static str)> {
+    if !has_secret {
+        return Some((Reason::Revoked, "rotated"));
+    }
+    state.refusal().map(|reason| (reason, state.as_str()))
+}
+
+/// What a token has of its scopes by what it rests on and the limits that it carries. Whatever becomes of a key (`under`: its
+/// scopes), what was got with it may do no more than the key itself.
+pub fn scopes_left(
+    mut scopes: Vec<ScopeName>,
+    under: Option<&[ScopeName]>,
+    bound: Option<&Bound>,
+) -> Vec<ScopeName> {
+    if let Some(under) = under {
+        scopes.retain(|scope| holds(under, scope));
+    }
+    match bound {
+        Some(bound) => bound.policy().policy.effective_scopes(&scopes),
+        None => scopes,
     }
 }
 

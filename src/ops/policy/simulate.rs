@@ -10,21 +10,22 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Ctx, OpsError};
+use super::super::{
+    Ctx, OpsError,
+    credential::{self, Reach},
+};
 use crate::domain::{
-    api_key::{ApiKey, KeyId},
     clock::Timestamp,
     decision::{self, Outcome as Decided, Reason, Request},
     endpoint::{Endpoint, EndpointSet},
     name::{PolicyName, ScopeName},
     policy::{CompiledPolicy, IpRestrictions},
     quota::{Cost, Counter},
-    scope::{Catalogue, holds},
+    scope::Catalogue,
     text::visible,
-    token::TokenId,
     usage::{Count, OTHER, Outcome},
 };
-use crate::store::{self, Rows, StoreError, event, usage};
+use crate::store::{Rows, StoreError, event, usage};
 
 /// One request to replay. As a line of JSON: `{"at","ip","endpoint","scopes"?}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -165,7 +166,7 @@ pub fn recorded(
         let mut holders: HashMap<String, Option<Holder>> = HashMap::new();
         for count in &counts {
             if !holders.contains_key(&count.credential) {
-                let holder = Holder::find(c, &count.credential)?.filter(|holder| holder.policy == *policy);
+                let holder = Holder::find(c, &count.credential, policy)?;
                 holders.insert(count.credential.clone(), holder);
             }
         }
@@ -190,7 +191,6 @@ pub fn recorded(
 /// Who made recorded calls, and what they count against.
 struct Holder {
     account: Arc<str>,
-    policy: PolicyName,
     scopes: Vec<ScopeName>,
 }
 
@@ -199,29 +199,11 @@ struct Holder {
 type Addresses = HashMap<(String, String, String), VecDeque<(Timestamp, IpAddr, u32)>>;
 
 impl Holder {
-    /// By the id of a key, or of a token of this home, which may rest on a key.
-    fn find(c: &Rows<'_>, credential: &str) -> Result<Option<Self>, StoreError> {
-        // The id of a token may read as one of a key.
-        if let Ok(id) = credential.parse::<KeyId>()
-            && let Some(key) = store::api_key::find(c, id)?
-        {
-            return Ok(Some(Self::of_key(key)));
-        }
-        let Ok(id) = credential.parse::<TokenId>() else { return Ok(None) };
-        let Some(token) = store::token::find(c, id)? else { return Ok(None) };
-        let Some(ground) = token.rests_on.key else {
-            let account = store::quota::account_of_subject(&token.subject, &token.policy).into();
-            return Ok(Some(Self { account, policy: token.policy, scopes: token.scopes }));
-        };
-        let key = store::api_key::find(c, ground.id)?.map(Self::of_key);
-        Ok(key.map(|key| {
-            let scopes = token.scopes.into_iter().filter(|scope| holds(&key.scopes, scope)).collect();
-            Self { scopes, ..key }
-        }))
-    }
-
-    fn of_key(key: ApiKey) -> Self {
-        Self { account: key.id.as_str().into(), policy: key.policy, scopes: key.scopes }
+    /// Who has this credential, where it is under `policy`.
+    fn find(c: &Rows<'_>, credential: &str, policy: &PolicyName) -> Result<Option<Self>, StoreError> {
+        let Some(found) = credential::find(c, credential)? else { return Ok(None) };
+        let reach = found.reach(c)?.filter(|reach| reach.policy == *policy);
+        Ok(reach.map(|Reach { account, scopes, .. }| Self { account: account.to_string().into(), scopes }))
     }
 
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {

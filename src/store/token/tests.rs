@@ -2,8 +2,14 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::{
-    domain::{filter::TOKEN_FIELDS, jose::Algorithm, signing_key::SigningKey, token::Grounds},
-    store::RowKey,
+    domain::{
+        filter::TOKEN_FIELDS,
+        jose::Algorithm,
+        revocation::Revocation,
+        signing_key::SigningKey,
+        token::{Grounds, TokenState},
+    },
+    store::{RowKey, revocation, signing_key},
     vault::SealedEntry,
 };
 

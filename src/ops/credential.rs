@@ -1,0 +1,104 @@
+//! The credentials that this home issued and still remembers, by their ids as counters and events name them: whose they are,
+//! and what they may do.
+
+use super::{Ctx, OpsError};
+use crate::domain::{
+    api_key::ApiKey,
+    clock::Timestamp,
+    decision::{Account, CredentialId},
+    name::{PolicyName, ScopeName, Subject},
+    token::{Bound, IssuedToken, scopes_left},
+};
+use crate::store::{Rows, StoreError, api_key, quota, token};
+
+/// A credential as the store keeps it.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    ApiKey(ApiKey),
+    Token(IssuedToken),
+}
+
+/// What a credential may do as things stand now, and whose quota it uses.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    pub policy: PolicyName,
+    /// Whatever the policy leaves of them.
+    pub scopes: Vec<ScopeName>,
+    /// Limits that it carries itself.
+    pub bound: Option<Bound>,
+    pub account: Account,
+}
+
+/// The credential of this id; `None` where nothing is remembered of it, or what is is damaged.
+pub fn show(ctx: &Ctx, id: &str) -> Result<Option<Credential>, OpsError> {
+    Ok(StoreError::none_where_damaged(ctx.store.read(|c| find(c, id)))?)
+}
+
+/// The same, with an error where its row is damaged. Counters and events keep an id without its kind, and that of a token may
+/// read as one of a key: it is a key's where there is such a key.
+pub(super) fn find(c: &Rows<'_>, id: &str) -> Result<Option<Credential>, StoreError> {
+    if let Ok(id) = id.parse()
+        && let Some(key) = api_key::find(c, id)?
+    {
+        return Ok(Some(Credential::ApiKey(key)));
+    }
+    let Ok(jti) = id.parse() else { return Ok(None) };
+    Ok(token::find(c, jti)?.map(Credential::Token))
+}
+
+impl Credential {
+    pub fn id(&self) -> CredentialId {
+        match self {
+            Self::ApiKey(key) => CredentialId::ApiKey(key.id),
+            Self::Token(token) => CredentialId::Token(token.jti),
+        }
+    }
+
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::ApiKey(key) => &key.subject,
+            Self::Token(token) => &token.subject,
+        }
+    }
+
+    /// What people call it: a key's label, a token's client; empty where it has none.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::ApiKey(key) => &key.name,
+            Self::Token(token) => &token.client,
+        }
+    }
+
+    /// When it ends by itself.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::ApiKey(key) => key.expires_at,
+            Self::Token(token) => Some(token.expires_at),
+        }
+    }
+
+    /// As gateways find it: a token that was got with a key is under the key's policy, has no scope that the key has not, and
+    /// uses the key's quota. `None` where that key is gone.
+    pub(super) fn reach(&self, c: &Rows<'_>) -> Result<Option<Reach>, StoreError> {
+        let token = match self {
+            Self::ApiKey(key) => {
+                let (policy, scopes) = (key.policy.clone(), key.scopes.clone());
+                return Ok(Some(Reach { policy, scopes, bound: None, account: Account::ApiKey(key.id) }));
+            }
+            Self::Token(token) => token,
+        };
+        let bound = token::bound(token)?;
+        let (policy, account, under) = match &token.rests_on.key {
+            None => {
+                let account = quota::account_of_subject(&token.subject, &token.policy).into();
+                (token.policy.clone(), Account::Tokens(account), None)
+            }
+            Some(ground) => {
+                let Some(key) = api_key::find(c, ground.id)? else { return Ok(None) };
+                (key.policy, Account::ApiKey(key.id), Some(key.scopes))
+            }
+        };
+        let scopes = scopes_left(token.scopes.clone(), under.as_deref(), bound.as_ref());
+        Ok(Some(Reach { policy, scopes, bound, account }))
+    }
+}
