@@ -8,7 +8,7 @@ use http::header;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-use super::wire::{self, Fields};
+use super::wire::{Fields, Media};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
@@ -19,9 +19,10 @@ pub enum Exposition {
 impl Exposition {
     /// What a scraper wants most (RFC 9110 §12.5.1); the older one where both do, which is what all read.
     pub fn asked(headers: &Fields) -> Self {
-        let ranges =
-            || headers.all(&header::ACCEPT).filter_map(wire::text).flat_map(|value| value.split(','));
-        let weight = |media: &str| ranges().filter_map(|range| weighed(range, media)).fold(0.0, f32::max);
+        let ranges = || headers.all(&header::ACCEPT).flat_map(Media::ranges);
+        // Ranges that name this very one alone: whoever takes anything gets the older.
+        let named = |media| ranges().filter(move |range| range.is(media));
+        let weight = |media| named(media).map(Media::weight).fold(0.0, f32::max);
         match weight("application/openmetrics-text") > weight("text/plain") {
             true => Self::OpenMetrics,
             false => Self::Text,
@@ -45,16 +46,6 @@ impl Exposition {
         text::encode_registry(&mut scraped, registry)?;
         Ok(older(&scraped))
     }
-}
-
-/// The weight of a range of media types, where it names this very one: whoever takes anything gets the older.
-fn weighed(range: &str, media: &str) -> Option<f32> {
-    let mut parts = range.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case(media) {
-        return None;
-    }
-    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-    Some(weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
 /// The same in the format of before OpenMetrics, in which a counter is called as its sample is.

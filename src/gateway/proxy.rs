@@ -29,7 +29,7 @@ use super::refusal::{Refusal, UpstreamFault};
 use super::stream::{Passed, Reply, ReplyBody};
 use super::unfit;
 use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead};
-use super::wire::{self, Fields, MOST_FIELDS};
+use super::wire::{Fields, MOST_FIELDS, Media};
 use super::worker::Worker;
 
 /// Keeps a proxy in front from holding back the events of a stream.
@@ -267,9 +267,8 @@ async fn forward(
 
 /// Whether it is meant for an MCP endpoint: every client of one takes events, and hardly anybody else does.
 fn asks_for_mcp(parts: &Parts) -> bool {
-    let mut media =
-        parts.headers.all(&header::ACCEPT).filter_map(wire::text).flat_map(|value| value.split(','));
-    media.any(|media| media.split(';').next().unwrap_or_default().trim() == "text/event-stream")
+    let mut ranges = parts.headers.all(&header::ACCEPT).flat_map(Media::ranges);
+    ranges.any(|range| range.is("text/event-stream") && range.weight() > 0.0)
 }
 
 pub fn is_served(method: &Method) -> bool {
@@ -358,7 +357,6 @@ pub fn answer(head: AnswerHead, body: ReplyBody) -> Response<Reply> {
 
 /// Whether the media type is one of these, and which, whatever its parameters.
 pub fn are_media<const N: usize>(headers: &Fields, media_types: [&str; N]) -> [bool; N] {
-    let value = headers.get(&header::CONTENT_TYPE).unwrap_or_default();
-    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    media_types.map(|media_type| essence.eq_ignore_ascii_case(media_type.as_bytes()))
+    let media = Media::of(headers.get(&header::CONTENT_TYPE).unwrap_or_default());
+    media_types.map(|media_type| media.is(media_type))
 }

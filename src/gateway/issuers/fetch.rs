@@ -29,6 +29,7 @@ use super::address::{Place, place};
 use crate::domain::json;
 use crate::domain::text::{excerpt, without_user_info};
 use crate::gateway::tls;
+use crate::gateway::wire::Media;
 use crate::ops::issuer::Published;
 
 /// How much a document may be.
@@ -314,8 +315,7 @@ async fn read(
 /// `application/json`, or any type with the suffix `+json` (RFC 6839 §3.1), parameters aside.
 fn require_json(headers: &HeaderMap) -> Result<(), Fault> {
     let field = headers.get(CONTENT_TYPE).map(|field| field.as_bytes()).unwrap_or_default();
-    let text = String::from_utf8_lossy(field);
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = String::from_utf8_lossy(Media::of(field).essence()).to_ascii_lowercase();
     let is_json = essence == "application/json"
         || essence.strip_prefix("application/").is_some_and(|name| name.ends_with("+json"));
     if is_json { Ok(()) } else { Err(Fault::Type(excerpt(&essence))) }

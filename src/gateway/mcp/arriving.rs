@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::gateway::proxy;
 use crate::gateway::received::{EndedEarly, Received};
 use crate::gateway::refusal::Refusal;
-use crate::gateway::wire::{Fields, Several, text};
+use crate::gateway::wire::{Fields, Media, Several, text};
 
 /// A body on its way from the client.
 pub struct Arriving {
@@ -99,18 +99,22 @@ pub fn is_plain_json(headers: &Fields) -> Result<(), Refusal> {
     let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     let one = match headers.single(&header::CONTENT_TYPE) {
         Ok(Some(b"application/json")) => return is_plain_coding(headers),
-        Ok(value) => value.and_then(text).map(str::to_ascii_lowercase),
+        Ok(value) => value.filter(|value| text(value).is_some()).map(Media::of),
         Err(Several) => None,
     };
-    let Some(one) = one else {
+    let Some(media) = one else {
         return unsupported("the request needs one Content-Type, application/json");
     };
-    let mut parameters = one.split(';').map(str::trim);
-    if parameters.next() != Some("application/json") {
+    if !media.is("application/json") {
         return unsupported("the Content-Type is not application/json");
     }
-    // RFC 9110 §5.6.6 allows empty parameters; another one could have a server read something else than JSON in UTF-8.
-    if parameters.any(|text| !matches!(text, "" | "charset=utf-8" | "charset=\"utf-8\"")) {
+    // Another one could have a server read something else than JSON in UTF-8.
+    let is_known = |parameter: &[u8]| {
+        [&b"charset=utf-8"[..], b"charset=\"utf-8\""]
+            .iter()
+            .any(|known| parameter.eq_ignore_ascii_case(known))
+    };
+    if !media.parameters().all(is_known) {
         return unsupported("the Content-Type has another parameter than charset=utf-8");
     }
     is_plain_coding(headers)

@@ -173,13 +173,18 @@ async fn a_client_of_mcp_at_a_wrong_path_is_told_the_right_one() {
         assert_eq!(answered.status, status, "{path}");
         assert_eq!(message(&answered), format!("there is nothing at {path}: MCP is served at /mcp"));
     }
-    let plain = hello("/").instead("accept", "text/html").send(gateway.address).await;
-    assert_eq!(
-        (plain.status, plain.body.as_str()),
-        (404, "<h1>Not here</h1>"),
-        "who asks for a page gets what there is"
-    );
-    assert_eq!(gateway.count("allowed"), 5);
+    let spelled = hello("/").instead("accept", "application/json, Text/Event-Stream; q=0.5");
+    let answered = spelled.send(gateway.address).await;
+    assert_eq!(message(&answered), "there is nothing at /: MCP is served at /mcp");
+    for accept in ["text/html", "text/html, text/event-stream;q=0"] {
+        let plain = hello("/").instead("accept", accept).send(gateway.address).await;
+        assert_eq!(
+            (plain.status, plain.body.as_str()),
+            (404, "<h1>Not here</h1>"),
+            "who asks for a page gets what there is: {accept}"
+        );
+    }
+    assert_eq!(gateway.count("allowed"), 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]

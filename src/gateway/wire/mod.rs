@@ -2,8 +2,10 @@
 
 mod content;
 mod fields;
+mod media;
 mod outbox;
 
 pub use content::{Chunk, Content, Garbled, Next, are_whole_lines, may_be_whole, number};
 pub use fields::{Field, Fields, MOST_FIELDS, Places, Several, is_same, text};
+pub use media::Media;
 pub use outbox::{Lines, Outbox};
