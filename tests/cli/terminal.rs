@@ -143,7 +143,7 @@ fn a_terminal_that_only_writes_lines_gets_the_summary_that_a_pipe_gets() {
     for (arguments, said) in [
         (&[][..], "1 active"),
         (&["console"][..], "this terminal cannot show the console: TERM=dumb"),
-        (&["demo", "--for", "1s"][..], "calls"),
+        (&["demo", "--for", "1s"][..], "REFUSED AT"),
     ] {
         let mut terminal = Terminal::open_with(&place, arguments, &dumb);
         terminal.see(said);

@@ -126,6 +126,7 @@ fn passes_only_what_is_allowed(program: Program) {
     let nobody = place.ask("GET", "/a", &[], "");
     assert_eq!(nobody.status, 401, "{program:?}");
     assert_eq!(nobody.header("www-authenticate"), Some("Bearer realm=\"portcullis\""), "{program:?}");
+    assert_eq!(nobody.message()["error"]["data"]["reason"], "unauthorized", "{program:?}");
     assert_eq!(place.ask("GET", "/a", &[credential("Bearer guess")], "").status, 401, "{program:?}");
     assert_eq!(place.ask("GET", "/a/../b", &[], "").status, 401, "{program:?}");
     assert!(place.received().is_empty(), "{program:?}");

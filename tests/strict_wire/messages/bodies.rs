@@ -138,8 +138,9 @@ fn a_body_is_utf_8_and_says_nothing_else_of_itself() {
     ] {
         prover.body(Passes, text(fine));
     }
+    // Half a character in what decides nothing passes as it was written.
     for place in [r#"{"\ud800":1}"#, r#"{"a":"\ud800"}"#, r#"["\udfff"]"#] {
-        prover.arguments(MALFORMED, place);
+        prover.arguments(Passes, place);
     }
     prover.body(MALFORMED, r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#);
     for (outcome, field) in [
@@ -175,7 +176,7 @@ fn a_body_is_utf_8_and_says_nothing_else_of_itself() {
     ] {
         prover.expect(outcome, field, field.as_bytes(), PING.as_bytes());
     }
-    prover.end(55, 13);
+    prover.end(52, 16);
 }
 
 #[test]
@@ -216,27 +217,21 @@ fn a_body_is_one_value_no_deeper_than_64_with_numbers_that_are_numbers() {
     prover.body(MALFORMED, PING.replace('"', "'"));
     prover.body(MALFORMED, PING.replace("\"id\"", "id"));
     let many = "9".repeat(400);
+    for number in ["01", "-", "+1", ".5", "1.", "1e", "0x10", "NaN", "Infinity", "-Infinity", "1_000"] {
+        prover.arguments(MALFORMED, &format!("{{\"a\":{number}}}"));
+    }
+    // What decides nothing may be a number that few programs can hold.
     for number in [
-        "01",
-        "-",
-        "+1",
-        ".5",
-        "1.",
-        "1e",
-        "0x10",
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "1_000",
+        "0",
+        "-0",
+        "1e308",
+        "1E-400",
+        "18446744073709551616",
+        "0.1000000000000000055511151231257827",
         "1e400",
         "-1e400",
         &many,
     ] {
-        prover.arguments(MALFORMED, &format!("{{\"a\":{number}}}"));
-    }
-    for number in
-        ["0", "-0", "1e308", "1E-400", "18446744073709551616", "0.1000000000000000055511151231257827"]
-    {
         prover.arguments(Passes, &format!("{{\"a\":{number}}}"));
     }
     let id = |id: &str| PING.replace(":1,", &format!(":{id},"));
@@ -265,7 +260,7 @@ fn a_body_is_one_value_no_deeper_than_64_with_numbers_that_are_numbers() {
     ] {
         prover.body(Passes, id(fine));
     }
-    prover.end(75, 19);
+    prover.end(72, 22);
 }
 
 #[test]
