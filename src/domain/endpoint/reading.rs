@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::LONGEST;
+use crate::domain::text::is_deceptive;
 use steps::{STEPS_OF_PATHS, STEPS_OF_URIS, Step, trimmed};
 
 /// What has more readings has none that servers agree on.
@@ -74,9 +75,17 @@ impl Form {
         Readings { all, is_agreed, is_complete: true }
     }
 
-    /// Whether a reading has nothing that servers take for different things: dot or empty segments, controls, more than
-    /// one encoding of a character, a backslash in a path, user information in a URI of the web or of a file.
+    /// Whether a reading has nothing that servers take for different things, as it is written and as who takes characters
+    /// of one meaning for one has it (UAX #15: a wide dot is a dot) and passes over those that are not seen.
     fn is_agreed(self, reading: &str) -> bool {
+        let decoded = percent_decode_str(reading).decode_utf8_lossy();
+        let seen = || decoded.chars().filter(|&c| !is_deceptive(c)).nfkc().collect::<String>();
+        self.is_sound(reading) && (decoded.is_ascii() || self.is_sound(&seen()))
+    }
+
+    /// Whether there are no dot or empty segments, controls, more than one encoding of a character, a backslash in a path,
+    /// user information in a URI of the web or of a file.
+    fn is_sound(self, reading: &str) -> bool {
         let (has_sound_authority, path) = match self {
             Self::Path => (true, reading),
             Self::Uri => {

@@ -236,6 +236,31 @@ fn an_escape_that_is_hidden_in_others_is_found() {
 }
 
 #[test]
+fn nobody_agrees_on_dots_and_slashes_of_other_forms() {
+    for text in [
+        "file:///pub/\u{FF0E}\u{FF0E}/etc/passwd",
+        "file:///pub/\u{2025}/etc/passwd",
+        "file:///pub/..\u{FF0F}etc/passwd",
+        "file:///pub/.\u{200B}./etc/passwd",
+        "file:///pub/.%E2%80%8B./etc/passwd",
+        "file:///pub/%EF%BC%8E%EF%BC%8E/etc/passwd",
+        "https://a\u{FF20}b.example/x",
+    ] {
+        assert!(!uri(text).is_agreed, "{text}: {:?}", uri(text));
+    }
+    for text in [
+        "file:///pub/notes\u{2026}/a.md",
+        "file:///pub/\u{FF21}.md",
+        "file:///pub/世界/é.md",
+        "file:///pub/e\u{301}.md",
+    ] {
+        assert!(uri(text).is_agreed, "{text}: {:?}", uri(text));
+    }
+    assert!(!Form::Path.readings("/pub/%EF%BC%8E%EF%BC%8E/x").is_agreed);
+    assert!(Form::Path.readings("/pub/%E4%B8%96").is_agreed);
+}
+
+#[test]
 fn nobody_agrees_on_what_climbs_out_of_the_query_of_a_scheme_that_is_made_up() {
     for text in ["docs://public/a?/../../secret/key", "docs://public?/../secret/key", "docs://public/a#/../b"]
     {
