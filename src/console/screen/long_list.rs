@@ -320,7 +320,8 @@ impl<L: Listed> LongList<L> {
                     self.set_filter("", turn);
                 }
             }
-            KeyCode::Enter => self.typing = false,
+            // Under one that cannot be read stand the rows of another: nothing is to be done to them.
+            KeyCode::Enter => self.typing = self.filter_fault.is_some(),
             KeyCode::Down => self.step(Step::Down, turn),
             KeyCode::Up => self.step(Step::Up, turn),
             _ => {

@@ -138,6 +138,16 @@ fn under_a_new_filter_nothing_is_done_to_the_rows_of_the_old_one() {
 }
 
 #[test]
+fn under_a_filter_that_cannot_be_read_nothing_is_done_to_the_rows_of_the_last_one() {
+    let mut person = Person::new(80, 24);
+    person.press("2 /").type_text("agent foo:").press("enter").type_text("R").press("tab enter");
+    assert!(person.deeds.is_empty() && person.app.overlays.is_empty(), "{}", person.screen());
+    assert!(person.sees("foo:R"), "it is still typed: {}", person.screen());
+    person.press("backspace backspace backspace backspace backspace backspace enter R");
+    assert!(!person.app.overlays.is_empty(), "{}", person.screen());
+}
+
+#[test]
 fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     let mut person = Person::new(80, 24);
     person.press("2 j j");

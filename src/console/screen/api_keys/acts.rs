@@ -66,7 +66,7 @@ impl Keys {
         let named = self.targets_named();
         let lines = vec![
             format!("Disable {named}?"),
-            "Its calls are refused from the next one on. `e` enables it again.".into(),
+            "Calls are refused from the next one on. `e` enables again.".into(),
         ];
         let ids = self.list.targets();
         let deed = Deed::DisableKeys(ids.clone());
@@ -78,7 +78,7 @@ impl Keys {
         let named = self.targets_named();
         let lines = vec![
             format!("Enable {named}?"),
-            "Its calls are taken again from the next one on, with the tokens that were got with it.".into(),
+            "Calls are taken again from the next one on, with tokens that were got before as well.".into(),
         ];
         let ids = self.list.targets();
         let deed = Deed::EnableKeys(ids.clone());
@@ -139,7 +139,7 @@ impl Keys {
         let mut lines = vec![
             format!("Revoke {named}?"),
             "This is for good: the next call is refused, and open streams are closed.".into(),
-            "Tokens that were got with it fall with it.".into(),
+            "Tokens that were got with a key fall with it.".into(),
         ];
         if let Some(key) = single {
             lines.push(format!("id {}", key.id));
