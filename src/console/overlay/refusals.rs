@@ -300,7 +300,7 @@ fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     let event = &refused.event;
     let mut lines = vec![
         Line::fact("reason", event.kind.as_str()).ink(Ink::Bad).note(refused.why.as_str()),
-        Line::Heading("Every check, as things stand now"),
+        Line::Heading("Every check of the call, by the policies and scopes of now"),
     ];
     if refused.checks.is_empty() {
         let said =

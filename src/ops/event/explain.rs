@@ -7,11 +7,11 @@ use crate::domain::{
     clock::Timestamp,
     decision::{self, Check, CredentialId, Principal, Reason, Request},
     endpoint::Endpoint,
-    event::Event,
+    event::{Event, SHADOW_DENIED},
     identity::Identity,
     policy::{CompiledPolicy, Revision},
     quota::Charge,
-    token::{IssuedToken, TokenState},
+    token::IssuedToken,
 };
 use crate::ops::{
     Ctx, OpsError,
@@ -52,8 +52,8 @@ fn explained(
     now: Timestamp,
 ) -> Result<Explained, StoreError> {
     let mut checks = match found {
-        Credential::ApiKey(key) => vec![of_key(key, event.at)],
-        Credential::Token(token) => of_token(c, token, event.at, now)?,
+        Credential::ApiKey(key) => vec![of_key(key, event)],
+        Credential::Token(token) => of_token(c, token, event, now)?,
     };
     if checks.iter().all(|check| check.passed) {
         checks.extend(of_proof(event));
@@ -78,25 +78,40 @@ fn check(check: &'static str, passed: bool, detail: String) -> Check {
     Check { check, passed, detail }
 }
 
-fn of_key(key: &ApiKey, then: Timestamp) -> Check {
-    let detail = match (key.state_then(then), key.revoked_at) {
-        (KeyState::Active, Some(at)) => format!("the key was active then; it was revoked later, {at}"),
-        (KeyState::Active, None) => "the key was active then".into(),
-        (KeyState::Disabled, _) => "the key is disabled now; the audit log tells since when".into(),
-        (KeyState::Expired, _) => "the key had expired then".into(),
-        (KeyState::Revoked, _) => "the key was revoked then".into(),
+/// Whether the call got as far as the policy: its credential was taken then, whatever became of it since.
+fn was_taken(event: &Event) -> bool {
+    match event.kind.parse::<Reason>() {
+        Ok(reason) => matches!(reason.status(), 403 | 429) && reason != Reason::OriginDenied,
+        Err(()) => event.kind == SHADOW_DENIED,
+    }
+}
+
+fn of_key(key: &ApiKey, event: &Event) -> Check {
+    let (stood, detail) = match (key.state_then(event.at), key.revoked_at) {
+        (KeyState::Active, Some(at)) => {
+            (true, format!("the key was active then; it was revoked later, {at}"))
+        }
+        (KeyState::Active, None) => (true, "the key was active then".into()),
+        // Since when is not remembered with the key.
+        (KeyState::Disabled, _) if was_taken(event) => {
+            (true, "the key was active then; it is disabled now".into())
+        }
+        (KeyState::Disabled, _) => (false, "the key is disabled now; the audit log tells since when".into()),
+        (KeyState::Expired, _) => (false, "the key had expired then".into()),
+        (KeyState::Revoked, _) => (false, "the key was revoked then".into()),
     };
-    check("credential", key.state_then(then) == KeyState::Active, detail)
+    check("credential", stood, detail)
 }
 
 /// The token itself, and what it rests on.
 fn of_token(
     c: &Rows<'_>,
     token: &IssuedToken,
-    then: Timestamp,
+    event: &Event,
     now: Timestamp,
 ) -> Result<Vec<Check>, StoreError> {
-    let Standing { state, refusal, .. } = token::standing_then(c, token.clone(), then)?;
+    let then = event.at;
+    let Standing { refusal, .. } = token::standing_then(c, token.clone(), then)?;
     let later = token::standing(c, token.clone(), now)?.refusal;
     let has_expired = then >= token.expires_at;
     let (stood, detail) = match (&refusal, &later) {
@@ -111,18 +126,25 @@ fn of_token(
         _ => (true, "the token was live then".into()),
     };
     let mut checks = vec![check("credential", stood, detail)];
-    if let Some(Refusal::Fallen { kind, fallen_with, why }) = &refusal {
-        let when = if matches!(*why, "disabled" | "removed") { "is now" } else { "was then" };
-        checks.push(check("rests_on", false, format!("{kind} {fallen_with}, which {when} {why}")));
-    } else if state != TokenState::Revoked && !token.rests_on.is_empty() {
-        let detail = match later {
-            Some(Refusal::Fallen { kind, fallen_with, why }) => {
-                format!("what it rests on stood then; {kind} {fallen_with} is {why} now")
-            }
-            _ => "what it rests on stood then".into(),
-        };
-        checks.push(check("rests_on", true, detail));
+    if token.rests_on.is_empty() || !(stood || has_expired) {
+        return Ok(checks);
     }
+    let ground = match (&refusal, &later) {
+        (Some(Refusal::Fallen { kind, fallen_with, why }), _) => {
+            // Since when is remembered of neither.
+            let is_undated = matches!(*why, "disabled" | "removed");
+            match is_undated && was_taken(event) {
+                true => (true, format!("what it rests on stood then; {kind} {fallen_with} is {why} now")),
+                false if is_undated => (false, format!("{kind} {fallen_with}, which is {why} now")),
+                false => (false, format!("{kind} {fallen_with}, which was {why} then")),
+            }
+        }
+        (_, Some(Refusal::Fallen { kind, fallen_with, why })) => {
+            (true, format!("what it rests on stood then; {kind} {fallen_with} is {why} now"))
+        }
+        _ => (true, "what it rests on stood then".into()),
+    };
+    checks.push(check("rests_on", ground.0, ground.1));
     Ok(checks)
 }
 

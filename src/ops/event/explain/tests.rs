@@ -88,7 +88,7 @@ fn a_token_has_no_more_than_the_key_that_it_rests_on() {
     assert!(failed.is_empty() && detail.contains("is rotated now"), "{failed:?} {detail}");
     let after = event(&bench, Reason::Revoked, &jti, "ping");
     let (failed, detail) = told(&bench, &after, "rests_on");
-    assert!(failed == ["rests_on"] && detail.ends_with("which was then rotated"), "{failed:?} {detail}");
+    assert!(failed == ["rests_on"] && detail.ends_with("which was rotated then"), "{failed:?} {detail}");
 }
 
 #[test]
@@ -118,6 +118,13 @@ fn a_key_that_expired_or_is_disabled_is_told_of_as_far_as_is_known() {
     api_key::disable(&bench.ctx, key.id).unwrap();
     let (failed, detail) = told(&bench, &before, "credential");
     assert!(failed == ["credential"] && detail.contains("disabled now"), "{detail}");
+    for kind in [Reason::IpDenied.as_str(), SHADOW_DENIED] {
+        let taken = Event { kind: kind.into(), ..before.clone() };
+        let (failed, detail) = told(&bench, &taken, "credential");
+        assert!(failed.is_empty() && detail.ends_with("it is disabled now"), "{kind}: {detail}");
+    }
+    let strange = Event { kind: Reason::OriginDenied.to_string(), ..before.clone() };
+    assert_eq!(told(&bench, &strange, "").0, ["credential"], "it was not asked for its credential");
     api_key::enable(&bench.ctx, key.id).unwrap();
     bench.clock.advance(api_key::DEFAULT_LIFE);
     assert_eq!(told(&bench, &event(&bench, Reason::Expired, &id, "ping"), "").0, ["credential"]);
