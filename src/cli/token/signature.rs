@@ -58,7 +58,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             reason: None,
             fault: None,
             detail: format!("the signature fits ({})", token.header().alg),
-            claims: json::object(token.payload()).ok(),
+            claims: json::claims(token.payload()).ok(),
         },
         Err(fault) => Verdict {
             valid: false,

@@ -113,22 +113,11 @@ impl Claims {
         own: bool,
     ) -> Result<Self, BadClaims> {
         let reader = Reader { payload, profile, own };
-        let is_strict = profile != Profile::Legacy;
-        let issuer = reader.name("iss", is_strict)?;
-        let jti = reader.id()?;
-        let id = match &jti {
-            Some(jti) if own => {
-                jti.parse().map_err(|error: super::BadTokenId| BadClaims::new("jti", error.to_string()))?
-            }
-            Some(jti) => TokenId::of(issuer.as_deref().unwrap_or_default(), jti),
-            // Without a name of its own, what it says is its name. No `jti` is empty.
-            None => TokenId::of(&Value::Object(payload.clone()).to_string(), ""),
-        };
         Ok(Self {
-            id,
-            issuer,
+            id: Self::id_of(payload, profile, own)?,
+            issuer: reader.issuer()?,
             subject: prefixed(names, reader.subject(names)?)?,
-            audience: reader.audience(names, is_strict)?,
+            audience: reader.audience(names, profile != Profile::Legacy)?,
             expires_at: reader.time("exp")?.ok_or_else(|| BadClaims::new("exp", MISSING))?,
             not_before: reader.time("nbf")?,
             issued_at: reader.issued_at()?,
@@ -142,6 +131,24 @@ impl Claims {
                 Some(claim) => Grounds::read(claim)?,
                 None => Grounds::default(),
             },
+        })
+    }
+
+    /// Which token it is: what it is remembered and revoked by, whatever may be wrong with its other claims. The rest is as in
+    /// [`Claims::read`].
+    ///
+    /// # Errors
+    /// Where it has no name that the profile demands.
+    pub fn id_of(payload: &Map<String, Value>, profile: Profile, own: bool) -> Result<TokenId, BadClaims> {
+        let reader = Reader { payload, profile, own };
+        let issuer = reader.issuer()?;
+        Ok(match reader.id()? {
+            Some(jti) if own => {
+                jti.parse().map_err(|error: super::BadTokenId| BadClaims::new("jti", error.to_string()))?
+            }
+            Some(jti) => TokenId::of(issuer.as_deref().unwrap_or_default(), &jti),
+            // Without a name of its own, what it says is its name. No `jti` is empty.
+            None => TokenId::of(&Value::Object(payload.clone()).to_string(), ""),
         })
     }
 

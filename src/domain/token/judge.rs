@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::audience::is_same;
-use super::{ACCESS_TOKEN, ClaimNames, Claims, Parent, Profile, Revocations, Revoked, Trust, TrustedIssuer};
+use super::{
+    ACCESS_TOKEN, ClaimNames, Claims, Parent, Profile, Revocations, Revoked, TokenId, Trust, TrustedIssuer,
+};
 use crate::domain::api_key;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Check, Reason};
@@ -365,6 +367,16 @@ pub fn missed_key<'a>(text: &str, trust: &'a Trust, now: Timestamp) -> Option<(&
     let is_missed = issuer.key_for(token.header(), now) == Err(Reason::UnknownCredential);
     let kid = token.header().kid.clone().unwrap_or_default();
     issuer.name.as_ref().filter(|_| is_missed).map(|name| (name, kid))
+}
+
+/// Which token a text is: what those who believe it remember and revoke it by. Nothing vouches for it.
+///
+/// # Errors
+/// Why it is none that could be believed; safe to show.
+pub fn identify(text: &str, trust: &Trust) -> Result<TokenId, String> {
+    let (_, payload) = read(text).map_err(|fault| fault.to_string())?;
+    let issuer = issuer_of(&payload, trust).map_err(|(_, why)| why.to_owned())?;
+    Claims::id_of(&payload, issuer.profile, issuer.name.is_none()).map_err(|bad| bad.to_string())
 }
 
 fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{Act, Ctx, Deed, OpsError, Subject, TokenId, missing, newest_cut, without_repeats};
 use crate::domain::{
     clock::Timestamp,
-    jose::Compact,
-    json,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
     text::visible,
-    token::{IssuedToken, MOST_SKEW, Parent},
+    token::{self, IssuedToken, MOST_SKEW, Parent},
 };
 use crate::ops::reason;
 use crate::store;
@@ -235,25 +233,9 @@ fn require_issuer(deed: &Deed<'_>, issuer: Option<&IssuerName>) -> Result<(), Op
     }
 }
 
-/// Which token `text` is.
+/// Which token `text` is, as those say who judge it.
 fn named(ctx: &Ctx, text: &str) -> Result<TokenId, OpsError> {
-    let invalid = |why: String| OpsError::Invalid(format!("this is no token that could be revoked: {why}"));
-    let compact = Compact::parse(text).map_err(|fault| invalid(fault.to_string()))?;
-    let claims: Map<String, Value> =
-        json::object(compact.payload()).map_err(|error| invalid(error.to_string()))?;
-    let claim = |name: &str| claims.get(name).and_then(Value::as_str);
-    let Some(jti) = claim("jti") else { return Err(invalid("it has no `jti`; revoke its subject".into())) };
-    let issuer = claim("iss").unwrap_or_default();
-    ctx.store.read(|c| {
-        if store::trust::identity(c)?.issuers().iter().any(|own| own == issuer) {
-            return jti.parse().map_err(|error| invalid(format!("{error}")));
-        }
-        let is_known =
-            store::issuer::list(c)?.iter().any(|known| known.iss.as_deref().unwrap_or_default() == issuer);
-        if is_known {
-            Ok(TokenId::of(issuer, jti))
-        } else {
-            Err(invalid("no registered issuer issued it".into()))
-        }
-    })
+    let trust = ctx.store.read(|c| store::trust::load(c, ctx.vault.as_deref()))?.trust;
+    token::identify(text, &trust)
+        .map_err(|why| OpsError::Invalid(format!("this is no token that could be revoked: {why}")))
 }

@@ -57,6 +57,11 @@ impl<'a> Reader<'a> {
         self.get(claim)?.as_str().and_then(|name| of_name(claim, name).ok())
     }
 
+    /// Who issued it, `iss`.
+    pub fn issuer(&self) -> Result<Option<String>, BadClaims> {
+        self.name("iss", self.profile != Profile::Legacy)
+    }
+
     /// The token's own name, `jti`.
     pub fn id(&self) -> Result<Option<String>, BadClaims> {
         match self.profile {
