@@ -3,7 +3,7 @@
 //! the console (`/`).
 
 use super::api_key::KeyState;
-use super::clock::{Timestamp, parse_life};
+use super::clock::{BadTimestamp, Timestamp, parse_life};
 use super::text::excerpt;
 use super::token::TokenState;
 
@@ -31,6 +31,8 @@ pub enum Test {
     /// `created>7d`, `used<1h`: more than 7 days, less than 1 hour ago. A time in RFC 3339 means
     /// itself.
     Moment { field: &'static str, before: bool, moment: Timestamp },
+    /// `created:=2026-07-28T09:30:00.123Z`: the field's moment is that and no other.
+    At { field: &'static str, moment: Timestamp },
 }
 
 /// Why a text is not a filter; safe to show.
@@ -153,6 +155,10 @@ fn term(word: Word, fields: Fields, now: Timestamp) -> Result<Term, BadFilter> {
 }
 
 fn field_test(name: &str, value: &str, exact: bool, fields: Fields) -> Result<Test, BadFilter> {
+    if let Some(field) = find(fields.moments, name).filter(|_| exact) {
+        let moment = value.parse().map_err(|error: BadTimestamp| BadFilter(error.to_string()))?;
+        return Ok(Test::At { field, moment });
+    }
     let Some(field) = find(fields.texts, name) else {
         let known = fields.texts.join(", ");
         let name = excerpt(name);
@@ -264,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_may_be_meant_to_the_millisecond() {
+        let at = |field, millis| Test::At { field, moment: Timestamp::from_millis(millis) };
+        for (typed, negated, test) in [
+            ("created:=2026-01-01T00:00:00.007Z", false, at("created", 1_767_225_600_007)),
+            ("!expires:=2026-01-01T01:00:00+01:00", true, at("expires", 1_767_225_600_000)),
+        ] {
+            assert_eq!(parse(typed).unwrap(), [(negated, test)], "{typed}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_with_what_could() {
         for (typed, mend) in [
             ("owner:ana", "there are id, name"),
@@ -274,6 +291,9 @@ mod tests {
             ("state:gone", "active, disabled, expired, revoked"),
             ("name<3d", "there are expires, created"),
             ("expires<soon", "30d"),
+            ("created:=7d", "RFC 3339"),
+            ("created:=", "RFC 3339"),
+            ("created:2026-01-01T00:00:00Z", "there are id, name"),
             ("!", "is empty"),
             ("\"\"", "is empty"),
             ("name:\"ci bot", "not closed"),

@@ -1,7 +1,10 @@
 //! Standard output that takes nothing: it is said, unless a reader went away, and a key whose text nobody would get is
 //! not said to be made.
 
-use std::process::{Command, Output};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+};
 
 use crate::support::{BINARY, Place, code, err, out};
 
@@ -53,6 +56,35 @@ fn a_key_whose_text_was_not_taken_is_named_with_what_mends_it() {
     let again = place.run(&mend.split_whitespace().collect::<Vec<_>>());
     assert_eq!(code(&again), 0);
     assert_eq!(code(&place.feed(&["key", "verify"], out(&again))), 0);
+}
+
+#[test]
+fn all_keys_of_a_batch_whose_output_broke_off_are_found_and_no_others() {
+    const MANY: usize = 300;
+    let place = Place::new();
+    place.key(&CREATE[2..]);
+    let table = place.file("people.csv", format!("subject\n{}", "ana\n".repeat(MANY)));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = place.command(&["key", "create", "--from", &table, "--scope", "mcp:read"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    // More than a pipe holds: it breaks off behind what is read here.
+    let mut first = String::new();
+    let mut reader = BufReader::new(reader);
+    reader.read_line(&mut first).unwrap();
+    drop(reader);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(code(&ended), 5);
+    place.key(&CREATE[2..]);
+    let told = err(&ended);
+    let (_, mend) = told.split_once(": portcullis ").unwrap();
+    let words: Vec<_> = mend.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+    let found = place.json(&words);
+    let found: Vec<_> = found["items"].as_array().unwrap().iter().map(|key| key["id"].clone()).collect();
+    assert_eq!(found.len(), MANY);
+    let first: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert!(found.contains(&first["id"]));
+    assert_eq!(place.json(&["key", "list", "--all"])["items"].as_array().unwrap().len(), MANY + 2);
 }
 
 /// A command of each kind of output: tables, JSON, CSV, lines, what clap prints, bytes, and a stream.

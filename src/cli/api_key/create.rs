@@ -128,12 +128,12 @@ fn many(session: &Session, new: Vec<NewKey>) -> Result<Code, CliError> {
         Ok::<_, io::Error>(())
     });
     if let Err(error) = wrote.and_then(|()| out.flush()) {
-        let first = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
+        let made_at = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
         return Err(CliError::broken(format!(
             "{} keys were made, and standard output did not take them all: {error}; about {written} were written",
             issued.len()
         ))
-        .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created>{first}'")));
+        .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created:={made_at}'")));
     }
     output::remark(&format!(
         "{} keys made. This is the only time they are shown: keep each where only its user can read it.",

@@ -8,6 +8,7 @@ use super::{IssuedKey, NewKey, check_life, check_name, record, require_terms};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, KeyId, KeySecret},
+    clock::Timestamp,
     pace::Unit,
     secret::Secret,
 };
@@ -16,7 +17,7 @@ use crate::store;
 
 /// Scopes must be in the catalogue (twice the same counts once), the policy must exist.
 pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
-    let (key, text) = ctx.check(Act::KeyCreate, "", || make(ctx, new))?;
+    let (key, text) = ctx.check(Act::KeyCreate, "", || make(ctx, new, ctx.now()))?;
     let own = key.clone();
     ctx.perform(Act::KeyCreate, key.id.as_str(), move |deed| {
         require(deed, &own)?;
@@ -25,14 +26,16 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
     Ok(IssuedKey { key, text, ended: 0 })
 }
 
-/// All of them, in one transaction, or none; a record for each. The first that cannot be is told by its place.
+/// All of them, in one transaction, or none; a record for each. They are made at one moment, by which they can be found
+/// together. The first that cannot be is told by its place.
 ///
 /// # Errors
 /// As [`create`]; what is wrong with a key stands behind its number, which counts from 1.
 pub fn create_all(ctx: &Ctx, new: Vec<NewKey>) -> Result<Vec<IssuedKey>, OpsError> {
     let object = format!("{} keys", new.len());
+    let now = ctx.now();
     let made = ctx.check(Act::KeyCreate, &object, || {
-        let made = |(place, new)| make(ctx, new).map_err(|error| at(place, error));
+        let made = |(place, new)| make(ctx, new, now).map_err(|error| at(place, error));
         (1..).zip(new).map(made).collect::<Result<Vec<_>, _>>()
     })?;
     let keys: Vec<_> = made.iter().map(|(key, _)| key.clone()).collect();
@@ -54,13 +57,12 @@ pub fn create_all(ctx: &Ctx, new: Vec<NewKey>) -> Result<Vec<IssuedKey>, OpsErro
     Ok(made.into_iter().map(|(key, text)| IssuedKey { key, text, ended: 0 }).collect())
 }
 
-fn make(ctx: &Ctx, new: NewKey) -> Result<(ApiKey, Secret), OpsError> {
+fn make(ctx: &Ctx, new: NewKey, now: Timestamp) -> Result<(ApiKey, Secret), OpsError> {
     check_name(&new.name)?;
     check_life(new.life)?;
     let id = KeyId::generate().map_err(no_randomness)?;
     let secret = KeySecret::generate().map_err(no_randomness)?;
     let text = secret.join(new.environment, id);
-    let now = ctx.now();
     let key = ApiKey {
         id,
         environment: new.environment,

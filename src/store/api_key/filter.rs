@@ -30,6 +30,12 @@ fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), St
             _ => field_test(condition, field, value, now)?,
         },
         Test::Field { field, value } => field_test(condition, field, value, now)?,
+        Test::At { field, moment } => match *field {
+            "created" => condition.push("created_at = ?", [moment.millis().into()]),
+            // Of one that never expires it is NULL, which is no moment, and not unknown.
+            "expires" => condition.push("expires_at IS ?", [moment.millis().into()]),
+            other => return Err(StoreError::Filter(visible(other).into_owned())),
+        },
         Test::Moment { field, before, moment } => {
             let moment = moment.millis().into();
             match (*field, before) {

@@ -84,6 +84,11 @@ fn term(condition: &mut Condition, test: &Test, now: Timestamp) -> Result<(), St
             _ => field_test(condition, field, value, now)?,
         },
         Test::Field { field, value } => field_test(condition, field, value, now)?,
+        Test::At { field, moment } => match *field {
+            "issued" => condition.push("issued_at = ?", [moment.millis().into()]),
+            "expires" => condition.push("expires_at = ?", [moment.millis().into()]),
+            other => return Err(StoreError::Filter(visible(other).into_owned())),
+        },
         Test::Moment { field, before, moment } => {
             let moment = moment.millis().into();
             match (*field, before) {
