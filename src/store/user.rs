@@ -60,5 +60,14 @@ mod tests {
     fn the_last_folder_that_can_be_seen_tells_whose_it_is() {
         let place = tempfile::tempdir().unwrap();
         assert_eq!(keeper_of(&place.path().join("a/b")), None, "our own");
+        let is_root = rustix::process::geteuid().is_root();
+        let (others, uid) = if is_root { (place.path(), 1) } else { (Path::new("/"), 0) };
+        if is_root {
+            std::os::unix::fs::chown(others, Some(uid), None).unwrap();
+        }
+        let path = others.join("no-such-folder/b");
+        let (told, mend) = keeper_of(&path).unwrap();
+        assert!(told.starts_with(&format!("{} belongs to {}", shown(others), named(uid))), "{told}");
+        assert_eq!(mend, act_as(uid, &path));
     }
 }
