@@ -48,7 +48,7 @@ pub struct Restore {
     /// The backup; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Take the passphrase from the first line of this file, and not from standard input
+    /// Take the passphrase from the first line of this file, and not from standard input. What is not sealed is then refused
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// The file `anchor` of the home that was lost: whoever was stopped after the backup is stopped again
@@ -169,10 +169,12 @@ pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
         Box::new(found.map_err(|error| unreadable(&options.file, &error))?)
     };
     let incoming = Incoming::new(BufReader::with_capacity(64 * 1024, source)).map_err(OpsError::from)?;
+    let file = options.passphrase_file.as_deref();
     let secret = match incoming.is_sealed() {
-        false => None,
-        true if from_input => Some(passphrase::beside_input(options.passphrase_file.as_deref())?),
-        true => Some(passphrase::read(options.passphrase_file.as_deref(), Asked::Once)?),
+        // It is not asked for, but given it says that something sealed is expected.
+        false if file.is_none() => None,
+        _ if from_input => Some(passphrase::beside_input(file)?),
+        _ => Some(passphrase::read(file, Asked::Once)?),
     };
     let pace = Pace::default();
     let watched = Watched::new(&pace, "restoring");

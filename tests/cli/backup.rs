@@ -318,15 +318,62 @@ fn a_vault_whose_key_is_elsewhere_stays_there() {
     assert!(!Path::new(&home).join("vault.key").exists());
 }
 
-/// The first two lines of a backup whose first part has no end, so to speak.
-fn endless(open: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(open);
-    let mut lines = text.lines();
-    let (form, told) = (lines.next().unwrap(), lines.next().unwrap());
+/// An unsealed backup whose manifest says something else, with `more` behind its parts.
+fn forged(open: &[u8], says: impl FnOnce(&mut Value), more: &[u8]) -> Vec<u8> {
+    let mut lines = open.splitn(3, |byte| *byte == b'\n');
+    let mut text = || String::from_utf8(lines.next().unwrap().to_vec()).unwrap();
+    let (form, told) = (text(), text());
     let mut manifest: Value = serde_json::from_str(told.split_once(' ').unwrap().1).unwrap();
-    manifest["parts"][0]["size"] = (1_u64 << 60).into();
+    says(&mut manifest);
     let manifest = manifest.to_string();
-    format!("{form}\n{} {manifest}\n", hex::encode(Sha256::digest(manifest.as_bytes()))).into_bytes()
+    let head = format!("{form}\n{} {manifest}\n", hex::encode(Sha256::digest(manifest.as_bytes())));
+    [head.as_bytes(), lines.next().unwrap(), more].concat()
+}
+
+#[test]
+fn what_is_not_sealed_is_an_auditors_copy_or_refused() {
+    let place = Place::new();
+    place.key(KEY);
+    place.ok(&["backup", "open", "--without-vault"]);
+    let open = fs::read(beside(&place, "open")).unwrap();
+    let vault_key = fs::read(place.home().join("vault.key")).unwrap();
+    let with_key = |manifest: &mut Value| {
+        manifest["vault_key"] = "included".into();
+        let digest = hex::encode(Sha256::digest(&vault_key));
+        let part = serde_json::json!({ "name": "vault.key", "size": vault_key.len(), "digest": digest });
+        manifest["parts"].as_array_mut().unwrap().push(part);
+    };
+    let elsewhere = |manifest: &mut Value| manifest["vault_key"] = "elsewhere".into();
+    place.file("included", forged(&open, with_key, &vault_key));
+    place.file("elsewhere", forged(&open, elsewhere, b""));
+    let master = place.file("master", &vault_key);
+    let secret = place.file("secret", PASSPHRASE);
+    for file in [&master, &secret] {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let home = beside(&place, "new");
+    let restored = |arguments: &[&str]| {
+        let mut command = place.command(&[&["--home", &home, "restore"], arguments].concat());
+        if arguments[0] == "elsewhere" {
+            command.env("PORTCULLIS_MASTER_KEY_FILE", &master);
+        }
+        command.output().unwrap()
+    };
+    let under_passphrase = ["--passphrase-file", &secret];
+    for file in ["included", "elsewhere"] {
+        for more in [&[][..], &under_passphrase] {
+            let refused = restored(&[&[file], more].concat());
+            assert_eq!(code(&refused), 2, "{file} {more:?}: {}", err(&refused));
+            assert!(err(&refused).contains("not sealed"), "{}", err(&refused));
+            assert!(!Path::new(&home).exists());
+        }
+    }
+    let refused = restored(&["open", "--passphrase-file", &secret]);
+    assert_eq!(code(&refused), 2, "{}", err(&refused));
+    assert!(err(&refused).contains("anybody could have written it"), "{}", err(&refused));
+    assert!(!Path::new(&home).exists());
+    let copy = restored(&["open"]);
+    assert_eq!(code(&copy), 0, "{}", err(&copy));
 }
 
 #[test]
@@ -334,7 +381,9 @@ fn a_signal_cancels_in_order_and_leaves_nothing() {
     let place = Place::new();
     place.key(KEY);
     place.ok(&["backup", "open", "--without-vault"]);
-    let endless = endless(&fs::read(beside(&place, "open")).unwrap());
+    let open = fs::read(beside(&place, "open")).unwrap();
+    // Its first part has no end, so to speak.
+    let endless = forged(&open, |manifest| manifest["parts"][0]["size"] = (1_u64 << 60).into(), b"");
     let home = beside(&place, "new");
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut command = place.command(&["--home", &home, "restore", "-"]);

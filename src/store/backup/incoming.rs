@@ -54,6 +54,7 @@ impl<R: BufRead> Incoming<R> {
         self.lock.is_some()
     }
 
+    /// Refuses what is not sealed where a passphrase is given, or where it is no auditor's copy: whoever wrote it knew none.
     /// Reads the manifest, then `looked_at`, then writes every part to `folder`. None is left half-written there, but some may
     /// be written where a later one is damaged: the folder is the caller's to throw away.
     pub fn unpack(
@@ -64,7 +65,19 @@ impl<R: BufRead> Incoming<R> {
         pace: &Pace,
     ) -> Result<Manifest, BackupError> {
         match (&self.lock, passphrase) {
-            (None, _) => unpack(self.source, folder, looked_at, pace),
+            (None, Some(_)) => Err(BackupError::NotOurs(
+                "it is not sealed: anybody could have written it, and no passphrase opens it; an auditor's copy is restored \
+                 without one",
+            )),
+            (None, None) => {
+                let is_unsealed = |manifest: &Manifest| match manifest.vault_key {
+                    VaultKey::LeftOut => looked_at(manifest),
+                    VaultKey::Included | VaultKey::Elsewhere => Err(BackupError::NotOurs(
+                        "it was forged or altered: it is not sealed, and it is not an auditor's copy; every other backup is sealed",
+                    )),
+                };
+                unpack(self.source, folder, is_unsealed, pace)
+            }
             (Some(_), None) => Err(SealFault::Passphrase.into()),
             (Some(lock), Some(passphrase)) => {
                 let opening = lock.open(passphrase, self.source)?;
