@@ -109,6 +109,10 @@ fn csv(text: &str) -> Lines {
             format!("there is no column `{}`; there are {}", excerpt(unknown), FIELDS.join(", ")),
         ));
     }
+    let is_twice = |name: &&str| names.iter().filter(|other| other == name).count() > 1;
+    if let Some(twice) = names.iter().find(is_twice) {
+        return Err((1, format!("there is a column `{twice}` twice; which of them holds cannot be known")));
+    }
     if !names.iter().any(|name| name == "subject") {
         return Err((
             1,
@@ -209,6 +213,7 @@ mod tests {
             ("name,scopes\nx,y\n", 1, "with `subject` among them"),
             ("subject,scope\nx,y\n", 1, "no column `scope`"),
             ("subject,name\nana,x\nbo\n", 3, "CSV"),
+            ("subject,name,subject\nana,x,bo\n", 1, "column `subject` twice"),
         ] {
             let (found, told) = csv(text).unwrap_err();
             assert!(found == line && told.contains(why), "{found}: {told}");
