@@ -73,6 +73,9 @@ pub const TOKEN_FIELDS: Fields = Fields {
     ],
 };
 
+/// What a filter may have. More are a mistake, and more than the store can look for at once.
+const MOST_TERMS: usize = 100;
+
 /// The one field whose moments lie ahead: `expires<30d` counts forward, `created<30d` back.
 const AHEAD: &str = "expires";
 
@@ -81,6 +84,11 @@ impl Filter {
     /// `name:"ci bot"`, `"mcp:read"`.
     pub fn parse(text: &str, fields: Fields, now: Timestamp) -> Result<Self, BadFilter> {
         let words = split(text)?;
+        if words.len() > MOST_TERMS {
+            return Err(BadFilter(format!(
+                "a filter of more than {MOST_TERMS} terms is too long; all of them must hold, so fewer find as much or more"
+            )));
+        }
         Ok(Self { terms: words.into_iter().map(|word| term(word, fields, now)).collect::<Result<_, _>>()? })
     }
 }
@@ -297,9 +305,11 @@ mod tests {
             ("!", "is empty"),
             ("\"\"", "is empty"),
             ("name:\"ci bot", "not closed"),
+            (&"a ".repeat(101), "more than 100 terms"),
         ] {
             let message = parse(typed).unwrap_err().to_string();
             assert!(message.contains(mend), "{typed}: {message}");
         }
+        assert_eq!(parse(&"a ".repeat(100)).unwrap().len(), 100);
     }
 }
