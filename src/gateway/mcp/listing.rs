@@ -39,13 +39,13 @@ impl Listing {
 
     /// A whole answer, without the tools that the principal may not call.
     pub async fn edit(self, whole: Bytes, aside: Aside) -> Result<Bytes, Unreadable> {
-        let length = whole.len();
+        let (account, length) = (self.principal.account.clone(), whole.len());
         let edit = move || {
             let text = std::str::from_utf8(&whole).map_err(|_| Unreadable)?;
             let edited = list::edit(text, &mut |tool| self.may_call(tool))?;
             Ok(edited.map_or_else(|| whole.clone(), Bytes::from))
         };
-        aside.run(length, edit).await.unwrap_or(Err(Unreadable))
+        aside.run(account, length, edit).await.unwrap_or(Err(Unreadable))
     }
 }
 
@@ -92,8 +92,9 @@ impl Editor {
                 return Poll::Ready(None);
             };
             let (length, listing) = (event.len(), self.listing.clone());
+            let account = listing.principal.account.clone();
             let edit = move || list::edit_event(event, &mut |tool| listing.may_call(tool));
-            self.under_way = Some(Box::pin(self.aside.clone().run(length, edit)));
+            self.under_way = Some(Box::pin(self.aside.clone().run(account, length, edit)));
         }
     }
 }

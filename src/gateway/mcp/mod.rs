@@ -22,7 +22,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
-use crate::domain::decision::{Principal, Reason};
+use crate::domain::decision::{Account, Principal, Reason};
 use crate::domain::endpoint::Endpoint;
 
 pub use self::asking::ask_by_headers;
@@ -100,8 +100,8 @@ async fn post(
     let began = Instant::now();
     let mut identified = identify(worker, call, foreign, &credential).await;
     let parsed = match (&identified, Aside::is_long(bytes.len())) {
-        (Ok(_), true) => {
-            let parsed = parse_aside(worker, bytes.clone()).await;
+        (Ok(principal), true) => {
+            let parsed = parse_aside(worker, principal.account.clone(), bytes.clone()).await;
             // It may have waited its turn, and what it came with may have ended meanwhile.
             identified = identify(worker, call, foreign, &credential).await;
             parsed
@@ -138,10 +138,10 @@ async fn post(
 }
 
 /// Reads a long body beside the worker, so that whoever else it serves does not wait for that.
-async fn parse_aside(worker: &Worker, bytes: Bytes) -> Result<Body<'static>, BadBody> {
+async fn parse_aside(worker: &Worker, account: Account, bytes: Bytes) -> Result<Body<'static>, BadBody> {
     let length = bytes.len();
     let parse = move || body::parse(&bytes).map(Body::into_owned);
-    worker.shared.aside.clone().run(length, parse).await.unwrap_or(Err(BadBody::Unread))
+    worker.shared.aside.clone().run(account, length, parse).await.unwrap_or(Err(BadBody::Unread))
 }
 
 /// Whether it is what older clients send within a session, which the refusal of it must not end: not what opens one, nor a

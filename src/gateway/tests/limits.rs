@@ -1,6 +1,7 @@
 //! What is too long is refused with its own status, and one less passes.
 
 use super::harness::*;
+use crate::domain::{api_key::KeyId, decision::Account};
 use http::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +65,10 @@ async fn nobody_waits_for_the_reading_of_another_s_long_body() {
     let (held, holds): (Vec<_>, Vec<_>) = (0..turns).map(|_| std::sync::mpsc::channel::<()>()).unzip();
     let holding: Vec<_> = holds
         .into_iter()
-        .map(|hold| tokio::spawn(aside.clone().run(usize::MAX, move || hold.recv())))
+        .map(|hold| {
+            let other = Account::ApiKey(KeyId::generate().unwrap());
+            tokio::spawn(aside.clone().run(other, usize::MAX, move || hold.recv()))
+        })
         .collect();
     tokio::task::yield_now().await;
     let long = with_members(10_000).key(&key);
