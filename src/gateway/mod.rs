@@ -136,6 +136,7 @@ impl Gateway {
             full: signal::Sender::new(()),
             sources: Arc::new(Sources::new(
                 settings.connections_per_source,
+                settings.connections,
                 settings.trusted_proxies.clone(),
             )),
             streams: Arc::new(EventStreams::new(settings.streams_per_principal)),

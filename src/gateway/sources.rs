@@ -12,13 +12,16 @@ use ipnet::IpNet;
 
 use super::client_address::is_trusted;
 
-/// For each source off loopback, where nothing was asked for.
+/// For each source off loopback, where nothing was asked for; but no more than a [`PART`] of all.
 const MOST: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+/// So many sources it takes to have all connections, however few these are.
+const PART: usize = 4;
 
 /// The connections that are open, by where they come from.
 pub struct Sources {
-    /// As it was asked for; it then holds for loopback as well.
-    most: Option<NonZeroUsize>,
+    most: usize,
+    /// Whether so many were asked for: then it holds for loopback as well.
+    is_asked_for: bool,
     /// They bring the connections of many.
     trusted: Vec<IpNet>,
     open: Mutex<HashMap<IpAddr, Open>>,
@@ -39,18 +42,20 @@ pub struct Full;
 pub struct Place(Option<(Arc<Sources>, IpAddr)>);
 
 impl Sources {
-    pub fn new(most: Option<NonZeroUsize>, trusted: Vec<IpNet>) -> Self {
-        Self { most, trusted, open: Mutex::default() }
+    /// Of so many `connections` as there really are for all.
+    pub fn new(asked_for: Option<NonZeroUsize>, connections: usize, trusted: Vec<IpNet>) -> Self {
+        let of_all = MOST.get().min(connections / PART).max(1);
+        let (most, is_asked_for) = (asked_for.map_or(of_all, NonZeroUsize::get), asked_for.is_some());
+        Self { most, is_asked_for, trusted, open: Mutex::default() }
     }
 
     /// Takes a place for a connection from this address.
     pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
         let peer = peer.to_canonical();
-        if is_trusted(peer, &self.trusted) || (self.most.is_none() && peer.is_loopback()) {
+        if is_trusted(peer, &self.trusted) || (!self.is_asked_for && peer.is_loopback()) {
             return Ok(Place(None));
         }
-        let most = self.most.unwrap_or(MOST).get();
-        let source = source(peer);
+        let (most, source) = (self.most, source(peer));
         let mut open = self.open();
         let of_source = open.entry(source).or_insert(Open { connections: 0, is_told: false });
         if of_source.connections < most {
@@ -106,7 +111,7 @@ mod tests {
 
     fn sources(most: Option<usize>) -> Arc<Sources> {
         let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-        Arc::new(Sources::new(most.map(|most| most.try_into().unwrap()), trusted))
+        Arc::new(Sources::new(most.map(|most| most.try_into().unwrap()), 1024, trusted))
     }
 
     /// Opens one connection more than it says.
@@ -137,6 +142,17 @@ mod tests {
         assert!(sources.enter("2001:db8:0:1::1".parse().unwrap()).is_ok(), "the next /64");
         let _four = fill(&sources, "::ffff:192.0.2.1", 64);
         assert!(sources.enter("192.0.2.1".parse().unwrap()).is_err(), "the same address");
+    }
+
+    #[test]
+    fn where_there_are_few_connections_no_source_has_them_all() {
+        for (connections, most) in [(1024, 64), (256, 64), (255, 63), (58, 14), (4, 1), (1, 1)] {
+            let sources = Arc::new(Sources::new(None, connections, Vec::new()));
+            let _places = fill(&sources, "192.0.2.1", most);
+            assert!(sources.enter("192.0.2.2".parse().unwrap()).is_ok(), "{connections}");
+        }
+        let asked = Arc::new(Sources::new(NonZeroUsize::new(32), 58, Vec::new()));
+        let _places = fill(&asked, "192.0.2.1", 32);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Connections on which nobody waits for an answer. Where all places are taken, the one that has waited for longest makes
 //! room for who comes: whoever opens connections and says nothing on them, from however many addresses, keeps nobody out.
+//! Nor does who asks on them and proves nothing: who was refused for that goes first, and at once.
 //!
 //! Of one worker each, so that what happens with every request takes no lock.
 
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 /// So long everybody may wait: the time to shake hands and to ask, or those who come in haste would send each other away.
@@ -29,6 +31,8 @@ pub struct Waiter(Rc<Wait>);
 struct Wait {
     /// `None` while an answer is made or sent.
     since: Cell<Option<Instant>>,
+    /// Whether its last answer was that it has not proved who it is.
+    is_unproved: Cell<bool>,
     is_sent_away: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -49,15 +53,16 @@ impl Waiters {
         Entry { waiters: self.clone(), number, waiter }
     }
 
-    /// Sends the one away that has waited for longest, and for long enough; says whether there is one.
+    /// Sends the one away that has waited for longest, and for long enough, or before it one whose last request proved
+    /// nothing; says whether there is one.
     pub fn send_one_away(&self) -> bool {
         let (all, now) = (self.all.borrow(), Instant::now());
         let waiting = all.values().filter(|waiter| !waiter.0.is_sent_away.get());
         let longest = waiting
-            .filter_map(|waiter| Some((waiter.0.since.get()?, waiter)))
-            .filter(|(since, _)| now.duration_since(*since) >= LEAST)
-            .min_by_key(|(since, _)| *since);
-        let Some((_, Waiter(wait))) = longest else { return false };
+            .filter_map(|waiter| Some((!waiter.0.is_unproved.get(), waiter.0.since.get()?, waiter)))
+            .filter(|(is_trusted, since, _)| !is_trusted || now.duration_since(*since) >= LEAST)
+            .min_by_key(|(is_trusted, since, _)| (*is_trusted, *since));
+        let Some((_, _, Waiter(wait))) = longest else { return false };
         wait.is_sent_away.set(true);
         if let Some(waker) = wait.waker.take() {
             waker.wake();
@@ -77,6 +82,7 @@ impl Waiter {
     pub fn begins() -> Self {
         Self(Rc::new(Wait {
             since: Cell::new(Some(Instant::now())),
+            is_unproved: Cell::default(),
             is_sent_away: Cell::default(),
             waker: RefCell::default(),
         }))
@@ -88,6 +94,11 @@ impl Waiter {
 
     pub fn is_answered(&self) {
         self.0.since.set(None);
+    }
+
+    /// What it is told.
+    pub fn is_told(&self, status: StatusCode) {
+        self.0.is_unproved.set(status == StatusCode::UNAUTHORIZED);
     }
 
     /// Ready when it has to make room. Only who waits asks.
@@ -137,6 +148,26 @@ mod tests {
         assert!(waiters.send_one_away());
         assert_eq!(gone(&entries), [false, true]);
         assert!(!waiters.send_one_away(), "who is answered stays");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_last_request_proved_nothing_goes_first_and_at_once() {
+        let waiters = Rc::<Waiters>::default();
+        let [proved, unproved, again] = [(); 3].map(|()| waiters.enter());
+        tokio::time::advance(LEAST * 2).await;
+        let is_gone = |entry: &Entry| entry.waiter.sent_away().now_or_never().is_some();
+        for (entry, told) in [(&unproved, &[200, 401][..]), (&again, &[401, 403])] {
+            for status in told {
+                entry.waiter.is_answered();
+                entry.waiter.is_told(StatusCode::from_u16(*status).unwrap());
+                entry.waiter.waits_since(Instant::now());
+            }
+        }
+        assert!(waiters.send_one_away());
+        assert_eq!([&proved, &unproved, &again].map(is_gone), [false, true, false]);
+        assert!(waiters.send_one_away());
+        assert_eq!([&proved, &unproved, &again].map(is_gone), [true, true, false]);
+        assert!(!waiters.send_one_away(), "who has only begun to wait stays");
     }
 
     #[tokio::test(start_paused = true)]

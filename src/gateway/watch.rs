@@ -97,6 +97,7 @@ impl Busy {
     ) -> Result<Response<Answer>, Infallible> {
         let response = serving.await?;
         self.has_answer = true;
+        self.rest.waiter.is_told(response.status());
         self.slot.0.replace(response.body().passage());
         Ok(in_one(response).map(|body| Answer { body, _busy: self }))
     }

@@ -56,6 +56,32 @@ async fn connections_that_say_nothing_keep_nobody_out_however_few_files_may_be_o
     silent.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// As many as ask all the time and prove nothing.
+const UNPROVED: usize = 60;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_prove_nothing_keep_nobody_out_however_often_they_ask() {
+    let place = Arc::new(Place::limited("-n 128", &[]).await);
+    let unproved: Vec<_> = (0..UNPROVED)
+        .map(|_| {
+            let place = Arc::clone(&place);
+            tokio::spawn(async move {
+                loop {
+                    let Ok(mut stream) = place.handshake(b"http/1.1").await else { continue };
+                    let ask = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n";
+                    while stream.write_all(ask).await.is_ok()
+                        && stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0)
+                    {}
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        place.ask("note").await;
+    }
+    unproved.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_has_as_many_files_open_as_it_may() {
     let place = Place::limited("-S -n 256", &[]).await;

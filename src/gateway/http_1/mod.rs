@@ -186,6 +186,7 @@ where
             })
             .await?
         };
+        self.waiter.is_told(response.status());
         // Of a body that is still on its way nobody knows where it ends until it has: no other request is looked for.
         let is_read = self.intake.is_over_or_rest_there();
         let is_kept = manner.is_kept && is_read && !self.terms.stop.is_cancelled();
