@@ -41,7 +41,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Listing {
-    /// By this actor, such as cli:alice
+    /// By this actor, such as cli:alice; alice alone is the same in every face
     #[arg(long)]
     actor: Option<String>,
     /// Of this act, such as key.revoke

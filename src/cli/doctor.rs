@@ -2,10 +2,12 @@
 
 mod files;
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use url::Url;
 
 use super::{
     error::{CliError, Code},
@@ -18,6 +20,7 @@ use crate::{
         act::Act,
         event::UPSTREAM_UNFIT,
         issuer::{Issuer, IssuerState},
+        text::url_excerpt,
     },
     ops::{
         self, Ctx, OpsError,
@@ -33,6 +36,8 @@ use crate::{
 
 /// What is older than this may have been mended since.
 const RECENTLY: Duration = Duration::from_secs(3600);
+/// How long an MCP server may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How far the clock may stand behind the newest audit record.
 const SKEW: Duration = Duration::from_secs(60);
 
@@ -214,11 +219,25 @@ fn issuers(ctx: &Ctx, session: &Session) -> Option<Found> {
     })
 }
 
-/// Whether what the MCP server behind a gateway answered could be passed on since that began; `None` where none ever began.
+/// Whether the MCP servers behind the gateways that run take connections, and what they answered could be passed on since
+/// these began; `None` where no gateway ever began.
 fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
     let query =
         audit::Query { act: Some(Act::GatewayStart.as_str().into()), limit: 1, ..audit::Query::default() };
-    let began = ops::audit::list(ctx, &query).ok()?.pop()?.record.at;
+    let last = ops::audit::list(ctx, &query).ok()?.pop()?.record.at;
+    let running = ops::gateway::list(ctx).unwrap_or_default().into_iter();
+    let running: Vec<_> = running.filter(|one| one.alive == Some(true)).map(|one| one.presence).collect();
+    if let Some((url, why)) =
+        running.iter().find_map(|one| Some((&one.upstream, unreachable(&one.upstream)?)))
+    {
+        let mend = "start the MCP server, or the gateway with the right --upstream";
+        return Some(Err((
+            format!("{} takes no connection from here: {why}", url_excerpt(url)),
+            mend.into(),
+        )));
+    }
+    // Who began later says nothing of what the others found.
+    let began = running.iter().map(|one| one.since).min().unwrap_or(last);
     let since = began.max(session.now().minus(RECENTLY));
     let query = event::Query {
         kind: Some(UPSTREAM_UNFIT.into()),
@@ -234,6 +253,22 @@ fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
             "do what the detail says, and start the gateway anew where that changes --upstream".into(),
         )),
     })
+}
+
+/// Why no connection to a server can be had, where that is so.
+fn unreachable(url: &str) -> Option<String> {
+    let addresses = match Url::parse(url).ok()?.socket_addrs(|| None) {
+        Ok(addresses) => addresses,
+        Err(error) => return Some(error.to_string()),
+    };
+    let mut why = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return None,
+            Err(error) => why = Some(error.to_string()),
+        }
+    }
+    why
 }
 
 /// No more damaged rows than these are named.

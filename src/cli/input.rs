@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, IsTerminal, Read},
+    net::SocketAddr,
     path::Path,
     time::Duration,
 };
@@ -122,6 +123,14 @@ pub fn key_id(text: &str) -> Result<KeyId, CliError> {
 pub fn token_id(text: &str) -> Result<TokenId, CliError> {
     text.parse().map_err(|error| {
         CliError::usage(format!("this is not the id of a token: {error}")).mend("portcullis token list")
+    })
+}
+
+/// Where something listens.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(8080);
+        format!("wanted is address:port, such as 127.0.0.1:{port}")
     })
 }
 

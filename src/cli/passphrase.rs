@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -15,7 +16,10 @@ use super::{
     error::{CliError, Code},
     input::unreadable,
 };
-use crate::{domain::secret::Secret, store::writers};
+use crate::{
+    domain::{secret::Secret, text::visible},
+    store::writers,
+};
 
 /// None is longer, in bytes.
 const LONGEST: u64 = 4096;
@@ -54,6 +58,12 @@ pub fn beside_input(file: Option<&Path>) -> Result<Secret, CliError> {
 fn of_file(path: &Path) -> Result<Secret, CliError> {
     if let Some(doubt) = writers::check(path)? {
         super::output::remark(&doubt);
+    }
+    if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0) {
+        super::output::remark(&format!(
+            "any user of this machine can read the passphrase in {}: chmod o-r it",
+            visible(&path.display().to_string())
+        ));
     }
     let line = std::fs::File::open(path)
         .and_then(|file| first_line(io::BufReader::new(file)))

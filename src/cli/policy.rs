@@ -92,6 +92,9 @@ pub enum Verb {
     Delete {
         /// The policy
         name: PolicyName,
+        /// Why; it stands in the audit log
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
     },
     /// Print the document of a policy as `apply` reads it
     #[command(override_usage = "portcullis policy export <NAME>\n       portcullis policy export --all")]
@@ -172,7 +175,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::Rollback { name, revision, reason } => {
             saved(session, &ops::rollback(&session.operator()?, &name, revision, &reason)?)
         }
-        Verb::Delete { name } => delete(session, &name),
+        Verb::Delete { name, reason } => delete(session, &name, &reason),
         Verb::Export { name, .. } => export(session, name.as_ref()),
     }
 }
@@ -350,8 +353,8 @@ pub fn show_changes(changes: &[Change]) -> Result<(), CliError> {
     output::raw(table.render().as_bytes())
 }
 
-fn delete(session: &Session, name: &PolicyName) -> Result<Code, CliError> {
-    ops::delete(&session.operator()?, name)?;
+fn delete(session: &Session, name: &PolicyName, reason: &str) -> Result<Code, CliError> {
+    ops::delete(&session.operator()?, name, reason)?;
     if session.json {
         output::json(&serde_json::json!({ "deleted": name }))?;
     } else {

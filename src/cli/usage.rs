@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     error::{CliError, Code},
     input,
-    output::{self, List, Table},
+    output::{self, Format, List, Table},
     session::Session,
     watched::Watched,
 };
@@ -263,7 +263,16 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
             let ctx = session.reader()?;
             let top = ops::top(&ctx, query, by.into(), limit)?;
             let format = session.format(csv);
-            let counts = ["key", "calls", "allowed", "denied", "failed"];
+            // In CSV it is `key`, as in JSON, whatever it is of.
+            let of = match (format, by) {
+                (Format::Json | Format::Csv, _) => "key",
+                (Format::Table, By::Credential) => "credential",
+                (Format::Table, By::Subject) => "subject",
+                (Format::Table, By::Issuer) => "issuer",
+                (Format::Table, By::Endpoint) => "endpoint",
+                (Format::Table, By::Outcome) => "outcome",
+            };
+            let counts = [of, "calls", "allowed", "denied", "failed"];
             match by {
                 By::Credential => {
                     let headers = [counts.as_slice(), &["subject", "name"]].concat();

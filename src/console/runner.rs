@@ -200,7 +200,9 @@ fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
         Deed::RollbackPolicy { name, to, expected, reason } => {
             ops::policy::rollback_over(ctx, &name, to, expected, &reason).map(saved).map_err(fault)
         }
-        Deed::DeletePolicy(name) => ops::policy::delete(ctx, &name).map(|()| Answer::Deleted).map_err(fault),
+        Deed::DeletePolicy(name) => {
+            ops::policy::delete(ctx, &name, "").map(|()| Answer::Deleted).map_err(fault)
+        }
         Deed::WriteSecret { file, text } => secret::write(&file, &text).map(Answer::Written),
         Deed::Token(deed) => token::carry_out(ctx, deed),
     }

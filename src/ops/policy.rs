@@ -100,7 +100,8 @@ fn roll_back(
 }
 
 /// Refused while credentials are under it, and always for `default`. Its revisions are kept.
-pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
+pub fn delete(ctx: &Ctx, name: &PolicyName, why: &str) -> Result<(), OpsError> {
+    let why = ctx.check(Act::PolicyDelete, name.as_str(), || reason(why))?;
     let name = name.clone();
     ctx.perform(Act::PolicyDelete, &name.to_string(), move |deed| {
         if name == PolicyName::default() {
@@ -133,7 +134,7 @@ pub fn delete(ctx: &Ctx, name: &PolicyName) -> Result<(), OpsError> {
             )));
         }
         store::policy::delete(deed.c, &name)?;
-        deed.record(name.as_str(), json!({ "revision": newest.revision }))
+        deed.record(name.as_str(), json!({ "revision": newest.revision, "reason": why }))
     })
 }
 

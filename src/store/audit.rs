@@ -101,9 +101,11 @@ pub fn head(c: &Connection) -> Result<Option<Entry>, StoreError> {
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Entry>, StoreError> {
     let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
     let not_acts = (!q.not_acts.is_empty()).then(|| to_json(&q.not_acts)).transpose()?;
+    // Its user is a number as well, and whom sudo named: `cli:alice` finds `cli:alice (uid 1000)`, and so does `alice`.
+    let of_actor = "? IN (actor, substr(actor, 1, instr(actor, ' (') - 1), \
+                    substr(substr(actor, 1, instr(actor, ' (') - 1), instr(actor, ':') + 1))";
     let conditions: [(&str, Option<&dyn ToSql>); 7] = [
-        // Its user is a number as well, and whom sudo named: `cli:alice` finds `cli:alice (uid 1000)`.
-        ("? IN (actor, substr(actor, 1, instr(actor, ' (') - 1))", q.actor.as_ref().map(|v| v as _)),
+        (of_actor, q.actor.as_ref().map(|v| v as _)),
         ("act = ?", q.act.as_ref().map(|v| v as _)),
         ("act NOT IN (SELECT value FROM json_each(?))", not_acts.as_ref().map(|v| v as _)),
         ("at >= ?", since.as_ref().map(|v| v as _)),

@@ -13,7 +13,7 @@ use std::{
 use super::{
     StoreError,
     error::{beside, io, quoted, shown},
-    user,
+    home, user,
 };
 
 /// What a path must be.
@@ -56,15 +56,27 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
         );
     }
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let mode = metadata.permissions().mode() & 0o7777;
     if owner != own {
+        if kind == Kind::Folder && is_for_others(path, mode) {
+            return refused(
+                format!("it belongs to {}, and is there for other things", user::named(owner)),
+                "name a folder of its own with --home; it is made".into(),
+            );
+        }
         let home = if kind == Kind::Folder { path } else { path.parent().unwrap_or(path) };
         return refused(
             format!("it belongs to {}, and this process runs as {}", user::named(owner), user::named(own)),
             user::act_as(owner, home),
         );
     }
-    let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
+        if kind == Kind::Folder && is_for_others(path, mode) {
+            return refused(
+                format!("its mode is {mode:04o}, and it is there for other things"),
+                "name a folder of its own with --home; it is made".into(),
+            );
+        }
         let right = if kind == Kind::Folder { 700 } else { 600 };
         return refused(
             format!("its mode is {mode:04o}, which lets other users at it"),
@@ -82,6 +94,21 @@ pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Re
         );
     }
     Ok(())
+}
+
+/// Folders of every system that may hold nothing yet (Filesystem Hierarchy Standard §3 and §4).
+const OF_THE_SYSTEM: [&str; 6] = ["/home", "/media", "/mnt", "/opt", "/srv", "/var/local"];
+
+/// Whether a folder was plainly not made to be a home, so that its modes are not ours to change.
+fn is_for_others(folder: &Path, mode: u32) -> bool {
+    const STICKY: u32 = 0o1000;
+    let holds_other_things = || {
+        let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+        let is_home = home::PARTS.iter().chain([&home::VAULT_KEY]).any(is_there);
+        !is_home && folder.read_dir().is_ok_and(|mut entries| entries.next().is_some())
+    };
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    mode & STICKY != 0 || OF_THE_SYSTEM.iter().any(|known| real == Path::new(known)) || holds_other_things()
 }
 
 /// Checks a database and the files that SQLite keeps beside it.

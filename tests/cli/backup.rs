@@ -102,6 +102,10 @@ fn it_goes_through_a_pipe_both_ways_and_the_passphrase_comes_from_a_file() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let made = place.run(&["backup", "-", "--passphrase-file", &secret]);
     assert_eq!(code(&made), 0, "{}", err(&made));
+    assert!(!err(&made).contains("chmod"), "{}", err(&made));
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let told = err(&place.run(&["backup", "-", "--passphrase-file", &secret]));
+    assert!(told.contains("can read the passphrase in") && told.contains("chmod o-r"), "{told}");
     let home = beside(&place, "new");
     // Standard input is the backup, and cannot be the passphrase too.
     let refused = place.feed(&["--home", &home, "restore", "-"], &made.stdout);

@@ -306,6 +306,9 @@ fn a_server_that_redirects_is_told_with_what_mends_it() {
     let upstream = format!("http://{address}/mcp");
     let serve =
         ["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut older = Service::start(&place, &serve);
+    older.listening();
+    older.listening();
     let mut gateway = Service::start(&place, &serve);
     let listen = gateway.listening().strip_prefix("http://").unwrap().to_owned();
     gateway.listening();
@@ -327,17 +330,41 @@ fn a_server_that_redirects_is_told_with_what_mends_it() {
     let mend = format!("it redirects to /mcp/: give --upstream http://{address}/mcp/");
     let events = place.json(&["event", "list", "--kind", "upstream_unfit"]);
     assert_eq!(events["items"][0]["detail"], mend.as_str(), "{events}");
-    let doctor = place.run(&["doctor", "--json"]);
-    assert_eq!(code(&doctor), 1);
-    let found = upstream_of(&serde_json::from_str(&out(&doctor)).unwrap());
-    assert!(found["detail"].as_str().unwrap().ends_with(&mend), "{found}");
-    // Once it was mended and the gateway began anew there is nothing wrong any more.
+    let faulty = || {
+        let doctor = place.run(&["doctor", "--json"]);
+        assert_eq!(code(&doctor), 1);
+        let found = upstream_of(&serde_json::from_str(&out(&doctor)).unwrap());
+        assert!(found["detail"].as_str().unwrap().ends_with(&mend), "{found}");
+    };
+    faulty();
+    // One that begins says nothing of what was found before, while another runs that was there then.
     let again = format!("http://{address}/mcp/");
     let serve = ["serve", "--upstream", &again, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let mut gateway = Service::start(&place, &serve);
     gateway.listening();
     gateway.listening();
+    faulty();
+    // Once all began anew there is nothing wrong any more.
+    assert_eq!(older.terminate(), 0);
     assert_eq!(upstream_of(&place.json(&["doctor"]))["passed"], true);
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn doctor_says_that_the_server_takes_no_connection_while_a_gateway_runs() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = format!("http://{}/mcp", server.local_addr().unwrap());
+    let place = Place::new();
+    let serve =
+        ["serve", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut gateway = Service::start(&place, &serve);
+    gateway.listening();
+    gateway.listening();
+    assert_eq!(code(&place.run(&["doctor"])), 0);
+    drop(server);
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(code(&doctor), 1);
+    assert!(out(&doctor).contains(&format!("{upstream} takes no connection")), "{}", out(&doctor));
     assert_eq!(gateway.terminate(), 0);
 }
 

@@ -150,3 +150,42 @@ fn what_is_compiled_in_is_printed_with_its_licences() {
     let rusqlite = items.iter().find(|item| item["name"] == "rusqlite").unwrap();
     assert_eq!((&rusqlite["license"], items.len() > 100), (&json!("MIT"), true));
 }
+
+#[test]
+fn small_words_are_said_as_they_are_meant() {
+    let place = Place::new();
+    for (given, meant) in
+        [("28080", "127.0.0.1:28080"), ("localhost:28090", "127.0.0.1:28090"), ("x", "127.0.0.1:8080")]
+    {
+        for option in ["--listen", "--admin-listen"] {
+            let told = err(&place.run(&["serve", "--upstream", "http://127.0.0.1:1/mcp", option, given]));
+            assert!(told.contains(&format!("address:port, such as {meant}")), "{told}");
+        }
+    }
+    let policy = place
+        .file("p.json", r#"{"name":"p","endpoint_restrictions":{"blocked_endpoints":["tools/cal/add"]}}"#);
+    let told = place.ok(&["policy", "check", &policy]);
+    assert!(told.contains("look again") && told.contains("did you mean tools/call/add?"), "{told}");
+    let told = err(&place.run(&["scope", "set", "docs:x", "--endpoint", "tools/cal/search"]));
+    assert!(told.contains("did you mean tools/call/search?"), "{told}");
+    place.ok(&["policy", "create", &policy]);
+    place.ok(&["policy", "delete", "p", "--reason", "no use"]);
+    let records = |arguments: &[&str]| {
+        let listed = place.json(&[&["audit", "list"], arguments].concat());
+        listed["items"].as_array().unwrap().clone()
+    };
+    let deleted = records(&["--act", "policy.delete"]);
+    assert_eq!(deleted[0]["detail"]["reason"], "no use");
+    let actor = deleted[0]["actor"].as_str().unwrap();
+    let face_and_user = actor.split(" (").next().unwrap();
+    let user = face_and_user.strip_prefix("cli:").unwrap();
+    let all = records(&["--actor", face_and_user]);
+    assert!(!all.is_empty() && records(&["--actor", actor]) == all);
+    if !user.is_empty() {
+        assert_eq!(records(&["--actor", user]), all, "in every face");
+        assert!(records(&["--actor", user.get(1..).unwrap()]).is_empty(), "a part of a name is none");
+    }
+    let shown = |by: &str| place.ok(&["usage", "top", "--by", by]).to_lowercase();
+    assert!(shown("subject").starts_with("subject"), "{}", shown("subject"));
+    assert!(place.ok(&["usage", "top", "--by", "subject", "--csv"]).starts_with("key,"));
+}

@@ -136,8 +136,11 @@ fn many(session: &Session, new: Vec<NewKey>) -> Result<Code, CliError> {
         .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created:={made_at}'")));
     }
     output::remark(&format!(
-        "{} keys made. This is the only time they are shown: keep each where only its user can read it.",
-        issued.len()
+        "{}. This is the only time they are shown: keep each where only its user can read it.",
+        match issued.len() {
+            1 => "1 key made".to_owned(),
+            many => format!("{many} keys made"),
+        }
     ));
     Ok(Code::Done)
 }

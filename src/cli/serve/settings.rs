@@ -16,10 +16,10 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// Where clients connect [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = input::listen)]
     listen: Option<SocketAddr>,
     /// Where /health, /ready, /metrics and /verify are [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = input::listen)]
     admin_listen: Option<SocketAddr>,
     /// The URL by which clients reach this gateway, where that is not the listening address
     #[arg(long, value_name = "URL")]

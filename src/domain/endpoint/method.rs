@@ -117,7 +117,30 @@ pub(super) fn doubt(pattern: &str) -> Option<String> {
     if !pattern.contains('/') {
         return Some(format!("MCP has no such method; {}", as_a_tool()));
     }
-    is_disguised(pattern).then(|| "this matches no call; write the method as MCP does".into())
+    if is_disguised(pattern) {
+        return Some("this matches no call; write the method as MCP does".into());
+    }
+    near(pattern).map(|meant| format!("no method of MCP begins so; did you mean {}?", excerpt(&meant)))
+}
+
+/// What was probably meant by a pattern that begins nearly as a method does. One that is nearer to none may be of a server's
+/// own.
+fn near(pattern: &str) -> Option<String> {
+    const NEAR: f64 = 0.9;
+    let meant = |method: &'static str| {
+        let steps = method.matches('/').count();
+        let end = pattern.match_indices('/').nth(steps).map_or(pattern.len(), |(end, _)| end);
+        let (head, rest) = pattern.split_at(end);
+        let has_place = rest.is_empty() || target(method).is_some();
+        let rest = if rest.is_empty() && target(method) == Some(Target::Itself) { "/**" } else { rest };
+        has_place.then(|| (strsim::jaro_winkler(head, method), format!("{method}{rest}")))
+    };
+    METHODS
+        .into_iter()
+        .filter_map(meant)
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, meant)| meant)
 }
 
 #[cfg(test)]

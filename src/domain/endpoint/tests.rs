@@ -381,6 +381,10 @@ fn patterns_that_look_as_if_something_else_were_meant_are_told() {
         ("Tools/call/*", "no method of MCP"),
         ("Tools/call/x", "as MCP does"),
         ("tool/*/x", "no method of MCP"),
+        ("tools/cal/add", "did you mean tools/call/add?"),
+        ("tool/call/add", "did you mean tools/call/add?"),
+        ("tools/calls", "did you mean tools/call/**?"),
+        ("resource/read/x", "did you mean resources/read/x?"),
     ] {
         let doubts = pattern.parse::<EndpointPattern>().unwrap().doubts();
         assert!(doubts.iter().any(|told| told.contains(doubt)), "{pattern}: {doubts:?}");

@@ -172,7 +172,7 @@ fn given(issuer: &Issuer, value: &Value, catalogue: &Catalogue) -> (bool, String
             detail += &format!(" and {more} more");
         }
         if here.is_empty() {
-            detail += " (--scope-map gives them a meaning)";
+            detail += " (--scope-map gives them a meaning: remove the issuer, and add it again with it)";
         }
     }
     if !others.is_empty() {

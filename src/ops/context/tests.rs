@@ -49,7 +49,7 @@ fn an_auditor_is_refused_every_act_and_reads_everything_without_the_key() {
         (Act::PolicyApply, policy::apply(c, document.clone(), "").map(drop)),
         (Act::PolicyApply, policy::apply_over(c, document, 1, "").map(drop)),
         (Act::PolicyRollback, policy::rollback(c, &name, 1, "").map(drop)),
-        (Act::PolicyDelete, policy::delete(c, &name)),
+        (Act::PolicyDelete, policy::delete(c, &name, "")),
         (Act::ScopeSet, scope::set(c, a_scope)),
         (Act::ScopeRemove, scope::remove(c, &mcp)),
     ];

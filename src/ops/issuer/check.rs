@@ -77,7 +77,8 @@ pub(super) fn require_place(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsE
     let conflict = |why: String| Err(OpsError::Conflict(why));
     if store::issuer::find(deed.c, &issuer.name)?.is_some() {
         return conflict(format!(
-            "there is an issuer {0} already; look at it with `portcullis issuer show {0}`",
+            "there is an issuer {0} already (`portcullis issuer show {0}`); to change it, `portcullis issuer remove {0}` and \
+             add it again: meanwhile its tokens are refused, and then they are taken again, but for those that were revoked",
             issuer.name
         ));
     }

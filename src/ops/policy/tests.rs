@@ -47,7 +47,7 @@ fn revisions_count_on_through_changes_rollback_and_deletion() {
     assert!(matches!(bench.refused("readers", |ctx| rollback(ctx, &name, 3, "")), OpsError::Conflict(_)));
     assert!(matches!(bench.refused("readers", |ctx| rollback(ctx, &name, 9, "")), OpsError::NotFound(_)));
 
-    bench.one_record(Act::PolicyDelete, "readers", |ctx| delete(ctx, &name).unwrap());
+    bench.one_record(Act::PolicyDelete, "readers", |ctx| delete(ctx, &name, "").unwrap());
     assert!(matches!(show(&bench.ctx, &name), Err(OpsError::NotFound(_))));
     assert_eq!(history(&bench.ctx, &name).unwrap().len(), 3);
     assert_eq!(create(&bench.ctx, named("readers"), "").unwrap().revision, 4);
@@ -115,17 +115,17 @@ fn a_check_passes_warnings_on_and_changes_nothing() {
 fn a_policy_with_credentials_under_it_and_the_default_stay() {
     let bench = Bench::new();
     let name = PolicyName::default();
-    assert!(matches!(bench.refused("default", |ctx| delete(ctx, &name)), OpsError::Conflict(_)));
+    assert!(matches!(bench.refused("default", |ctx| delete(ctx, &name, "")), OpsError::Conflict(_)));
     create(&bench.ctx, named("readers"), "").unwrap();
     let readers: PolicyName = "readers".parse().unwrap();
     let new = crate::ops::api_key::NewKey { policy: readers.clone(), ..crate::ops::bench::new_key() };
     let key = crate::ops::api_key::create(&bench.ctx, new).unwrap().key;
-    let refusal = bench.refused("readers", |ctx| delete(ctx, &readers));
+    let refusal = bench.refused("readers", |ctx| delete(ctx, &readers, ""));
     assert!(refusal.to_string().contains("1 key is under"), "{refusal}");
     crate::ops::api_key::revoke(&bench.ctx, key.id, "").unwrap();
     bench.clock.advance(DAY);
     crate::ops::api_key::purge(&bench.ctx, bench.now()).unwrap();
-    delete(&bench.ctx, &readers).unwrap();
+    delete(&bench.ctx, &readers, "").unwrap();
 }
 
 #[test]

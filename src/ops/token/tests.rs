@@ -285,14 +285,14 @@ fn a_policy_and_a_scope_in_use_by_a_live_token_stay() {
     policy::create(&bench.ctx, readers, "").unwrap();
     let policy = "readers".parse::<PolicyName>().unwrap();
     issue(&bench.ctx, NewToken { policy: policy.clone(), ..new_token() }).unwrap();
-    let refused = policy::delete(&bench.ctx, &policy).unwrap_err();
+    let refused = policy::delete(&bench.ctx, &policy, "").unwrap_err();
     assert!(refused.to_string().contains("1 token is under policy"), "{refused}");
     let scope = "mcp:read".parse().unwrap();
     let refused = crate::ops::scope::remove(&bench.ctx, &scope).unwrap_err();
     assert!(refused.to_string().contains("1 token"), "{refused}");
     bench.clock.advance(HOUR);
     crate::ops::scope::remove(&bench.ctx, &scope).unwrap();
-    policy::delete(&bench.ctx, &policy).unwrap();
+    policy::delete(&bench.ctx, &policy, "").unwrap();
 }
 
 #[test]

@@ -33,6 +33,28 @@ fn wide_modes_are_refused_and_the_named_command_mends_them() {
 }
 
 #[test]
+fn nobody_is_told_to_close_a_folder_that_is_there_for_other_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let mend_of = |mode: u32| {
+        chmod(folder.path(), mode);
+        let Err(StoreError::Modes { mend, .. }) = Store::open(&Home::at(folder.path()), Mode::ReadWrite)
+        else {
+            panic!("{mode:o}")
+        };
+        mend
+    };
+    assert!(mend_of(0o1777).contains("--home"), "as /tmp");
+    assert!(mend_of(0o755).starts_with("chmod 700"), "an empty one may be meant");
+    fs::write(folder.path().join("letter"), "").unwrap();
+    assert!(mend_of(0o755).contains("--home"));
+    assert_eq!(
+        fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777,
+        0o755,
+        "it is left as it is"
+    );
+}
+
+#[test]
 fn the_command_that_mends_can_be_pasted_whatever_the_folder_is_called() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path().join("it's my $HOME; ls"));
