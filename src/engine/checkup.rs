@@ -44,7 +44,8 @@ impl Checkup {
             };
             let mut verifier = Verifier::new(Some(key), now);
             let checked = read_through(&stopping, check_pages)
-                .and_then(|()| read_through(&stopping, || check_chain(&store, &mut verifier, &stopping)));
+                .and_then(|()| read_through(&stopping, || check_chain(&store, &mut verifier, &stopping)))
+                .and_then(|fault| fault.map_or(Ok(()), Err));
             if let Err(error) =
                 checked.or_else(|error| if stopping.load(Ordering::Relaxed) { Ok(()) } else { Err(error) })
             {
@@ -76,13 +77,16 @@ const STEP: u32 = 500;
 /// Between two tries to read what could not be read.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Tries again until it is known whether what `check` reads is whole.
-fn read_through(
+/// Tries again until it is known whether what `check` reads is whole. SQLite takes a read of its log that failed for a damaged
+/// file, so a file is damaged that is so twice.
+fn read_through<T>(
     stopping: &AtomicBool,
-    mut check: impl FnMut() -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+    mut check: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut is_doubted = false;
     loop {
         match check() {
+            Err(StoreError::Corrupt { .. }) if !is_doubted => is_doubted = true,
             Err(error)
                 if !matches!(error, StoreError::Corrupt { .. }) && !stopping.load(Ordering::Relaxed) =>
             {
@@ -94,15 +98,20 @@ fn read_through(
     }
 }
 
-/// What the records say of events is for `audit verify`: `usage.db` may lose its last ones in a crash.
-fn check_chain(store: &Store, verifier: &mut Verifier, stopping: &AtomicBool) -> Result<(), StoreError> {
+/// The first fault of the chain. What the records say of events is for `audit verify`: `usage.db` may lose its last ones in a
+/// crash.
+fn check_chain(
+    store: &Store,
+    verifier: &mut Verifier,
+    stopping: &AtomicBool,
+) -> Result<Option<StoreError>, StoreError> {
     while !stopping.load(Ordering::Relaxed) {
         if let ControlFlow::Break(fault) = store.read(|c| verifier.step(c, None, STEP))? {
-            return fault.map_or(Ok(()), |fault| {
+            return Ok(fault.map(|fault| {
                 let detail = format!("audit record {}: {}", fault.seq, fault.reason);
-                Err(StoreError::Corrupt { file: home::STORE.into(), detail })
-            });
+                StoreError::Corrupt { file: home::STORE.into(), detail }
+            }));
         }
     }
-    Ok(())
+    Ok(None)
 }
