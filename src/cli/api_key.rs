@@ -23,7 +23,6 @@ use crate::{
     domain::{
         api_key::{ApiKey, KeyId, KeyState},
         clock::{Timestamp, parse_life},
-        name::ScopeName,
     },
     ops::{Ctx, OpsError, api_key as ops},
 };
@@ -105,7 +104,24 @@ impl<'a> Shown<'a> {
     fn new(key: &'a ApiKey, now: Timestamp) -> Self {
         Self { key, state: key.state(now) }
     }
+
+    /// Its cells in a list, under [`COLUMNS`].
+    fn cells(&self) -> Vec<String> {
+        let Self { key, state } = self;
+        vec![
+            key.id.to_string(),
+            key.name.clone(),
+            key.subject.to_string(),
+            key.policy.to_string(),
+            output::scopes(&key.scopes),
+            state.as_str().into(),
+            moment(key.expires_at, "never"),
+        ]
+    }
 }
+
+/// Of a list of keys.
+const COLUMNS: [&str; 7] = ["id", "name", "subject", "policy", "scopes", "state", "expires"];
 
 /// A key after an act, and how many tokens fell with it.
 #[derive(Serialize)]
@@ -144,7 +160,7 @@ fn show(session: &Session, id: &str) -> Result<Code, CliError> {
         ("name", key.name.clone()),
         ("subject", key.subject.to_string()),
         ("environment", key.environment.to_string()),
-        ("scopes", joined(&key.scopes)),
+        ("scopes", output::scopes(&key.scopes)),
         ("policy", key.policy.to_string()),
         ("state", shown.state.as_str().into()),
         ("created", key.created_at.to_string()),
@@ -205,10 +221,6 @@ fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliErr
         output::line(&format!("{purged} keys removed"))?;
     }
     Ok(watched.code())
-}
-
-fn joined(scopes: &[ScopeName]) -> String {
-    scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn moment(at: Option<Timestamp>, otherwise: &str) -> String {

@@ -15,9 +15,14 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::error::{CliError, Code};
 use crate::{
-    domain::{decision::Check, text::visible},
+    domain::{decision::Check, name::ScopeName, text::visible},
     store::StoreError,
 };
+
+/// Scopes in one cell.
+pub fn scopes(scopes: &[ScopeName]) -> String {
+    scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")
+}
 
 /// Writes one line to standard output.
 pub fn line(text: &str) -> Result<(), CliError> {

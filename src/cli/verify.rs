@@ -136,7 +136,7 @@ fn show(verdict: &Verdict<'_>, with_call: bool) -> Result<(), CliError> {
             ("subject", who.subject.to_string()),
             ("credential", who.credential.clone()),
             ("policy", format!("{} revision {}", who.policy, who.policy_revision)),
-            ("scopes", who.scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")),
+            ("scopes", output::scopes(who.scopes)),
         ])?;
     }
     Ok(())

@@ -84,14 +84,7 @@ impl Ctx {
         let vault = vault_entry::open_vault(&store, home)?;
         sign_heads(&store, &vault);
         let actor = actor_of_process(face);
-        Ok(Self {
-            store,
-            vault: Some(Arc::new(vault)),
-            clock,
-            actor,
-            role: Role::Operator,
-            pace: Pace::default(),
-        })
+        Ok(Self::of_operator(store, vault, clock, actor))
     }
 
     /// Makes the store of a home that has none any more. `act` is the first record of its chain.
@@ -105,6 +98,17 @@ impl Ctx {
         let ctx = Self::with_vault(Store::make_anew(home)?, home, face, clock, (act, detail))?;
         ctx.keep_anchor(false);
         Ok(ctx)
+    }
+
+    fn of_operator(store: Store, vault: Vault, clock: Arc<dyn Clock>, actor: String) -> Self {
+        Self {
+            store,
+            vault: Some(Arc::new(vault)),
+            clock,
+            actor,
+            role: Role::Operator,
+            pace: Pace::default(),
+        }
     }
 
     fn with_vault(
@@ -122,14 +126,7 @@ impl Ctx {
             Ok::<_, OpsError>(())
         })?;
         sign_heads(&store, &vault);
-        Ok(Self {
-            store,
-            vault: Some(Arc::new(vault)),
-            clock,
-            actor,
-            role: Role::Operator,
-            pace: Pace::default(),
-        })
+        Ok(Self::of_operator(store, vault, clock, actor))
     }
 
     /// What the vault says that the audit chain is signed by; `None` where there is no vault at hand.

@@ -103,7 +103,9 @@ fn one_leap_into_another_century_is_told_and_mended_by_one_act_while_the_gateway
     let (mut gateway, listen) = started(&[]);
     assert_eq!(status(&listen, &ending), 401, "and not forgotten");
     place.ok(&["store", "accept", "--reason", "the clock leapt"]);
-    // It sees its anchor again once it commits something, and once a minute.
+    // It sees its anchor again once it commits something, such as a lease for a caller that is new, and once a minute.
+    let (_, newcomer) = place.key(&["--subject", "bob", "--scope", "mcp:*", "--no-expiry"]);
+    assert_eq!(status(&listen, &newcomer), 200);
     let given_up = Instant::now() + Duration::from_secs(120);
     while status(&listen, &ending) != 200 {
         assert!(Instant::now() < given_up, "it goes on with the time that was accepted");

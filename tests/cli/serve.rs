@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Place, Service, code, err, out};
+use crate::support::{Place, SERVE, Service, code, err, out};
 
 /// An answer: its status, its head in lower case, and its body.
 pub struct Answer {
@@ -403,15 +403,7 @@ fn the_config_file_serves_too() {
 fn an_admin_listener_for_everybody_is_told_of_when_it_begins() {
     let place = Place::new();
     let said = |admin: &str| {
-        let arguments = [
-            "serve",
-            "--upstream",
-            "http://127.0.0.1:9/mcp",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            admin,
-        ];
+        let arguments = [&SERVE[..SERVE.len() - 1], &[admin]].concat();
         let mut child =
             place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Shown, joined, moment};
+use super::{COLUMNS, Shown};
 use crate::{
     cli::{
         error::{CliError, Code},
@@ -62,20 +62,9 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let shown = page.items.iter().map(|key| Shown::new(key, now)).collect();
     output::list(
         session.format(options.csv),
-        &["id", "name", "subject", "policy", "scopes", "state", "expires", "created"],
+        &[&COLUMNS[..], &["created"]].concat(),
         &List { items: shown, next: page.next },
-        |Shown { key, state }| {
-            vec![
-                key.id.to_string(),
-                key.name.clone(),
-                key.subject.to_string(),
-                key.policy.to_string(),
-                joined(&key.scopes),
-                state.as_str().into(),
-                moment(key.expires_at, "never"),
-                key.created_at.to_string(),
-            ]
-        },
+        |shown: &Shown<'_>| [shown.cells(), vec![shown.key.created_at.to_string()]].concat(),
     )?;
     Ok(output::damaged(&page.damaged))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Shown, joined, moment};
+use super::{COLUMNS, Shown};
 use crate::{
     cli::{
         error::{CliError, Code},
@@ -65,21 +65,6 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     let keys = ops::set_all(&session.operator()?, &ids, options.what.changes())?;
     let now = session.now();
     let items = keys.iter().map(|key| Shown::new(key, now)).collect();
-    output::list(
-        session.format(false),
-        &["id", "name", "subject", "policy", "scopes", "state", "expires"],
-        &List { items, next: None },
-        |Shown { key, state }| {
-            vec![
-                key.id.to_string(),
-                key.name.clone(),
-                key.subject.to_string(),
-                key.policy.to_string(),
-                joined(&key.scopes),
-                state.as_str().into(),
-                moment(key.expires_at, "never"),
-            ]
-        },
-    )?;
+    output::list(session.format(false), &COLUMNS, &List { items, next: None }, Shown::cells)?;
     Ok(Code::Done)
 }

@@ -185,6 +185,6 @@ fn show_token(review: &Review) -> Result<(), CliError> {
             finding.detail
         ))?;
     }
-    let scopes = review.scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>();
-    output::fields(&[("scopes here", if scopes.is_empty() { "-".to_owned() } else { scopes.join(" ") })])
+    let scopes = output::scopes(&review.scopes);
+    output::fields(&[("scopes here", if scopes.is_empty() { "-".to_owned() } else { scopes })])
 }

@@ -9,10 +9,7 @@ use crate::cli::{
     session::Session,
 };
 use crate::{
-    domain::{
-        filter::{Filter, TOKEN_FIELDS},
-        name::ScopeName,
-    },
+    domain::filter::{Filter, TOKEN_FIELDS},
     ops::token as ops,
     store::token::{Query, Refusal, Sort, Standing},
 };
@@ -55,7 +52,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
                 token.jti.to_string(),
                 token.subject.to_string(),
                 token.policy.to_string(),
-                joined(&token.scopes),
+                output::scopes(&token.scopes),
                 state.as_str().into(),
                 token.expires_at.to_string(),
                 token.issued_at.to_string(),
@@ -76,7 +73,7 @@ pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {
         ("jti", token.jti.to_string()),
         ("subject", token.subject.to_string()),
         ("client", token.client.clone()),
-        ("scopes", joined(&token.scopes)),
+        ("scopes", output::scopes(&token.scopes)),
         ("audience", token.audience.join(" ")),
         ("policy", token.policy.to_string()),
         ("state", state.as_str().into()),
@@ -112,8 +109,4 @@ pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {
     }
     output::fields(&fields)?;
     Ok(Code::Done)
-}
-
-fn joined(scopes: &[ScopeName]) -> String {
-    scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ")
 }

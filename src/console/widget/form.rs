@@ -65,6 +65,11 @@ impl Form {
         self
     }
 
+    /// The attempt failed, for the reason that is known: what was typed stays, and another may be made.
+    pub fn failed(&mut self, fault: Option<String>) {
+        (self.busy, self.fault) = (false, fault);
+    }
+
     /// The verb of its button.
     pub fn submit(&self) -> &'static str {
         self.submit

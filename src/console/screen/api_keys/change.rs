@@ -235,8 +235,7 @@ impl Layer for ChangeKeys {
             }
             None => {
                 if let Some(form) = &mut self.form {
-                    form.busy = false;
-                    form.fault = self.sent.fault.take().map(|fault| fault.message);
+                    form.failed(self.sent.fault.take().map(|fault| fault.message));
                 }
             }
         }

@@ -81,8 +81,7 @@ impl Layer for RotateKey {
                 turn.push(SecretPanel::of_key(*issued, turn.now));
             }
             None => {
-                self.form.busy = false;
-                self.form.fault = self.sent.fault.take().map(|fault| fault.message);
+                self.form.failed(self.sent.fault.take().map(|fault| fault.message));
             }
         }
     }

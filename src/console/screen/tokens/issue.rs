@@ -253,8 +253,7 @@ impl Layer for IssueToken {
             turn.close();
             turn.push(SecretPanel::of_token(*issued, turn.now));
         } else if let Some(form) = &mut self.form {
-            form.busy = false;
-            form.fault = self.sent.fault.take().map(|fault| fault.message);
+            form.failed(self.sent.fault.take().map(|fault| fault.message));
         }
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {

@@ -243,8 +243,7 @@ impl Layer for KeyForm {
                 turn.close();
             }
             None => {
-                self.form.busy = false;
-                self.form.fault = self.sent.fault.take().map(|fault| fault.message);
+                self.form.failed(self.sent.fault.take().map(|fault| fault.message));
             }
         }
     }
