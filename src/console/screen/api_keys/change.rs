@@ -245,7 +245,7 @@ impl Layer for ChangeKeys {
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let fault = self.choices.fault.as_ref().map(|fault| fault.message.as_str());
-        let about = format!("{}, at the next call, and for the tokens got with it.", self.named);
+        let about = format!("From the next call on, tokens included: {}", self.named);
         let panel = Panel { title: "change", style: canvas.theme().accent, width: 78, about: Some(&about) };
         panel.draw(self.form.as_ref(), fault, canvas, area);
     }
