@@ -1,7 +1,10 @@
 //! What an operator has to mend about the MCP server behind the gateway, where its answers cannot be passed on whatever is
 //! asked: told in the log and by an event.
 
+use std::borrow::Cow;
+
 use http::{StatusCode, header};
+use serde::Deserialize;
 use url::Url;
 
 use super::config::Upstream;
@@ -13,9 +16,8 @@ use crate::domain::text::{excerpt, url_excerpt};
 pub const NO_HTTP: &str =
     "its answer is not HTTP/1.1: give the plain http:// address of a server that speaks Streamable HTTP";
 
-/// What is wrong with the head of an answer of the MCP endpoint. `begins`: to a request that any server takes.
-pub fn at_endpoint(upstream: &Upstream, head: &AnswerHead, begins: bool) -> Option<String> {
-    let path = upstream.path();
+/// What is wrong with the head of an answer of the MCP endpoint, whatever was asked.
+pub fn at_endpoint(upstream: &Upstream, head: &AnswerHead) -> Option<String> {
     match head.status {
         StatusCode::NOT_MODIFIED => None,
         status if status.is_redirection() => Some(redirect(upstream, head)),
@@ -23,12 +25,56 @@ pub fn at_endpoint(upstream: &Upstream, head: &AnswerHead, begins: bool) -> Opti
             "it wants a login of its own ({}): switch that off, and let nobody but the gateway reach it",
             head.status.as_u16()
         )),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if begins => Some(format!(
-            "it has no MCP at {path} ({}): give --upstream the URL of its MCP endpoint",
-            head.status.as_u16()
-        )),
         _ => None,
     }
+}
+
+/// Whether a status turns away whatever is asked, unless MCP itself says in the body that it means this one request.
+pub fn turns_away(status: StatusCode) -> bool {
+    [
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::MISDIRECTED_REQUEST,
+    ]
+    .contains(&status)
+}
+
+/// A request was turned away, and not by MCP.
+pub fn turned_away(upstream: &Upstream, head: &AnswerHead) -> String {
+    let status = head.status.as_u16();
+    match head.status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            format!(
+                "it has no MCP at {} ({status}): give --upstream the URL of its MCP endpoint",
+                upstream.path()
+            )
+        }
+        _ => format!(
+            "it turns the gateway away ({status}): have it take what the gateway sends, under the name that clients use as well \
+             (Host)"
+        ),
+    }
+}
+
+/// Whether a body is a message of MCP, or a batch of them.
+pub fn is_message(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        jsonrpc: Cow<'a, str>,
+    }
+    let one = serde_json::from_slice::<Message<'_>>(body).map(|message| vec![message]);
+    let all = one.or_else(|_| serde_json::from_slice::<Vec<Message<'_>>>(body));
+    all.is_ok_and(|all| !all.is_empty() && all.iter().all(|message| message.jsonrpc == "2.0"))
+}
+
+/// The answer to a request has no body.
+pub fn empty(upstream: &Upstream) -> String {
+    format!(
+        "it answers with an empty body, which is no MCP: give --upstream the URL of its MCP endpoint, if {} is not it",
+        upstream.path()
+    )
 }
 
 /// The answer to a request is neither JSON nor a stream of events.
@@ -68,10 +114,17 @@ mod tests {
     use bytes::BytesMut;
     use http::Method;
 
-    fn told(head: &str, begins: bool) -> Option<String> {
-        let mut bytes = BytesMut::from(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes());
-        let head = AnswerHead::take(&mut bytes, &Method::POST).ok().flatten().unwrap();
-        at_endpoint(&"http://127.0.0.1:3000/mcp".parse().unwrap(), &head, begins)
+    fn head(text: &str) -> AnswerHead {
+        let mut bytes = BytesMut::from(format!("HTTP/1.1 {text}\r\n\r\n").as_bytes());
+        AnswerHead::take(&mut bytes, &Method::POST).ok().flatten().unwrap()
+    }
+
+    fn upstream() -> Upstream {
+        "http://127.0.0.1:3000/mcp".parse().unwrap()
+    }
+
+    fn told(text: &str) -> Option<String> {
+        at_endpoint(&upstream(), &head(text))
     }
 
     #[test]
@@ -95,7 +148,7 @@ mod tests {
             ("302 F\r\nLocation: http://[", "it redirects to http://[, which is no URL"),
             ("302 F", "it redirects, and does not say where to (302)"),
         ] {
-            let found = told(head, false).unwrap();
+            let found = told(head).unwrap();
             assert!(found.starts_with(sentence), "{head}: {found}");
             assert!(!found.contains("secret"), "{found}");
         }
@@ -103,12 +156,46 @@ mod tests {
 
     #[test]
     fn what_is_a_matter_of_one_call_is_told_to_its_client_alone() {
-        assert!(told("401 U", false).unwrap().contains("a login of its own (401)"));
-        assert!(told("407 P", true).unwrap().contains("a login of its own (407)"));
-        assert!(told("404 N", true).unwrap().contains("no MCP at /mcp (404)"));
-        assert!(told("405 M", true).unwrap().contains("no MCP at /mcp (405)"));
-        for head in ["404 N", "405 M", "200 O", "202 A", "304 N", "400 B", "403 F", "500 I"] {
-            assert_eq!(told(head, false), None, "{head}");
+        assert!(told("401 U").unwrap().contains("a login of its own (401)"));
+        assert!(told("407 P").unwrap().contains("a login of its own (407)"));
+        for text in ["404 N", "405 M", "200 O", "202 A", "304 N", "400 B", "403 F", "500 I"] {
+            assert_eq!(told(text), None, "{text}");
+        }
+        for (text, sentence) in [
+            ("404 N", Some("it has no MCP at /mcp (404)")),
+            ("405 M", Some("it has no MCP at /mcp (405)")),
+            ("403 F", Some("it turns the gateway away (403)")),
+            ("421 M", Some("it turns the gateway away (421)")),
+            ("200 O", None),
+            ("400 B", None),
+            ("429 T", None),
+            ("503 S", None),
+        ] {
+            let head = head(text);
+            let found = turns_away(head.status).then(|| turned_away(&upstream(), &head));
+            assert_eq!(found.as_deref().map(|found| found.split(':').next().unwrap()), sentence);
+        }
+    }
+
+    #[test]
+    fn a_message_of_mcp_says_that_it_is_one() {
+        for message in [
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#,
+            r#" [{"id":null,"jsonrpc":"2\u002e0","error":{}}] "#,
+        ] {
+            assert!(is_message(message.as_bytes()), "{message}");
+        }
+        for other in [
+            "",
+            "[]",
+            "null",
+            "Not Found",
+            r#"{"detail":"Not Found"}"#,
+            r#"{"jsonrpc":"1.0"}"#,
+            r#"[{"jsonrpc":"2.0"},{}]"#,
+            r#"{"jsonrpc":"2.0""#,
+        ] {
+            assert!(!is_message(other.as_bytes()), "{other}");
         }
     }
 }

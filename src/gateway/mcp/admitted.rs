@@ -30,8 +30,6 @@ pub(super) struct Admitted {
     pub session: Option<HeaderValue>,
     /// Whether sessions exist for this request.
     pub has_sessions: bool,
-    /// Whether it begins a session.
-    pub begins: bool,
     /// Whether an answer with a body is due.
     pub awaits_answer: bool,
     /// Whether the answer may hold a list of tools.
@@ -49,8 +47,13 @@ pub(super) async fn forward(
     bytes: Bytes,
     now: Instant,
 ) -> Result<Response<Reply>, Refusal> {
+    let upstream = &worker.shared.settings.upstream;
     let garbled = || upstream_refusal(worker, UpstreamFault::Garbled);
-    let target = proxy::target(&parts.uri, worker.shared.settings.upstream.path())?;
+    let unfit = |why: &str| {
+        worker.upstream_is_unfit(why);
+        garbled()
+    };
+    let target = proxy::target(&parts.uri, upstream.path())?;
     // Only a stream is resumed, and only within its session.
     let resumes = parts.method == Method::GET && admitted.session.is_some();
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
@@ -65,7 +68,7 @@ pub(super) async fn forward(
         head.add(&SESSION_ID, session);
     }
     let (mut head, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
-    if let Some(why) = unfit::at_endpoint(&worker.shared.settings.upstream, &head, admitted.begins) {
+    if let Some(why) = unfit::at_endpoint(upstream, &head) {
         worker.upstream_is_unfit(&why);
     }
     if !is_passable(head.status) {
@@ -83,17 +86,35 @@ pub(super) async fn forward(
     let is_unread = head.status == StatusCode::OK
         || (admitted.lists_tools && head.status.is_success() && !http_body::Body::is_end_stream(&body));
     if admitted.awaits_answer && is_unread && !is_stream && !is_json {
-        worker.upstream_is_unfit(&unfit::media(&worker.shared.settings.upstream, &head));
+        return Err(unfit(&unfit::media(upstream, &head)));
+    }
+    if admitted.awaits_answer && head.status == StatusCode::OK && http_body::Body::is_end_stream(&body) {
+        return Err(unfit(&unfit::empty(upstream)));
+    }
+    let is_encoded = head.fields.has(&header::CONTENT_ENCODING);
+    if admitted.lists_tools && (is_stream || is_json) && is_encoded {
         return Err(garbled());
     }
-    if admitted.lists_tools && (is_stream || is_json) && head.fields.has(&header::CONTENT_ENCODING) {
-        return Err(garbled());
+    // By 404 a server says as well that a session has ended, in whatever form.
+    let ends_session = head.status == StatusCode::NOT_FOUND && admitted.session.is_some();
+    let is_turned_away = admitted.awaits_answer && unfit::turns_away(head.status) && !ends_session;
+    if is_turned_away && !is_stream && !is_json {
+        return Err(unfit(&unfit::turned_away(upstream, &head)));
     }
     let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
     let body = match listing {
-        Some(listing) if is_json => {
-            head.fields.remove(&header::ETAG);
-            edited(worker, body, listing).await?
+        listing if is_json && (listing.is_some() || (is_turned_away && !is_encoded)) => {
+            let whole = whole(worker, body).await?;
+            if is_turned_away && !unfit::is_message(&whole) {
+                return Err(unfit(&unfit::turned_away(upstream, &head)));
+            }
+            match listing {
+                Some(listing) => {
+                    head.fields.remove(&header::ETAG);
+                    edited(worker, whole, listing).await?
+                }
+                None => whole.into(),
+            }
         }
         listing => {
             let place = match admitted.place.filter(|_| is_stream) {
@@ -122,15 +143,18 @@ fn is_passable(status: StatusCode) -> bool {
         && status != StatusCode::PROXY_AUTHENTICATION_REQUIRED
 }
 
-/// The answer to `tools/list`, without the tools that the principal may not call.
-async fn edited(worker: &Worker, body: Answer, listing: Listing) -> Result<ReplyBody, Refusal> {
-    let refuse = |fault| upstream_refusal(worker, fault);
+/// All of an answer's body.
+async fn whole(worker: &Worker, body: Answer) -> Result<Bytes, Refusal> {
     let limit = worker.shared.settings.timeouts.response;
-    let whole = match timeout(limit, Limited::new(body, list::MOST).collect()).await {
-        Ok(Ok(whole)) => whole.to_bytes(),
-        Ok(Err(_)) => return Err(refuse(UpstreamFault::Garbled)),
-        Err(_) => return Err(refuse(UpstreamFault::Slow)),
-    };
+    match timeout(limit, Limited::new(body, list::MOST).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(_)) => Err(upstream_refusal(worker, UpstreamFault::Garbled)),
+        Err(_) => Err(upstream_refusal(worker, UpstreamFault::Slow)),
+    }
+}
+
+/// The answer to `tools/list`, without the tools that the principal may not call.
+async fn edited(worker: &Worker, whole: Bytes, listing: Listing) -> Result<ReplyBody, Refusal> {
     let edited = listing.edit(whole, worker.shared.aside.clone()).await;
-    edited.map(Into::into).map_err(|list::Unreadable| refuse(UpstreamFault::Garbled))
+    edited.map(Into::into).map_err(|list::Unreadable| upstream_refusal(worker, UpstreamFault::Garbled))
 }

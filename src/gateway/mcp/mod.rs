@@ -234,7 +234,6 @@ async fn judge(
         principal,
         session,
         has_sessions: era != Era::New || begins,
-        begins,
         awaits_answer: messages.iter().any(|message| matches!(message.kind, Kind::Request { .. })),
         lists_tools: messages.iter().any(|message| message.method() == Some("tools/list")),
         place,
@@ -303,15 +302,8 @@ async fn get_or_delete(
     let now = worker.metrics.handed_over(began);
     // A resumed stream repeats what was missed, the answer to tools/list as well.
     let lists_tools = resumes;
-    let admitted = Admitted {
-        principal,
-        session,
-        has_sessions: true,
-        begins: false,
-        awaits_answer: false,
-        lists_tools,
-        place,
-    };
+    let admitted =
+        Admitted { principal, session, has_sessions: true, awaits_answer: false, lists_tools, place };
     let response = forward(worker, call, parts, admitted, Bytes::new(), now).await?;
     call.answered();
     Ok(response)

@@ -81,7 +81,7 @@ async fn plain_http_is_refused_in_plain_json() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_and_refusals_of_the_upstream_pass_on_plain_http_only() {
     let upstream = Upstream::answering(|received| async move {
-        let mut response = whole("application/json", "{}");
+        let mut response = whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
         *response.status_mut() = received.headers["x-want"].to_str().unwrap().parse().unwrap();
         response.headers_mut().insert("location", "http://elsewhere.example/".parse().unwrap());
         response

@@ -2,10 +2,10 @@
 //! mended.
 
 use super::harness::*;
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::json;
 
-use crate::domain::event::UPSTREAM_UNFIT;
+use crate::domain::event::{Event, UPSTREAM_UNFIT};
 use crate::ops;
 use crate::store::event::Query;
 
@@ -227,6 +227,36 @@ async fn an_operator_is_told_what_is_wrong_with_the_server_behind() {
             "it has no MCP at /mcp (404)",
         ),
         (
+            404,
+            None,
+            "nothing",
+            Ask::old("tools/call", json!({"name": "echo"})),
+            "it has no MCP at /mcp (404)",
+        ),
+        (
+            404,
+            Some(("content-type", "application/json")),
+            r#"{"detail":"Not Found"}"#,
+            Ask::modern("tools/list", json!({})),
+            "it has no MCP at /mcp (404)",
+        ),
+        (
+            405,
+            Some(("content-type", "text/html")),
+            "<h1>No</h1>",
+            Ask::modern("ping", json!({})),
+            "it has no MCP at /mcp (405)",
+        ),
+        (403, None, "Invalid Origin header", Ask::old("ping", json!({})), "it turns the gateway away (403)"),
+        (421, None, "Invalid Host header", Ask::modern("ping", json!({})), "it turns the gateway away (421)"),
+        (
+            200,
+            Some(("content-type", "application/json")),
+            "",
+            Ask::old("tools/call", json!({"name": "echo"})),
+            "it answers with an empty body, which is no MCP",
+        ),
+        (
             200,
             Some(("content-type", "text/html")),
             "<h1>Log in</h1>",
@@ -250,35 +280,82 @@ async fn an_operator_is_told_what_is_wrong_with_the_server_behind() {
         let gateway = house.gateway(upstream.address);
         for _ in 0..3 {
             let answered = ask.clone().key(&key).send(gateway.address).await;
-            assert_eq!(answered.status, if status == 404 { 404 } else { 502 }, "{told}");
+            assert_eq!(answered.status, 502, "{told}");
             assert!(!answered.headers.contains_key("location"));
         }
         gateway.engine.stop().unwrap();
-        let events = ops::event::list(
-            &house.ctx,
-            &Query { kind: Some(UPSTREAM_UNFIT.into()), limit: 10, ..Query::default() },
-        )
-        .unwrap();
+        let events = unfit(&house);
         assert!(!events.is_empty() && events.len() <= 2, "{events:?}");
         assert_eq!(events.iter().map(|event| event.count).sum::<u32>(), 3);
         assert!(events[0].detail.starts_with(told), "{events:?}");
         assert!(!events[0].detail.contains("secret"));
     }
-    // What is a matter of one call is nobody's fault.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_a_matter_of_one_call_is_nobodys_fault_and_passes_to_the_byte() {
+    const ERROR: &str = r#"{ "jsonrpc":"2.0", "id":1,"error":{"code":-32601,"message":"no"}}"#;
+    const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+    for (status, media, body) in [
+        (404, "application/json", ERROR),
+        (405, "application/json; charset=utf-8", ERROR),
+        (403, "application/json", ERROR),
+        (403, "application/json", r#"[{"jsonrpc":"2.0","id":1,"error":{}}]"#),
+        (400, "text/plain", "that is no call"),
+        (503, "text/html", "<h1>Later</h1>"),
+    ] {
+        let (house, upstream) = (
+            House::new(),
+            Upstream::answering(move |_| async move {
+                let mut response = whole(media, body);
+                *response.status_mut() = status.try_into().unwrap();
+                response
+            })
+            .await,
+        );
+        let key = house.key();
+        let gateway = house.gateway(upstream.address);
+        for ask in [
+            Ask::old("tools/list", json!({})),
+            Ask::old("initialize", json!({"protocolVersion": "2025-11-25"})),
+            Ask::modern("ping", json!({})),
+        ] {
+            let answered = ask.key(&key).send(gateway.address).await;
+            assert_eq!((answered.status, answered.body.as_str()), (status, body));
+        }
+        gateway.engine.stop().unwrap();
+        assert!(unfit(&house).is_empty(), "{status} {body}");
+    }
+    // A session that has ended is told by 404 in any form; who has none hears that there is no MCP.
     let (house, upstream) = (
         House::new(),
-        Upstream::answering(|_| async {
-            let mut response =
-                whole("application/json", r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#);
-            *response.status_mut() = http::StatusCode::NOT_FOUND;
+        Upstream::answering(|received| async move {
+            let mut response = whole("text/plain", "no such session");
+            if received.body.windows(12).any(|window| window == b"\"initialize\"") {
+                response = whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+                response.headers_mut().insert(SESSION, HeaderValue::from_static("one"));
+            } else {
+                *response.status_mut() = http::StatusCode::NOT_FOUND;
+            }
             response
         })
         .await,
     );
     let key = house.key();
     let gateway = house.gateway(upstream.address);
-    assert_eq!(Ask::old("tools/list", json!({})).key(&key).send(gateway.address).await.status, 404);
+    let begun = Ask::old("initialize", json!({"protocolVersion": "2025-11-25"}));
+    let begun = begun.key(&key).send(gateway.address).await;
+    let session = begun.headers["mcp-session-id"].to_str().unwrap();
+    let within = Ask::old("ping", json!({})).key(&key).with("mcp-session-id", session);
+    let ended = within.send(gateway.address).await;
+    assert_eq!((ended.status, ended.body.as_str()), (404, "no such session"));
+    assert_eq!(Ask::old("ping", json!({})).key(&key).send(gateway.address).await.status, 502);
     gateway.engine.stop().unwrap();
+    assert_eq!(unfit(&house).len(), 1);
+}
+
+/// What the operator was told of the server behind.
+fn unfit(house: &House) -> Vec<Event> {
     let query = Query { kind: Some(UPSTREAM_UNFIT.into()), limit: 10, ..Query::default() };
-    assert!(ops::event::list(&house.ctx, &query).unwrap().is_empty());
+    ops::event::list(&house.ctx, &query).unwrap()
 }
