@@ -1,6 +1,7 @@
 //! `portcullis backup` and `restore`: a copy of the home in one file, and back.
 
 use std::{
+    env,
     fs::{self, File},
     io::{self, BufReader, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -8,7 +9,6 @@ use std::{
 };
 
 use clap::Args;
-use tempfile::TempDir;
 
 use super::{
     error::{CliError, Code},
@@ -24,6 +24,7 @@ use crate::{
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
         home::ANCHOR,
+        staging::{self, Kind, Staging},
     },
 };
 
@@ -120,17 +121,32 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
 }
 
 /// A folder for the copies, beside the file or where this system has such things; it goes however this ends, but for a kill.
-fn scratch(file: &Path, to_output: bool) -> Result<TempDir, CliError> {
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(".portcullis-backup-");
-    let made = if to_output { builder.tempdir() } else { builder.tempdir_in(folder_of(file)) };
-    made.map_err(|error| {
+///
+/// What backups have left there that were killed goes first, as it takes room.
+fn scratch(file: &Path, to_output: bool) -> Result<Staging, CliError> {
+    let system = env::temp_dir();
+    let folder = if to_output { &system } else { folder_of(file) };
+    for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
+        let path = left.path.display().to_string();
+        match left.clear() {
+            Ok(true) => removed(&path),
+            Ok(false) => {}
+            Err(error) => output::remark(&format!(
+                "{path} was left by a backup that was killed, and cannot be removed: {error}"
+            )),
+        }
+    }
+    Staging::make(folder, Kind::Backup).map_err(|error| {
         let message = format!("no copy can be made in the folder of {}: {error}", file.display());
         match error.kind() {
             io::ErrorKind::NotFound => CliError::usage(message),
             _ => CliError::broken(message),
         }
     })
+}
+
+fn removed(path: &str) {
+    output::remark(&format!("removed what was left by one that was killed: {path}"));
 }
 
 fn folder_of(file: &Path) -> &Path {
@@ -157,6 +173,9 @@ fn said(manifest: &Manifest, place: &str, tell: impl Fn(&str)) {
 
 pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
     let home = session.home()?;
+    for left in ops::backup::clear_restores(&home)? {
+        removed(&left.display().to_string());
+    }
     home.check_empty().map_err(|error| taken(error.into(), home.path(), &options.file))?;
     let from_input = options.file == Path::new("-");
     let source: Box<dyn io::Read> = if from_input {

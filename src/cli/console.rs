@@ -90,6 +90,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     } else {
         Ctx::open_or_read_only(&home, "console", clock)?
     };
+    super::store::tell_upgraded(&ctx);
     open(ctx, Some(home.path().to_owned()), read_only_because, &options.look, None)
 }
 

@@ -6,11 +6,13 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 use url::Url;
 
 use super::{
     error::{CliError, Code},
+    input,
     output::{self, Table},
     session::Session,
     status,
@@ -18,6 +20,7 @@ use super::{
 use crate::{
     domain::{
         act::Act,
+        clock::Timestamp,
         event::UPSTREAM_UNFIT,
         issuer::{Issuer, IssuerState},
         text::url_excerpt,
@@ -33,6 +36,14 @@ use crate::{
         home::Home,
     },
 };
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// From when on to look for what gateways have met: an age such as 24h, or an RFC 3339 time [default: 1h, and not from before
+    /// the gateways that run now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<String>,
+}
 
 /// What is older than this may have been mended since.
 const RECENTLY: Duration = Duration::from_secs(3600);
@@ -52,8 +63,9 @@ struct Finding {
 /// What a check found: the good news, or what is wrong and what mends it.
 type Found = Result<String, (String, String)>;
 
-pub fn run(session: &Session) -> Result<Code, CliError> {
-    let Examined { findings, is_lost } = examine(session)?;
+pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
+    let since = options.since.as_deref().map(|text| input::since(text, session.now())).transpose()?;
+    let Examined { findings, is_lost } = examine(session, since)?;
     let healthy = findings.iter().all(|finding| finding.passed);
     if session.json {
         output::json(&serde_json::json!({ "healthy": healthy, "checks": findings }))?;
@@ -85,7 +97,7 @@ struct Examined {
     is_lost: bool,
 }
 
-fn examine(session: &Session) -> Result<Examined, CliError> {
+fn examine(session: &Session, since: Option<Timestamp>) -> Result<Examined, CliError> {
     let home = session.home()?;
     let mut findings = Vec::new();
     let mut note = |check, found: Found| {
@@ -96,6 +108,9 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
     };
     let mut is_lost = false;
     note("sqlite", files::sqlite());
+    if let Some(found) = files::restores(home.path()) {
+        note("restore", found);
+    }
     let has_store = match session.has_store() {
         Ok(has_store) => has_store,
         Err(error) => {
@@ -121,6 +136,9 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
     }
     note("home", files::modes(&home));
     note("disk", files::disk(home.path()));
+    if let Some(found) = files::copies(home.path()) {
+        note("copies", Ok(found));
+    }
     let copy = backup::marked(home.path()).unwrap_or_default();
     match Ctx::open(&home, Mode::ReadOnly, "cli", Arc::clone(&session.clock)) {
         Err(OpsError::Store(StoreError::TooOld { file, found, known })) => {
@@ -151,7 +169,7 @@ fn examine(session: &Session) -> Result<Examined, CliError> {
             if let Some(found) = issuers(&ctx, session) {
                 note("issuers", found);
             }
-            if let Some(found) = upstream(&ctx, session) {
+            if let Some(found) = upstream(&ctx, session, since) {
                 note("upstream", found);
             }
         }
@@ -219,9 +237,9 @@ fn issuers(ctx: &Ctx, session: &Session) -> Option<Found> {
     })
 }
 
-/// Whether the MCP servers behind the gateways that run take connections, and what they answered could be passed on since
-/// these began; `None` where no gateway ever began.
-fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
+/// Whether the MCP servers behind the gateways that run take connections, and what they answered could be passed on: of late,
+/// and since these began, unless it is said since when. `None` where no gateway ever began.
+fn upstream(ctx: &Ctx, session: &Session, since: Option<Timestamp>) -> Option<Found> {
     let query =
         audit::Query { act: Some(Act::GatewayStart.as_str().into()), limit: 1, ..audit::Query::default() };
     let last = ops::audit::list(ctx, &query).ok()?.pop()?.record.at;
@@ -238,7 +256,8 @@ fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
     }
     // Who began later says nothing of what the others found.
     let began = running.iter().map(|one| one.since).min().unwrap_or(last);
-    let since = began.max(session.now().minus(RECENTLY));
+    let is_told = since.is_some();
+    let since = since.unwrap_or_else(|| began.max(session.now().minus(RECENTLY)));
     let query = event::Query {
         kind: Some(UPSTREAM_UNFIT.into()),
         since: Some(since),
@@ -247,7 +266,10 @@ fn upstream(ctx: &Ctx, session: &Session) -> Option<Found> {
     };
     let found = ops::event::list(ctx, &query).ok()?;
     Some(match found.first() {
-        None => Ok(format!("nothing wrong with its answers since {since}")),
+        None if is_told => Ok(format!("nothing wrong with its answers since {since}")),
+        None => Ok(format!(
+            "nothing wrong with its answers since {since} (an hour at most; --since TIME looks back further)"
+        )),
         Some(event) => Err((
             format!("at {}: {}", event.at, event.detail),
             "do what the detail says, and start the gateway anew where that changes --upstream".into(),

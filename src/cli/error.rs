@@ -114,8 +114,8 @@ impl From<StoreError> for CliError {
                     "{file} is of version {found}, of an earlier release, and this portcullis wants {known}"
                 ))
                 .mend(
-                    "portcullis store upgrade (the earlier release cannot read it afterwards: make a backup with that one \
-                     first, or copy the folder while nothing runs on it); serve and console do it too",
+                    "portcullis store upgrade (the earlier release cannot read it afterwards; a copy of it as it is is kept \
+                     beside it); serve and console do it too",
                 );
             }
             StoreError::Cursor(_) | StoreError::Filter(_) => Code::Usage,

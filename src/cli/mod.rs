@@ -95,7 +95,7 @@ enum Command {
     /// Say how things stand
     Status,
     /// Check the home, the store, the vault and the audit log; say what mends each fault
-    Doctor,
+    Doctor(doctor::Options),
     /// Say why a credential would be let in or refused; reads it from standard input
     Explain(verify::Options),
     /// API keys
@@ -211,7 +211,7 @@ fn answer(cli: Cli) -> Result<Code, CliError> {
         Some(Command::Serve(options)) => serve::run(&session, options),
         Some(Command::Demo(options)) => demo::run(&session, &options),
         Some(Command::Status) => status::run(&session),
-        Some(Command::Doctor) => doctor::run(&session),
+        Some(Command::Doctor(options)) => doctor::run(&session, &options),
         Some(Command::Explain(options)) => verify::run(&session, &options),
         Some(Command::Key(verb)) => api_key::run(&session, verb),
         Some(Command::Token(verb)) => token::run(&session, verb),

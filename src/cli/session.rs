@@ -1,6 +1,7 @@
 //! What every command needs: which home, which clock, which form of answer.
 
 use std::{
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -8,7 +9,8 @@ use std::{
 use super::{
     config::Config,
     error::{CliError, Code},
-    output::Format,
+    output::{self, Format},
+    store,
 };
 use crate::{
     domain::clock::{Clock, SystemClock, Timestamp},
@@ -96,7 +98,16 @@ impl Session {
     }
 
     pub fn open(&self, mode: Mode) -> Result<Ctx, CliError> {
-        Ok(Ctx::open(&self.home()?, mode, "cli", Arc::clone(&self.clock))?)
+        let is_new = mode == Mode::ReadWrite && !self.has_store()?;
+        let ctx = Ctx::open(&self.home()?, mode, "cli", Arc::clone(&self.clock))?;
+        // Scripts lean on a silent standard error; whoever sits at a terminal may have mistyped it.
+        if is_new && io::stderr().is_terminal() {
+            output::remark(&format!("made a new home at {}", ctx.store.home().display()));
+        }
+        if !self.json {
+            store::tell_upgraded(&ctx);
+        }
+        Ok(ctx)
     }
 
     pub fn format(&self, csv: bool) -> Format {

@@ -177,12 +177,29 @@ fn show(status: &Status) -> Result<(), CliError> {
     }
     fields.extend(gateways(status).into_iter().map(|told| ("gateway", told)));
     output::fields(&fields)?;
-    output::line(
-        "\nportcullis key create --subject S --scope mcp:read   make a key\n\
-         portcullis serve --upstream URL                      run the gateway\n\
-         portcullis demo                                      see all of it at work\n\
-         portcullis --help                                    every command",
-    )
+    output::line(&format!("\n{}", next_steps(status).join("\n")))
+}
+
+/// The first steps that are still to be taken, and where all commands are.
+fn next_steps(status: &Status) -> Vec<&'static str> {
+    let Keys { active, disabled, expired, revoked } = status.keys;
+    let tokens = &status.tokens;
+    let has_credential =
+        active + disabled + expired + revoked + tokens.live + tokens.expiring + tokens.revoked > 0;
+    let has_served = !status.gateways.is_empty() || status.gateway.at.is_some();
+    let is_copy = status.auditors_copy.is_some();
+    [
+        (!has_credential && !is_copy, "portcullis key create --subject S --scope mcp:read   make a key"),
+        (!has_served && !is_copy, "portcullis serve --upstream URL                      run the gateway"),
+        (
+            !has_credential && !has_served,
+            "portcullis demo                                      see all of it at work",
+        ),
+        (true, "portcullis --help                                    every command"),
+    ]
+    .into_iter()
+    .filter_map(|(is_due, step)| is_due.then_some(step))
+    .collect()
 }
 
 /// A line for each gateway that runs, and for each that ended without a word; else what was last heard of one.

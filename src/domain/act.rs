@@ -61,6 +61,8 @@ acts! {
     StoreRestore = "store.restore",
     /// An operator went on with a store that is not what the home remembers.
     StoreAccept = "store.accept",
+    /// The store of an earlier release was brought up to date.
+    StoreUpgrade = "store.upgrade",
     /// The first record of a store that was made in the place of a lost one.
     StoreBeginAnew = "store.begin-anew",
     GatewayStart = "gateway.start",

@@ -1,15 +1,14 @@
 //! To have a copy of the home, and to put it back: on this machine or another.
 
 use std::{
-    fs::{self, File},
-    io::{BufRead, Write},
-    path::Path,
+    fs,
+    io::{self, BufRead, Write},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::Serialize;
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{Ctx, OpsError, audit, store::stop_again};
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         anchor::{self, Anchor},
         backup::{self, BackupError, Incoming, Manifest, Recipient, VaultKey},
         home::Home,
+        staging::{self, Kind, Staging, State},
     },
 };
 
@@ -41,6 +41,41 @@ pub fn back_up(
         }
         error => error.into(),
     })
+}
+
+/// Removes from a home what restores have left that were killed; returns where that lay. Refused where one is still at work.
+pub fn clear_restores(home: &Home) -> Result<Vec<PathBuf>, OpsError> {
+    let all = match staging::all(home.path(), Kind::Restore) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        all => all.map_err(|error| store::io_error("look into", home.path(), &error))?,
+    };
+    if !all.is_empty() {
+        home.real_path()?;
+    }
+    let shown = |path: &Path| path.display().to_string();
+    let mut cleared = Vec::new();
+    for left in all {
+        let path = left.path.clone();
+        match left.state {
+            State::AtWork => {
+                return Err(OpsError::Conflict(format!(
+                    "another restore is at work in {}; wait for it, or end it",
+                    shown(home.path())
+                )));
+            }
+            State::Unknown => {
+                return Err(OpsError::Conflict(format!(
+                    "{0} is what a restore makes, and whether that is still at work cannot be told; if it is not: rm -r {0}",
+                    shown(&path)
+                )));
+            }
+            State::Over(_) => {
+                left.clear().map_err(|error| store::io_error("remove", &path, &error))?;
+                cleared.push(path);
+            }
+        }
+    }
+    Ok(cleared)
 }
 
 /// What was put back, and what came of it.
@@ -86,9 +121,9 @@ fn put_back(
     pace: &Pace,
 ) -> Result<Restored, OpsError> {
     let folder = home.real_path()?;
-    let unwritten = |error: std::io::Error| OpsError::Store(store::io_error("write", &folder, &error));
+    let unwritten = |error: io::Error| OpsError::Store(store::io_error("write", &folder, &error));
     // Within the home, which may be a disk of its own. Only what is whole and in order is moved out of it.
-    let staging = tempfile::Builder::new().prefix(".restore-").tempdir_in(&folder).map_err(unwritten)?;
+    let staging = Staging::make(&folder, Kind::Restore).map_err(unwritten)?;
     let staged = home.moved_to(staging.path());
     let check_key = |manifest: &Manifest| {
         if manifest.vault_key == VaultKey::Elsewhere && !home.has_master_key_file() {
@@ -105,7 +140,10 @@ fn put_back(
         VaultKey::Included | VaultKey::Elsewhere => go_on(&staged, face, clock, manifest, anchor, pace)?,
     };
     pace.or_nothing()?;
-    move_in(&staging, &folder).map_err(unwritten)?;
+    // The store's own file last: without it nobody opens the others.
+    let [first, beside @ ..] = store::home::PARTS;
+    let parts = beside.into_iter().chain([store::home::VAULT_KEY, backup::MARK, first]);
+    staging.move_out(parts).map_err(unwritten)?;
     Ok(restored)
 }
 
@@ -117,7 +155,7 @@ fn leave_as_it_was(
     backup: Manifest,
     pace: &Pace,
 ) -> Result<Restored, OpsError> {
-    drop(Store::open(staged, Mode::ReadWrite)?);
+    drop(Store::open_without_copy(staged)?);
     backup::mark(staged.path(), &backup)?;
     let ctx = Ctx { pace: pace.clone(), ..Ctx::open(staged, Mode::ReadOnly, face, clock)? };
     refuse_damage(&ctx, &backup)?;
@@ -133,8 +171,12 @@ fn go_on(
     file: Option<&Path>,
     pace: &Pace,
 ) -> Result<Restored, OpsError> {
-    let ctx = Ctx { pace: pace.clone(), ..Ctx::open_unanchored(staged, face, clock)? };
+    let ctx = Ctx {
+        pace: pace.clone(),
+        ..Ctx::open_unanchored(Store::open_without_copy(staged)?, staged, face, clock)?
+    };
     refuse_damage(&ctx, &backup)?;
+    ctx.record_upgrade();
     let newer = file.map(|file| newer(&ctx, file, &backup)).transpose()?;
     let vault = ctx.vault(Act::StoreRestore)?;
     let (told, remembered) = (backup.clone(), newer.clone());
@@ -208,18 +250,6 @@ fn unknown(backup: &Manifest, newer: Option<&Anchor>) -> Vec<String> {
         "keys, tokens, policies and scopes are as they were at {at}: what was made or changed since is gone"
     ));
     told
-}
-
-/// Moves all of a home that is in order out of `staging`, the store's own file last: without it nobody opens the others.
-fn move_in(staging: &TempDir, home: &Path) -> std::io::Result<()> {
-    let [first, beside @ ..] = store::home::PARTS;
-    for part in beside.into_iter().chain([store::home::VAULT_KEY, backup::MARK, first]) {
-        let from = staging.path().join(part);
-        if from.symlink_metadata().is_ok() {
-            fs::rename(from, home.join(part))?;
-        }
-    }
-    File::open(home)?.sync_all()
 }
 
 #[cfg(test)]

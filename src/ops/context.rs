@@ -17,7 +17,9 @@ use crate::{
         Mode, Rows, Store, StoreError, anchor, audit,
         feed::{self, Change},
         home::Home,
-        setting, vault_entry,
+        setting,
+        upgrade::{self, Upgraded},
+        vault_entry,
     },
     vault::Vault,
 };
@@ -42,6 +44,8 @@ pub struct Ctx {
     pub role: Role,
     /// How far what is done here has come, for who watches.
     pub pace: Pace,
+    /// Where the store was of an earlier release when this was opened.
+    pub upgraded: Option<Upgraded>,
 }
 
 /// The longest actor in the audit log, in characters.
@@ -67,20 +71,49 @@ impl Ctx {
                 actor: actor_of_process(face),
                 role: Role::Auditor,
                 pace: Pace::default(),
+                upgraded: None,
             });
         }
         store.read(|c| anchor::check(c, found.as_ref(), None))?;
-        let ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, json!({})))?;
+        let mut ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, json!({})))?;
         ctx.store.read(|c| anchor::check(c, found.as_ref(), ctx.chain_key()?.as_ref()))?;
         ctx.store.heed_chain()?;
         ctx.keep_anchor(found.is_some());
+        ctx.upgraded = ctx.record_upgrade();
         Ok(ctx)
+    }
+
+    /// Has the audit log say that the store was brought up to date, where it does not yet; returns what was done. On a full
+    /// disk that waits for the next one who opens it.
+    pub(super) fn record_upgrade(&self) -> Option<Upgraded> {
+        if !self.store.read(|c| upgrade::noted(c)).is_ok_and(|noted| noted.is_some()) {
+            return None;
+        }
+        let (to, version) = (self.store.versions(), env!("CARGO_PKG_VERSION"));
+        let recorded = to.map_err(OpsError::from).and_then(|to| {
+            self.perform(Act::StoreUpgrade, "", move |deed| {
+                let upgraded = upgrade::noted(deed.c)?;
+                if let Some(Upgraded { from, copy, .. }) = &upgraded {
+                    deed.record("", json!({ "from": from, "to": to, "version": version, "copy": copy }))?;
+                    upgrade::forget(deed.c)?;
+                }
+                Ok(upgraded)
+            })
+        });
+        recorded.unwrap_or_else(|error| {
+            tracing::warn!(%error, "that the store was brought up to date is not yet in the audit log");
+            None
+        })
     }
 
     /// The same for the operator alone, whatever the home remembers, and without having it remember anything: for the act
     /// that accepts the store as it is. Makes nothing.
-    pub(super) fn open_unanchored(home: &Home, face: &str, clock: Arc<dyn Clock>) -> Result<Self, OpsError> {
-        let store = Store::open(home, Mode::ReadWrite)?;
+    pub(super) fn open_unanchored(
+        store: Store,
+        home: &Home,
+        face: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpsError> {
         let vault = vault_entry::open_vault(&store, home)?;
         sign_heads(&store, &vault);
         let actor = actor_of_process(face);
@@ -108,6 +141,7 @@ impl Ctx {
             actor,
             role: Role::Operator,
             pace: Pace::default(),
+            upgraded: None,
         }
     }
 

@@ -12,10 +12,11 @@ use super::{Ctx, OpsError, audit, context::Deed, reason};
 use crate::{
     domain::{act::Act, clock::Clock, revocation::Revocation, stop::Stops},
     store::{
-        self, Mode, StoreError,
+        self, Mode, Store, StoreError,
         anchor::{self, Anchor},
         home::Home,
         stops,
+        upgrade::CopyBefore,
     },
 };
 
@@ -39,7 +40,8 @@ pub struct Accepted {
 /// now on it is the home's own. Refused where its audit chain is not whole, and where there is nothing to accept.
 pub fn accept(home: &Home, face: &str, clock: Arc<dyn Clock>, why: &str) -> Result<Accepted, OpsError> {
     let why = reason(why)?;
-    let ctx = Ctx::open_unanchored(home, face, Arc::clone(&clock))?;
+    let store = Store::open(home, Mode::ReadWrite)?;
+    let ctx = Ctx::open_unanchored(store, home, face, Arc::clone(&clock))?;
     // A clock that ran ahead once is forgotten by accepting the store as well.
     if !ctx.store.high_water().is_past(ctx.now()) {
         match Ctx::open(home, Mode::ReadWrite, face, clock) {
@@ -170,6 +172,15 @@ fn unknown(anchor: Option<&Anchor>, seq: i64) -> Vec<String> {
             .into(),
     );
     told
+}
+
+/// Brings the store of an earlier release up to date, and does nothing where it is. A copy of it as it was is kept, unless
+/// nobody wants one.
+pub fn upgrade(home: &Home, face: &str, clock: Arc<dyn Clock>, copy: CopyBefore) -> Result<Ctx, OpsError> {
+    if copy == CopyBefore::Omit {
+        drop(Store::open_without_copy(home)?);
+    }
+    Ctx::open(home, Mode::ReadWrite, face, clock)
 }
 
 /// What was begun anew, and where the old is.

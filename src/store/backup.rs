@@ -242,7 +242,7 @@ impl Store {
 }
 
 /// What a database takes, in bytes.
-fn size(c: &Connection) -> u64 {
+pub(super) fn size(c: &Connection) -> u64 {
     let number = |pragma| c.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap_or(0);
     number("page_count").saturating_mul(number("page_size")).unsigned_abs()
 }
@@ -254,7 +254,12 @@ fn facts(c: &Connection) -> Result<(String, (i64, String)), StoreError> {
 }
 
 /// Copies one database, and refuses a copy that is not whole: a fault is to be known while older backups are still there.
-fn copy(source: &Connection, database: &Database, to: &Path, pace: &Pace) -> Result<(), BackupError> {
+pub(super) fn copy(
+    source: &Connection,
+    database: &Database,
+    to: &Path,
+    pace: &Pace,
+) -> Result<(), BackupError> {
     let of_source = |error| BackupError::from(database.error(error));
     let of_copy = |error| match StoreError::at(error, to) {
         error if error.wants_room() => BackupError::NoRoom,

@@ -25,6 +25,8 @@ pub(super) struct Database {
     pub path: PathBuf,
     pub schema: &'static Schema,
     pub busy_timeout: Duration,
+    /// Whether one of an earlier version is brought up to date.
+    pub upgrades: bool,
 }
 
 /// Refuses a SQLite that can lose commits when two processes write and checkpoint at once
@@ -56,7 +58,10 @@ impl Database {
         }
         // Not a byte is written, at closing either, before the file is known to be ours.
         self.configure(&connection, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        self.schema.inspect(&connection, &self.path)?;
+        let Version { found, known } = self.schema.inspect(&connection, &self.path)?;
+        if found > 0 && found < known && !self.upgrades {
+            return Err(StoreError::TooOld { file: shown(&self.path), found, known });
+        }
         self.enter_wal(&connection)?;
         self.set(&connection, "synchronous", self.schema.synchronous)?;
         self.schema.migrate(&mut connection, &self.path)?;
@@ -81,6 +86,24 @@ impl Database {
         }
         self.set(&connection, "query_only", 1)?;
         Ok(connection)
+    }
+
+    /// Of which version it is; of none where it is not there.
+    pub fn version(&self) -> Result<Version, StoreError> {
+        match modes::check_database(&self.path)? {
+            true => self.schema.inspect(&self.looker()?, &self.path),
+            false => Ok(Version { found: 0, known: 0 }),
+        }
+    }
+
+    /// A connection that cannot write, to a file of whatever version.
+    pub fn looker(&self) -> Result<Connection, StoreError> {
+        self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    /// A connection that writes to the file as it is, of whatever version.
+    pub fn changer(&self) -> Result<Connection, StoreError> {
+        self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)
     }
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -189,7 +212,7 @@ impl Database {
 
 /// The folder and the file name of a database.
 pub(super) fn database(home: &Path, schema: &'static Schema, busy_timeout: Duration) -> Database {
-    Database { path: home.join(schema.file), schema, busy_timeout }
+    Database { path: home.join(schema.file), schema, busy_timeout, upgrades: false }
 }
 
 /// Runs `job` on one state of the file, however many statements it takes.

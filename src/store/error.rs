@@ -30,6 +30,12 @@ pub enum StoreError {
          portcullis store begin-anew"
     )]
     Astray(String),
+    /// A restore is at work in the home, or ended in the midst of it.
+    #[error(
+        "a restore into {0} has not come to its end; where it is no longer at work, restore again, which clears what is left: \
+         portcullis restore FILE"
+    )]
+    Unfinished(String),
     /// It was to be filled.
     #[error(
         "{home} is not empty: {found} is in it; name another home with --home, or move this one away first"
@@ -49,6 +55,13 @@ pub enum StoreError {
         "{file} is of version {found}, and this portcullis wants {known}; bring it up to date with: portcullis store upgrade"
     )]
     TooOld { file: String, found: i64, known: i64 },
+    /// Where a copy of it as it is was to be kept; in MiB.
+    #[error(
+        "this store is of an earlier portcullis, and before it is brought up to date a copy is kept beside it, which the disk \
+         of the home has no room for ({wanted} MiB, and {free} MiB are free); free some space there, or do without the copy: \
+         portcullis store upgrade --without-copy"
+    )]
+    NoRoomToUpgrade { wanted: u64, free: u64 },
     #[error(
         "{file} was made by a portcullis from before the first release, which no release can read; move the home away \
          and make a new one"

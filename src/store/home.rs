@@ -13,7 +13,9 @@ use etcetera::BaseStrategy;
 use super::{
     StoreError,
     error::{io, shown},
-    modes, writers,
+    modes,
+    staging::{self, Kind},
+    writers,
 };
 
 /// The store's own file, which is made before all others.
@@ -35,6 +37,11 @@ pub(super) fn check_store(home: &Path) -> Result<(), StoreError> {
     let is_there = |name: &&str| home.join(name).symlink_metadata().is_ok();
     // Before the store: whoever makes one at this moment makes it before them.
     match LATER.iter().find(|name| is_there(name)) {
+        Some(_)
+            if !is_there(&STORE) && staging::all(home, Kind::Restore).is_ok_and(|left| !left.is_empty()) =>
+        {
+            Err(StoreError::Unfinished(shown(home)))
+        }
         Some(left) if !is_there(&STORE) => {
             Err(StoreError::Lost { file: shown(&home.join(STORE)), left: (*left).to_owned() })
         }

@@ -36,12 +36,14 @@ pub mod seal;
 pub mod sealed_setting;
 pub mod setting;
 pub mod signing_key;
+pub mod staging;
 pub mod stops;
 #[cfg(test)]
 mod tests;
 pub mod thread;
 pub mod token;
 pub mod trust;
+pub mod upgrade;
 pub mod usage;
 pub mod user;
 pub mod vault_entry;
@@ -69,7 +71,9 @@ use crate::{
 };
 use anchor::Keeper;
 use ballast::{Ballast, Need};
+use connection::Database;
 use file::File;
+use upgrade::CopyBefore;
 use writer::Writer;
 
 /// How a store may be used.
@@ -99,7 +103,8 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the store of `home`. Read-write: makes home and files on first use, migrates. Read-only: file handle and `query_only`.
+    /// Opens the store of `home`. Read-write: makes home and files on first use, and brings them up to date, of which a copy is
+    /// kept. Read-only: file handle and `query_only`.
     ///
     /// Sets the process's umask to 077 where it may write.
     pub fn open(home: &home::Home, mode: Mode) -> Result<Self, StoreError> {
@@ -108,18 +113,24 @@ impl Store {
 
     /// The same, waiting at most `busy` for other processes at each step.
     pub fn open_with_timeout(home: &home::Home, mode: Mode, busy: Duration) -> Result<Self, StoreError> {
-        Self::open_in(home, mode, busy, home::check_store)
+        Self::open_in(home, mode, busy, CopyBefore::Keep, home::check_store)
+    }
+
+    /// The same read-write, of which no copy is kept where it is brought up to date.
+    pub fn open_without_copy(home: &home::Home) -> Result<Self, StoreError> {
+        Self::open_in(home, Mode::ReadWrite, connection::BUSY_TIMEOUT, CopyBefore::Omit, home::check_store)
     }
 
     /// Makes the store of a home that has lost its own, or whose own was moved aside.
     pub fn make_anew(home: &home::Home) -> Result<Self, StoreError> {
-        Self::open_in(home, Mode::ReadWrite, connection::BUSY_TIMEOUT, |_| Ok(()))
+        Self::open_in(home, Mode::ReadWrite, connection::BUSY_TIMEOUT, CopyBefore::Keep, |_| Ok(()))
     }
 
     fn open_in(
         home: &home::Home,
         mode: Mode,
         busy: Duration,
+        copy: CopyBefore,
         check_store: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
         connection::check_version()?;
@@ -137,13 +148,27 @@ impl Store {
         if mode == Mode::ReadWrite {
             ballast.take_in();
         }
-        let file = |schema| loop {
-            match File::open(connection::database(&path, schema, busy), mode, &ballast) {
+        let file = |database: &Database| loop {
+            match File::open(database.clone(), mode, &ballast) {
                 Err(StoreError::Full) if mode == Mode::ReadWrite && ballast.give_up(Need::Opening, 1) => {}
                 opened => return opened,
             }
         };
-        let (portcullis, usage) = (file(&migrate::PORTCULLIS)?, file(&migrate::USAGE)?);
+        let both = |[portcullis, usage]: &[Database; 2]| -> Result<_, StoreError> {
+            Ok((file(portcullis)?, file(usage)?))
+        };
+        let databases =
+            [&migrate::PORTCULLIS, &migrate::USAGE].map(|schema| connection::database(&path, schema, busy));
+        let (portcullis, usage) = match both(&databases) {
+            Err(StoreError::TooOld { .. }) if mode == Mode::ReadWrite => {
+                // One process at a time, for as long as it takes.
+                let _alone = anchor::lock(&path)?;
+                let databases = databases.map(|database| Database { upgrades: true, ..database });
+                upgrade::prepare(&path, databases.each_ref(), copy)?;
+                both(&databases)?
+            }
+            opened => opened?,
+        };
         Ok(Self(Arc::new(Inner {
             mode,
             home: path,
@@ -359,7 +384,7 @@ impl Store {
 }
 
 /// The versions of the schemas of a store.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Versions {
     pub portcullis: i64,
     pub usage: i64,

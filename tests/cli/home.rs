@@ -190,3 +190,23 @@ fn a_part_of_a_home_is_told_as_that_and_nothing_is_made_of_it() {
     assert_eq!(code(&list), 5);
     assert!(String::from_utf8_lossy(&list.stderr).contains("part of a home"));
 }
+
+#[test]
+fn the_status_names_the_first_steps_until_they_are_taken() {
+    let place = Place::new();
+    let steps = ["portcullis key create", "portcullis serve", "portcullis demo", "portcullis --help"];
+    let due = || {
+        let told = place.ok(&["status"]);
+        steps.map(|step| told.contains(step))
+    };
+    assert_eq!(due(), [true; 4]);
+    let (id, _) = place.key(KEY);
+    assert_eq!(due(), [false, true, false, true]);
+    let mut gateway = crate::support::Service::start(&place, &crate::support::SERVE);
+    gateway.listening();
+    gateway.listening();
+    assert_eq!(due(), [false, false, false, true]);
+    assert_eq!(gateway.terminate(), 0);
+    place.ok(&["key", "revoke", &id]);
+    assert_eq!(due(), [false, false, false, true], "who revoked a key knows how to make one");
+}

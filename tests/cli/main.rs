@@ -18,6 +18,7 @@ mod issuer;
 mod issuer_cases;
 mod issuer_presets;
 mod key;
+mod left_over;
 mod lost_output;
 mod policy;
 mod readme;

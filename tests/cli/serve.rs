@@ -346,7 +346,14 @@ fn a_server_that_redirects_is_told_with_what_mends_it() {
     faulty();
     // Once all began anew there is nothing wrong any more.
     assert_eq!(older.terminate(), 0);
-    assert_eq!(upstream_of(&place.json(&["doctor"]))["passed"], true);
+    let found = upstream_of(&place.json(&["doctor"]));
+    assert!(found["passed"] == true && found["detail"].as_str().unwrap().contains("--since"), "{found}");
+    // Who asks since when is told of what was before that as well.
+    let doctor = place.run(&["doctor", "--since", "1h"]);
+    assert!(code(&doctor) == 1 && out(&doctor).contains(&mend), "{}", out(&doctor));
+    let later = place.run(&["doctor", "--since", "2999-01-01T00:00:00Z"]);
+    assert_eq!(code(&later), 0, "{}", out(&later));
+    assert_eq!(code(&place.run(&["doctor", "--since", "lately"])), 2);
     assert_eq!(gateway.terminate(), 0);
 }
 

@@ -195,3 +195,18 @@ fn who_is_waited_for_at_a_terminal_is_told_so() {
     let piped = place.feed(&["key", "verify"], "nothing of the kind");
     assert_eq!(err(&piped), "", "a pipe needs no telling");
 }
+
+#[test]
+fn a_home_that_is_made_is_told_of_at_a_terminal_and_not_in_a_script() {
+    let place = Place::new();
+    let mut terminal = Terminal::open(&place, &["key", "list", "--json"]);
+    terminal.see("made a new home at ");
+    terminal.see("/home");
+    assert_eq!(terminal.end().0, 0);
+    let mut again = Terminal::open(&place, &["key", "list", "--json"]);
+    again.see("items");
+    assert!(!again.screen.screen().contents().contains("made a new home"));
+    assert_eq!(again.end().0, 0);
+    let list = Place::new().run(&["key", "list"]);
+    assert_eq!((list.status.code(), err(&list).as_str()), (Some(0), ""));
+}

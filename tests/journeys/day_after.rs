@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -11,7 +12,7 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     PORTCULLIS,
@@ -164,9 +165,90 @@ fn a_home_of_an_earlier_release_is_upgraded_when_asked_and_serves_as_before() {
         assert!(told.contains("version 4") && told.contains("portcullis store upgrade"), "{look:?}: {told}");
     }
     assert!(content() == before, "nothing was changed");
-    let versions = home.json(&["store", "upgrade"]);
+    let mut versions = home.json(&["store", "upgrade"]);
     assert!(versions["portcullis"].as_i64() > Some(4) && versions["usage"].as_i64() > Some(1), "{versions}");
+    let upgraded = versions["upgraded"].take();
+    assert_eq!(upgraded["from"], json!({"portcullis": 4, "usage": 1}));
     assert_eq!(home.json(&["store", "upgrade"]), versions, "once is enough");
+    // It is kept as it was, and it stands in the log who did it.
+    let kept = home.path().join("before-upgrade-4-1");
+    assert_eq!(upgraded["copy"], kept.canonicalize().expect("it is there").to_str().expect("UTF-8"));
+    let size: u64 =
+        names(&kept).iter().map(|name| fs::metadata(kept.join(name)).expect("a file").len()).sum();
+    assert_eq!(
+        (names(&kept), upgraded["size"].as_u64()),
+        (vec!["portcullis.db".into(), "usage.db".into()], Some(size))
+    );
+    for path in [kept.clone(), kept.join("portcullis.db"), kept.join("usage.db")] {
+        assert_eq!(fs::metadata(&path).expect("it").permissions().mode() & 0o077, 0, "{path:?}");
+    }
+    let records = home.json(&["audit", "list", "--act", "store.upgrade"])["items"].take();
+    assert_eq!(records.as_array().map(Vec::len), Some(1), "{records}");
+    let record = &records[0];
+    assert_eq!(
+        (&record["detail"]["from"], &record["detail"]["to"]),
+        (
+            &upgraded["from"],
+            &json!({
+                "portcullis": versions["portcullis"], "usage": versions["usage"],
+            })
+        )
+    );
+    assert!(record["actor"].as_str().is_some_and(|actor| actor.starts_with("cli:")), "{record}");
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.output.contains(&format!("rm -r {}", kept.display())), "{}", doctor.output);
+    assert_serves_as_before(&home, &keys);
+
+    // The copy is a home of the earlier release, where its vault's key is laid beside it: nothing of it was changed.
+    let other = Home::new();
+    fs::create_dir(other.path()).expect("a folder");
+    fs::set_permissions(other.path(), fs::Permissions::from_mode(0o700)).expect("a mode");
+    for (from, name) in
+        [(&kept, "portcullis.db"), (&kept, "usage.db"), (&home.path().to_owned(), "vault.key")]
+    {
+        fs::copy(from.join(name), other.path().join(name)).expect("a copy");
+    }
+    assert!(other.run(&["key", "list"]).errors.contains("is of version 4"), "nothing of it was changed");
+    assert_serves_as_before(&other, &keys);
+    fs::remove_dir_all(&kept).expect("it can be removed");
+    assert_sound(&home);
+    // A home that was never of an earlier release has none of it.
+    let new = Home::new();
+    new.issue("alice", "mcp:*", &[]);
+    assert_eq!(new.json(&["store", "upgrade"])["upgraded"], Value::Null);
+    assert_eq!(new.json(&["audit", "list", "--act", "store.upgrade"])["items"], json!([]));
+    assert!(names(new.path()).iter().all(|name| !name.starts_with("before-upgrade")));
+}
+
+/// What lies in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = entries.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn no_copy_is_kept_where_nobody_wants_one_and_two_at_once_keep_one() {
+    let (home, keys) = earlier("version-4-1");
+    let upgraded = home.json(&["store", "upgrade", "--without-copy"])["upgraded"].take();
+    assert_eq!((&upgraded["from"]["portcullis"], &upgraded["copy"]), (&json!(4), &Value::Null));
+    assert!(names(home.path()).iter().all(|name| !name.starts_with("before-upgrade")));
+    assert_eq!(
+        home.json(&["audit", "list", "--act", "store.upgrade"])["items"][0]["detail"]["copy"],
+        Value::Null
+    );
+    assert_serves_as_before(&home, &keys);
+    let (home, keys) = earlier("version-4-1");
+    let mut both: Vec<_> = (0..4)
+        .map(|_| home.command().args(["store", "upgrade"]).stdout(Stdio::null()).spawn().expect("it starts"))
+        .collect();
+    assert!(both.iter_mut().all(|one| one.wait().expect("it ends").success()));
+    let kept: Vec<_> =
+        names(home.path()).into_iter().filter(|name| name.starts_with("before-upgrade")).collect();
+    assert_eq!(kept, ["before-upgrade-4-1"]);
+    let records = home.json(&["audit", "list", "--act", "store.upgrade"])["items"].take();
+    assert_eq!(records.as_array().map(Vec::len), Some(1), "{records}");
     assert_serves_as_before(&home, &keys);
 }
 

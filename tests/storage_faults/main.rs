@@ -11,6 +11,7 @@
 //! | while another process locks the store what is known is decided, the rest refused, and nobody hangs | [`locked`] |
 //! | a deleted or exchanged database lets nobody in | [`replaced`] |
 //! | a backup or a restore that does not fit leaves nothing half-written | [`backup`] |
+//! | whenever a backup, a restore or an upgrade is killed: the next one clears up, and nothing is lost | [`killed`] |
 //! | a gateway, two consoles and the command line share a home, and nobody is told that it is locked | [`together`] |
 //! | a gateway ends in time with streams open, and does not wait for an upstream for ever | [`ending`] |
 //!
@@ -37,6 +38,7 @@ mod ending;
 #[allow(dead_code, reason = "shared with the proofs under fire")]
 mod fleet;
 mod full;
+mod killed;
 #[path = "../under_fire/durability/ledger.rs"]
 mod ledger;
 mod locked;

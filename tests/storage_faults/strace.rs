@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -28,6 +29,23 @@ pub struct Fault {
     pub calls: &'static str,
     pub error: &'static str,
     pub when: When,
+}
+
+/// `command` killed as it makes the so many-th of some system calls; whether it came to that.
+pub fn killed_at(command: &Command, calls: &str, call: u64) -> bool {
+    let mut traced = Command::new("strace");
+    traced.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={calls}"));
+    traced.arg("-e").arg(format!("inject={calls}:signal=KILL:when={call}"));
+    traced.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    let ended = traced.stdin(Stdio::null()).output().expect("strace runs");
+    assert!(matches!(ended.status.code(), None | Some(0)), "{}", String::from_utf8_lossy(&ended.stderr));
+    ended.status.signal() == Some(9)
 }
 
 /// A log of `strace`, in a folder of its own.

@@ -10,6 +10,8 @@ use crate::{
     store::{
         StoreError, ballast,
         home::{Home, STORE, USAGE},
+        staging::{self, Kind, Left, State},
+        upgrade,
     },
 };
 
@@ -61,6 +63,26 @@ pub(super) fn modes(home: &Home) -> Found {
     }
 }
 
+/// What restores into the home have left; `None` where nothing is.
+pub(super) fn restores(home: &Path) -> Option<Found> {
+    let mut all = staging::all(home, Kind::Restore).unwrap_or_default();
+    let dead = all.iter().position(|left| !matches!(left.state, State::AtWork));
+    let Some(Left { path, state }) = dead.map(|at| all.swap_remove(at)) else {
+        return (!all.is_empty()).then(|| Ok("one is at work in this home".into()));
+    };
+    let path = path.display();
+    Some(Err(match state {
+        State::Over(_) => (
+            format!("one that was killed left {path}, in which a copy of a store and of its key may lie"),
+            format!("rm -r {path} {path}.lock; or restore again, where this home is to be filled"),
+        ),
+        State::AtWork | State::Unknown => (
+            format!("{path} is what one makes, and whether that is still at work cannot be told"),
+            format!("where it is not: rm -r {path}"),
+        ),
+    }))
+}
+
 /// Whether the store can grow.
 pub(super) fn disk(home: &Path) -> Found {
     let free = ballast::free(home)
@@ -71,6 +93,18 @@ pub(super) fn disk(home: &Path) -> Found {
     } else {
         Ok(told)
     }
+}
+
+/// What was kept when the store was brought up to date; `None` where nothing is.
+pub(super) fn copies(home: &Path) -> Option<String> {
+    let kept = upgrade::kept(home);
+    let names: Vec<_> = kept.iter().map(|path| path.display().to_string()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the store as it was before it was brought up to date; when all is well: rm -r {}",
+            names.join(" ")
+        )
+    })
 }
 
 /// What is kept for acts that must be possible on a full disk.

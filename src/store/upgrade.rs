@@ -1,0 +1,165 @@
+//! Before a store of an earlier release is brought up to date: a copy of it is kept beside it, and what was done is noted for
+//! the audit log, which is written when the vault is open.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    StoreError, Versions, anchor,
+    backup::{self, BackupError},
+    ballast,
+    connection::Database,
+    error::io,
+    home::ANCHOR,
+    setting,
+};
+use crate::domain::pace::Pace;
+
+/// What the name of the folder begins with that a copy is kept in; the versions of both files follow.
+const KEPT: &str = "before-upgrade-";
+/// It is called so until it is whole.
+const DRAFT: &str = "before-upgrade.new";
+/// The setting that notes an upgrade until it stands in the audit log.
+const NOTE: &str = "upgraded";
+
+/// Whether the store as it was is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyBefore {
+    Keep,
+    Omit,
+}
+
+/// An upgrade that was begun, or done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgraded {
+    pub from: Versions,
+    /// The folder that holds the store as it was; `None` where nobody wanted it.
+    pub copy: Option<PathBuf>,
+    /// What that takes, in bytes.
+    pub size: Option<u64>,
+}
+
+/// The upgrade that is not yet in the audit log.
+pub fn noted(c: &Connection) -> Result<Option<Upgraded>, StoreError> {
+    Ok(setting::get(c, NOTE)?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// It stands in the audit log.
+pub fn forget(c: &Connection) -> Result<(), StoreError> {
+    c.execute("DELETE FROM setting WHERE name = ?1", [NOTE])?;
+    Ok(())
+}
+
+/// Keeps a copy of the store in `home` and notes what is to be done, where a file of it is of an earlier version. For who
+/// holds the lock of the anchor, and brings the store up to date before letting go of it: who waited finds nothing to do.
+pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) -> Result<(), StoreError> {
+    let [portcullis, usage] = databases;
+    let found = [portcullis.version()?, usage.version()?];
+    if !found.iter().any(|version| version.found > 0 && version.found < version.known) {
+        return Ok(());
+    }
+    let from = Versions { portcullis: found[0].found, usage: found[1].found };
+    let connection = portcullis.changer()?;
+    let is_whole = |noted: &Upgraded| {
+        noted.from != from || noted.copy.as_ref().is_none_or(|copy| copy.symlink_metadata().is_ok())
+    };
+    if noted(&connection)?.as_ref().is_some_and(is_whole) {
+        // One that was begun and not brought to its end: the copy is of before it.
+        return Ok(());
+    }
+    let note = |copy: Option<&Path>, size| {
+        let upgraded = Upgraded { from, copy: copy.map(Path::to_owned), size };
+        setting::set(&connection, NOTE, &super::to_json(&upgraded)?)
+    };
+    if copy == CopyBefore::Omit {
+        return note(None, None);
+    }
+    let draft = home.join(DRAFT);
+    let there = databases.into_iter().zip(found).filter(|(_, version)| version.found > 0);
+    let size = keep(home, &draft, &there.map(|(database, _)| database).collect::<Vec<_>>())?;
+    // Noted first: who finds the copy without the note would take it for that of another upgrade.
+    let path = free_name(home, from);
+    note(Some(&path), Some(size))?;
+    fs::rename(&draft, &path)
+        .and_then(|()| File::open(home)?.sync_all())
+        .map_err(|error| io("make", &path, &error))
+}
+
+/// Makes the copy in `draft`; returns its size.
+fn keep(home: &Path, draft: &Path, databases: &[&Database]) -> Result<u64, StoreError> {
+    let sources = databases.iter().map(|database| database.looker()).collect::<Result<Vec<_>, _>>()?;
+    let anchor = anchor::text(&anchor::file(home))?;
+    let of_anchor = anchor.as_ref().map_or(0, |text| text.len() as u64);
+    let size = sources.iter().map(backup::size).sum::<u64>() + of_anchor;
+    let free = ballast::free(home).map_err(|error| io("look at", home, &error))?;
+    let no_room = || StoreError::NoRoomToUpgrade { wanted: mib(size), free: mib(free) };
+    if free < size {
+        return Err(no_room());
+    }
+    let copied = fill(draft, databases.iter().copied().zip(&sources), anchor.as_deref());
+    copied.map(|()| size).map_err(|error| {
+        // What cannot be removed either is removed by the next one.
+        let _ = fs::remove_dir_all(draft);
+        if error == StoreError::Full { no_room() } else { error }
+    })
+}
+
+fn fill<'a>(
+    draft: &Path,
+    databases: impl Iterator<Item = (&'a Database, &'a Connection)>,
+    anchor: Option<&str>,
+) -> Result<(), StoreError> {
+    if draft.symlink_metadata().is_ok() {
+        // Of a process that was killed: no other works on it while we hold the lock.
+        fs::remove_dir_all(draft).map_err(|error| io("remove", draft, &error))?;
+    }
+    DirBuilder::new().mode(0o700).create(draft).map_err(|error| io("make", draft, &error))?;
+    for (database, source) in databases {
+        let to = draft.join(database.schema.file);
+        backup::copy(source, database, &to, &Pace::default()).map_err(|error| match error {
+            BackupError::NoRoom => StoreError::Full,
+            BackupError::Store(error) => error,
+            other => StoreError::Home(other.to_string()),
+        })?;
+        File::open(&to).and_then(|file| file.sync_all()).map_err(|error| io("write", &to, &error))?;
+    }
+    if let Some(text) = anchor {
+        let to = draft.join(ANCHOR);
+        let mut options = OpenOptions::new();
+        let made = options.write(true).create_new(true).mode(0o600).open(&to);
+        made.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .map_err(|error| io("write", &to, &error))?;
+    }
+    Ok(())
+}
+
+/// A name that nothing has: a store that was put back from such a copy is upgraded again one day.
+fn free_name(home: &Path, from: Versions) -> PathBuf {
+    let first = format!("{KEPT}{}-{}", from.portcullis, from.usage);
+    let others = (2..).map(|number: u64| format!("{first}-{number}"));
+    let mut paths = [first.clone()].into_iter().chain(others).map(|name| home.join(name));
+    paths.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| home.join(&first))
+}
+
+/// The copies that are kept in a home.
+pub fn kept(home: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    let is_kept = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(KEPT)) && path.is_dir()
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(is_kept).collect();
+    paths.sort();
+    paths
+}
+
+/// In MiB, and never less than it is.
+const fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1024 * 1024)
+}
