@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
+    handing_out::Out,
     input,
     output::{self, List},
     scan,
@@ -48,6 +49,8 @@ pub enum Verb {
         /// For how long the old secret is still taken, such as 1h
         #[arg(long, default_value = "0", value_parser = input::grace, value_name = "LIFE", allow_hyphen_values = true)]
         grace: Duration,
+        #[command(flatten)]
+        out: Out,
     },
     /// Change keys in place: their policy, scopes, name or end. It holds at their next call, and for the tokens got with them
     Set(set::Options),
@@ -137,7 +140,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
         Verb::List(options) => list::run(session, &options),
         Verb::Show { id } => show(session, &id),
         Verb::Verify(options) => verify::run(session, &options),
-        Verb::Rotate { id, grace } => create::rotate(session, &id, grace),
+        Verb::Rotate { id, grace, out } => create::rotate(session, &id, grace, out),
         Verb::Set(options) => set::run(session, options),
         Verb::Disable { ids } => all(session, &ids, ops::disable_all),
         Verb::Enable { ids } => all(session, &ids, ops::enable_all),

@@ -13,6 +13,7 @@ mod doctor;
 mod edit;
 pub mod error;
 mod event;
+mod handing_out;
 mod input;
 mod issuer;
 mod licenses;

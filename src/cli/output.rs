@@ -56,7 +56,7 @@ pub fn require_reader() -> Result<(), CliError> {
         return Err(CliError::broken(
             "standard output leads nowhere, and a key is shown only once: nothing was done",
         )
-        .mend("run it again with standard output on a terminal, or to a file: > alice.key"));
+        .mend("run it again with standard output on a terminal, or in a file: --out alice.key"));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod backup;
 mod bulk;
 mod clock;
 mod demo;
+mod handed_out;
 mod home;
 mod issued;
 mod issuer;

@@ -1,10 +1,6 @@
 //! `portcullis key create` and `key rotate`: what prints a secret, once.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
@@ -13,6 +9,7 @@ use super::from;
 use crate::{
     cli::{
         error::{CliError, Code},
+        handing_out::{self, Out, Taker},
         input, output,
         session::Session,
         watched::Watched,
@@ -26,8 +23,8 @@ use crate::{
 };
 
 pub const AFTER: &str = "\
-Such as: portcullis key create --subject alice --scope mcp:read --expires-in 8h > alice.key\n\
-Many at once: portcullis key create --from people.csv --scope mcp:use > keys.jsonl, where people.csv has a line of names\n\
+Such as: portcullis key create --subject alice --scope mcp:read --expires-in 8h --out alice.key\n\
+Many at once: portcullis key create --from people.csv --scope mcp:use --out keys.jsonl, where people.csv has a line of names\n\
 (subject,scopes,policy,name,env,expires_in) and then a key a line; or JSON with these fields, an object a line. Only the\n\
 subject must be there. Scopes stand with spaces between them, or in JSON as a list; expires_in may be never.\n\
 The scopes there are: portcullis scope list. The policies: portcullis policy list.";
@@ -59,14 +56,19 @@ pub struct Options {
     /// line. What a line leaves out is taken from the other options
     #[arg(long, value_name = "FILE", conflicts_with_all = ["subject", "name"])]
     from: Option<PathBuf>,
+    #[command(flatten)]
+    out: Out,
 }
 
 /// A key just made: the one answer that holds a secret.
 #[derive(Serialize)]
 struct Issued<'a> {
     id: KeyId,
-    key: &'a str,
-    secret: &'a str,
+    /// Not where it is handed out in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
     subject: &'a Subject,
     scopes: &'a [ScopeName],
     policy: &'a PolicyName,
@@ -76,14 +78,18 @@ struct Issued<'a> {
     /// Of a rotation: how many tokens fell with the old secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<u64>,
+    /// The file that the key is handed out in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 impl<'a> Issued<'a> {
-    fn new(IssuedKey { key, text, .. }: &'a IssuedKey, ended: Option<u64>) -> Self {
+    fn new(IssuedKey { key, text, .. }: &'a IssuedKey, ended: Option<u64>, file: Option<String>) -> Self {
+        let text = file.is_none().then(|| text.expose());
         Self {
             id: key.id,
-            key: text.expose(),
-            secret: secret_part(text.expose()),
+            key: text,
+            secret: text.map(secret_part),
             subject: &key.subject,
             scopes: &key.scopes,
             policy: &key.policy,
@@ -91,85 +97,110 @@ impl<'a> Issued<'a> {
             created_at: key.created_at,
             expires_at: key.expires_at,
             ended,
+            file,
         }
     }
 }
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     let life = if options.no_expiry { None } else { Some(options.expires_in.unwrap_or(DEFAULT_LIFE)) };
-    output::require_reader()?;
-    let Options { subject, scopes, policy, name, env: environment, from, .. } = options;
+    let Options { subject, scopes, policy, name, env: environment, from, out, .. } = options;
     match (subject, from) {
         (Some(subject), None) => {
             let new = NewKey { subject, scopes, policy, name, environment, life };
-            show_once(session, &ops::create(&session.operator()?, new)?, None)
+            let taker = out.open()?;
+            show_once(session, taker, &ops::create(&session.operator()?, new)?, None)
         }
         (_, Some(file)) => {
             let otherwise = from::Otherwise { scopes, policy, environment, life };
-            many(session, from::read(&file, &otherwise)?)
+            let new = from::read(&file, &otherwise)?;
+            many(session, out.open()?, new)
         }
         (None, None) => Err(CliError::usage("a key speaks for somebody: --subject, or --from FILE for many")),
     }
 }
 
 /// Makes all of them or none, and prints each once.
-fn many(session: &Session, new: Vec<NewKey>) -> Result<Code, CliError> {
+fn many(session: &Session, mut taker: Taker, new: Vec<NewKey>) -> Result<Code, CliError> {
     let ctx = session.operator()?;
     let watched = Watched::new(&ctx.pace, "making keys");
     let issued = ops::create_all(&ctx, new);
     drop(watched);
     let issued = issued?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
     let mut written = 0;
-    let wrote = issued.iter().try_for_each(|one| {
-        serde_json::to_writer(&mut out, &Issued::new(one, None)).map_err(io::Error::from)?;
-        out.write_all(b"\n")?;
-        written += 1;
-        Ok::<_, io::Error>(())
+    let wrote = taker.take(|out| {
+        issued.iter().try_for_each(|one| {
+            handing_out::json(out, &Issued::new(one, None, None))?;
+            written += 1;
+            Ok(())
+        })
     });
-    if let Err(error) = wrote.and_then(|()| out.flush()) {
+    if let Err(error) = wrote {
         let made_at = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
         return Err(CliError::broken(format!(
-            "{} keys were made, and standard output did not take them all: {error}; about {written} were written",
-            issued.len()
+            "{} keys were made, and {} did not take them all: {error}; about {written} were written",
+            issued.len(),
+            taker.name()
         ))
         .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created:={made_at}'")));
     }
-    output::remark(&format!(
-        "{}. This is the only time they are shown: keep each where only its user can read it.",
-        match issued.len() {
-            1 => "1 key made".to_owned(),
-            many => format!("{many} keys made"),
+    let made = match issued.len() {
+        1 => "1 key made".to_owned(),
+        many => format!("{many} keys made"),
+    };
+    match taker.file() {
+        None => output::remark(&format!(
+            "{made}. This is the only time they are shown: keep each where only its user can read it."
+        )),
+        Some(file) if session.json => {
+            output::json(&serde_json::json!({ "file": file, "keys": issued.len() }))?
         }
-    ));
+        Some(file) => output::line(&format!("{made}; they are in {file}, and nowhere else"))?,
+    }
     Ok(Code::Done)
 }
 
-pub fn rotate(session: &Session, id: &str, grace: Duration) -> Result<Code, CliError> {
+pub fn rotate(session: &Session, id: &str, grace: Duration, out: Out) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
-    output::require_reader()?;
+    let taker = out.open()?;
     let issued = ops::rotate(&session.operator()?, id, grace)?;
-    show_once(session, &issued, Some(issued.ended))
+    show_once(session, taker, &issued, Some(issued.ended))
 }
 
-/// Prints a new secret: it alone on standard output, the explanation on standard error.
+/// Hands out a new secret: it alone on standard output, or in a file that is named there; the explanation on standard error.
 ///
 /// `ended`: of a rotation, how many tokens fell with the old secret.
-fn show_once(session: &Session, issued: &IssuedKey, ended: Option<u64>) -> Result<Code, CliError> {
+fn show_once(
+    session: &Session,
+    mut taker: Taker,
+    issued: &IssuedKey,
+    ended: Option<u64>,
+) -> Result<Code, CliError> {
     let IssuedKey { key, text, .. } = issued;
     let done = if ended.is_some() { "rotated" } else { "made" };
-    let written =
-        if session.json { output::json(&Issued::new(issued, ended)) } else { output::line(text.expose()) };
+    let answer = Issued::new(issued, ended, taker.file());
+    let written = taker.take(|out| match (session.json, &answer.file) {
+        (true, None) => handing_out::json(out, &answer),
+        _ => writeln!(out, "{}", text.expose()),
+    });
     written.map_err(|_| {
-        CliError::broken(format!("key {} was {done}, but standard output could not take its text", key.id))
+        CliError::broken(format!("key {} was {done}, but {} could not take its text", key.id, taker.name()))
             .mend(format!("portcullis key rotate {}", key.id))
     })?;
+    match &answer.file {
+        Some(_) if session.json => output::json(&answer)?,
+        Some(file) => output::line(&format!("key {} is in {file}", key.id))?,
+        None => {}
+    }
     if !session.json {
         let until =
             key.expires_at.map_or_else(|| "it never expires".into(), |at| format!("it expires at {at}"));
         output::remark(&format!(
-            "key {} {done} for {} under policy {}; {until}.\nThis is the only time the key is shown: keep it where only its user can read it.",
-            key.id, key.subject, key.policy
+            "key {} {done} for {} under policy {}; {until}.\n{}",
+            key.id,
+            key.subject,
+            key.policy,
+            handing_out::how_to_keep("key", answer.file.is_some())
         ));
         if let Some(ended @ 1..) = ended {
             output::remark(&format!(

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::{
     error::{CliError, Code},
+    handing_out::{self, Out, Taker},
     input, output,
     session::Session,
 };
@@ -52,11 +53,15 @@ pub struct Options {
     /// It may be used once and never again
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    out: Out,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    token: &'a str,
+    /// Not where it is handed out in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
     jti: TokenId,
     kid: &'a Kid,
     alg: Algorithm,
@@ -70,10 +75,13 @@ struct Answer<'a> {
     max_uses: Option<u32>,
     issued_at: Timestamp,
     expires_at: Timestamp,
+    /// The file that the token is handed out in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
-    output::require_reader()?;
+    let taker = options.out.open()?;
     let issued = ops::issue(
         &session.operator()?,
         NewToken {
@@ -90,41 +98,53 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
             rests_on: Default::default(),
         },
     )?;
-    show_once(session, &issued)
+    show_once(session, taker, &issued)
 }
 
-/// It alone on standard output, the explanation on standard error.
-fn show_once(session: &Session, issued: &Issued) -> Result<Code, CliError> {
+/// It alone on standard output, or in a file that is named there; the explanation on standard error.
+fn show_once(session: &Session, mut taker: Taker, issued: &Issued) -> Result<Code, CliError> {
     let token = &issued.token;
-    let written = if session.json {
-        output::json(&Answer {
-            token: issued.text.expose(),
-            jti: token.jti,
-            kid: &token.kid,
-            alg: token.algorithm,
-            issuer: &issued.issuer,
-            subject: &token.subject,
-            client_id: &token.client,
-            scopes: &token.scopes,
-            audience: &token.audience,
-            policy: &token.policy,
-            bound: token.bound.is_some(),
-            max_uses: token.max_uses,
-            issued_at: token.issued_at,
-            expires_at: token.expires_at,
-        })
-    } else {
-        output::line(issued.text.expose())
+    let file = taker.file();
+    let answer = Answer {
+        token: file.is_none().then(|| issued.text.expose()),
+        jti: token.jti,
+        kid: &token.kid,
+        alg: token.algorithm,
+        issuer: &issued.issuer,
+        subject: &token.subject,
+        client_id: &token.client,
+        scopes: &token.scopes,
+        audience: &token.audience,
+        policy: &token.policy,
+        bound: token.bound.is_some(),
+        max_uses: token.max_uses,
+        issued_at: token.issued_at,
+        expires_at: token.expires_at,
+        file,
     };
+    let written = taker.take(|out| match (session.json, &answer.file) {
+        (true, None) => handing_out::json(out, &answer),
+        _ => writeln!(out, "{}", issued.text.expose()),
+    });
     written.map_err(|_| {
-        CliError::broken(format!("token {} was issued, but standard output could not take it", token.jti))
+        CliError::broken(format!("token {} was issued, but {} could not take it", token.jti, taker.name()))
             .mend(format!("portcullis token revoke {}", token.jti))
     })?;
+    match &answer.file {
+        Some(_) if session.json => output::json(&answer)?,
+        Some(file) => output::line(&format!("token {} is in {file}", token.jti))?,
+        None => {}
+    }
     if !session.json {
         output::remark(&format!(
-            "token {} issued for {} under policy {}, signed by {} ({}); it expires at {}.\nThis is the only time the \
-             token is shown: keep it where only its user can read it.",
-            token.jti, token.subject, token.policy, token.kid, token.algorithm, token.expires_at
+            "token {} issued for {} under policy {}, signed by {} ({}); it expires at {}.\n{}",
+            token.jti,
+            token.subject,
+            token.policy,
+            token.kid,
+            token.algorithm,
+            token.expires_at,
+            handing_out::how_to_keep("token", answer.file.is_some())
         ));
     }
     Ok(Code::Done)

@@ -1,0 +1,123 @@
+//! Where a secret goes that is handed out once: to standard output, or to a new file that only its owner can read.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    error::{CliError, Code},
+    output,
+};
+
+#[derive(Debug, Args)]
+pub struct Out {
+    /// Hand it out in this new file, which only its owner can read, and say on standard output where it is. A shell that
+    /// redirects makes files that others can read
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What takes a secret. A file goes again where nothing came of it.
+pub enum Taker {
+    Output,
+    File(NewFile),
+}
+
+pub struct NewFile {
+    path: PathBuf,
+    /// `None` once it is whole.
+    draft: Option<File>,
+}
+
+impl Out {
+    /// Asks before a secret is made whether it can be handed out, and makes the file that takes it.
+    pub fn open(self) -> Result<Taker, CliError> {
+        let Some(path) = self.out.filter(|path| path != Path::new("-")) else {
+            return output::require_reader().map(|()| Taker::Output);
+        };
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let draft = made.map_err(|error| {
+            let name = path.display();
+            let nothing = "nothing was done";
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => CliError::new(
+                    Code::Refused,
+                    format!("{name} is there already, and is not overwritten: {nothing}"),
+                )
+                .mend("name another file, or remove this one"),
+                io::ErrorKind::NotFound => {
+                    CliError::usage(format!("{name} cannot be made: {error}; {nothing}"))
+                }
+                _ => CliError::broken(format!("{name} cannot be made: {error}; {nothing}")),
+            }
+        })?;
+        Ok(Taker::File(NewFile { path, draft: Some(draft) }))
+    }
+}
+
+impl Taker {
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<String> {
+        match self {
+            Self::Output => None,
+            Self::File(file) => Some(file.path.display().to_string()),
+        }
+    }
+
+    /// What it is called in a sentence.
+    pub fn name(&self) -> String {
+        self.file().unwrap_or_else(|| "standard output".into())
+    }
+
+    /// Hands out what `write` writes, whole and for good.
+    pub fn take(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        match self {
+            Self::Output => {
+                let mut out = BufWriter::new(io::stdout().lock());
+                write(&mut out)?;
+                out.flush()
+            }
+            Self::File(NewFile { draft, .. }) => {
+                if let Some(file) = draft {
+                    let mut out = BufWriter::new(&*file);
+                    write(&mut out)?;
+                    out.flush()?;
+                    drop(out);
+                    file.sync_all()?;
+                }
+                *draft = None;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if self.draft.is_some() {
+            // It holds nothing, or half of a secret that is of no use.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes one JSON value on one line.
+pub fn json(mut out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut out, value)?;
+    out.write_all(b"\n")
+}
+
+/// What its owner is to do with it.
+pub fn how_to_keep(what: &str, is_in_file: bool) -> String {
+    if is_in_file {
+        format!("The {what} is nowhere else: keep that file where only its user can read it.")
+    } else {
+        format!("This is the only time the {what} is shown: keep it where only its user can read it.")
+    }
+}
