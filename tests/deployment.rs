@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
@@ -128,16 +129,22 @@ fn users_have_no_worlds_of_their_own() -> Option<String> {
     .map(|(setting, forbids)| format!("{setting} is {forbids}"))
 }
 
-#[test]
-fn it_runs_where_there_is_nothing_but_itself_and_its_libraries() {
+/// A folder that holds the binary, by this path, and its libraries.
+fn bare_root(binary: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let inside = |path: &Path| folder.path().join(path.strip_prefix("/").expect("an absolute path"));
-    for file in libraries().iter().map(PathBuf::as_path).chain([Path::new(BINARY)]) {
-        let to = if file == Path::new(BINARY) { folder.path().join("portcullis") } else { inside(file) };
+    let libraries = libraries().into_iter().map(|file| (inside(&file), file));
+    for (to, file) in libraries.chain([(inside(Path::new(binary)), BINARY.into())]) {
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         fs::copy(file, &to).expect("a copy");
     }
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    folder
+}
+
+#[test]
+fn it_runs_where_there_is_nothing_but_itself_and_its_libraries() {
+    let folder = bare_root("/portcullis");
     // As the only user of a world of its own, as in a container; root needs none for it.
     let within = |way: &[&str], arguments: &[&str]| {
         let mut command = Command::new(way[0]);
@@ -180,4 +187,123 @@ fn it_runs_where_there_is_nothing_but_itself_and_its_libraries() {
     }
     let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     assert_serves(&mut within(&[&["serve", "--upstream", UPSTREAM], &listen[..]].concat()));
+}
+
+/// As a container with a read-only root does it, and before the gateway other commands, as in `podman exec`.
+const CONTAINER: &str = r#"
+set -e
+root=$1 home=$2 user=$3
+shift 3
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
+mount -t tmpfs -o "mode=0700,uid=$user,gid=$user,size=256m" tmpfs "$root$home"
+within() { chroot --userspec="$user:$user" --groups= "$root" /usr/local/bin/portcullis "$@"; }
+{
+    within key create --subject a --scope 'mcp:*' --out "$home/a.key"
+    within status
+    within audit verify
+    within doctor
+    within backup "$home/copy" --without-vault
+} >&2
+if within key create --subject a --scope 'mcp:*' --out /a.key >&2; then exit 9; fi
+exec chroot --userspec="$user:$user" --groups= "$root" /usr/local/bin/portcullis "$@"
+"#;
+
+#[test]
+fn a_container_serves_as_its_user_on_a_root_that_nobody_can_write_to() {
+    let home = CONTAINERFILE.lines().find_map(|line| line.strip_prefix("VOLUME ")).expect("a volume");
+    assert!(CONTAINERFILE.contains(&format!("ENV PORTCULLIS_HOME={home}\n")));
+    let (_, user) = CONTAINERFILE.split_once("--uid ").expect("a user");
+    let user = user.split(' ').next().expect("a number");
+    let root = bare_root(INSTALLED);
+    fs::create_dir_all(root.path().join(home.trim_start_matches('/'))).expect("a folder");
+    // Where nothing may be mounted, whether that is so is not for this test to say.
+    let mount = ["--mount", "sh", "-c", "mount --bind \"$0\" \"$0\""];
+    let may = Command::new("unshare").args(mount).arg(root.path()).stderr(Stdio::null()).status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: nothing can be mounted here: it takes root and the right to mount");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", CONTAINER, "sh"]).arg(root.path()).args([home, user]);
+    command.args([
+        "serve",
+        "--upstream",
+        UPSTREAM,
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("PORTCULLIS_HOME", home);
+    assert_serves(&mut command);
+}
+
+/// The system calls of a group of systemd's, and of the groups within it.
+fn calls_of(group: &str) -> BTreeSet<String> {
+    let output = Command::new("systemd-analyze").args(["--no-pager", "syscall-filter", group]).output();
+    let text = String::from_utf8(output.expect("it runs").stdout).expect("UTF-8");
+    let mut all = BTreeSet::new();
+    for word in text.lines().skip(1).map(str::trim).filter(|word| !word.is_empty() && !word.starts_with('#'))
+    {
+        if word.starts_with('@') {
+            all.extend(calls_of(word))
+        } else {
+            all.insert(word.to_owned());
+        }
+    }
+    all
+}
+
+#[test]
+fn it_asks_nothing_of_the_kernel_that_the_unit_keeps_from_it() {
+    let filter = |prefix| UNIT.lines().find_map(|line: &str| line.strip_prefix(prefix)).expect("a filter");
+    // As a user of its own, as the unit runs it: for root SQLite asks for more.
+    let (folder, home) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (log, binary) = (folder.path().join("log"), folder.path().join("portcullis"));
+    fs::copy(BINARY, &binary).expect("a copy");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let _ = std::os::unix::fs::chown(home.path(), Some(65534), Some(65534));
+    let traced = |arguments: &[&str]| {
+        let mut command = Command::new("strace");
+        command.args(["-u", "nobody", "-D", "-f", "-qq", "-o"]).arg(&log).arg(&binary).args(arguments);
+        command.env("PORTCULLIS_HOME", home.path().join("home"));
+        command
+    };
+    let probe = traced(&["key", "create", "--subject", "a", "--scope", "mcp:*"]).output();
+    let tools =
+        ["systemd-analyze", "strace"].map(|tool| Command::new(tool).arg("--version").output().is_ok());
+    if tools != [true; 2] || !probe.is_ok_and(|output| output.status.success()) {
+        let message = "it takes systemd-analyze, and strace with the right to trace as another user";
+        assert!(std::env::var_os("PORTCULLIS_REQUIRE_PEERS").is_none(), "{message}");
+        eprintln!("SKIPPED: {message}");
+        return;
+    }
+    let forbidden = calls_of(filter("SystemCallFilter=~"));
+    let allowed = &calls_of(filter("SystemCallFilter=")) - &forbidden;
+    assert!(allowed.contains("read") && !allowed.contains("chown") && forbidden.contains("chown"));
+    let mut text = fs::read_to_string(&log).expect("a log");
+    let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    assert_serves(&mut traced(&[&["serve", "--upstream", UPSTREAM], &listen[..]].concat()));
+    text += &fs::read_to_string(&log).expect("a log");
+    let mut asked = BTreeSet::new();
+    let families: Vec<&str> = filter("RestrictAddressFamilies=").split(' ').collect();
+    for line in text.lines() {
+        let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let Some((name, arguments)) = call.split_once('(') else { continue };
+        if name.starts_with('<') || name.starts_with('+') || name.starts_with('-') {
+            continue;
+        }
+        // The first is how strace starts it.
+        assert!(allowed.contains(name) || name == "execve", "{line}");
+        asked.insert(name.to_owned());
+        let is_executable = arguments.contains("PROT_EXEC");
+        assert!(!(name == "mprotect" && is_executable), "MemoryDenyWriteExecute: {line}");
+        assert!(!(is_executable && arguments.contains("PROT_WRITE")), "MemoryDenyWriteExecute: {line}");
+        assert!(!arguments.contains("CLONE_NEW"), "RestrictNamespaces: {line}");
+        if name == "socket" {
+            assert!(families.iter().any(|family| arguments.starts_with(family)), "{line}");
+        }
+    }
+    assert!(asked.contains("listen") && asked.contains("fdatasync") && asked.len() > 30, "{asked:?}");
 }
