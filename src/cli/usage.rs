@@ -15,6 +15,7 @@ use super::{
 use crate::{
     domain::{
         clock::{Timestamp, parse_life},
+        identity::called,
         usage::{self, Dimension, Totals},
     },
     ops::{Ctx, OpsError, credential, usage as ops},
@@ -192,12 +193,13 @@ impl Calls {
 #[derive(Serialize)]
 pub struct Busy {
     key: String,
-    /// Whose subject it is, where it is one; empty: the home's.
+    /// Whose subject it is, where it is one or speaks for one; empty: the home's.
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
-    /// Whose credential it is and what people call it, where it is one that is remembered.
+    /// Whose credential it is, where that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// What people call it, where it is one that is remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(flatten)]
@@ -216,21 +218,37 @@ impl Busy {
         top.into_iter().map(line).collect()
     }
 
-    /// The same of credentials, with what people know them by.
+    /// The same of credentials, with what people know them by: of those that this home remembers that, of others, such as
+    /// tokens of other issuers, what the counters keep.
     fn credentials(ctx: &Ctx, top: Vec<usage::Busy>) -> Result<Vec<Self>, OpsError> {
-        let mut all = Self::all(top);
-        for one in &mut all {
-            if let Some(found) = credential::show(ctx, &one.key)? {
-                one.subject = Some(found.subject().to_string());
-                one.name = Some(found.name().to_owned());
-            }
-        }
-        Ok(all)
+        let named = |busy: usage::Busy| {
+            let found = credential::show(ctx, &busy.key)?;
+            let subject = found.as_ref().map(|found| found.subject().to_string()).or(busy.subject.clone());
+            Ok(Self {
+                issuer: busy.issuer.filter(|_| subject.is_some()),
+                subject,
+                name: found.map(|found| found.name().to_owned()),
+                key: busy.key,
+                calls: busy.totals.into(),
+            })
+        };
+        top.into_iter().map(named).collect()
     }
 
-    fn named_cells(&self) -> Vec<String> {
-        let named = [&self.subject, &self.name].map(|text| text.clone().unwrap_or_else(|| "-".into()));
-        self.cells().into_iter().chain(named).collect()
+    /// The cells of a credential, for people or for machines.
+    fn named_cells(&self, format: Format) -> Vec<String> {
+        let of = |text: &Option<String>| text.clone().unwrap_or_else(|| usage::NOBODY.into());
+        let (issuer, subject) = (self.issuer.as_deref().unwrap_or_default(), self.subject.as_deref());
+        let counts = std::iter::once(self.key.clone()).chain(self.calls.cells());
+        match (format, subject) {
+            (Format::Table, Some(subject)) => {
+                counts.chain([called(issuer, subject).into_owned(), of(&self.name)]).collect()
+            }
+            (Format::Table, None) if self.key != usage::NOBODY => {
+                counts.chain([usage::NOT_KEPT.into(), of(&self.name)]).collect()
+            }
+            _ => counts.chain([of(&self.subject), of(&self.name), issuer.to_owned()]).collect(),
+        }
     }
 
     pub fn cells(&self) -> Vec<String> {
@@ -275,9 +293,14 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
             let counts = [of, "calls", "allowed", "denied", "failed"];
             match by {
                 By::Credential => {
-                    let headers = [counts.as_slice(), &["subject", "name"]].concat();
+                    let who: &[_] = match format {
+                        // People read it before the subject.
+                        Format::Table => &["subject", "name"],
+                        Format::Json | Format::Csv => &["subject", "name", "issuer"],
+                    };
+                    let headers = [counts.as_slice(), who].concat();
                     let list = List { items: Busy::credentials(&ctx, top)?, next: None };
-                    output::list(format, &headers, &list, Busy::named_cells)?;
+                    output::list(format, &headers, &list, |busy| busy.named_cells(format))?;
                 }
                 By::Subject => {
                     let headers = [counts.as_slice(), &["issuer"]].concat();

@@ -2,6 +2,7 @@
 //! and for acts, and a watcher that tells when another process changed the store. SQLite is
 //! never touched by the thread that draws.
 
+mod busy;
 mod keys;
 mod refusal;
 mod secret;
@@ -15,22 +16,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::{
-    api_key::KeyId,
-    clock::Timestamp,
-    decision::Reason,
-    event::SHADOW_DENIED,
-    usage::{Dimension, Totals},
+    api_key::KeyId, clock::Timestamp, decision::Reason, event::SHADOW_DENIED, usage::Dimension,
 };
 use crate::ops;
-use crate::ops::{Ctx, OpsError, credential::Credential};
+use crate::ops::{Ctx, OpsError};
 use crate::store::feed::{Feed, UsageFeed};
 use crate::store::{self, StoreError};
 
 use super::effect::{
-    Activity, Answer, Busy, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply,
-    Ticket, Topic, Traffic, UsageView,
+    Activity, Answer, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply, Ticket,
+    Topic, Traffic, UsageView,
 };
 use super::event::{Event, Moved};
+use busy::busiest;
 
 /// How often the store is asked whether it moved: a few microseconds each time.
 const LOOK: Duration = Duration::from_millis(250);
@@ -305,26 +303,6 @@ fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
         refusals,
         gateways: ops::gateway::list(ctx)?,
     })
-}
-
-fn busiest(ctx: &Ctx, query: &store::usage::Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
-    let top = ops::usage::top(ctx, query.clone(), by, limit)?;
-    top.into_iter().map(|busy| named(ctx, by, busy.key, busy.totals)).collect()
-}
-
-/// A credential by its label and subject; all else by itself.
-fn named(ctx: &Ctx, by: Dimension, object: String, totals: Totals) -> Result<Busy, OpsError> {
-    let label = match by {
-        Dimension::Credential if object == "-" => "(no credential)".to_owned(),
-        Dimension::Credential => match ops::credential::show(ctx, &object)? {
-            Some(Credential::Token(token)) => format!("{} token {object:.8}", token.subject),
-            Some(Credential::ApiKey(key)) if key.name.is_empty() => format!("{} {object:.8}", key.subject),
-            Some(Credential::ApiKey(key)) => format!("{} · {}", key.subject, key.name),
-            None => object.clone(),
-        },
-        _ => object.clone(),
-    };
-    Ok(Busy { object, label, totals })
 }
 
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{clock::Timestamp, decision::Reason};
+use super::{clock::Timestamp, decision::Reason, identity::called};
 
 /// The kind of an event for an id that was locked out.
 pub const LOCKOUT_STARTED: &str = "lockout_started";
@@ -43,12 +43,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// The subject as people read it: after the name of its issuer, where that is not the home.
+    /// The subject as people read it.
     pub fn who(&self) -> Cow<'_, str> {
-        match self.issuer.as_str() {
-            "" => self.subject.as_str().into(),
-            issuer => format!("{issuer}: {}", self.subject).into(),
-        }
+        called(&self.issuer, &self.subject)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who calls, always by whose word; and who this home is to those who read its tokens: its names as an issuer and as an
 //! audience.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use url::Url;
 
@@ -24,6 +26,14 @@ impl Identity {
     /// The issuer's name as tables have it: empty for this home.
     pub fn issuer_name(&self) -> &str {
         self.issuer.as_ref().map_or("", IssuerName::as_str)
+    }
+}
+
+/// A subject as people read it: after the name of its issuer, which is empty where it is the home.
+pub fn called<'a>(issuer: &str, subject: &'a str) -> Cow<'a, str> {
+    match issuer {
+        "" => subject.into(),
+        issuer => format!("{issuer}: {subject}").into(),
     }
 }
 

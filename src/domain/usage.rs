@@ -1,10 +1,13 @@
 //! Usage: how many calls, by credential, endpoint, outcome and minute.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::clock::Timestamp;
 use super::decision::Reason;
 use super::endpoint::METHODS;
+use super::identity::called;
 
 /// What became of a call, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +50,8 @@ impl Outcome {
 
 /// Stands for a credential and a subject that are not known, and for an endpoint where none was asked for.
 pub const NOBODY: &str = "-";
+/// Stands before people for the subject of a credential of which only the id is kept.
+pub const NOT_KEPT: &str = "(subject not kept)";
 /// Stands for endpoints that are not told apart.
 pub const OTHER: &str = "(other)";
 /// The number of [`OTHER`] among [`NAMES`].
@@ -134,9 +139,18 @@ impl Totals {
 pub struct Busy {
     /// Its name; the issuer `""` is the home.
     pub key: String,
-    /// Whose subject it is, where it is a subject.
+    /// Whose subject it is, where it is a subject; of a credential, whose subject it spoke for.
     pub issuer: Option<String>,
+    /// Of a credential: for whom it spoke when that was last known; `None` where it is not kept.
+    pub subject: Option<String>,
     pub totals: Totals,
+}
+
+impl Busy {
+    /// For whom a credential spoke, as people read it.
+    pub fn who(&self) -> Option<Cow<'_, str>> {
+        Some(called(self.issuer.as_deref().unwrap_or_default(), self.subject.as_deref()?))
+    }
 }
 
 /// What a summary is broken down by.

@@ -78,29 +78,34 @@ pub fn totals(c: &Connection, q: &Query) -> Result<Totals, StoreError> {
 
 /// The busiest first; equals by name.
 pub fn top(c: &Connection, q: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, StoreError> {
-    let (column, issuer) = match by {
-        Dimension::Credential => ("credential", "NULL"),
-        Dimension::Subject => ("subject", "issuer"),
-        Dimension::Issuer => ("issuer", "NULL"),
-        Dimension::Endpoint => ("endpoint", "NULL"),
-        Dimension::Outcome => ("outcome", "NULL"),
+    let (column, group, issuer, subject) = match by {
+        Dimension::Credential => ("credential", "1", "issuer", "nullif(subject, '-')"),
+        Dimension::Subject => ("subject", "1, 2", "issuer", "NULL"),
+        Dimension::Issuer => ("issuer", "1", "NULL", "NULL"),
+        Dimension::Endpoint => ("endpoint", "1", "NULL", "NULL"),
+        Dimension::Outcome => ("outcome", "1", "NULL", "NULL"),
     };
     let grain = grain(c, q)?;
     let (condition, values) = conditions(q, &grain);
+    // What is not grouped by is of the row with the maximum (SQLite, "bare columns in an aggregate query"): the last one
+    // that names a subject. One who only names an id has none.
     let of = |table| {
-        format!("SELECT {column}, {issuer}, sum(calls), {SUMS} FROM {table} WHERE {condition} GROUP BY 1, 2")
+        format!(
+            "SELECT {column}, {issuer}, {subject}, max(CASE WHEN subject <> '-' THEN at END), sum(calls), {SUMS}
+             FROM {table} WHERE {condition} GROUP BY {group}"
+        )
     };
     let [known, strangers] = grain.tables.map(of);
     let sql = format!(
-        "WITH part (key, issuer, calls, allowed, denied, failed) AS ({known} UNION ALL {strangers})
-         SELECT key, issuer, sum(allowed), sum(denied), sum(failed) FROM part
-         GROUP BY 1, 2 ORDER BY sum(calls) DESC, 1, 2 LIMIT ?"
+        "WITH part (key, issuer, subject, last, calls, allowed, denied, failed) AS ({known} UNION ALL {strangers})
+         SELECT key, issuer, subject, max(last), sum(allowed), sum(denied), sum(failed) FROM part
+         GROUP BY {group} ORDER BY sum(calls) DESC, 1, 2 LIMIT ?"
     );
     let mut values = [values.as_slice(), values.as_slice()].concat();
     values.push(&limit);
     let mut statement = c.prepare_cached(&sql)?;
     let rows = statement.query_map(values.as_slice(), |row| {
-        Ok(Busy { key: row.get(0)?, issuer: row.get(1)?, totals: sums(row, 2)? })
+        Ok(Busy { key: row.get(0)?, issuer: row.get(1)?, subject: row.get(2)?, totals: sums(row, 4)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

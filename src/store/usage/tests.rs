@@ -82,7 +82,7 @@ fn one_credential_or_endpoint_can_be_singled_out() {
     assert_eq!(totals(&c, &one).unwrap(), sum(6, 2, 0));
     let pings = Query { endpoint: Some("ping".into()), ..one.clone() };
     assert_eq!(totals(&c, &pings).unwrap(), sum(0, 2, 0));
-    let busy = Busy { key: "ping".into(), issuer: None, totals: sum(0, 2, 0) };
+    let busy = Busy { key: "ping".into(), issuer: None, subject: None, totals: sum(0, 2, 0) };
     assert_eq!(top(&c, &pings, Dimension::Endpoint, 9).unwrap(), [busy]);
     assert_eq!(series(&c, &pings, 60).unwrap()[0].1, sum(0, 2, 0));
 }
@@ -124,6 +124,42 @@ fn one_name_under_two_issuers_is_two() {
     }
     let nobody = Query { subject: Some("bo".into()), ..all };
     assert_eq!(totals(&c, &nobody).unwrap().calls(), 0);
+}
+
+#[test]
+fn a_credential_goes_by_whom_it_spoke_for_last() {
+    let c = database();
+    let of = |hour: &str, issuer: &str, subject: &str, credential: &str, outcome| Count {
+        issuer: issuer.into(),
+        subject: subject.into(),
+        ..count(&format!("2026-07-{hour}:00:00Z"), credential, "ping", outcome, 1)
+    };
+    let denied = Outcome::Denied(Reason::BadSecret);
+    add(
+        &c,
+        &[
+            of("28T09", "corp", "7", "foreign", Outcome::Allowed),
+            of("28T10", "corp", "dora", "foreign", Outcome::Allowed),
+            of("28T09", "", "alice", "own", Outcome::Allowed),
+            of("28T10", "", "-", "own", denied),
+            of("28T10", "", "-", "named", denied),
+            of("28T10", "", "-", "-", denied),
+        ],
+    )
+    .unwrap();
+    let short = range("2026-07-28T09:00:00Z", "2026-07-28T11:00:00Z");
+    let long = range("2026-07-20T09:00:00Z", "2026-07-28T11:00:00Z");
+    for (query, calls) in [(&short, [2, 2, 1, 1]), (&long, [2, 2, 1, 1])] {
+        let top = top(&c, query, Dimension::Credential, 9).unwrap();
+        assert_eq!(top.iter().map(|busy| busy.totals.calls()).collect::<Vec<_>>(), calls);
+        let who: Vec<_> = top.iter().map(|busy| (busy.key.as_str(), busy.who())).collect();
+        let expected =
+            [("foreign", Some("corp: dora")), ("own", Some("alice")), ("-", None), ("named", None)];
+        assert_eq!(who, expected.map(|(key, who)| (key, who.map(Into::into))));
+    }
+    let before = Query { until: at("2026-07-28T10:00:00Z"), ..short };
+    let then = top(&c, &before, Dimension::Credential, 9).unwrap();
+    assert_eq!(then[0].who().as_deref(), Some("corp: 7"), "as it was in the range that was asked for");
 }
 
 #[test]
