@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Service, code, err, fields, out};
 
-const METADATA: &str = "/.well-known/openid-configuration";
+pub const METADATA: &str = "/.well-known/openid-configuration";
 
 /// An authorization server on loopback, with one key.
-struct Server {
-    origin: String,
+pub struct Server {
+    pub origin: String,
     /// By path: status and content type, and the body.
     pages: Arc<Mutex<HashMap<String, (String, String)>>>,
     key: Ed25519KeyPair,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let pages = Arc::<Mutex<HashMap<String, (String, String)>>>::default();
@@ -64,7 +64,12 @@ impl Server {
         server
     }
 
-    fn page(&self, path: &str, body: &Value) {
+    /// What registers it under this name.
+    pub fn add<'a>(&'a self, name: &'a str) -> [&'a str; 7] {
+        ["issuer", "add", name, "--url", &self.origin, "--allow-private", "127.0.0.1"]
+    }
+
+    pub fn page(&self, path: &str, body: &Value) {
         self.answer(path, "200 OK\r\nContent-Type: application/json", &body.to_string());
     }
 
@@ -72,13 +77,13 @@ impl Server {
         self.pages.lock().unwrap().insert(path.into(), (head.into(), body.into()));
     }
 
-    fn jwk(&self, kid: &str) -> Value {
+    pub fn jwk(&self, kid: &str) -> Value {
         let x = URL_SAFE_NO_PAD.encode(self.key.public_key());
         json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": kid, "x": x })
     }
 
     /// A token for `audience` under the key `kid`, with scopes as this server calls them.
-    fn token(&self, kid: &str, audience: &str) -> String {
+    pub fn token(&self, kid: &str, audience: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let head = part(json!({ "typ": "at+jwt", "alg": "EdDSA", "kid": kid }));
@@ -92,7 +97,7 @@ impl Server {
     }
 }
 
-fn verify(place: &Place, token: &str) -> (i32, Value) {
+pub fn verify(place: &Place, token: &str) -> (i32, Value) {
     let output = place.feed(&["token", "verify", "--json"], token);
     (code(&output), serde_json::from_slice(&output.stdout).unwrap())
 }
@@ -108,6 +113,8 @@ fn an_issuers_tokens_are_taken_from_when_it_is_added_until_it_is_removed() {
         "corp",
         "--url",
         &server.origin,
+        "--allow-private",
+        "127.0.0.1",
         "--audience",
         "mcp-gateway",
         "--profile",
@@ -174,6 +181,8 @@ fn an_issuer_is_checked_by_what_it_publishes_and_a_token_claim_by_claim() {
         "corp",
         "--url",
         &server.origin,
+        "--allow-private",
+        "127.0.0.1",
         "--audience",
         "mcp-gateway",
         "--scope-claim",
@@ -244,7 +253,7 @@ fn an_issuer_is_checked_by_what_it_publishes_and_a_token_claim_by_claim() {
 }
 
 /// The status of one call of `tools/list` at the gateway.
-fn call(gateway: &str, token: &str) -> String {
+pub fn call(gateway: &str, token: &str) -> String {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let address = gateway.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
@@ -272,9 +281,8 @@ fn the_gateway_takes_an_issuers_tokens_from_one_request_to_the_next() {
     let at = gateway.listening();
     let token = server.token("one", "mcp-gateway");
     assert_eq!(call(&at, &token), "401");
-    let add =
-        ["--url", &server.origin, "--audience", "mcp-gateway", "--scope-claim", "scp", "--profile", "oidc"];
-    let add = [&["issuer", "add", "corp", "--scope-map", "reader=mcp:*"], &add[..]].concat();
+    let add = ["--audience", "mcp-gateway", "--scope-claim", "scp", "--profile", "oidc"];
+    let add = [&server.add("corp")[..], &["--scope-map", "reader=mcp:*"], &add].concat();
     place.ok(&add);
     assert_eq!(call(&at, &token), "200");
     assert_eq!(call(&at, &server.token("forged", "mcp-gateway")), "401");
@@ -288,7 +296,7 @@ fn the_gateway_takes_an_issuers_tokens_from_one_request_to_the_next() {
 #[test]
 fn a_failure_is_said_and_leaves_the_keys_that_there_are() {
     let (place, server) = (Place::new(), Server::start());
-    place.ok(&["issuer", "add", "corp", "--url", &server.origin]);
+    place.ok(&server.add("corp"));
     server.page(
         METADATA,
         &json!({ "issuer": "https://other.example.org", "jwks_uri": "https://other.example.org/k" }),
@@ -333,13 +341,13 @@ fn keys_are_taken_of_any_content_type_and_places_with_something_else_are_passed_
         server.answer(first, head, body);
         server.answer("/keys", &format!("200 OK\r\nContent-Type: {kind}"), &keys);
         let name = format!("corp{number}");
-        place.ok(&["issuer", "add", &name, "--url", &server.origin, "--audience", "a", "--profile", "oidc"]);
+        place.ok(&[&server.add(&name)[..], &["--audience", "a", "--profile", "oidc"]].concat());
         assert_eq!(verify(&place, &server.token("one", "a")).0, 0, "{kind}");
         place.ok(&["issuer", "refresh", &name]);
         place.ok(&["issuer", "remove", &name]);
     }
     server.answer("/keys", "200 OK\r\nContent-Type: text/html", "<p>Sign in</p>");
-    let told = place.fails(5, &["issuer", "add", "corp", "--url", &server.origin]);
+    let told = place.fails(5, &server.add("corp"));
     assert!(told.contains("text/html") && told.contains("/keys"), "{told}");
 }
 
@@ -356,13 +364,23 @@ fn what_cannot_be_added_is_refused_with_its_exit_code() {
     assert!(add(2, &["--url", "http://idp.example.org"]).contains("https"));
     assert!(add(2, &["--url", "https://10.0.0.1"]).contains("--allow-private 10.0.0.1"));
     assert!(add(2, &["--url", "https://169.254.169.254"]).contains("no issuer"));
-    assert!(add(2, &["--url", &format!("{}{METADATA}", server.origin)]).contains("issuer's own"));
-    assert!(add(2, &["--url", &format!("{}/", server.origin)]).contains("--issuer"));
-    assert!(add(5, &["--url", &format!("{}/elsewhere", server.origin)]).contains("404"));
-    assert!(add(2, &["--url", &server.origin, "--scope-map", "reader"]).contains("mcp:read"));
-    assert!(add(2, &["--url", &server.origin, "--policy", "defualt"]).contains("did you mean"));
-    assert!(add(2, &["--url", &server.origin, "--alg", "none"]).contains("EdDSA"));
-    assert!(add(2, &["--url", &server.origin, "--alg", "RS256"]).contains("not pinned"));
+    let unnamed = add(2, &["--url", &server.origin]);
+    assert!(
+        unnamed.contains("127.0.0.1 is a private address") && unnamed.contains("--allow-private 127.0.0.1")
+    );
+    assert!(
+        add(2, &["--url", &server.origin, "--allow-private", "localhost"])
+            .contains("--allow-private 127.0.0.1")
+    );
+    let here = |more: &[&str]| add(2, &[&["--allow-private", "127.0.0.1"], more].concat());
+    assert!(here(&["--url", &format!("{}{METADATA}", server.origin)]).contains("issuer's own"));
+    assert!(here(&["--url", &format!("{}/", server.origin)]).contains("--issuer"));
+    let elsewhere = format!("{}/elsewhere", server.origin);
+    assert!(add(5, &["--url", &elsewhere, "--allow-private", "127.0.0.1"]).contains("404"));
+    assert!(here(&["--url", &server.origin, "--scope-map", "reader"]).contains("mcp:read"));
+    assert!(here(&["--url", &server.origin, "--policy", "defualt"]).contains("did you mean"));
+    assert!(here(&["--url", &server.origin, "--alg", "none"]).contains("EdDSA"));
+    assert!(here(&["--url", &server.origin, "--alg", "RS256"]).contains("not pinned"));
     let file = place.file("set.json", json!({ "keys": [server.jwk("one")] }).to_string());
     assert!(add(2, &["--jwks", &file]).contains("--issuer"));
     place.ok(&["issuer", "add", "corp", "--jwks", &file, "--issuer", &server.origin, "--audience", "a"]);

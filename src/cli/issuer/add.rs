@@ -124,7 +124,9 @@ pub fn run(session: &Session, new: Options) -> Result<Code, CliError> {
     let keys = match (new.url, new.jwks, new.key_file) {
         (Some(text), ..) => {
             let url = issuers::issuer_url(&text)?;
-            let allow_private = issuers::private_hosts(&url, &new.allow_private);
+            let mut allow_private = new.allow_private;
+            allow_private.sort();
+            allow_private.dedup();
             let wanted = iss.get_or_insert(text.clone());
             let found = issuers::look_up(&fetcher()?, &url, wanted, &allow_private)?;
             let (jwks_uri, published) = (found.metadata.jwks_uri.into(), found.published);

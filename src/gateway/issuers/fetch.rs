@@ -76,7 +76,8 @@ pub struct FetchError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error(
-        "only https is fetched; http only where the issuer itself is on this machine (localhost, 127.0.0.1, ::1)"
+        "only https is fetched; http only from this machine (localhost, 127.0.0.1, ::1), and where it is named: \
+         --allow-private HOST"
     )]
     Scheme,
     #[error("a URL with a user or a password in it is not fetched")]
@@ -186,7 +187,8 @@ impl Fetcher {
         let is_secure = match url.scheme() {
             "https" if !self.has_roots => return Err(Fault::NoRoots),
             "https" => true,
-            "http" if is_allowed && is_this_machine(&host) => false,
+            // Whether it was named is judged with its addresses.
+            "http" if is_this_machine(&host) => false,
             _ => return Err(Fault::Scheme),
         };
         let stream = self.connect(url, &host, is_allowed).await?;
@@ -233,7 +235,7 @@ impl Fetcher {
 }
 
 /// Whether a host is called as only this machine is.
-pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
+fn is_this_machine(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost",
         Host::Ipv4(address) => address.is_loopback(),

@@ -98,16 +98,6 @@ pub fn issuer_url(text: &str) -> Result<Url, LookUpError> {
     Ok(url)
 }
 
-/// Hosts that may be at private addresses: those that were named, and the one of `url` where that is this machine
-/// itself, which nobody types by mistake.
-pub fn private_hosts(url: &Url, named: &[String]) -> Vec<String> {
-    let own = url.host().filter(fetch::is_this_machine).map(|host| host.to_string());
-    let mut hosts: Vec<_> = named.iter().cloned().chain(own).collect();
-    hosts.sort();
-    hosts.dedup();
-    hosts
-}
-
 /// The name of a host as it is compared: as the URL standard writes it.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! What is fetched, and what is not.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use url::Url;
 
 use super::server::{Server, jwk, key_set, names};
 use crate::gateway::issuers::fetch::What;
-use crate::gateway::issuers::{Answer, Fault, Fetcher, LookUpError, issuer_url, look_up, private_hosts};
+use crate::gateway::issuers::{Answer, Fault, Fetcher, LookUpError, issuer_url, look_up};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
@@ -35,8 +35,7 @@ fn keys_are_found_by_the_metadata_wherever_the_specifications_put_it() {
     let server = Server::plain();
     server.json("/keys", &key_set(&[jwk("a")]));
     let fetcher = fetcher(&server);
-    let allowed = private_hosts(&url(&server.origin), &[]);
-    assert_eq!(allowed, ["127.0.0.1"]);
+    let allowed = ["127.0.0.1".to_owned()];
     for (path, at, asked) in [
         ("", SERVER.to_owned(), 2),
         ("/a", format!("{SERVER}/a"), 2),
@@ -60,7 +59,7 @@ fn keys_are_found_by_the_metadata_wherever_the_specifications_put_it() {
 fn each_place_is_asked_until_one_has_what_fits() {
     let server = Server::plain();
     let fetcher = fetcher(&server);
-    let allowed = private_hosts(&url(&server.origin), &[]);
+    let allowed = ["127.0.0.1".to_owned()];
     server.json("/keys", &key_set(&[jwk("a")]));
     let json = "Content-Type: application/json";
     let wrong: [&dyn Fn(); 8] = [
@@ -243,10 +242,13 @@ async fn plain_http_is_for_this_machine_alone_and_only_where_it_was_named() {
     let fetcher = fetcher(&server);
     let here = format!("{}/keys", server.origin);
     fetcher.get(&url(&here), &["127.0.0.1".into()], What::Keys { etag: None }).await.unwrap();
+    for allowed in [&[][..], &["idp.internal"], &["localhost"]] {
+        let found = fault(&fetcher, &here, allowed).await;
+        assert!(matches!(&found, Fault::Private { host, .. } if host == "127.0.0.1"), "{allowed:?}: {found}");
+        assert!(found.is_of_input() && found.to_string().contains("--allow-private 127.0.0.1"), "{found}");
+    }
     for (address, allowed) in [
-        (here.as_str(), &[][..]),
-        (here.as_str(), &["idp.internal"]),
-        (&format!("http://idp.internal:{}/keys", server.port()), &["idp.internal"]),
+        (&*format!("http://idp.internal:{}/keys", server.port()), &["idp.internal"][..]),
         ("http://example.org/keys", &[]),
         ("ftp://127.0.0.1/keys", &["127.0.0.1"]),
         ("file:///etc/passwd", &[]),
@@ -327,8 +329,4 @@ fn an_issuers_url_is_its_own_and_not_that_of_its_metadata() {
         assert!(issuer_url(wrong).is_err_and(|error| error.is_of_input()), "{wrong}");
     }
     assert!(issuer_url("https://idp.example.org/realms/a").is_ok());
-    let named = ["idp.internal".to_owned()];
-    assert_eq!(private_hosts(&url("https://[::1]:8443/"), &named), ["[::1]", "idp.internal"]);
-    let addresses = [IpAddr::V6(Ipv6Addr::LOCALHOST).to_string()];
-    assert_eq!(private_hosts(&url("https://idp.example.org"), &addresses), ["::1"], "only as it was named");
 }
