@@ -2,6 +2,7 @@
 
 mod add;
 mod check;
+mod set;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         clock::Timestamp,
-        issuer::{Issuer, IssuerState, Preset, Source},
+        issuer::{Issuer, IssuerKeys, IssuerState, Preset, Source},
         name::IssuerName,
     },
     gateway::issuers::{self, Fetcher, Found, LookUpError},
@@ -27,6 +28,9 @@ pub enum Verb {
     /// Take the tokens of an issuer
     #[command(after_help = add::AFTER)]
     Add(Box<add::Options>),
+    /// Change an issuer in place: what its tokens have to be and mean, and its keys
+    #[command(after_help = set::AFTER)]
+    Set(Box<set::Options>),
     /// List issuers, and how their keys stand
     List {
         /// Answer in CSV
@@ -109,6 +113,7 @@ impl<'a> Shown<'a> {
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::Add(new) => add::run(session, *new),
+        Verb::Set(options) => set::run(session, *options),
         Verb::List { csv } => list(session, csv),
         Verb::Show { name } => show(session, &name),
         Verb::Check { name } => check::run(session, &name),
@@ -136,16 +141,21 @@ fn refresh(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
             Code::Refused,
             format!("the keys of issuer {name} were given by hand, and nothing is fetched"),
         )
-        .mend(format!("to give others: portcullis issuer remove {name}, and add it again")));
+        .mend(format!("to give others: portcullis issuer set {name} --jwks FILE")));
     };
-    let found = match look_up(&issuer, text, &source) {
+    let looked_up = look_up(&issuer, text, &source);
+    let asked = (issuer.clone(), source);
+    let found = match looked_up {
         Ok(found) => found,
         Err(error) => {
-            ops::failed(&ctx, name, &error.to_string())?;
+            ops::failed(&ctx, &asked, &error.to_string())?;
             return Err(error.into());
         }
     };
-    let issuer = ops::refresh(&ctx, name, found.metadata.jwks_uri.as_str(), &found.published)?;
+    for told in IssuerKeys::nameless(&found.published.text, &issuer.algorithms) {
+        output::remark(&told);
+    }
+    let issuer = ops::refresh(&ctx, &asked, found.metadata.jwks_uri.as_str(), &found.published)?;
     let told = format!("the keys of issuer {name} are fetched; it signs with {}", algorithms(&issuer));
     answer(session, name, &told)
 }

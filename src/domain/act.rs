@@ -45,6 +45,7 @@ acts! {
     TokenRevoke = "token.revoke",
     TokenPurge = "token.purge",
     IssuerAdd = "issuer.add",
+    IssuerSet = "issuer.set",
     IssuerRefresh = "issuer.refresh",
     IssuerRemove = "issuer.remove",
     /// What the public URL of the gateway is.
@@ -84,6 +85,7 @@ impl Act {
                 | Self::TokenRevoke
                 | Self::SigningKeyRotate
                 | Self::SigningKeyRetire
+                | Self::IssuerSet
                 | Self::IssuerRefresh
                 | Self::IssuerRemove
                 | Self::PolicyApply

@@ -7,6 +7,7 @@ mod review;
 mod several;
 mod source;
 mod standing;
+mod terms;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use preset::{NoPreset, Preset};
 pub use review::{Finding, review};
 pub use source::Source;
 pub use standing::IssuerState;
+pub use terms::IssuerTerms;
 
 /// What an issuer's claims mean here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{act::Act, api_key::KeyTerms, audit::Record, clock::Timestamp, token::REMEMBERED};
+use super::{
+    act::Act, api_key::KeyTerms, audit::Record, clock::Timestamp, issuer::IssuerTerms, token::REMEMBERED,
+};
 
 /// How a key must stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Stops {
     pub scopes: HashMap<String, Vec<String>>,
     /// The keys of each issuer as they were recorded last, by their thumbprints (RFC 7638).
     pub issuer_keys: HashMap<String, Vec<String>>,
+    /// What each issuer was changed to last; those that are as they were made are not among them.
+    pub issuer_terms: HashMap<String, IssuerTerms>,
 }
 
 impl Stops {
@@ -91,7 +95,7 @@ impl Stops {
     ];
 
     /// Those that may allow less than was allowed.
-    const OF_LIMITS: [Act; 8] = [
+    const OF_LIMITS: [Act; 9] = [
         Act::KeySet,
         Act::PolicyCreate,
         Act::PolicyApply,
@@ -99,6 +103,7 @@ impl Stops {
         Act::PolicyDelete,
         Act::ScopeSet,
         Act::ScopeRemove,
+        Act::IssuerSet,
         Act::IssuerRefresh,
     ];
 
@@ -125,11 +130,19 @@ impl Stops {
             Act::SigningKeyRetire => _ = self.retired.insert(object),
             Act::IssuerAdd => {
                 self.removed.remove(&object);
+                self.issuer_terms.remove(&object);
                 self.keys_of(object, detail);
+            }
+            Act::IssuerSet => {
+                if let Ok(terms) = serde_json::from_value(detail["after"].clone()) {
+                    self.issuer_terms.insert(object.clone(), terms);
+                }
+                self.keys_of(object, &detail["after"]);
             }
             Act::IssuerRefresh => self.keys_of(object, detail),
             Act::IssuerRemove => {
                 self.issuer_keys.remove(&object);
+                self.issuer_terms.remove(&object);
                 self.removed.insert(object);
             }
             Act::ScopeSet => _ = self.scopes.insert(object, texts(&detail["endpoints"])),
@@ -265,7 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_scope_covers_and_an_issuers_keys_are_as_they_were_recorded_last() {
+    fn what_a_scope_covers_and_what_an_issuer_is_are_as_they_were_recorded_last() {
+        let terms = |policy: &str, key: &str| {
+            json!({ "profile": "oidc", "url": null, "allow_private": [], "audience": "a", "algorithms": ["ES256"],
+                "policy": policy, "mapping": { "subject": "sub", "scopes": "scope", "prefix": "", "rename": {} }, "keys": [key] })
+        };
         let stops = replayed(&[
             ("scope.set", "s", json!({ "endpoints": ["tools/list", "tools/call/*"] })),
             ("scope.set", "s", json!({ "endpoints": ["tools/list"] })),
@@ -274,15 +291,28 @@ mod tests {
             ("issuer.add", "i", json!({ "keys": ["a"] })),
             ("issuer.refresh", "i", json!({ "keys": ["b"], "before": ["a"] })),
             ("issuer.add", "old", json!({})),
+            ("issuer.add", "set", json!({ "keys": ["a"] })),
+            ("issuer.set", "set", json!({ "before": terms("a", "b"), "after": terms("c", "b") })),
+            ("issuer.set", "set", json!({ "before": terms("c", "b"), "after": terms("d", "e") })),
             ("issuer.add", "removed", json!({ "keys": ["a"] })),
+            ("issuer.set", "removed", json!({ "before": {}, "after": terms("a", "a") })),
             ("issuer.remove", "removed", json!({})),
+            ("issuer.add", "anew", json!({ "keys": ["a"] })),
+            ("issuer.set", "anew", json!({ "before": {}, "after": terms("a", "a") })),
+            ("issuer.remove", "anew", json!({})),
+            ("issuer.add", "anew", json!({ "keys": ["f"] })),
         ]);
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(
             stops.scopes,
             HashMap::from([("s".to_owned(), texts(&["tools/list"])), ("gone".to_owned(), Vec::new())])
         );
-        assert_eq!(stops.issuer_keys, HashMap::from([("i".to_owned(), texts(&["b"]))]));
+        let keys = [("i", "b"), ("set", "e"), ("anew", "f")];
+        let keys = HashMap::from(keys.map(|(name, key)| (name.to_owned(), texts(&[key]))));
+        assert_eq!(stops.issuer_keys, keys);
+        let policies: Vec<_> =
+            stops.issuer_terms.iter().map(|(name, terms)| (&**name, terms.policy.as_str())).collect();
+        assert_eq!(policies, [("set", "d")]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod check;
 mod keep;
 mod review;
+mod set;
 
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ use crate::domain::{
 use crate::store::{self, Rows, Sound};
 
 pub(super) use check::require_own;
-pub use keep::{Kept, Published, agenda, ask, failed, keep, unchanged};
+pub use keep::{Asked, Kept, Published, agenda, ask, failed, keep, unchanged};
 pub use review::{Review, review, scopes_here};
+pub use set::{Changed, Changes, set};
 
 /// What is to be known of a new issuer.
 #[derive(Clone, Debug)]
@@ -53,6 +55,17 @@ pub enum NewKeys {
     One(Zeroizing<String>),
 }
 
+impl NewKeys {
+    /// What of them counts for nothing though it could, in sentences, and what mends it.
+    pub fn doubts(&self, algorithms: &[Algorithm]) -> Vec<String> {
+        match self {
+            Self::Published { published, .. } => IssuerKeys::nameless(&published.text, algorithms),
+            Self::Set(text) => IssuerKeys::nameless(text, algorithms),
+            Self::One(_) => Vec::new(),
+        }
+    }
+}
+
 /// Registers an issuer: from the next request on its tokens are taken. Its name and its `iss` must be free, its policy and
 /// the scopes that its own are renamed to must exist.
 pub fn add(ctx: &Ctx, new: NewIssuer) -> Result<Issuer, OpsError> {
@@ -76,20 +89,13 @@ pub fn add(ctx: &Ctx, new: NewIssuer) -> Result<Issuer, OpsError> {
 
 /// What a person had fetched takes the place of the keys that there are, and of where they were; it is recorded also
 /// where they are the same.
-pub fn refresh(
-    ctx: &Ctx,
-    name: &IssuerName,
-    jwks_uri: &str,
-    published: &Published,
-) -> Result<Issuer, OpsError> {
-    let act = Act::IssuerRefresh;
-    let keys = ctx.check(act, name.as_str(), || {
-        let (issuer, _) = show(ctx, name)?;
-        IssuerKeys::read(&published.text, &issuer.algorithms).map_err(check::bad)
-    })?;
-    let (name, jwks_uri, published) = (name.clone(), jwks_uri.to_owned(), published.clone());
-    ctx.perform(act, &name.to_string(), move |deed| {
-        let (issuer, mut source) = fetched(deed.c, &name)?;
+pub fn refresh(ctx: &Ctx, asked: &Asked, jwks_uri: &str, published: &Published) -> Result<Issuer, OpsError> {
+    let (act, name) = (Act::IssuerRefresh, asked.0.name.to_string());
+    let keys =
+        ctx.check(act, &name, || IssuerKeys::read(&published.text, &asked.0.algorithms).map_err(check::bad))?;
+    let (asked, jwks_uri, published) = (asked.clone(), jwks_uri.to_owned(), published.clone());
+    ctx.perform(act, &name, move |deed| {
+        let (issuer, mut source) = keep::as_asked(deed.c, &asked)?;
         source.jwks_uri = jwks_uri;
         Ok(keep::put(deed, issuer, source, &keys, &published, true)?.issuer)
     })
@@ -150,8 +156,8 @@ fn fetched(c: &Rows<'_>, name: &IssuerName) -> Result<(Issuer, Source), OpsError
     match store::issuer_source::find(c, name)? {
         Some(source) => Ok((issuer, source)),
         None => Err(OpsError::Conflict(format!(
-            "the keys of issuer {name} were given by hand, and nothing is fetched; to give others, remove it and add it \
-             again"
+            "the keys of issuer {name} were given by hand, and nothing is fetched; to give others: portcullis issuer set \
+             {name} --jwks FILE"
         ))),
     }
 }

@@ -129,7 +129,8 @@ pub fn delete(ctx: &Ctx, name: &PolicyName, why: &str) -> Result<(), OpsError> {
         let issuers = store::issuer::list(deed.c)?;
         if let Some(issuer) = issuers.iter().find(|issuer| issuer.policy == name) {
             return Err(OpsError::Conflict(format!(
-                "the tokens of issuer `{}` are under policy `{name}`; remove the issuer first",
+                "the tokens of issuer `{0}` are under policy `{name}`; put them under another (`portcullis issuer set {0} \
+                 --policy P`), or remove the issuer first",
                 issuer.name
             )));
         }

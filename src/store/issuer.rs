@@ -117,6 +117,17 @@ pub fn update(c: &Rows<'_>, issuer: &Issuer) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+/// Puts a secret, or none, in the place of the one that an issuer signs with.
+pub fn replace_secret(
+    c: &Rows<'_>,
+    name: &IssuerName,
+    secret: Option<&SealedEntry>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    vault_entry::delete(c, &issuer_entry(name))?;
+    secret.map_or(Ok(()), |secret| vault_entry::insert(c, secret, now))
+}
+
 /// Removes an issuer and its secret; `false` where there is none.
 pub fn delete(c: &Rows<'_>, name: &IssuerName) -> Result<bool, StoreError> {
     issuer_source::delete(c, name)?;

@@ -46,8 +46,9 @@ pub fn upsert(c: &Rows<'_>, issuer: &IssuerName, source: &Source) -> Result<(), 
     Ok(())
 }
 
-/// Removes the source of an issuer that is being removed; nothing where there is none.
-pub(super) fn delete(c: &Rows<'_>, issuer: &IssuerName) -> Result<(), StoreError> {
+/// Removes the source of an issuer that is being removed, or whose keys are given by hand from now on; nothing where there is
+/// none.
+pub fn delete(c: &Rows<'_>, issuer: &IssuerName) -> Result<(), StoreError> {
     c.prepare_cached("DELETE FROM issuer_source WHERE issuer = ?1")?.execute([issuer.as_str()])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Rows, StoreError, api_key, issuer, policy, scope, signing_key};
+use super::{Rows, StoreError, api_key, issuer, issuer_source, policy, scope, signing_key};
 use crate::domain::{
     act::Act,
     audit::Record,
@@ -118,7 +118,8 @@ pub fn contradictions(c: &Rows<'_>, now: Timestamp) -> Result<Vec<String>, Store
     Ok(told)
 }
 
-/// Scopes that cover, and issuers that are believed by, what their newest record does not name.
+/// Scopes that cover, and issuers that are believed by, what their newest record does not name; issuers that are not as
+/// they were last set.
 fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> Result<(), StoreError> {
     for (name, recorded) in &stops.scopes {
         let found = sound(name, |name| scope::find(c, name))?;
@@ -140,6 +141,19 @@ fn wider_than_recorded(c: &Rows<'_>, stops: &Stops, told: &mut Vec<String>) -> R
             told.push(format!(
                 "issuer {name} has a key that it had no longer; have its keys anew: portcullis issuer refresh {name}, or \
                  issuer remove {name}"
+            ));
+        }
+    }
+    for (name, recorded) in &stops.issuer_terms {
+        let Some(found) = sound(name, |name| issuer::find(c, name))? else { continue };
+        let source = match issuer_source::find(c, &found.name) {
+            Err(error) if error.is_of_one_row() => continue,
+            source => source?,
+        };
+        if found.terms(source.as_ref()) != *recorded {
+            told.push(format!(
+                "issuer {name} is not as it was last set; set it right again: portcullis issuer set {name}, or issuer \
+                 remove {name}"
             ));
         }
     }

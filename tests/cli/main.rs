@@ -18,6 +18,7 @@ mod issued;
 mod issuer;
 mod issuer_cases;
 mod issuer_presets;
+mod issuer_set;
 mod key;
 mod left_over;
 mod lost_output;

@@ -1,6 +1,6 @@
 //! `issuer add`: an issuer is registered, from what is said of it and what it publishes.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{ArgGroup, Args, ValueEnum};
 
@@ -95,16 +95,16 @@ pub struct Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Unmapped {
+pub(super) enum Unmapped {
     Keep,
     Drop,
 }
 
-fn preset(name: &str) -> Result<&'static Preset, String> {
+pub(super) fn preset(name: &str) -> Result<&'static Preset, String> {
     Preset::named(name).map_err(|error| error.to_string())
 }
 
-fn renaming(text: &str) -> Result<(String, ScopeName), String> {
+pub(super) fn renaming(text: &str) -> Result<(String, ScopeName), String> {
     let (theirs, ours) = text
         .rsplit_once('=')
         .ok_or("it takes the issuer's scope and ours with = between, such as reader=mcp:read")?;
@@ -114,11 +114,7 @@ fn renaming(text: &str) -> Result<(String, ScopeName), String> {
 pub fn run(session: &Session, new: Options) -> Result<Code, CliError> {
     // Before anything is fetched: whoever may not add an issuer has no need to.
     let ctx = session.operator()?;
-    if new.issuer.as_deref().is_some_and(|iss| without_user_info(iss) != iss) {
-        return Err(CliError::usage(
-            "--issuer: it holds a user name or password; no issuer has these in its name",
-        ));
-    }
+    require_no_user_info(new.issuer.as_deref())?;
     let mapping = mapping(&new)?;
     let mut iss = new.issuer;
     let keys = match (new.url, new.jwks, new.key_file) {
@@ -136,7 +132,7 @@ pub fn run(session: &Session, new: Options) -> Result<Code, CliError> {
         (_, _, Some(path)) => NewKeys::One(input::credential_of(&path)?),
         _ => return Err(CliError::usage("an issuer needs --url, --jwks or --key-file")),
     };
-    let doubts = doubts(&mapping);
+    let doubts: Vec<_> = doubts(&mapping).into_iter().chain(keys.doubts(&new.alg)).collect();
     let issuer = ops::add(
         &ctx,
         NewIssuer {
@@ -166,11 +162,7 @@ pub fn run(session: &Session, new: Options) -> Result<Code, CliError> {
 /// What the claims mean: as the preset has it, and over it what was said.
 fn mapping(new: &Options) -> Result<Mapping, CliError> {
     let mut mapping = new.like.map(Preset::mapping).unwrap_or_default();
-    for (theirs, ours) in &new.scope_map {
-        if mapping.rename.insert(theirs.clone(), ours.clone()).is_some() {
-            return Err(CliError::usage(format!("--scope-map says twice what `{theirs}` means")));
-        }
-    }
+    mapping.rename = renamings(&new.scope_map, mapping.rename)?;
     if let Some(claim) = &new.subject_claim {
         mapping.subject.clone_from(claim);
     }
@@ -188,8 +180,30 @@ fn mapping(new: &Options) -> Result<Mapping, CliError> {
     Ok(mapping)
 }
 
+/// What the issuer's scopes mean, each once.
+pub(super) fn renamings(
+    given: &[(String, ScopeName)],
+    mut rename: BTreeMap<String, ScopeName>,
+) -> Result<BTreeMap<String, ScopeName>, CliError> {
+    for (theirs, ours) in given {
+        if rename.insert(theirs.clone(), ours.clone()).is_some() {
+            return Err(CliError::usage(format!("--scope-map says twice what `{theirs}` means")));
+        }
+    }
+    Ok(rename)
+}
+
+pub(super) fn require_no_user_info(iss: Option<&str>) -> Result<(), CliError> {
+    if iss.is_some_and(|iss| without_user_info(iss) != iss) {
+        return Err(CliError::usage(
+            "--issuer: it holds a user name or password; no issuer has these in its name",
+        ));
+    }
+    Ok(())
+}
+
 /// What will hardly be what was meant.
-fn doubts(mapping: &Mapping) -> Vec<String> {
+pub(super) fn doubts(mapping: &Mapping) -> Vec<String> {
     let dotted = mapping.scopes.iter().filter_map(|claim| {
         let way = meant_way(claim)?;
         Some(format!(

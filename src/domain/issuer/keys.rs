@@ -31,6 +31,11 @@ pub enum BadKeys {
     Set(#[from] Fault),
     #[error("the set of keys holds none that can be used here: {0}")]
     NoneFits(String),
+    #[error(
+        "no token can say which key of the set it means: several are for {0}, and have no name (`kid`); give each the one \
+         that its tokens name, or leave the key that signs alone in the set"
+    )]
+    Nameless(Algorithm),
 }
 
 impl IssuerKeys {
@@ -40,8 +45,7 @@ impl IssuerKeys {
     /// # Errors
     /// Where it is no set that can be understood in one way.
     pub fn read(text: &str, pinned: &[Algorithm]) -> Result<Self, BadKeys> {
-        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
-        let mut set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
+        let mut set = parsed(text, pinned)?;
         set.keys.retain(|key| pinned.is_empty() || pinned.contains(&key.algorithm()));
         Ok(Self { keys: set.keys })
     }
@@ -52,11 +56,11 @@ impl IssuerKeys {
     /// As [`IssuerKeys::read`], and where there is no key.
     pub fn read_some(text: &str, pinned: &[Algorithm]) -> Result<Self, BadKeys> {
         let read = Self::read(text, pinned)?;
-        if !read.keys.is_empty() {
-            return Ok(read);
+        let set = parsed(text, pinned)?;
+        if let Some(first) = read.keys.first() {
+            let is_idle = read.keys.iter().all(|key| set.is_ambiguous(key));
+            return if is_idle { Err(BadKeys::Nameless(first.algorithm())) } else { Ok(read) };
         }
-        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
-        let set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
         let left_out = set.skipped.iter().map(|(place, fault)| format!("key {}: {fault}", place + 1));
         let others =
             set.keys.iter().map(|key| format!("one is for {}, which is not pinned", key.algorithm()));
@@ -69,13 +73,19 @@ impl IssuerKeys {
     /// # Errors
     /// As [`IssuerKeys::read`].
     pub fn described(text: &str, pinned: &[Algorithm]) -> Result<Vec<PublishedKey>, BadKeys> {
-        let fallback = if pinned.is_empty() { &USUAL } else { pinned };
-        let set = KeySet::parse(text, PrivatePart::Refuse, fallback)?;
+        let set = parsed(text, pinned)?;
         let is_pinned = |algorithm| pinned.is_empty() || pinned.contains(&algorithm);
+        let why = |key: &VerifyingKey| match key.algorithm() {
+            algorithm if !is_pinned(algorithm) => Some("its algorithm is not pinned (--alg)".to_owned()),
+            algorithm if set.is_ambiguous(key) => Some(format!(
+                "it has no `kid`, and another for {algorithm} neither: no token can say which it means"
+            )),
+            _ => None,
+        };
         let taken = set.keys.iter().map(|key| PublishedKey {
             kid: Some(key.kid().to_owned()),
             algorithm: Some(key.algorithm()),
-            left_out: (!is_pinned(key.algorithm())).then(|| "its algorithm is not pinned (--alg)".into()),
+            left_out: why(key),
         });
         let members = crate::domain::json::object(text.as_bytes()).map_err(|_| Fault::KeyJson)?;
         let kid = |place: usize| Some(members.get("keys")?.get(place)?.get("kid")?.as_str()?.to_owned());
@@ -85,6 +95,25 @@ impl IssuerKeys {
             left_out: Some(fault.to_string()),
         });
         Ok(taken.chain(skipped).collect())
+    }
+
+    /// What counts for nothing in a published set for want of a name, in a sentence for each algorithm, with what mends it;
+    /// nothing where the set cannot be read.
+    pub fn nameless(text: &str, pinned: &[Algorithm]) -> Vec<String> {
+        let Ok(set) = parsed(text, pinned) else { return Vec::new() };
+        let mut idle: Vec<_> = set.keys.iter().filter(|key| set.is_ambiguous(key)).collect();
+        idle.retain(|key| pinned.is_empty() || pinned.contains(&key.algorithm()));
+        let mut algorithms: Vec<_> = idle.iter().map(|key| key.algorithm()).collect();
+        algorithms.sort();
+        algorithms.dedup();
+        let told = |algorithm: Algorithm| {
+            let keys = idle.iter().filter(|key| key.algorithm() == algorithm).count();
+            format!(
+                "{keys} keys for {algorithm} count for nothing: they have no name (`kid`), so that no token can say which of \
+                 them it means; the issuer has to give each one that its tokens name, or publish one alone"
+            )
+        };
+        algorithms.into_iter().map(told).collect()
     }
 
     /// One key that was given by hand.
@@ -107,10 +136,21 @@ impl IssuerKeys {
         thumbprints
     }
 
+    /// Each by its name, which is foreign text, and its thumbprint.
+    pub fn named(&self) -> Vec<(String, String)> {
+        self.keys.iter().map(|key| (key.kid().to_owned(), key.thumbprint().to_owned())).collect()
+    }
+
     /// The set as it is kept. Each key with its name and its algorithm.
     pub fn to_json(&self) -> Value {
         json!({ "keys": self.keys.iter().filter_map(VerifyingKey::to_jwk).collect::<Vec<_>>() })
     }
+}
+
+/// RSA keys that name no algorithm are for those that are pinned.
+fn parsed(text: &str, pinned: &[Algorithm]) -> Result<KeySet, Fault> {
+    let fallback = if pinned.is_empty() { &USUAL } else { pinned };
+    KeySet::parse(text, PrivatePart::Refuse, fallback)
 }
 
 #[cfg(test)]
@@ -119,6 +159,8 @@ mod tests {
 
     const ED: &str =
         r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    const OTHER_X: &str = "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec";
     /// RFC 7515 A.3.
     const EC: &str = r#"{"kty":"EC","crv":"P-256","kid":"ec","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 
@@ -166,11 +208,52 @@ mod tests {
     }
 
     #[test]
-    fn a_set_that_can_be_read_in_two_ways_is_refused() {
-        let other = ED.replace(
-            "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-            "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec",
+    fn of_several_keys_without_a_name_none_can_be_meant() {
+        let nameless = |key: &str| key.replace("\"kid\":\"ed\",", "").replace("\"kid\":\"ec\",", "");
+        let other = ED.replace(ED_X, OTHER_X);
+        let (first, second, ec) = (nameless(ED), nameless(&other), nameless(EC));
+        let pair = set(&[&first, &second]);
+        let refused = IssuerKeys::read_some(&pair, &[]);
+        assert_eq!(refused, Err(BadKeys::Nameless(Algorithm::EdDsa)));
+        assert!(refused.unwrap_err().to_string().contains("(`kid`); give each the one"));
+        assert!(IssuerKeys::described(&pair, &[]).unwrap().iter().all(|key| key.left_out.is_some()));
+
+        // Another that can be meant: the pair is told of, unless it was not asked for.
+        let beside = set(&[&first, &second, &ec]);
+        let told = IssuerKeys::nameless(&beside, &[]);
+        assert!(
+            matches!(&told[..], [one] if one.starts_with("2 keys for EdDSA count for nothing")),
+            "{told:?}"
         );
+        assert_eq!(IssuerKeys::read_some(&beside, &[]).unwrap().thumbprints().len(), 3);
+        let left_out = IssuerKeys::described(&beside, &[]).unwrap();
+        assert_eq!(
+            left_out.iter().map(|key| key.left_out.is_some()).collect::<Vec<_>>(),
+            [true, true, false]
+        );
+        let ec_alone = [Algorithm::Es256];
+        assert_eq!(IssuerKeys::nameless(&beside, &ec_alone), Vec::<String>::new());
+        IssuerKeys::read_some(&beside, &ec_alone).unwrap();
+
+        // One alone is meant by whatever a token says, the same twice is one, and so is one beside a name.
+        let named = other.replace("\"ed\"", "\"other\"");
+        for fine in [set(&[&first, &ec]), set(&[&first, &first]), set(&[&first, &named])] {
+            assert_eq!(IssuerKeys::nameless(&fine, &[]), Vec::<String>::new(), "{fine}");
+            IssuerKeys::read_some(&fine, &[]).unwrap();
+        }
+        // A name may be the thumbprint itself.
+        let by_thumbprint = |key: &str| {
+            let print = IssuerKeys::read(&set(&[key]), &[]).unwrap().thumbprints().remove(0);
+            key.replace("\"kty\"", &format!("\"kid\":\"{print}\",\"kty\""))
+        };
+        let both = set(&[&by_thumbprint(&first), &by_thumbprint(&second)]);
+        assert_eq!(IssuerKeys::nameless(&both, &[]), Vec::<String>::new());
+        IssuerKeys::read_some(&both, &[]).unwrap();
+    }
+
+    #[test]
+    fn a_set_that_can_be_read_in_two_ways_is_refused() {
+        let other = ED.replace(ED_X, OTHER_X);
         assert_eq!(IssuerKeys::read(&set(&[ED, &other]), &[]), Err(BadKeys::Set(Fault::SetDuplicate)));
         assert!(IssuerKeys::read("[]", &[]).is_err());
         let secret = r#"{"kty":"oct","kid":"ed","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;

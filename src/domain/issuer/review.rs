@@ -172,7 +172,7 @@ fn given(issuer: &Issuer, value: &Value, catalogue: &Catalogue) -> (bool, String
             detail += &format!(" and {more} more");
         }
         if here.is_empty() {
-            detail += " (--scope-map gives them a meaning: remove the issuer, and add it again with it)";
+            detail += &format!(" (--scope-map gives them a meaning: portcullis issuer set {})", issuer.name);
         }
     }
     if !others.is_empty() {

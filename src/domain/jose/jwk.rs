@@ -1,5 +1,7 @@
 //! Keys as JSON: one (JWK) or several (JWK set), RFC 7517, 7518 §6, 8037 §2.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -205,6 +207,8 @@ fn number(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, F
 pub struct KeySet {
     /// No two of one `kid` for one algorithm. One key stands here once for each algorithm that it is published for.
     pub keys: Vec<VerifyingKey>,
+    /// Those that were published without a name, each by its algorithm and thumbprint.
+    nameless: BTreeSet<(Algorithm, String)>,
     /// The keys left out, by their place in the set, and why: another use, another type, too weak (RFC 7517 §5).
     pub skipped: Vec<(usize, Fault)>,
 }
@@ -231,7 +235,11 @@ impl KeySet {
         let mut broken = Vec::new();
         for (place, member) in members.iter().enumerate() {
             match of_member(member, private, fallback) {
-                Ok(keys) => keys.into_iter().try_for_each(|key| read.add(key))?,
+                Ok((keys, is_named)) => {
+                    let nameless = keys.iter().filter(|_| !is_named);
+                    read.nameless.extend(nameless.map(|key| (key.algorithm(), key.thumbprint().to_owned())));
+                    keys.into_iter().try_for_each(|key| read.add(key))?;
+                }
                 Err(fault) => {
                     broken.extend(named(member).filter(|_| is_broken(fault)));
                     read.skipped.push((place, fault));
@@ -256,6 +264,15 @@ impl KeySet {
         Ok(())
     }
 
+    /// Whether no token says of `key` that it means this one: it was published without a name, as was another for the same
+    /// algorithm.
+    pub fn is_ambiguous(&self, key: &VerifyingKey) -> bool {
+        let is_alike = |(algorithm, _): &&(Algorithm, String)| *algorithm == key.algorithm();
+        key.kid() == key.thumbprint()
+            && self.nameless.contains(&(key.algorithm(), key.thumbprint().to_owned()))
+            && self.nameless.iter().filter(is_alike).count() > 1
+    }
+
     /// The key that a token was signed with: the one that it names, by name and algorithm, else the only one for its
     /// algorithm. Where it names one that is for other algorithms, that.
     ///
@@ -273,15 +290,17 @@ impl KeySet {
     }
 }
 
+/// What verifies by one key of a set, and whether that has a name of its own.
 fn of_member(
     member: &Value,
     private: PrivatePart,
     fallback: &[Algorithm],
-) -> Result<Vec<VerifyingKey>, Fault> {
+) -> Result<(Vec<VerifyingKey>, bool), Fault> {
     let jwk = Jwk::read(member.as_object().ok_or(Fault::KeyJson)?, private)?;
+    let is_named = jwk.kid.is_some();
     match jwk.material {
         Material::Secret(_) if private == PrivatePart::Refuse => Err(Fault::KeyPrivate),
-        _ => VerifyingKey::from_set(jwk, fallback),
+        _ => Ok((VerifyingKey::from_set(jwk, fallback)?, is_named)),
     }
 }
 

@@ -97,30 +97,29 @@ pub(super) async fn round(ctx: &Ctx, fetcher: &Fetcher, wanted: &mut BTreeSet<Is
 
 /// The name of the issuer where it was asked.
 async fn one(ctx: &Ctx, fetcher: &Fetcher, name: &IssuerName, missed: bool) -> Option<IssuerName> {
-    let (issuer, source) = match ops::ask(ctx, name, missed) {
+    let asked = match ops::ask(ctx, name, missed) {
         Ok(asked) => asked?,
         Err(error) => {
             tracing::warn!(issuer = %name, %error, "the keys of this issuer cannot be asked for");
             return None;
         }
     };
-    let outcome = match get(fetcher, &issuer, &source).await {
+    let outcome = match get(fetcher, &asked.0, &asked.1).await {
         Ok((jwks_uri, Answer::Document(published))) => {
-            ops::keep(ctx, name, &jwks_uri, &published).map(|kept| {
+            ops::keep(ctx, &asked, &jwks_uri, &published).map(|kept| {
                 if kept.is_changed {
                     tracing::info!(issuer = %name, "the issuer has other keys now, and these are taken");
                 }
             })
         }
-        Ok((_, Answer::Unchanged { fresh_for })) => ops::unchanged(ctx, name, fresh_for),
-        Err(error) => {
-            ops::failed(ctx, name, &error.to_string()).and_then(|_| Err(OpsError::Invalid(error.to_string())))
-        }
+        Ok((_, Answer::Unchanged { fresh_for })) => ops::unchanged(ctx, &asked, fresh_for),
+        Err(error) => ops::failed(ctx, &asked, &error.to_string())
+            .and_then(|_| Err(OpsError::Invalid(error.to_string()))),
     };
     if let Err(error) = outcome {
-        complain(&issuer, &error, ctx.now());
+        complain(&asked.0, &error, ctx.now());
     }
-    Some(issuer.name)
+    Some(asked.0.name)
 }
 
 /// The keys, and where they are. Where they are gone, the issuer's metadata says where they are now.

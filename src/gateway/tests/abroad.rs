@@ -7,8 +7,14 @@ use http::Method;
 use serde_json::json;
 
 use crate::domain::issuer::Issuer;
+use crate::domain::token::Profile;
 use crate::ops;
+use crate::ops::issuer::{Changes, NewKeys};
 use crate::store;
+
+/// A set of one key, under the name of the issuer's own.
+const OTHER_KEYS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_issuer_has_its_own_alice_and_the_server_is_told_whose_it_is() {
@@ -47,6 +53,56 @@ async fn each_issuer_has_its_own_alice_and_the_server_is_told_whose_it_is() {
         let form = "application/x-www-form-urlencoded";
         let ask = Ask::new(Method::POST, path).body("token=x").with("content-type", form).key(&foreign);
         assert!(matches!(ask.send(gateway.address).await.status, 400 | 403), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_issuer_is_obeyed_at_the_next_request_and_by_open_streams() {
+    type Change = fn(&mut Changes);
+    let changes: [(&str, Change, u16); 8] = [
+        ("nothing falls", |changes| changes.audiences = Some(vec!["api".into(), "more".into()]), 200),
+        ("audience", |changes| changes.audiences = Some(vec!["more".into()]), 401),
+        ("profile", |changes| changes.profile = Some(Profile::Legacy), 401),
+        ("subject", |changes| changes.subject = Some("email".into()), 401),
+        ("keys", |changes| changes.keys = Some(NewKeys::Set(OTHER_KEYS.into())), 401),
+        ("scope claims", |changes| changes.scopes = Some(vec!["roles".into()]), 403),
+        ("scope map", |changes| changes.only_mapped = Some(true), 403),
+        ("policy", |changes| changes.policy = Some("closed".parse().unwrap()), 403),
+    ];
+    for (what, change, status) in changes {
+        let (house, (sender, response)) = (House::new(), events());
+        let response = std::sync::Mutex::new(Some(response));
+        let upstream = Upstream::answering(move |received| {
+            let is_stream = received.headers.get("mcp-method").is_some_and(|is| is == "subscriptions/listen");
+            let stream = if is_stream { response.lock().unwrap().take() } else { None };
+            async move { stream.unwrap_or_else(|| whole("application/json", "{}")) }
+        })
+        .await;
+        let abroad = Bound::new(&house);
+        house.policy("closed", json!({"endpoint_restrictions": {"blocked_endpoints": ["**"]}}));
+        let gateway = house.gateway(upstream.address);
+        let (header, now) = (json!({"alg": "EdDSA", "kid": "k", "typ": "at+jwt"}), house.ctx.now().seconds());
+        let claims = json!({"iss": "https://idp.example", "aud": "api", "sub": "alice", "jti": "1", "iat": now,
+            "exp": now + 600, "scope": "mcp:use"});
+        let token = Bound::sign(&abroad.issuer, &header, &claims);
+        let list = Ask::modern("tools/list", json!({})).key(&token);
+        assert_eq!(list.clone().send(gateway.address).await.status, 200, "{what}");
+        let listen = Ask::modern("subscriptions/listen", json!({})).key(&token);
+        let mut body = listen.begin(gateway.address).await.into_body();
+        sender.send("data: 1\n\n").await.unwrap();
+        assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 1\n\n");
+
+        let mut changes = Changes::default();
+        change(&mut changes);
+        ops::issuer::set(&house.ctx, &"corp".parse().unwrap(), changes).unwrap();
+        assert_eq!(list.send(gateway.address).await.status, status, "{what}");
+        if status == 200 {
+            sender.send("data: 2\n\n").await.unwrap();
+            assert_eq!(next(&mut body).await.unwrap().unwrap(), "data: 2\n\n", "{what}");
+            continue;
+        }
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), next(&mut body)).await;
+        assert!(!matches!(ended, Ok(Some(Ok(_))) | Err(_)), "{what}: {ended:?}");
     }
 }
 

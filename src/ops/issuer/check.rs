@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::{
     issuer::BadKeys,
     jose::{Fault, VerifyingKey},
+    name::ScopeName,
     text::visible,
     token::is_scope,
 };
@@ -17,25 +18,11 @@ const MOST: usize = 16;
 /// The longest prefix of subjects: room is left for the subjects.
 const LONGEST_PREFIX: usize = 64;
 
-type Made = (Issuer, Option<Source>, Option<SealedEntry>);
+/// An issuer as it is kept, where its keys come from, and its secret.
+pub(super) type Made = (Issuer, Option<Source>, Option<SealedEntry>);
 
-/// The issuer as it is kept, where its keys come from, and its secret.
 pub(super) fn made(ctx: &Ctx, new: NewIssuer) -> Result<Made, OpsError> {
-    let now = ctx.now();
-    require_texts(&new)?;
-    if new.iss.is_none() && new.profile != Profile::Legacy {
-        return Err(invalid(
-            "tokens of this profile carry `iss`: say which with --issuer (only tokens of the legacy profile may have none)",
-        ));
-    }
-    let is_symmetric = new.algorithms.iter().any(|algorithm| algorithm.is_symmetric());
-    if is_symmetric && (new.algorithms.len() > 1 || !matches!(new.keys, NewKeys::One(_))) {
-        return Err(invalid(
-            "an algorithm with a shared secret (HS256, HS384, HS512) stands alone and wants its secret in a file: \
-             --alg HS256 --key-file FILE",
-        ));
-    }
-    let mut issuer = Issuer {
+    let issuer = Issuer {
         name: new.name,
         profile: new.profile,
         iss: new.iss,
@@ -44,14 +31,34 @@ pub(super) fn made(ctx: &Ctx, new: NewIssuer) -> Result<Made, OpsError> {
         algorithms: new.algorithms,
         mapping: new.mapping,
         policy: new.policy,
-        keys: json!({ "keys": [] }),
-        created_at: now,
+        keys: json!(null),
+        created_at: ctx.now(),
         fetched_at: None,
         last_error: String::new(),
     };
+    require_texts(&issuer)?;
+    if issuer.iss.is_none() && issuer.profile != Profile::Legacy {
+        return Err(invalid(
+            "tokens of this profile carry `iss`: say which with --issuer (only tokens of the legacy profile may have none)",
+        ));
+    }
+    with_keys(ctx, Act::IssuerAdd, issuer, new.keys)
+}
+
+/// The issuer with these keys and no others.
+pub(super) fn with_keys(ctx: &Ctx, act: Act, issuer: Issuer, keys: NewKeys) -> Result<Made, OpsError> {
+    let none = json!({ "keys": [] });
+    let mut issuer = Issuer { url: None, keys: none, fetched_at: None, last_error: String::new(), ..issuer };
+    let is_symmetric = issuer.algorithms.iter().any(|algorithm| algorithm.is_symmetric());
+    if is_symmetric && (issuer.algorithms.len() > 1 || !matches!(keys, NewKeys::One(_))) {
+        return Err(invalid(
+            "an algorithm with a shared secret (HS256, HS384, HS512) stands alone and wants its secret in a file: \
+             --alg HS256 --key-file FILE",
+        ));
+    }
     let (mut source, mut secret) = (None, None);
-    match new.keys {
-        NewKeys::One(text) if is_symmetric => secret = Some(sealed(ctx, &issuer, &text)?),
+    match keys {
+        NewKeys::One(text) if is_symmetric => secret = Some(sealed(ctx, act, &issuer, &text)?),
         NewKeys::One(text) => {
             let keys = IssuerKeys::one(one(&text, &issuer.algorithms)?);
             set_keys(&mut issuer, &keys);
@@ -63,6 +70,7 @@ pub(super) fn made(ctx: &Ctx, new: NewIssuer) -> Result<Made, OpsError> {
         NewKeys::Published { url, jwks_uri, allow_private, published } => {
             let keys = IssuerKeys::read_some(&published.text, &issuer.algorithms).map_err(bad)?;
             set_keys(&mut issuer, &keys);
+            let now = ctx.now();
             (issuer.url, issuer.fetched_at) = (Some(url), Some(now));
             let mut from = Source { jwks_uri, allow_private, etag: None, asked_at: now, next_at: now };
             from.had(now, published.fresh_for, published.etag);
@@ -77,8 +85,7 @@ pub(super) fn require_place(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsE
     let conflict = |why: String| Err(OpsError::Conflict(why));
     if store::issuer::find(deed.c, &issuer.name)?.is_some() {
         return conflict(format!(
-            "there is an issuer {0} already (`portcullis issuer show {0}`); to change it, `portcullis issuer remove {0}` and \
-             add it again: meanwhile its tokens are refused, and then they are taken again, but for those that were revoked",
+            "there is an issuer {0} already (`portcullis issuer show {0}`); to change it: portcullis issuer set {0}",
             issuer.name
         ));
     }
@@ -101,10 +108,31 @@ pub(super) fn require_place(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsE
         });
     }
     require_prefix(deed, issuer)?;
-    if store::policy::find(deed.c, &issuer.policy)?.is_none() {
-        return Err(OpsError::Invalid(policy::describe_unknown(deed.c, &issuer.policy)));
+    require_policy(deed, issuer)?;
+    require_scopes(deed, issuer.mapping.rename.values().cloned().collect())
+}
+
+/// The same of what is to be changed.
+pub(super) fn require_change(deed: &Deed<'_>, before: &Issuer, after: &Issuer) -> Result<(), OpsError> {
+    if after.mapping.subject_prefix != before.mapping.subject_prefix {
+        require_prefix(deed, after)?;
     }
-    let ours: Vec<_> = issuer.mapping.rename.values().cloned().collect();
+    if after.policy != before.policy {
+        require_policy(deed, after)?;
+    }
+    let known: Vec<_> = before.mapping.rename.values().collect();
+    let ours = after.mapping.rename.values().filter(|scope| !known.contains(scope));
+    require_scopes(deed, ours.cloned().collect())
+}
+
+fn require_policy(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsError> {
+    match store::policy::find(deed.c, &issuer.policy)? {
+        Some(_) => Ok(()),
+        None => Err(OpsError::Invalid(policy::describe_unknown(deed.c, &issuer.policy))),
+    }
+}
+
+fn require_scopes(deed: &Deed<'_>, ours: Vec<ScopeName>) -> Result<(), OpsError> {
     scope::require_known(&scope::catalogue(deed.c, &ours)?, &ours)
 }
 
@@ -116,7 +144,9 @@ fn require_prefix(deed: &Deed<'_>, issuer: &Issuer) -> Result<(), OpsError> {
     }
     let overlaps = |other: &&Issuer| {
         let theirs = &other.mapping.subject_prefix;
-        !theirs.is_empty() && (theirs.starts_with(prefix) || prefix.starts_with(theirs))
+        other.name != issuer.name
+            && !theirs.is_empty()
+            && (theirs.starts_with(prefix) || prefix.starts_with(theirs))
     };
     if let Some(other) = store::issuer::list(deed.c)?.iter().find(overlaps) {
         return Err(OpsError::Conflict(format!(
@@ -148,16 +178,17 @@ pub fn require_own(c: &Rows<'_>, subject: &Subject) -> Result<(), OpsError> {
     }
 }
 
-fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
-    let Mapping { subject, scopes, audience, prefix, rename, .. } = &new.mapping;
-    if scopes.is_empty() || scopes.len() > MOST || new.audiences.len() > MOST {
+/// What can be told of it alone.
+pub(super) fn require_texts(issuer: &Issuer) -> Result<(), OpsError> {
+    let Mapping { subject, scopes, audience, prefix, rename, .. } = &issuer.mapping;
+    if scopes.is_empty() || scopes.len() > MOST || issuer.audiences.len() > MOST {
         return Err(OpsError::Invalid(format!(
             "an issuer has between 1 and {MOST} claims for its scopes, and at most {MOST} audiences"
         )));
     }
     let claims = [subject].into_iter().chain(scopes).chain(audience).map(|claim| ("name of a claim", claim));
-    let audiences = new.audiences.iter().map(|aud| ("audience", aud));
-    let names = new.iss.iter().map(|iss| ("`iss`", iss)).chain(audiences);
+    let audiences = issuer.audiences.iter().map(|aud| ("audience", aud));
+    let names = issuer.iss.iter().map(|iss| ("`iss`", iss)).chain(audiences);
     let others = rename.keys().map(|scope| ("scope of an issuer", scope));
     for (what, text) in names.chain(claims).chain(others) {
         if text.is_empty() || text.chars().count() > LONGEST || visible(text) != text.as_str() {
@@ -175,7 +206,7 @@ fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
         )));
     }
     for (what, most, prefix) in
-        [("scopes", LONGEST, &new.mapping.prefix), ("subjects", LONGEST_PREFIX, &new.mapping.subject_prefix)]
+        [("scopes", LONGEST, prefix), ("subjects", LONGEST_PREFIX, &issuer.mapping.subject_prefix)]
     {
         if prefix.chars().count() > most || visible(prefix) != prefix.as_str() || prefix.starts_with(' ') {
             return Err(OpsError::Invalid(format!(
@@ -186,7 +217,7 @@ fn require_texts(new: &NewIssuer) -> Result<(), OpsError> {
     Ok(())
 }
 
-fn set_keys(issuer: &mut Issuer, keys: &IssuerKeys) {
+pub(super) fn set_keys(issuer: &mut Issuer, keys: &IssuerKeys) {
     if issuer.algorithms.is_empty() {
         issuer.algorithms = keys.algorithms();
     }
@@ -213,11 +244,11 @@ fn one(text: &str, pinned: &[Algorithm]) -> Result<VerifyingKey, OpsError> {
 }
 
 /// The secret is checked as those who verify with it will.
-fn sealed(ctx: &Ctx, issuer: &Issuer, text: &str) -> Result<SealedEntry, OpsError> {
+fn sealed(ctx: &Ctx, act: Act, issuer: &Issuer, text: &str) -> Result<SealedEntry, OpsError> {
     let algorithm = issuer.algorithms.first().copied().unwrap_or(Algorithm::Hs256);
     VerifyingKey::hmac(text.as_bytes(), algorithm)
         .map_err(|fault| OpsError::Invalid(format!("the secret cannot be used: {fault}")))?;
-    Ok(ctx.vault(Act::IssuerAdd)?.seal_issuer_secret(&issuer.name, text.as_bytes())?)
+    Ok(ctx.vault(act)?.seal_issuer_secret(&issuer.name, text.as_bytes())?)
 }
 
 pub(super) fn bad(error: BadKeys) -> OpsError {
@@ -229,6 +260,6 @@ pub(super) fn bad(error: BadKeys) -> OpsError {
     })
 }
 
-fn invalid(why: &str) -> OpsError {
+pub(super) fn invalid(why: &str) -> OpsError {
     OpsError::Invalid(why.into())
 }

@@ -24,9 +24,12 @@ pub struct Kept {
     pub is_changed: bool,
 }
 
+/// An issuer, and where its keys are, as they were when these were asked for.
+pub type Asked = (Issuer, Source);
+
 /// Says that the keys of `name` are going to be asked for, where it is time to. `missed`: a token named a key that is not
 /// known. `None` where it is not time, or somebody else, in this process or another, is asking already.
-pub fn ask(ctx: &Ctx, name: &IssuerName, missed: bool) -> Result<Option<(Issuer, Source)>, OpsError> {
+pub fn ask(ctx: &Ctx, name: &IssuerName, missed: bool) -> Result<Option<Asked>, OpsError> {
     let now = ctx.now();
     let (_, source) = show(ctx, name)?;
     if !source.is_some_and(|source| source.is_due(now, missed)) {
@@ -45,31 +48,30 @@ pub fn ask(ctx: &Ctx, name: &IssuerName, missed: bool) -> Result<Option<(Issuer,
 }
 
 /// Takes the keys that were asked for, at `jwks_uri`. What was published and cannot be used is noted as a failure, and is the error.
-pub fn keep(ctx: &Ctx, name: &IssuerName, jwks_uri: &str, published: &Published) -> Result<Kept, OpsError> {
-    let (issuer, _) = show(ctx, name)?;
-    let keys = match IssuerKeys::read(&published.text, &issuer.algorithms) {
+pub fn keep(ctx: &Ctx, asked: &Asked, jwks_uri: &str, published: &Published) -> Result<Kept, OpsError> {
+    let keys = match IssuerKeys::read(&published.text, &asked.0.algorithms) {
         Ok(keys) => keys,
         Err(error) => {
-            failed(ctx, name, &error.to_string())?;
+            failed(ctx, asked, &error.to_string())?;
             return Err(check::bad(error));
         }
     };
-    let (name, jwks_uri, published) = (name.clone(), jwks_uri.to_owned(), published.clone());
-    ctx.perform(Act::IssuerRefresh, &name.to_string(), move |deed| {
-        let (issuer, mut source) = fetched(deed.c, &name)?;
+    let (asked, jwks_uri, published) = (asked.clone(), jwks_uri.to_owned(), published.clone());
+    ctx.perform(Act::IssuerRefresh, &asked.0.name.to_string(), move |deed| {
+        let (issuer, mut source) = as_asked(deed.c, &asked)?;
         source.jwks_uri = jwks_uri;
         put(deed, issuer, source, &keys, &published, false)
     })
 }
 
 /// The keys that were asked for are those that are there.
-pub fn unchanged(ctx: &Ctx, name: &IssuerName, fresh_for: Option<Duration>) -> Result<(), OpsError> {
-    let name = name.clone();
-    ctx.perform(Act::IssuerRefresh, &name.to_string(), move |deed| {
-        let (mut issuer, mut source) = fetched(deed.c, &name)?;
+pub fn unchanged(ctx: &Ctx, asked: &Asked, fresh_for: Option<Duration>) -> Result<(), OpsError> {
+    let asked = asked.clone();
+    ctx.perform(Act::IssuerRefresh, &asked.0.name.to_string(), move |deed| {
+        let (mut issuer, mut source) = as_asked(deed.c, &asked)?;
         let etag = source.etag.take();
         source.had(deed.now, fresh_for, etag);
-        store::issuer_source::upsert(deed.c, &name, &source)?;
+        store::issuer_source::upsert(deed.c, &issuer.name, &source)?;
         (issuer.fetched_at, issuer.last_error) = (Some(deed.now), String::new());
         store::issuer::update(deed.c, &issuer)?;
         Ok(())
@@ -77,16 +79,31 @@ pub fn unchanged(ctx: &Ctx, name: &IssuerName, fresh_for: Option<Duration>) -> R
 }
 
 /// Notes why keys that were asked for could not be had. Those that are there stay as long as they are good.
-pub fn failed(ctx: &Ctx, name: &IssuerName, why: &str) -> Result<Issuer, OpsError> {
-    let (name, why) = (name.clone(), visible(why).chars().take(LONGEST_ERROR).collect::<String>());
-    ctx.perform(Act::IssuerRefresh, &name.to_string(), move |deed| {
-        let mut issuer = find(deed.c, &name)?;
+pub fn failed(ctx: &Ctx, asked: &Asked, why: &str) -> Result<Issuer, OpsError> {
+    let (asked, why) = (asked.clone(), visible(why).chars().take(LONGEST_ERROR).collect::<String>());
+    ctx.perform(Act::IssuerRefresh, &asked.0.name.to_string(), move |deed| {
+        let (mut issuer, _) = as_asked(deed.c, &asked)?;
         if issuer.last_error != why {
             issuer.last_error = why;
             store::issuer::update(deed.c, &issuer)?;
         }
         Ok(issuer)
     })
+}
+
+/// The issuer as it is now. What was had elsewhere than an operator says meanwhile is not its any more: a conflict.
+pub(super) fn as_asked(c: &Rows<'_>, (before, from): &Asked) -> Result<Asked, OpsError> {
+    let (issuer, source) = fetched(c, &before.name)?;
+    let is_there = issuer.url == before.url
+        && (&source.jwks_uri, &source.allow_private) == (&from.jwks_uri, &from.allow_private);
+    if is_there {
+        return Ok((issuer, source));
+    }
+    Err(OpsError::Conflict(format!(
+        "issuer {0} was changed while its keys were asked for, and what came is left; to have them now: portcullis issuer \
+         refresh {0}",
+        before.name
+    )))
 }
 
 /// Puts what was published in the place of what there is.

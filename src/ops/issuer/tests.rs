@@ -6,23 +6,25 @@ use crate::ops::{
     identity, token,
 };
 
-const KEYS: &str = "https://idp.example.org/keys";
-const SECRET: &str = "the-secret-of-the-old-gateway-2025";
+pub(super) const KEYS: &str = "https://idp.example.org/keys";
+pub(super) const SECRET: &str = "the-secret-of-the-old-gateway-2025";
 /// Written by the source document's `generate_token`, with PyJWT's bytes: HS256, `user_id`, a list of scopes, times with
 /// a fraction, no `iss`, no `aud`; issued a minute before the bench's clock, for an hour.
-const LEGACY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjoiYWxpY2UiLCJzY29wZXMiOlsibWNwOnJlYWQiXSwiaWF0IjoxNzg1MjMwOTM5Ljc1LCJleHAiOjE3ODUyMzQ1NDAuNSwianRpIjoiM2YyYzFmMmUtOGE1NS00YTUzLTlkNDAtN2EwZjFmMGMxZDExIn0.ZUpX4Q8KFyHt78gg9mFixlKSuPILK_LmscrSUohn8c4";
-const ED: &str =
+pub(super) const LEGACY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjoiYWxpY2UiLCJzY29wZXMiOlsibWNwOnJlYWQiXSwiaWF0IjoxNzg1MjMwOTM5Ljc1LCJleHAiOjE3ODUyMzQ1NDAuNSwianRpIjoiM2YyYzFmMmUtOGE1NS00YTUzLTlkNDAtN2EwZjFmMGMxZDExIn0.ZUpX4Q8KFyHt78gg9mFixlKSuPILK_LmscrSUohn8c4";
+pub(super) const ED: &str =
     r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+pub(super) const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+pub(super) const OTHER_X: &str = "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec";
 
-fn set(keys: &[&str]) -> String {
+pub(super) fn key_set(keys: &[&str]) -> String {
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
 
-fn published(keys: &[&str]) -> Published {
-    Published { text: set(keys), etag: Some("\"1\"".into()), fresh_for: None }
+pub(super) fn published(keys: &[&str]) -> Published {
+    Published { text: key_set(keys), etag: Some("\"1\"".into()), fresh_for: None }
 }
 
-fn new(name: &str, iss: Option<&str>) -> NewIssuer {
+pub(super) fn new(name: &str, iss: Option<&str>) -> NewIssuer {
     NewIssuer {
         name: name.parse().unwrap(),
         profile: Profile::AtJwt,
@@ -31,11 +33,11 @@ fn new(name: &str, iss: Option<&str>) -> NewIssuer {
         algorithms: Vec::new(),
         mapping: Mapping::default(),
         policy: PolicyName::default(),
-        keys: NewKeys::Set(set(&[ED])),
+        keys: NewKeys::Set(key_set(&[ED])),
     }
 }
 
-fn legacy(name: &str) -> NewIssuer {
+pub(super) fn legacy(name: &str) -> NewIssuer {
     NewIssuer {
         profile: Profile::Legacy,
         algorithms: vec![Algorithm::Hs256],
@@ -44,7 +46,7 @@ fn legacy(name: &str) -> NewIssuer {
     }
 }
 
-fn fetched_one(keys: &[&str]) -> NewIssuer {
+pub(super) fn fetched_one(keys: &[&str]) -> NewIssuer {
     let iss = "https://idp.example.org";
     let keys = NewKeys::Published {
         url: iss.into(),
@@ -55,7 +57,13 @@ fn fetched_one(keys: &[&str]) -> NewIssuer {
     NewIssuer { keys, ..new("corp", Some(iss)) }
 }
 
-fn verify(bench: &Bench, text: &str) -> Verdict {
+/// The issuer as the gateway has it when it asks for its keys.
+pub(super) fn asked(bench: &Bench, name: &IssuerName) -> Asked {
+    let (issuer, source) = show(&bench.ctx, name).unwrap();
+    (issuer, source.unwrap())
+}
+
+pub(super) fn verify(bench: &Bench, text: &str) -> Verdict {
     token::verify(&bench.ctx, text, &[], bench.now()).unwrap()
 }
 
@@ -166,8 +174,9 @@ fn what_makes_no_issuer_is_refused_with_what_would() {
     let hs = |keys| NewIssuer { algorithms: vec![Algorithm::Hs256], ..with(keys) };
     let mut renamed = base();
     renamed.mapping.rename.insert("reader".into(), "mcp:raed".parse().unwrap());
-    let mut nameless = base();
-    nameless.mapping.subject = String::new();
+    let mut subjectless = base();
+    subjectless.mapping.subject = String::new();
+    let (nameless, other) = (|key: &str| key.replace(r#""kid":"ed","#, ""), ED.replace(ED_X, OTHER_X));
     let never = |theirs: &str| {
         let mut never = base();
         never.mapping.rename.insert(theirs.into(), "mcp:read".parse().unwrap());
@@ -182,7 +191,7 @@ fn what_makes_no_issuer_is_refused_with_what_would() {
         (new("corp", None), "--issuer"),
         (NewIssuer { policy: "defualt".parse().unwrap(), ..base() }, "did you mean `default`"),
         (renamed, "did you mean `mcp:read`"),
-        (nameless, "name of a claim"),
+        (subjectless, "name of a claim"),
         (never("Domain Users"), "`Domain Users` never comes"),
         (never("Köln"), "never comes"),
         (never("a\"b"), "never comes"),
@@ -191,14 +200,15 @@ fn what_makes_no_issuer_is_refused_with_what_would() {
         (NewIssuer { audiences: vec!["a".into(); 17], ..base() }, "at most 16 audiences"),
         (prefixed, "never comes"),
         (NewIssuer { audiences: vec!["a\u{202e}b".into()], ..base() }, "visible"),
-        (hs(NewKeys::Set(set(&[ED]))), "--key-file"),
+        (hs(NewKeys::Set(key_set(&[ED]))), "--key-file"),
         (hs(NewKeys::One(Zeroizing::new("too short".into()))), "secret"),
         (
             hs(NewKeys::One(Zeroizing::new(format!("-----BEGIN PUBLIC KEY-----\n{}", "A".repeat(40))))),
             "secret",
         ),
-        (with(NewKeys::Set(set(&[]))), "empty"),
+        (with(NewKeys::Set(key_set(&[]))), "empty"),
         (with(NewKeys::Set("{}".into())), "set"),
+        (with(NewKeys::Set(key_set(&[&nameless(ED), &nameless(&other)]))), "no token can say which key"),
         (NewIssuer { algorithms: vec![Algorithm::Rs256], ..base() }, "not pinned"),
         (one(&private), "private"),
         (one("neither"), "PEM"),
@@ -222,30 +232,37 @@ fn keys_that_are_fetched_again_take_the_place_of_those_before() {
     let (_, source) = ask(&bench.ctx, name, false).unwrap().unwrap();
     assert_eq!(source.etag.as_deref(), Some("\"1\""));
     assert!(ask(&bench.ctx, name, true).unwrap().is_none(), "somebody is asking already");
-    unchanged(&bench.ctx, name, None).unwrap();
-    assert!(!keep(&bench.ctx, name, KEYS, &published(&[ED])).unwrap().is_changed);
+    unchanged(&bench.ctx, &asked(&bench, name), None).unwrap();
+    assert!(!keep(&bench.ctx, &asked(&bench, name), KEYS, &published(&[ED])).unwrap().is_changed);
     assert_eq!(bench.records(records), [], "what has not changed is no act");
     assert_eq!(show(&bench.ctx, name).unwrap().0.fetched_at, Some(bench.now()));
-    let kept =
-        bench.one_record(Act::IssuerRefresh, "corp", |ctx| keep(ctx, name, KEYS, &published(&[])).unwrap());
+    let before = asked(&bench, name);
+    let kept = bench
+        .one_record(Act::IssuerRefresh, "corp", |ctx| keep(ctx, &before, KEYS, &published(&[])).unwrap());
     assert!(kept.is_changed, "an issuer may take back all it has");
     bench.one_record(Act::IssuerRefresh, "corp", |ctx| {
-        refresh(ctx, name, "https://idp.example.org/new", &published(&[ED])).unwrap()
+        refresh(ctx, &before, "https://idp.example.org/new", &published(&[ED])).unwrap()
     });
-    assert_eq!(show(&bench.ctx, name).unwrap().1.unwrap().jwks_uri, "https://idp.example.org/new");
+    assert_eq!(asked(&bench, name).1.jwks_uri, "https://idp.example.org/new");
+    // What was asked for before an operator said otherwise is left.
+    let late = bench.refused("corp", |ctx| keep(ctx, &before, KEYS, &published(&[])));
+    assert!(matches!(late, OpsError::Conflict(_)), "{late}");
+    bench.refused("corp", |ctx| refresh(ctx, &before, KEYS, &published(&[])));
+    bench.refused("corp", |ctx| unchanged(ctx, &before, None));
+    bench.refused("corp", |ctx| failed(ctx, &before, "late"));
+    let (issuer, source) = asked(&bench, name);
+    assert_eq!((thumbprints(&issuer).len(), issuer.last_error.as_str()), (1, ""));
+    assert_eq!(source.jwks_uri, "https://idp.example.org/new");
 }
 
 #[test]
 fn the_last_good_keys_are_taken_for_a_day_and_no_longer() {
     let bench = Bench::new();
     let name = add(&bench.ctx, fetched_one(&[ED])).unwrap().name;
-    let other = ED.replace(
-        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-        "1Czo2Myy7SSfwnPqSt1RZ2GQjP-4wTR1AadjC7Agdec",
-    );
+    let other = ED.replace(ED_X, OTHER_X);
     let bad = format!(r#"{{"keys":[{ED},{other}]}}"#);
     let bad = Published { text: bad, etag: None, fresh_for: None };
-    assert!(matches!(keep(&bench.ctx, &name, KEYS, &bad), Err(OpsError::Invalid(_))));
+    assert!(matches!(keep(&bench.ctx, &asked(&bench, &name), KEYS, &bad), Err(OpsError::Invalid(_))));
     let issuer = show(&bench.ctx, &name).unwrap().0;
     assert!(issuer.last_error.contains("same `kid`"), "{}", issuer.last_error);
     let keys = || {
@@ -260,7 +277,7 @@ fn the_last_good_keys_are_taken_for_a_day_and_no_longer() {
     assert_eq!((keys(), issuer.state(bench.now())), (1, IssuerState::Failing));
     bench.clock.advance(Duration::from_millis(1));
     assert_eq!((keys(), issuer.state(bench.now())), (0, IssuerState::Stale));
-    keep(&bench.ctx, &name, KEYS, &published(&[ED])).unwrap();
+    keep(&bench.ctx, &asked(&bench, &name), KEYS, &published(&[ED])).unwrap();
     let issuer = show(&bench.ctx, &name).unwrap().0;
     assert_eq!(
         (keys(), issuer.state(bench.now()), issuer.last_error.as_str()),

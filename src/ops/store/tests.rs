@@ -161,7 +161,9 @@ fn an_older_row_and_a_row_that_is_gone_are_told_by_the_chain() {
     covers("narrowed", &["tools/list"]);
     covers("widened", &["tools/list", "tools/call/*"]);
     scope::remove(&ctx, &"removed".parse().unwrap()).unwrap();
-    issuer::keep(&ctx, &corp, "https://idp.example.org/keys", &published(NEW_KEY)).unwrap();
+    let (before, source) = issuer::show(&ctx, &corp).unwrap();
+    let asked = (before, source.unwrap());
+    issuer::keep(&ctx, &asked, "https://idp.example.org/keys", &published(NEW_KEY)).unwrap();
     save("after");
     assert_eq!(rows::contradictions(&ctx).unwrap(), Vec::<String>::new(), "an honest store");
     for (table, told) in [
