@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, IsTerminal, Write},
+    io::{self, BufReader, BufWriter, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,16 +20,16 @@ use super::{
 };
 use crate::{
     domain::pace::Pace,
-    ops::{self, OpsError, backup::Restored},
+    ops::{
+        self, OpsError,
+        backup::{Restored, SHORT_PASSPHRASE},
+    },
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
         home::ANCHOR,
         staging::{self, Kind, Staging},
     },
 };
-
-/// A shorter passphrase is soon guessed by whoever has the file.
-const SHORT: usize = 12;
 
 #[derive(Debug, Args)]
 pub struct Backup {
@@ -63,9 +63,9 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         return Err(CliError::usage("a backup is no text for a terminal")
             .mend("portcullis backup FILE, or: portcullis backup - | ssh HOST 'cat > FILE'"));
     }
-    if !to_output && options.file.symlink_metadata().is_ok() {
-        let message = format!("{} is there already, and is not overwritten", options.file.display());
-        return Err(CliError::new(Code::Refused, message).mend("name another file, or remove this one"));
+    if !to_output {
+        ops::backup::require_new(&options.file)
+            .map_err(|error| CliError::from(error).mend("name another file, or remove this one"))?;
     }
     if !session.has_store()? {
         // A home is not made to be copied.
@@ -81,51 +81,41 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         true => None,
         false => Some(passphrase::read(options.passphrase_file.as_deref(), Asked::Twice)?),
     };
-    if secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < SHORT) {
+    if secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < SHORT_PASSPHRASE) {
         output::remark(&format!(
-            "a passphrase of fewer than {SHORT} characters is soon guessed by whoever gets this file"
+            "a passphrase of fewer than {SHORT_PASSPHRASE} characters is soon guessed by whoever gets this file"
         ));
     }
     let recipient = secret.as_ref().map_or(Recipient::Auditor, Recipient::Operator);
-    let name = if to_output { "-".into() } else { options.file.display().to_string() };
-    let scratch = scratch(&options.file, to_output)?;
+    let folder = if to_output { env::temp_dir() } else { folder_of(&options.file).to_owned() };
+    clear(&folder);
     let watched = Watched::new(&ctx.pace, "copying");
-    let take =
-        |out: &mut dyn Write| ops::backup::back_up(&ctx, &home, &recipient, &name, scratch.path(), out);
     if to_output {
-        let manifest = take(&mut BufWriter::new(io::stdout().lock()))?;
+        let scratch = Staging::make(&folder, Kind::Backup)
+            .map_err(|error| CliError::broken(format!("no copy can be made: {error}")))?;
+        let out = BufWriter::new(io::stdout().lock());
+        let manifest = ops::backup::back_up(&ctx, &home, &recipient, "-", scratch.path(), out)?;
         drop(watched);
-        said(&manifest, "standard output", output::remark);
+        manifest.told("standard output").iter().for_each(|told| output::remark(told));
         return Ok(Code::Done);
     }
-    let cannot = |error: &io::Error| CliError::broken(format!("{name} cannot be written: {error}"));
-    let mut draft = tempfile::NamedTempFile::new_in(scratch.path()).map_err(|error| cannot(&error))?;
-    let manifest = take(&mut BufWriter::new(draft.as_file_mut()))?;
+    let made = ops::backup::into_file(&ctx, &home, &recipient, &options.file)?;
     drop(watched);
-    draft.as_file().sync_all().map_err(|error| cannot(&error))?;
-    let file = draft.persist_noclobber(&options.file).map_err(|error| cannot(&error.error))?;
-    let size = file.metadata().map_err(|error| cannot(&error))?.len();
-    File::open(folder_of(&options.file))
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| cannot(&error))?;
+    let name = made.file.display().to_string();
     if session.json {
-        let mut answer = serde_json::to_value(&manifest).unwrap_or_default();
+        let mut answer = serde_json::to_value(&made.manifest).unwrap_or_default();
         answer["file"] = name.into();
-        answer["size"] = size.into();
+        answer["size"] = made.size.into();
         output::json(&answer)?;
     } else {
-        output::line(&format!("{name}: {} KiB", size.div_ceil(1024)))?;
-        said(&manifest, &name, output::remark);
+        output::line(&made.said())?;
+        made.manifest.told(&name).iter().for_each(|told| output::remark(told));
     }
     Ok(Code::Done)
 }
 
-/// A folder for the copies, beside the file or where this system has such things; it goes however this ends, but for a kill.
-///
-/// What backups have left there that were killed goes first, as it takes room.
-fn scratch(file: &Path, to_output: bool) -> Result<Staging, CliError> {
-    let system = env::temp_dir();
-    let folder = if to_output { &system } else { folder_of(file) };
+/// Removes what backups have left in a folder that were killed, as it takes room.
+fn clear(folder: &Path) {
     for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
         let path = left.path.display().to_string();
         match left.clear() {
@@ -136,13 +126,6 @@ fn scratch(file: &Path, to_output: bool) -> Result<Staging, CliError> {
             )),
         }
     }
-    Staging::make(folder, Kind::Backup).map_err(|error| {
-        let message = format!("no copy can be made in the folder of {}: {error}", file.display());
-        match error.kind() {
-            io::ErrorKind::NotFound => CliError::usage(message),
-            _ => CliError::broken(message),
-        }
-    })
 }
 
 fn removed(path: &str) {
@@ -151,24 +134,6 @@ fn removed(path: &str) {
 
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn said(manifest: &Manifest, place: &str, tell: impl Fn(&str)) {
-    tell(&format!(
-        "store {}, as it was at {}, up to audit record {}",
-        manifest.store_id, manifest.taken_at, manifest.seq
-    ));
-    tell(&match manifest.vault_key {
-        VaultKey::Included => format!(
-            "{place} holds the key of the vault, sealed under the passphrase: without that nobody can restore it"
-        ),
-        VaultKey::LeftOut => "the vault's key is not in it: an auditor can read it (restore it into a home of its own), and no \
-                              gateway can be run with it"
-            .into(),
-        VaultKey::Elsewhere => "the vault's key is not in it, since PORTCULLIS_MASTER_KEY_FILE names it elsewhere: keep a copy \
-                                of that file too"
-            .into(),
-    });
 }
 
 pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {

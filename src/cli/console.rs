@@ -2,7 +2,6 @@
 
 use std::{
     io::{IsTerminal, stdin, stdout},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     console::{self, ConsoleError},
     ops::Ctx,
-    store::Mode,
+    store::{Mode, home::Home},
 };
 
 #[derive(Debug, Args)]
@@ -91,13 +90,13 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
         Ctx::open_or_read_only(&home, "console", clock)?
     };
     super::store::tell_upgraded(&ctx);
-    open(ctx, Some(home.path().to_owned()), read_only_because, &options.look, None)
+    open(ctx, Some(home), read_only_because, &options.look, None)
 }
 
 /// Opens the console and returns when it is left.
 pub fn open(
     ctx: Ctx,
-    home: Option<PathBuf>,
+    home: Option<Home>,
     read_only_because: Option<String>,
     look: &Look,
     banner: Option<String>,

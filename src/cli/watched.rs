@@ -10,15 +10,12 @@ use std::{
 };
 
 use super::{error::Code, output, signals::StopSignals};
-use crate::domain::pace::{Pace, Progress, Unit};
+use crate::domain::pace::{Pace, QUIET};
 
-/// What is done sooner is done without a word.
-const QUIET: Duration = Duration::from_millis(500);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// A shell adds this to the number of the signal that ended a process.
 const BY_SIGNAL: i32 = 128;
-const MIB: u64 = 1024 * 1024;
 
 /// Long work that is watched until this is dropped.
 pub struct Watched {
@@ -92,38 +89,11 @@ fn show(pace: &Pace, verb: &str, ended: &mpsc::Receiver<()>) {
         is_shown = true;
         let told = match pace.is_cancelled() {
             true => "ending after this batch; ctrl-c again ends at once".to_owned(),
-            false => format!("{verb}: {}; ctrl-c cancels", told(progress, begun.elapsed())),
+            false => format!("{verb}: {}; ctrl-c cancels", progress.told(begun.elapsed())),
         };
         let _ = write!(io::stderr().lock(), "\r\u{1b}[K{told}");
     }
     if is_shown {
         let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
-    }
-}
-
-/// `1200 of 10000, 4s left`; the time left as that which is done took.
-fn told(Progress { done, of, unit }: Progress, took: Duration) -> String {
-    let size = |number: u64| match unit {
-        Unit::Items => number.to_string(),
-        Unit::Bytes => format!("{} MiB", number.div_ceil(MIB)),
-    };
-    let Some(of) = of else { return size(done) };
-    let done = done.min(of);
-    let left = took.mul_f64(of.saturating_sub(done) as f64 / done.max(1) as f64);
-    let left = humantime::format_duration(Duration::from_secs(left.as_secs() + 1));
-    format!("{} of {}, {left} left", size(done), size(of))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_left_is_told_from_what_is_done() {
-        let told = |done, of, unit| told(Progress { done, of, unit }, Duration::from_secs(2));
-        assert_eq!(told(2_500, Some(10_000), Unit::Items), "2500 of 10000, 7s left");
-        assert_eq!(told(10_000, Some(10_000), Unit::Items), "10000 of 10000, 1s left");
-        assert_eq!(told(7, None, Unit::Items), "7");
-        assert_eq!(told(25 * MIB, Some(100 * MIB), Unit::Bytes), "25 MiB of 100 MiB, 7s left");
     }
 }

@@ -10,6 +10,7 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::canvas::{Canvas, Look};
+use super::effect::Progress;
 use super::event::Event;
 use super::keymap::{Found, Keymap};
 use super::layer::{Action, Layer, Setting};
@@ -35,6 +36,8 @@ pub struct App {
     pub(super) size: Rect,
     pub(super) now: Timestamp,
     pub(super) next_ticket: u64,
+    /// The act that takes its time, and whether it was told to end.
+    pub(super) under_way: Option<(Progress, bool)>,
     pub(super) mouse: bool,
     pub(super) stale: bool,
     /// The disk of the home is full.
@@ -70,6 +73,7 @@ impl App {
             size: Rect::new(0, 0, 80, 24),
             now,
             next_ticket: 0,
+            under_way: None,
             mouse: true,
             stale: false,
             full: false,
@@ -160,6 +164,10 @@ impl App {
             full: self.full,
             waiting: self.typed.len(),
             pending: &pending,
+            under_way: self.under_way.as_ref().map(|(progress, is_cancelled)| match is_cancelled {
+                true => "ending after this batch…".to_owned(),
+                false => format!("{}; esc cancels", progress.told),
+            }),
             actions: &actions,
             hints: self.overlays.last().map(|overlay| overlay.hints()).unwrap_or_default(),
         };

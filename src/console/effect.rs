@@ -23,8 +23,9 @@ use crate::domain::{
     usage::Totals,
 };
 use crate::ops::api_key::{Changes, IssuedKey, NewKey};
+use crate::ops::backup::BackedUp;
 pub use crate::store::api_key::Counts as KeyCounts;
-use crate::store::{api_key as keys, audit::Entry, gateway::Gateway};
+use crate::store::{Damaged, Sound, api_key as keys, audit::Entry, gateway::Gateway};
 
 pub use bulk::{Activity, Partly};
 pub use usage::{By, Focus, Range, UsageView};
@@ -42,12 +43,14 @@ pub enum Topic {
     KeyWindow,
     KeyTotal,
     KeyIds,
+    KeyPlace,
     KeyDetail,
     KeyActivity,
     TokenCounts,
     TokenWindow,
     TokenTotal,
     TokenIds,
+    TokenPlace,
     TokenDetail,
     TokenChoices,
     TokenReach,
@@ -74,6 +77,8 @@ pub struct Ticket {
 pub enum Effect {
     Load(Ticket, Query),
     Act(Ticket, Deed),
+    /// Has an act that is under way end early.
+    Cancel(Ticket),
     /// Into the terminal's clipboard (OSC 52).
     Copy(Secret),
     /// Whether clicks and the wheel come to us or select text in the terminal.
@@ -106,6 +111,11 @@ pub enum Query {
         query: keys::Query,
         offset: u64,
         limit: u32,
+    },
+    /// Where a row of the sorted list is now.
+    KeyPlace {
+        query: keys::Query,
+        id: String,
     },
     KeyDetail {
         id: KeyId,
@@ -151,6 +161,8 @@ pub enum Deed {
         ids: Vec<KeyId>,
         reason: String,
     },
+    /// Removes all whose rows are damaged.
+    PurgeDamagedKeys,
     CreatePolicy {
         policy: Box<Policy>,
         reason: String,
@@ -167,6 +179,11 @@ pub enum Deed {
         reason: String,
     },
     DeletePolicy(PolicyName),
+    /// Makes a backup of the home in a file that is not there yet.
+    BackUp {
+        file: PathBuf,
+        passphrase: Secret,
+    },
     /// Writes a secret into a file that is not there yet.
     WriteSecret {
         file: PathBuf,
@@ -176,6 +193,19 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// What is done meanwhile, where it may take its time.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::DisableKeys(_) => "disabling",
+            Self::EnableKeys(_) => "enabling",
+            Self::SetKeys { .. } => "changing",
+            Self::RevokeKeys { .. } | Self::Token(TokenDeed::Revoke { .. }) => "revoking",
+            Self::BackUp { .. } => "copying",
+            Self::PurgeDamagedKeys | Self::Token(TokenDeed::PurgeDamaged) => "removing",
+            _ => "working",
+        }
+    }
+
     /// Why it is done, where that is recorded.
     pub fn give_reason(&mut self, why: &str) {
         match self {
@@ -196,14 +226,17 @@ pub enum Answer {
     KeyWindow(KeyWindow),
     KeyTotal(u64),
     KeyIds(Vec<KeyId>),
+    /// `None` where it is not in the list any more.
+    KeyPlace(Option<u64>),
     KeyDetail(Box<KeyDetail>),
     KeyActivity(Activity),
     Choices(Choices),
-    Policies(Vec<(Revision, u64)>),
+    Policies(Sound<(Revision, u64)>),
     History(Vec<Revision>),
     Usage(Box<UsageView>),
     Refusals(Vec<Event>),
     Refusal(Box<Refused>),
+    BackedUp(Box<BackedUp>),
     /// A secret was written into this file.
     Written(PathBuf),
     Issued(Box<IssuedKey>),
@@ -214,6 +247,13 @@ pub enum Answer {
     Saved(Box<Revision>),
     Deleted,
     Token(TokenAnswer),
+}
+
+/// How far an act is that takes its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub ticket: Ticket,
+    pub told: String,
 }
 
 /// Why there is no answer.
@@ -327,7 +367,7 @@ pub struct Refused {
 #[derive(Clone, Debug)]
 pub struct Window<T> {
     pub offset: u64,
-    pub rows: Vec<T>,
+    pub rows: Vec<Result<T, Damaged>>,
 }
 
 pub type KeyWindow = Window<ApiKey>;

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use super::effect::Reply;
+use super::effect::{Progress, Reply};
 use super::theme::Shade;
 
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub enum Event {
         height: u16,
     },
     Reply(Reply),
+    /// How far the act under way is. Comes before what came of it, and never after.
+    Progress(Progress),
     Moved(Moved),
     /// A deadline has passed.
     Due,

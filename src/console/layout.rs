@@ -64,6 +64,8 @@ pub struct Facts<'a> {
     pub full: bool,
     /// How many keys wait for the store.
     pub waiting: usize,
+    /// How far an act is that takes its time.
+    pub under_way: Option<String>,
     /// A sequence of keys has begun: what may follow.
     pub pending: &'a [(String, &'static str)],
     pub actions: &'a [Action],
@@ -147,9 +149,11 @@ fn draw_tabs(canvas: &mut Canvas<'_>, tabs: Rect, active: &str) {
 fn draw_footer(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>, keymap: &Keymap) {
     let y = whole.bottom().saturating_sub(1);
     let (start, right) = (whole.x + 1, whole.right().saturating_sub(2));
-    if facts.waiting > 0 {
+    let waiting = (facts.waiting > 0)
+        .then(|| format!("waiting for the store; esc drops the keys typed ahead ({})", facts.waiting));
+    if let Some(said) = facts.under_way.clone().or(waiting) {
         let warning = canvas.theme().warning;
-        let said = format!(" waiting for the store; esc drops the keys typed ahead ({}) ", facts.waiting);
+        let said = format!(" {said} ");
         canvas.put(start, y, right.saturating_sub(start), &said, warning);
         return;
     }
@@ -158,22 +162,28 @@ fn draw_footer(canvas: &mut Canvas<'_>, whole: Rect, facts: &Facts<'_>, keymap: 
         draw_hints(canvas, (start, y), right, further);
         return;
     }
-    let mut first: Vec<Hint<'_>> =
+    let mut hints: Vec<Hint<'_>> =
         facts.hints.iter().map(|(key, word)| ((*key).to_owned(), *word, false)).collect();
-    let hints = facts.actions.iter().filter(|action| !action.hint.is_empty());
-    let (mut last, mut own) = (Vec::new(), Vec::new());
-    for action in hints {
+    let (mut help, mut command) = (Vec::new(), Vec::new());
+    for action in facts.actions.iter().filter(|action| !action.hint.is_empty()) {
         let hint = (keymap.hint(action.name), action.hint, action.refused.is_some());
-        if hint.0.is_empty() {
-            continue;
+        match action.name {
+            _ if hint.0.is_empty() => {}
+            "help" => help.push(hint),
+            "command" => command.push(hint),
+            _ => hints.push(hint),
         }
-        if ["help", "command"].contains(&action.name) { last.push(hint) } else { own.push(hint) }
     }
-    // help and command always have their place; before them what fits
-    let reserved: u16 = last.iter().map(|hint| hint_cells(canvas, hint)).sum();
-    first.extend(own);
-    let x = draw_hints(canvas, (start, y), right.saturating_sub(reserved), first);
-    draw_hints(canvas, (x, y), right, last);
+    let cells = |hints: &[Hint<'_>]| -> u16 { hints.iter().map(|hint| hint_cells(canvas, hint)).sum() };
+    // help always has its place; of the others what is refused now goes first where there is no room, then what comes last
+    let room = right.saturating_sub(start).saturating_sub(cells(&help));
+    while cells(&hints) > room {
+        let refused = hints.iter().rposition(|(_, _, refused)| *refused);
+        hints.remove(refused.unwrap_or(hints.len() - 1));
+    }
+    hints.extend(help);
+    hints.extend(command);
+    draw_hints(canvas, (start, y), right, hints);
 }
 
 /// A key, what it does in a word, and whether it is refused now.
@@ -183,8 +193,8 @@ fn hint_cells(canvas: &Canvas<'_>, (key, word, _): &Hint<'_>) -> u16 {
     u16::try_from(width(&canvas.shown(key)) + width(word) + 3).unwrap_or(u16::MAX)
 }
 
-/// Writes the hints that fit before `right`; returns where the next one would stand.
-fn draw_hints(canvas: &mut Canvas<'_>, (mut x, y): (u16, u16), right: u16, hints: Vec<Hint<'_>>) -> u16 {
+/// Writes the hints that fit before `right`.
+fn draw_hints(canvas: &mut Canvas<'_>, (mut x, y): (u16, u16), right: u16, hints: Vec<Hint<'_>>) {
     let (key_style, text, dim) = (canvas.theme().key, canvas.theme().text, canvas.theme().dim);
     for hint in hints {
         let cells = hint_cells(canvas, &hint);
@@ -196,7 +206,6 @@ fn draw_hints(canvas: &mut Canvas<'_>, (mut x, y): (u16, u16), right: u16, hints
         let pieces = [piece(format!(" {key}"), key_style), piece(format!(" {word} "), word_style)];
         x += canvas.put_pieces(x, y, cells, &pieces);
     }
-    x
 }
 
 /// What stands there when the window is too small for anything else.

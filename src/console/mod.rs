@@ -35,6 +35,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zeroize::Zeroizing;
 
 use crate::ops::{Ctx, Role};
+use crate::store::home::Home;
 
 use app::App;
 use canvas::Look;
@@ -54,8 +55,8 @@ const LEAVES_WITHIN: Duration = Duration::from_millis(200);
 /// How the console is to be.
 pub struct Options {
     pub ctx: Ctx,
-    /// The home's folder, for its `keymap.toml`.
-    pub home: Option<PathBuf>,
+    /// For its `keymap.toml`, and for backups of it; none where it is nobody's, as in the demo.
+    pub home: Option<Home>,
     /// Why nothing can be changed, where that is so: asked for, or the store cannot be written.
     pub read_only_because: Option<String>,
     /// ASCII alone, for terminals and readers that know no other characters.
@@ -92,7 +93,7 @@ pub fn run(options: Options) -> Result<(), ConsoleError> {
     }
     let mut app = prepare(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(console(&options.ctx, &mut app))));
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(console(&options, &mut app))));
     match (term::fault(), ended) {
         (Some(place), _) => Err(ConsoleError::Fault(place)),
         (None, Ok(ended)) => ended,
@@ -124,7 +125,7 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
         read_only,
         banner: options.banner.clone(),
         actor: actor.strip_prefix("console:").unwrap_or(actor).to_owned(),
-        home: options.home.as_deref().map(named_home).unwrap_or_default(),
+        home: options.home.as_ref().map(|home| named_home(home.path())).unwrap_or_default(),
     };
     let keymap = Keymap::defaults().map_err(ConsoleError::Keymap)?;
     let now = options.ctx.clock.now();
@@ -132,7 +133,7 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
     if options.theme.is_none() && !no_color && term::answers() {
         app.background_until = Some(now.plus(ANSWERS_WITHIN));
     }
-    if let Some(own) = options.home.as_ref().map(|home| home.join("keymap.toml")) {
+    if let Some(own) = options.home.as_ref().map(|home| home.path().join("keymap.toml")) {
         let wrong = match std::fs::read_to_string(&own) {
             Ok(text) => {
                 let contexts = update::contexts(&app);
@@ -178,7 +179,8 @@ impl Signals {
     }
 }
 
-async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
+async fn console(options: &Options, app: &mut App) -> Result<(), ConsoleError> {
+    let ctx = &options.ctx;
     let mut signals = Signals::listen()?;
     let (sender, mut events) = unbounded_channel();
     let faults = sender.clone();
@@ -186,7 +188,7 @@ async fn console(ctx: &Ctx, app: &mut App) -> Result<(), ConsoleError> {
         // Where nobody listens, the console has ended.
         let _ = faults.send(Event::Fault);
     })?;
-    let runner = Runner::start(ctx, &sender)?;
+    let runner = Runner::start(ctx, options.home.as_ref(), &sender)?;
     let (width, height) = screen.size()?;
     app.size = Rect::new(0, 0, width, height);
     let (window, resized) = UnixStream::pair()?;
@@ -267,6 +269,7 @@ fn carry_out(
         match effect {
             Effect::Load(ticket, query) => runner.load(ticket, query),
             Effect::Act(ticket, deed) => runner.act(ticket, deed),
+            Effect::Cancel(ticket) => runner.cancel(ticket),
             Effect::Copy(text) => {
                 let text = Zeroizing::new(text.expose().to_owned());
                 if let Err(error) = screen.copy(&text) {

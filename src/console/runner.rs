@@ -7,6 +7,8 @@ mod keys;
 mod refusal;
 mod secret;
 mod token;
+mod under_way;
+mod usage;
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -16,25 +18,29 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::{
-    api_key::KeyId, clock::Timestamp, decision::Reason, event::SHADOW_DENIED, usage::Dimension,
+    api_key::KeyId,
+    clock::Timestamp,
+    name::PolicyName,
+    pace::{self, Pace},
 };
 use crate::ops;
 use crate::ops::{Ctx, OpsError};
+use crate::store::backup::Recipient;
 use crate::store::feed::{Feed, UsageFeed};
+use crate::store::home::Home;
 use crate::store::{self, StoreError};
 
 use super::effect::{
-    Activity, Answer, By, Choices, Deed, Fault, Focus, KeyDetail, KeyWindow, Query, Range, Reply, Ticket,
-    Topic, Traffic, UsageView,
+    Activity, Answer, Choices, Deed, Fault, KeyDetail, KeyWindow, Partly, Query, Reply, Ticket, Topic,
 };
 use super::event::{Event, Moved};
-use busy::busiest;
+use under_way::UnderWay;
+use usage::{of_credential, since, traffic};
 
 /// How often the store is asked whether it moved: a few microseconds each time.
 const LOOK: Duration = Duration::from_millis(250);
 /// Counters move all the time under load: once a second is often enough to look at.
 const CALM: Duration = Duration::from_secs(1);
-const LISTED: u32 = 50;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The way to the workers. They end when it is dropped.
@@ -43,11 +49,12 @@ pub struct Runner {
     /// Questions that look at every key: rows must not wait for them.
     counts: Sender<(Ticket, Query)>,
     deeds: Sender<(Ticket, Deed)>,
+    under_way: UnderWay,
     _watching: Sender<()>,
 }
 
 impl Runner {
-    pub fn start(ctx: &Ctx, events: &UnboundedSender<Event>) -> std::io::Result<Self> {
+    pub fn start(ctx: &Ctx, home: Option<&Home>, events: &UnboundedSender<Event>) -> std::io::Result<Self> {
         let (questions, asked) = channel();
         let (counts, counted) = channel();
         let (deeds, ordered) = channel();
@@ -59,18 +66,26 @@ impl Runner {
         spawn("console-read", Box::new(move || read(&own, &asked, &out)))?;
         let (own, out) = (ctx.clone(), events.clone());
         spawn("console-count", Box::new(move || read(&own, &counted, &out)))?;
-        let (own, out) = (ctx.clone(), events.clone());
-        spawn("console-act", Box::new(move || act(&own, &ordered, &out)))?;
-        let (own, out) = (ctx.clone(), events.clone());
-        spawn("console-watch", Box::new(move || watch(&own, &stop, &out)))?;
-        Ok(Self { questions, counts, deeds, _watching: watching })
+        let under_way = UnderWay::default();
+        let (own, out, doing) = (ctx.clone(), events.clone(), under_way.clone());
+        let home = home.cloned();
+        spawn("console-act", Box::new(move || act(&own, home.as_ref(), &ordered, &doing, &out)))?;
+        let (own, out, doing) = (ctx.clone(), events.clone(), under_way.clone());
+        spawn("console-watch", Box::new(move || watch(&own, &stop, &doing, &out)))?;
+        Ok(Self { questions, counts, deeds, under_way, _watching: watching })
     }
 
     pub fn load(&self, ticket: Ticket, query: Query) {
         // the worker lives as long as this does; where a panic has ended it, the answer never comes
         let counts = matches!(
             ticket.topic,
-            Topic::KeyCounts | Topic::KeyTotal | Topic::TokenCounts | Topic::TokenTotal | Topic::TokenReach
+            Topic::KeyCounts
+                | Topic::KeyTotal
+                | Topic::KeyPlace
+                | Topic::TokenCounts
+                | Topic::TokenTotal
+                | Topic::TokenPlace
+                | Topic::TokenReach
         );
         let way = if counts { &self.counts } else { &self.questions };
         let _ = way.send((ticket, query));
@@ -78,6 +93,10 @@ impl Runner {
 
     pub fn act(&self, ticket: Ticket, deed: Deed) {
         let _ = self.deeds.send((ticket, deed));
+    }
+
+    pub fn cancel(&self, ticket: Ticket) {
+        self.under_way.cancel(ticket);
     }
 }
 
@@ -109,16 +128,33 @@ fn read(ctx: &Ctx, asked: &Receiver<(Ticket, Query)>, out: &UnboundedSender<Even
     }
 }
 
-fn act(ctx: &Ctx, ordered: &Receiver<(Ticket, Deed)>, out: &UnboundedSender<Event>) {
+fn act(
+    ctx: &Ctx,
+    home: Option<&Home>,
+    ordered: &Receiver<(Ticket, Deed)>,
+    under_way: &UnderWay,
+    out: &UnboundedSender<Event>,
+) {
     while let Ok((ticket, deed)) = ordered.recv() {
-        let outcome = carry_out(ctx, deed);
-        if out.send(Event::Reply(Reply { ticket, outcome: Some(outcome) })).is_err() {
+        let ctx = Ctx { pace: under_way.begin(ticket, deed.verb()), ..ctx.clone() };
+        let outcome = carry_out(&ctx, home, deed).map(|answer| cut_short(answer, &ctx.pace));
+        if !under_way.end(Reply { ticket, outcome: Some(outcome) }, out) {
             return;
         }
     }
 }
 
-fn watch(ctx: &Ctx, stop: &Receiver<()>, out: &UnboundedSender<Event>) {
+/// What was cancelled before its end was not done to all.
+fn cut_short(answer: Answer, pace: &Pace) -> Answer {
+    let pace::Progress { done, of, .. } = pace.progress();
+    let left = of.unwrap_or(done).saturating_sub(done);
+    match answer {
+        Answer::Changed(_) if left > 0 => Answer::Partly(Partly { done, left, ..Partly::default() }),
+        answer => answer,
+    }
+}
+
+fn watch(ctx: &Ctx, stop: &Receiver<()>, under_way: &UnderWay, out: &UnboundedSender<Event>) {
     let mut feeds: Option<(Feed, UsageFeed)> = None;
     let mut told: Option<Instant> = None;
     let mut usage_moved = false;
@@ -127,6 +163,9 @@ fn watch(ctx: &Ctx, stop: &Receiver<()>, out: &UnboundedSender<Event>) {
         match stop.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if !under_way.tell(out) {
+            return;
         }
         if ctx.store.is_full() != full {
             full = !full;
@@ -177,18 +216,23 @@ fn fault(error: OpsError) -> Fault {
     Fault { conflict: matches!(error, OpsError::Conflict(_)), message: error.to_string() }
 }
 
-fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
+fn carry_out(ctx: &Ctx, home: Option<&Home>, deed: Deed) -> Result<Answer, Fault> {
     let issued = |issued| Answer::Issued(Box::new(issued));
     let saved = |revision| Answer::Saved(Box::new(revision));
     match deed {
         Deed::CreateKey(new) => ops::api_key::create(ctx, new).map(issued).map_err(fault),
         Deed::RotateKey { id, grace } => ops::api_key::rotate(ctx, id, grace).map(issued).map_err(fault),
         Deed::SetKeys { ids, changes } => keys::set(ctx, &ids, changes),
-        Deed::DisableKeys(ids) => keys::for_each(&ids, |id| ops::api_key::disable(ctx, id).map(|_| ())),
-        Deed::EnableKeys(ids) => keys::for_each(&ids, |id| ops::api_key::enable(ctx, id).map(|_| ())),
-        Deed::RevokeKeys { ids, reason } => {
-            keys::for_each(&ids, |id| ops::api_key::revoke(ctx, id, &reason).map(|_| ()))
+        Deed::DisableKeys(ids) => {
+            keys::for_each(ctx, &ids, |ctx, ids| ops::api_key::disable_all(ctx, ids).map(|_| ()))
         }
+        Deed::EnableKeys(ids) => {
+            keys::for_each(ctx, &ids, |ctx, ids| ops::api_key::enable_all(ctx, ids).map(|_| ()))
+        }
+        Deed::RevokeKeys { ids, reason } => {
+            keys::for_each(ctx, &ids, |ctx, ids| ops::api_key::revoke_all(ctx, ids, &reason).map(|_| ()))
+        }
+        Deed::PurgeDamagedKeys => ops::api_key::purge_damaged(ctx).map(Answer::Changed).map_err(fault),
         Deed::CreatePolicy { policy, reason } => {
             ops::policy::create(ctx, *policy, &reason).map(saved).map_err(fault)
         }
@@ -200,6 +244,16 @@ fn carry_out(ctx: &Ctx, deed: Deed) -> Result<Answer, Fault> {
         }
         Deed::DeletePolicy(name) => {
             ops::policy::delete(ctx, &name, "").map(|()| Answer::Deleted).map_err(fault)
+        }
+        Deed::BackUp { file, passphrase } => {
+            let Some(home) = home else {
+                let message = "the home of a demo goes with it, and is not backed up".into();
+                return Err(Fault { message, conflict: false });
+            };
+            let file = secret::below_home(&file);
+            ops::backup::into_file(ctx, home, &Recipient::Operator(&passphrase), &file)
+                .map(|backed_up| Answer::BackedUp(Box::new(backed_up)))
+                .map_err(fault)
         }
         Deed::WriteSecret { file, text } => secret::write(&file, &text).map(Answer::Written),
         Deed::Token(deed) => token::carry_out(ctx, deed),
@@ -227,7 +281,10 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
             let rows = ctx
                 .store
                 .read(|connection| store::api_key::window(connection, &query, offset, limit, None))?;
-            Ok(Answer::KeyIds(rows.into_iter().map(|key| key.id).collect()))
+            Ok(Answer::KeyIds(rows.into_iter().flatten().map(|key| key.id).collect()))
+        }
+        Query::KeyPlace { query, id } => {
+            Ok(Answer::KeyPlace(ctx.store.read(|connection| store::api_key::place(connection, &query, &id))?))
         }
         Query::KeyDetail { id, now } => {
             key_detail(ctx, id, now).map(|detail| Answer::KeyDetail(Box::new(detail)))
@@ -248,69 +305,31 @@ fn answer(ctx: &Ctx, query: Query) -> Result<Answer, OpsError> {
             Ok(Answer::KeyActivity(activity))
         }
         Query::Choices => {
-            let catalogue = ops::scope::list(ctx)?;
-            let policies = ops::policy::list(ctx)?.into_iter().map(|(row, _)| row.policy.name).collect();
-            Ok(Answer::Choices(Choices { catalogue, policies }))
+            Ok(Answer::Choices(Choices { catalogue: ops::scope::sound(ctx)?.0, policies: policies(ctx)? }))
         }
         Query::Token(query) => token::answer(ctx, query).map(Answer::Token),
-        Query::Policies => ops::policy::list(ctx).map(Answer::Policies),
+        Query::Policies => ops::policy::sound(ctx).map(Answer::Policies),
         Query::Refusals { credential } => refusal::list(ctx, credential).map(Answer::Refusals),
         Query::Refusal(event) => refusal::of(ctx, *event).map(|refused| Answer::Refusal(Box::new(refused))),
         Query::History(name) => ops::policy::history(ctx, &name).map(Answer::History),
         Query::Usage { range, focus, now } => {
-            usage(ctx, range, focus, now).map(|view| Answer::Usage(Box::new(view)))
+            usage::view(ctx, range, focus, now).map(|view| Answer::Usage(Box::new(view)))
         }
     }
 }
 
-/// The start of the minute that `at` is in.
-fn minute(at: Timestamp) -> Timestamp {
-    Timestamp::from_millis(at.millis().div_euclid(60_000) * 60_000)
-}
-
-/// What was counted in the last `length`, whole minutes.
-fn since(now: Timestamp, length: Duration) -> store::usage::Query {
-    let from = minute(now.minus(length));
-    store::usage::Query { since: from, until: now.plus(Duration::from_millis(1)), ..Default::default() }
-}
-
-fn of_credential(id: String, now: Timestamp, length: Duration) -> store::usage::Query {
-    store::usage::Query { credential: Some(id), ..since(now, length) }
-}
-
-fn traffic(ctx: &Ctx, now: Timestamp) -> Result<Traffic, OpsError> {
-    const MINUTE: Duration = Duration::from_secs(60);
-    const HOUR: Duration = Duration::from_secs(3_600);
-    let last_minute = since(now, MINUTE);
-    let hour = since(now, HOUR);
-    let minute_totals = ops::usage::totals(ctx, last_minute.clone())?;
-    let seconds = now.since(last_minute.since).as_secs_f64().max(1.0);
-    let mut series = ops::usage::series(ctx, hour.clone(), 1)?;
-    let surplus = series.len().saturating_sub(60);
-    series.drain(..surplus);
-    let query = store::event::Query { limit: LISTED, ..Default::default() };
-    let is_refusal = |kind: &str| kind.parse::<Reason>().is_ok() || kind == SHADOW_DENIED;
-    let refusals =
-        ops::event::list(ctx, &query)?.into_iter().filter(|event| is_refusal(&event.kind)).collect();
-    Ok(Traffic {
-        minute: minute_totals,
-        hour: ops::usage::totals(ctx, hour.clone())?,
-        day: ops::usage::totals(ctx, since(now, DAY))?,
-        rate: minute_totals.calls() as f64 / seconds,
-        series,
-        credentials: busiest(ctx, &hour, Dimension::Credential, 10)?,
-        endpoints: busiest(ctx, &hour, Dimension::Endpoint, 10)?,
-        refusals,
-        gateways: ops::gateway::list(ctx)?,
-    })
+/// Those that something can be put under: what is damaged allows nothing.
+fn policies(ctx: &Ctx) -> Result<Vec<PolicyName>, OpsError> {
+    let (sound, _) = ops::policy::sound(ctx)?;
+    Ok(sound.into_iter().map(|(row, _)| row.policy.name).collect())
 }
 
 fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsError> {
     let key = ops::api_key::show(ctx, id)?;
     let (policy, catalogue, tokens) = ctx.store.read(|connection| -> Result<_, StoreError> {
         Ok((
-            store::policy::find(connection, &key.policy)?,
-            store::scope::catalogue(connection)?,
+            StoreError::none_where_damaged(store::policy::find(connection, &key.policy))?,
+            store::scope::sound(connection)?.0,
             store::token::live_on(connection, id, now)?,
         ))
     })?;
@@ -326,24 +345,6 @@ fn key_detail(ctx: &Ctx, id: KeyId, now: Timestamp) -> Result<KeyDetail, OpsErro
         events: ops::event::list(ctx, &events)?,
         audit: ops::audit::list(ctx, &audit)?,
         key,
-    })
-}
-
-fn usage(ctx: &Ctx, range: Range, focus: Focus, now: Timestamp) -> Result<UsageView, OpsError> {
-    let query = store::usage::Query {
-        credential: focus.credential,
-        endpoint: focus.endpoint,
-        ..since(now, range.length())
-    };
-    let by = match focus.by {
-        By::Credential => Dimension::Credential,
-        By::Endpoint => Dimension::Endpoint,
-        By::Outcome => Dimension::Outcome,
-    };
-    Ok(UsageView {
-        totals: ops::usage::totals(ctx, query.clone())?,
-        series: ops::usage::series(ctx, query.clone(), range.step_minutes())?,
-        top: busiest(ctx, &query, by, LISTED)?,
     })
 }
 

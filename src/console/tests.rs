@@ -3,6 +3,7 @@
 
 mod ahead;
 mod conversation;
+mod daily;
 mod faults;
 mod looks;
 mod person;

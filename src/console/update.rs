@@ -18,7 +18,8 @@ use super::keymap::{self, Found};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
 use super::layout;
 use super::overlay::{
-    command::CommandLine, help::Help, messages::Messages, palette::Palette, secret::SecretPanel,
+    backup::BackUp, command::CommandLine, help::Help, messages::Messages, palette::Palette,
+    secret::SecretPanel,
 };
 use super::screen::SCREENS;
 use super::theme::Theme;
@@ -59,6 +60,10 @@ const EVERYWHERE: &[Binding<()>] = &[
     Binding::new("suspend", "", "Put the console to sleep; `fg` wakes it", |(), turn| {
         turn.wishes.push(Wish::Do(Effect::Suspend));
     }),
+    Binding::new("store.backup", "", "Make a backup of the home, while all goes on", |(), turn| {
+        turn.push(BackUp::new(turn.now));
+    })
+    .writes(),
     Binding::new("quit", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
 ];
 
@@ -104,7 +109,14 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
             app.size = Rect::new(0, 0, width, height);
             everyone(app, now, &mut effects, |layer, turn| layer.moved(Moved::Usage, turn));
         }
-        Event::Reply(reply) => answer(app, reply, now, &mut effects),
+        Event::Reply(reply) => {
+            app.under_way.take_if(|(progress, _)| progress.ticket == reply.ticket);
+            answer(app, reply, now, &mut effects);
+        }
+        Event::Progress(progress) => {
+            let known = app.under_way.take().filter(|(known, _)| known.ticket == progress.ticket);
+            app.under_way = Some((progress, known.is_some_and(|(_, is_cancelled)| is_cancelled)));
+        }
         Event::Moved(what) => {
             app.stale = false;
             everyone(app, now, &mut effects, |layer, turn| layer.moved(what, turn));
@@ -153,6 +165,11 @@ fn press_hidden(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<
 
 /// A key for what is on top.
 fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
+    if let (KeyCode::Esc, Some((progress, is_cancelled @ false))) = (key.code, &mut app.under_way) {
+        *is_cancelled = true;
+        effects.push(Effect::Cancel(progress.ticket));
+        return;
+    }
     if app.pressed.is_empty() {
         let mut taken = false;
         at_top(app, now, effects, |top, turn| taken = top.input(key, turn));
@@ -286,6 +303,10 @@ fn unclaimed(app: &mut App, outcome: Result<Answer, Fault>, wishes: &mut Vec<Wis
         Ok(Answer::Token(TokenAnswer::Issued(issued))) => {
             wishes.push(Wish::Push(Box::new(SecretPanel::of_token(*issued, now))));
         }
+        Ok(Answer::Partly(partly)) => {
+            app.notices.add(Tone::Failed, format!("of what you left under way: {partly}"), now);
+        }
+        Ok(Answer::BackedUp(backed_up)) => app.notices.add(Tone::Done, backed_up.said(), now),
         Ok(_) => app.notices.add(Tone::Done, "what you left under way is done".into(), now),
         Err(fault) => {
             let text = format!("what you left under way was not done: {}", fault.message);

@@ -1,8 +1,8 @@
 //! To have a copy of the home, and to put it back: on this machine or another.
 
 use std::{
-    fs,
-    io::{self, BufRead, Write},
+    fs::{self, File},
+    io::{self, BufRead, BufWriter, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use super::{Ctx, OpsError, audit, store::stop_again};
 use crate::{
     domain::{act::Act, clock::Clock, pace::Pace, secret::Secret},
     store::{
-        self, Mode, Store,
+        self, Mode, Store, StoreError,
         anchor::{self, Anchor},
         backup::{self, BackupError, Incoming, Manifest, Recipient, VaultKey},
         home::Home,
@@ -76,6 +76,69 @@ pub fn clear_restores(home: &Home) -> Result<Vec<PathBuf>, OpsError> {
         }
     }
     Ok(cleared)
+}
+
+/// A shorter passphrase, in characters, is soon guessed by whoever has the file.
+pub const SHORT_PASSPHRASE: usize = 12;
+
+/// A backup in a file of its own.
+#[derive(Clone, Debug)]
+pub struct BackedUp {
+    pub file: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    pub manifest: Manifest,
+}
+
+impl BackedUp {
+    /// Where it lies, in a line.
+    pub fn said(&self) -> String {
+        format!("{}: {} KiB", self.file.display(), self.size.div_ceil(1024))
+    }
+}
+
+/// Refuses a file that is there already: nothing is written over.
+pub fn require_new(file: &Path) -> Result<(), OpsError> {
+    match file.symlink_metadata() {
+        Ok(_) => {
+            Err(OpsError::Conflict(format!("{} is there already, and is not overwritten", file.display())))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Makes a backup in `file`, which is there whole at the end, or not at all.
+pub fn into_file(
+    ctx: &Ctx,
+    home: &Home,
+    recipient: &Recipient<'_>,
+    file: &Path,
+) -> Result<BackedUp, OpsError> {
+    require_new(file)?;
+    let name = file.display().to_string();
+    let cannot =
+        |error: &io::Error| OpsError::Store(StoreError::Home(format!("{name} cannot be written: {error}")));
+    // Beside the file, so that what is whole takes its name at once. It goes however this ends, but for a kill.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What backups have left there that were killed takes room; whoever wants to tell of it has looked before.
+    for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
+        let _ = left.clear();
+    }
+    let scratch = Staging::make(folder, Kind::Backup).map_err(|error| {
+        let message = format!("no copy can be made in the folder of {name}: {error}");
+        match error.kind() {
+            io::ErrorKind::NotFound => OpsError::Invalid(message),
+            _ => OpsError::Store(StoreError::Home(message)),
+        }
+    })?;
+    let mut draft = tempfile::NamedTempFile::new_in(scratch.path()).map_err(|error| cannot(&error))?;
+    let out = BufWriter::new(draft.as_file_mut());
+    let manifest = back_up(ctx, home, recipient, &name, scratch.path(), out)?;
+    draft.as_file().sync_all().map_err(|error| cannot(&error))?;
+    let written = draft.persist_noclobber(file).map_err(|error| cannot(&error.error))?;
+    let size = written.metadata().map_err(|error| cannot(&error))?.len();
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| cannot(&error))?;
+    Ok(BackedUp { file: file.to_owned(), size, manifest })
 }
 
 /// What was put back, and what came of it.

@@ -139,8 +139,8 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
     };
     let keys = store::api_key::count(deed.c, &q)?;
     let mut users: Vec<_> = store::api_key::window(deed.c, &q, 0, SHOWN, None)?
-        .iter()
-        .map(|key| format!("key {}", key.id))
+        .into_iter()
+        .map(|key| format!("key {}", key.map_or_else(|damaged| damaged.id, |key| key.id.to_string())))
         .collect();
     if keys > u64::from(SHOWN) {
         users.push(format!("{} more keys", keys - u64::from(SHOWN)));

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Valu
 use super::{
     Rows, StoreError,
     feed::{self, Change},
-    page::{Gathering, Page},
+    page::{self, Damaged, Gathering, Page},
     quota,
     seal::Table,
     to_json,
@@ -131,14 +131,15 @@ pub fn counts(c: &Connection, now: Timestamp, soon: Timestamp) -> Result<Counts,
 }
 
 /// Rows `offset..offset+limit` of the sorted list: what a table shows. Where it is known that there are `total` of them,
-/// rows of the second half are looked for from the end, so that the last are found as soon as the first.
+/// rows of the second half are looked for from the end, so that the last are found as soon as the first. Where the vault is
+/// open, seals are checked.
 pub fn window(
-    c: &Connection,
+    c: &Rows<'_>,
     q: &Query,
     offset: u64,
     limit: u32,
     total: Option<u64>,
-) -> Result<Vec<ApiKey>, StoreError> {
+) -> Result<Vec<Result<ApiKey, Damaged>>, StoreError> {
     let end = offset.saturating_add(limit.into());
     let backwards = total.filter(|total| (total / 2..*total).contains(&offset));
     let (skip, take) = match backwards {
@@ -149,12 +150,24 @@ pub fn window(
     let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
     filter.values.extend([number(take), number(skip)]);
     let order = q.order(backwards.is_some());
-    let sql = format!("SELECT {COLUMNS} FROM api_key WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
-    let mut found = rows(c, &sql, filter.values)?;
+    let sql =
+        format!("SELECT {COLUMNS}, mac FROM api_key WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
+    let mut select = c.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(filter.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(page::in_its_place(row, checked(c, row))?);
+    }
     if backwards.is_some() {
         found.reverse();
     }
     Ok(found)
+}
+
+/// Where the key stands in the sorted list; `None` where it is not in it.
+pub fn place(c: &Connection, q: &Query, id: &str) -> Result<Option<u64>, StoreError> {
+    let filter = filter::compile(&q.filter, q.now)?;
+    page::place(c, &TABLE, filter, (q.sort.column(), q.descending), id)
 }
 
 /// A page by keyset cursor: what the CLI lists. Where the vault is open, seals are checked.
@@ -304,20 +317,6 @@ fn sealed(c: &Rows<'_>, key: &ApiKey) -> Result<Vec<Value>, StoreError> {
     )
 }
 
-fn rows(
-    c: &Connection,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<Vec<ApiKey>, StoreError> {
-    let mut select = c.prepare_cached(sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
-    let mut keys = Vec::new();
-    while let Some(row) = rows.next()? {
-        keys.push(read(row)?);
-    }
-    Ok(keys)
-}
-
 /// A row of [`COLUMNS`] and its seal.
 fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<ApiKey, StoreError> {
     TABLE.check(c, row, 0)?;
@@ -330,25 +329,27 @@ fn read(row: &Row<'_>) -> Result<ApiKey, StoreError> {
     if row.get::<_, u32>(15)? != vault::VERSION {
         return Err(bad(&"its secret was digested under a pepper that this vault does not have"));
     }
+    // What a column holds may be of the wrong kind where no seal was looked at.
+    let wrong = |error: rusqlite::Error| bad(&error);
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
     let moment = |column: usize| -> Result<_, StoreError> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+        Ok(row.get::<_, Option<i64>>(column).map_err(wrong)?.map(Timestamp::from_millis))
     };
     Ok(ApiKey {
         id: id.parse().map_err(|error| bad(&error))?,
         environment: text(1)?.parse().map_err(|error| bad(&error))?,
-        name: row.get(2)?,
+        name: row.get(2).map_err(wrong)?,
         subject: text(3)?.parse().map_err(|error| bad(&error))?,
         scopes: serde_json::from_str(text(4)?).map_err(|error| bad(&error))?,
         policy: text(5)?.parse().map_err(|error| bad(&error))?,
-        created_at: Timestamp::from_millis(row.get(6)?),
+        created_at: Timestamp::from_millis(row.get(6).map_err(wrong)?),
         expires_at: moment(7)?,
-        disabled: row.get(8)?,
+        disabled: row.get(8).map_err(wrong)?,
         revoked_at: moment(9)?,
-        revoked_reason: row.get(10)?,
+        revoked_reason: row.get(10).map_err(wrong)?,
         rotated_at: moment(11)?,
         previous_until: moment(12)?,
-        digest: SecretDigest::from_bytes(row.get(13)?),
-        previous_digest: row.get::<_, Option<[u8; 32]>>(14)?.map(SecretDigest::from_bytes),
+        digest: SecretDigest::from_bytes(row.get(13).map_err(wrong)?),
+        previous_digest: row.get::<_, Option<[u8; 32]>>(14).map_err(wrong)?.map(SecretDigest::from_bytes),
     })
 }

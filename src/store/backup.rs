@@ -75,6 +75,26 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// What is in the backup at `place`, and what is not, each in a sentence.
+    pub fn told(&self, place: &str) -> [String; 2] {
+        let key = match self.vault_key {
+            VaultKey::Included => format!(
+                "{place} holds the key of the vault, sealed under the passphrase: without that nobody can restore it"
+            ),
+            VaultKey::LeftOut => "the vault's key is not in it: an auditor can read it (restore it into a home of its own), and \
+                                  no gateway can be run with it"
+                .into(),
+            VaultKey::Elsewhere => "the vault's key is not in it, since PORTCULLIS_MASTER_KEY_FILE names it elsewhere: keep a \
+                                    copy of that file too"
+                .into(),
+        };
+        let what = format!(
+            "store {}, as it was at {}, up to audit record {}",
+            self.store_id, self.taken_at, self.seq
+        );
+        [what, key]
+    }
+
     /// Whether the store that `c` reads is the one that it tells of, as it was.
     pub fn fits(&self, c: &Connection) -> Result<bool, StoreError> {
         let (store_id, head) = facts(c)?;

@@ -60,7 +60,7 @@ use std::{
 use rusqlite::{Connection, Transaction};
 
 pub use error::{StoreError, io as io_error};
-pub use page::{Page, Sound};
+pub use page::{Damaged, Page, Sound};
 pub use probe::Probe;
 pub use seal::{RowKey, Rows};
 pub use writer::BeforeCommit;

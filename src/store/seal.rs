@@ -2,8 +2,8 @@
 //!
 //! Each row of a sealed table carries HMAC-SHA256 over the table's name and all of its other columns, its primary key
 //! among them, under a key that only the vault holds. Whoever has opened the vault has every row checked that it acts
-//! on; without the vault (an auditor) nothing can be checked, and nothing can be written. Pages are checked as well, and
-//! name what is damaged; the windows that the console shows are not.
+//! on; without the vault (an auditor) nothing can be checked, and nothing can be written. Pages and the windows that the
+//! console shows are checked as well, and name what is damaged.
 //!
 //! A seal does not show that a row is missing, nor that it was replaced by an older one of itself.
 
@@ -97,6 +97,11 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The column of the id.
+    pub fn id(&self) -> &'static str {
+        self.columns.split(',').next().unwrap_or_default()
+    }
+
     /// `values`, one for each column, with the seal as the last.
     pub fn seal<const N: usize>(&self, c: &Rows<'_>, values: [Value; N]) -> Result<Vec<Value>, StoreError> {
         let key = c.key.ok_or(StoreError::Unsealed)?;
@@ -144,7 +149,7 @@ impl Table {
     ) -> Result<bool, StoreError> {
         c.must_be_checked()?;
         let (columns, name) = (self.columns, self.name);
-        let key = columns.split(',').next().unwrap_or_default();
+        let key = self.id();
         let mut select = c.prepare_cached(&format!("SELECT {columns}, mac FROM {name} WHERE {key} = ?1"))?;
         let found = select.query_row([id], |row| Ok(is_damage(read(c, row)))).optional()?.transpose()?;
         Ok(found.unwrap_or(false))

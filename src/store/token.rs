@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, typ
 
 use super::{
     Rows, StoreError,
-    page::{Gathering, Page},
+    page::{self, Damaged, Gathering, Page},
     quota,
     seal::Table,
     to_json,
@@ -121,14 +121,15 @@ pub fn unexpired_of(c: &Connection, kid: &Kid, now: Timestamp) -> Result<u64, St
 }
 
 /// Rows `offset..offset+limit` of the sorted list: what a table shows. Where it is known that there are `total` of them,
-/// rows of the second half are looked for from the end, so that the last are found as soon as the first.
+/// rows of the second half are looked for from the end, so that the last are found as soon as the first. Where the vault is
+/// open, seals are checked.
 pub fn window(
     c: &Rows<'_>,
     q: &Query,
     offset: u64,
     limit: u32,
     total: Option<u64>,
-) -> Result<Vec<Standing>, StoreError> {
+) -> Result<Vec<Result<Standing, Damaged>>, StoreError> {
     let end = offset.saturating_add(limit.into());
     let backwards = total.filter(|total| (total / 2..*total).contains(&offset));
     let (skip, take) = match backwards {
@@ -139,12 +140,25 @@ pub fn window(
     let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
     filter.values.extend([number(take), number(skip)]);
     let order = q.order(backwards.is_some());
-    let sql = format!("SELECT {COLUMNS} FROM token WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
-    let mut found = rows(c, &sql, filter.values, q.now)?;
+    let sql =
+        format!("SELECT {COLUMNS}, mac FROM token WHERE {} ORDER BY {order} LIMIT ? OFFSET ?", filter.sql);
+    let mut select = c.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(filter.values))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let read = checked(c, row).and_then(|token| standing(c, token, q.now));
+        found.push(page::in_its_place(row, read)?);
+    }
     if backwards.is_some() {
         found.reverse();
     }
     Ok(found)
+}
+
+/// Where the token stands in the sorted list; `None` where it is not in it.
+pub fn place(c: &Connection, q: &Query, jti: &str) -> Result<Option<u64>, StoreError> {
+    let filter = filter::compile(&q.filter, q.now)?;
+    page::place(c, &TABLE, filter, (q.sort.column(), q.descending), jti)
 }
 
 /// A page by keyset cursor: what the CLI lists. Where the vault is open, seals are checked.
@@ -258,48 +272,34 @@ fn sealed(c: &Rows<'_>, token: &IssuedToken) -> Result<Vec<Value>, StoreError> {
     )
 }
 
-fn rows(
-    c: &Rows<'_>,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-    now: Timestamp,
-) -> Result<Vec<Standing>, StoreError> {
-    let mut select = c.prepare_cached(sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
-    let mut tokens = Vec::new();
-    while let Some(row) = rows.next()? {
-        tokens.push(standing(c, read(c, row, false)?, now)?);
-    }
-    Ok(tokens)
-}
-
 /// A row of [`COLUMNS`] and its seal.
 fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<IssuedToken, StoreError> {
     TABLE.check(c, row, 0)?;
-    read(c, row, true)
+    read(c, row)
 }
 
-/// `is_sealed`: whether the seals of what it rests on are looked at.
-fn read(c: &Rows<'_>, row: &Row<'_>, is_sealed: bool) -> Result<IssuedToken, StoreError> {
+fn read(c: &Rows<'_>, row: &Row<'_>) -> Result<IssuedToken, StoreError> {
     let jti: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row(TABLE.name, "?", error))?;
     let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, jti, why);
+    // What a column holds may be of the wrong kind where no seal was looked at.
+    let wrong = |error: rusqlite::Error| bad(&error);
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
-    let bound: Option<String> = row.get(6)?;
+    let bound: Option<String> = row.get(6).map_err(wrong)?;
     let id = jti.parse().map_err(|error| bad(&error))?;
     Ok(IssuedToken {
         jti: id,
-        rests_on: ground::of(c, id, is_sealed)?,
+        rests_on: ground::of(c, id)?,
         subject: text(1)?.parse().map_err(|error| bad(&error))?,
-        client: row.get(2)?,
+        client: row.get(2).map_err(wrong)?,
         scopes: serde_json::from_str(text(3)?).map_err(|error| bad(&error))?,
         audience: serde_json::from_str(text(4)?).map_err(|error| bad(&error))?,
         policy: text(5)?.parse().map_err(|error| bad(&error))?,
         bound: bound.map(|json| serde_json::from_str(&json)).transpose().map_err(|error| bad(&error))?,
-        max_uses: row.get(7)?,
+        max_uses: row.get(7).map_err(wrong)?,
         kid: text(8)?.parse().map_err(|error| bad(&error))?,
         algorithm: text(9)?.parse().map_err(|error| bad(&error))?,
-        issued_at: Timestamp::from_millis(row.get(10)?),
-        expires_at: Timestamp::from_millis(row.get(11)?),
-        issued_by: row.get(12)?,
+        issued_at: Timestamp::from_millis(row.get(10).map_err(wrong)?),
+        expires_at: Timestamp::from_millis(row.get(11).map_err(wrong)?),
+        issued_by: row.get(12).map_err(wrong)?,
     })
 }

@@ -382,3 +382,102 @@ fn the_theme_goes_by_the_background_and_its_answer_presses_no_key() {
     terminal.wait_for("› keys");
     leave(terminal);
 }
+
+/// What a row says whose seal is broken.
+const BROKEN: &str = "its seal does not fit";
+
+#[test]
+fn a_damaged_key_hides_no_other_and_is_removed() {
+    let home = Home::new();
+    let issued = ["ann", "bob", "cyd"].map(|subject| home.issue(subject, "mcp:*", &["--name", subject]));
+    let store = rusqlite::Connection::open(home.path().join("portcullis.db")).expect("a database");
+    let sql = "UPDATE api_key SET subject = 'root' WHERE id = ?1";
+    assert_eq!(store.execute(sql, [&issued[1].id]).expect("SQL"), 1);
+    drop(store);
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.press("2");
+    terminal.wait_for("✕ damaged");
+    terminal.wait_for(BROKEN);
+    terminal.wait_for("1/3");
+    assert!(terminal.contents().contains("ann") && terminal.contents().contains("cyd"));
+    // It is found, and nothing else is done to it than to remove it.
+    terminal.press("/");
+    terminal.type_text(&format!("id:{}", issued[1].id));
+    terminal.press("enter");
+    terminal.wait_for("1/1");
+    terminal.press("d");
+    terminal.wait_for("this key is damaged");
+    terminal.press("enter");
+    terminal.wait_for("Whatever rests on it is refused");
+    terminal.press("D");
+    terminal.wait_for("Remove all keys whose rows are damaged?");
+    terminal.press("tab enter");
+    terminal.wait_for("removed the damaged keys");
+    terminal.press("esc esc");
+    terminal.wait_for("1/2");
+    leave(terminal);
+    assert_eq!(home.json(&["key", "list"])["items"].as_array().expect("keys").len(), 2);
+}
+
+#[test]
+fn the_cursor_stays_on_its_key_however_many_are_made_elsewhere() {
+    let home = Home::new();
+    home.issue("ann", "mcp:*", &["--name", "first-of-all"]);
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.press("2");
+    terminal.wait_for("1/1");
+    let people: String = (0..300).map(|number| format!("person-{number:03}\n")).collect();
+    let file = home.file("people.csv", &format!("subject\n{people}"));
+    let made = home.run(&["key", "create", "--from", &file, "--scope", "mcp:*"]);
+    assert_eq!(made.code, 0, "{}", made.errors);
+    terminal.wait_for("301/301");
+    terminal.press("c");
+    terminal.wait_for("first-of-all");
+    terminal.press("esc");
+    terminal.wait_until_gone("From the next call on");
+    // Many are disabled at once, and none is forgotten.
+    terminal.press("/ person enter ctrl-a");
+    terminal.wait_for("300 marked");
+    terminal.press("d");
+    terminal.wait_for("Disable 300 marked keys?");
+    terminal.wait_for("and 297 more");
+    terminal.press("tab enter");
+    terminal.wait_for("disabled 300 marked keys");
+    leave(terminal);
+    let disabled = home.json(&["key", "list", "--all", "--filter", "state:disabled"]);
+    assert_eq!(disabled["items"].as_array().expect("keys").len(), 300);
+}
+
+#[test]
+fn a_backup_made_in_the_console_is_a_home_again() {
+    let home = Home::new();
+    let issued = home.issue("ann", "mcp:*", &[]);
+    let file = home.file("there-already", "");
+    let mut terminal = open(&home, Size(80, 24), &[], &[]);
+    terminal.wait_for("1 active");
+    terminal.press("B");
+    terminal.wait_for("a new one; keep it on another machine");
+    terminal.press("ctrl-u");
+    terminal.type_text(&file);
+    terminal.press("tab");
+    terminal.type_text("correct horse");
+    terminal.press("tab");
+    terminal.type_text("correct horse");
+    terminal.press("ctrl-s");
+    // What was typed is still there after a refusal.
+    terminal.wait_for("overwritten");
+    assert!(!terminal.contents().contains("horse"));
+    terminal.press("backtab backtab");
+    terminal.type_text("-2");
+    terminal.press("ctrl-s");
+    terminal.wait_for("backed up");
+    terminal.wait_for("Put back with");
+    terminal.press("esc");
+    terminal.wait_until_gone("Put back with");
+    leave(terminal);
+
+    let (again, phrase) = (Home::new(), home.file("phrase", "correct horse\n"));
+    let restored = again.run(&["restore", &format!("{file}-2"), "--passphrase-file", &phrase]);
+    assert_eq!(restored.code, 0, "{}", restored.errors);
+    assert_eq!(again.json(&["key", "show", &issued.id])["subject"], "ann");
+}

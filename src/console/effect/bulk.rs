@@ -40,6 +40,8 @@ pub struct Partly {
     /// They were refused; the first one's reason.
     pub refused: u64,
     pub why: String,
+    /// It was cancelled before it came to them.
+    pub left: u64,
 }
 
 impl fmt::Display for Partly {
@@ -50,6 +52,9 @@ impl fmt::Display for Partly {
         }
         if self.refused > 0 {
             write!(f, ", {} refused: {}", self.refused, self.why)?;
+        }
+        if self.left > 0 {
+            write!(f, ", {} left as they were: cancelled", self.left)?;
         }
         Ok(())
     }

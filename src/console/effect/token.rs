@@ -41,6 +41,11 @@ pub enum TokenQuery {
         offset: u64,
         limit: u32,
     },
+    /// Where a row of the sorted list is now.
+    Place {
+        query: store::Query,
+        id: String,
+    },
     Detail {
         jti: TokenId,
         now: Timestamp,
@@ -72,6 +77,8 @@ pub enum TokenDeed {
         reach: Reach,
         reason: String,
     },
+    /// Forgets all whose rows are damaged.
+    PurgeDamaged,
     CreateKey(NewSigningKey),
     /// From a file that only the runner reads.
     ImportKey {
@@ -93,6 +100,8 @@ pub enum TokenAnswer {
     Window(Window<Standing>),
     Total(u64),
     Ids(Vec<TokenId>),
+    /// `None` where it is not in the list any more.
+    Place(Option<u64>),
     Detail(Box<TokenDetail>),
     Counts(TokenCounts),
     Choices(Box<TokenChoices>),

@@ -1,5 +1,6 @@
 //! What lies over a screen: it holds the keys until it is closed.
 
+pub mod backup;
 pub mod command;
 pub mod confirm;
 pub mod help;

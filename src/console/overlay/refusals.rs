@@ -298,10 +298,11 @@ impl Refusals {
 
 fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     let event = &refused.event;
-    let mut lines = vec![
-        Line::fact("reason", event.kind.as_str()).ink(Ink::Bad).note(refused.why.as_str()),
-        Line::Heading("Every check of the call, by the policies and scopes of now"),
-    ];
+    let mut lines = vec![Line::fact("reason", event.kind.as_str()).ink(Ink::Bad).note(refused.why.as_str())];
+    if !event.detail.is_empty() {
+        lines.push(Line::fact("detail", event.detail.as_str()));
+    }
+    lines.push(Line::Heading("Every check of the call, by the policies and scopes of now"));
     if refused.checks.is_empty() {
         let said =
             "The call came with no credential of this home that is still there: nothing can be judged again.";
@@ -335,9 +336,6 @@ fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     ]);
     if event.count > 1 {
         lines.push(Line::fact("times", event.count.to_string()));
-    }
-    if !event.detail.is_empty() {
-        lines.push(Line::fact("detail", event.detail.as_str()));
     }
     lines
 }

@@ -35,7 +35,7 @@ fn fill(mut file: File, text: &Secret) -> io::Result<()> {
 }
 
 /// As a shell reads it.
-fn below_home(file: &Path) -> PathBuf {
+pub fn below_home(file: &Path) -> PathBuf {
     match (file.strip_prefix("~"), std::env::var_os("HOME")) {
         (Ok(below), Some(home)) => PathBuf::from(home).join(below),
         _ => file.to_owned(),

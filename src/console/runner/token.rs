@@ -14,6 +14,7 @@ use crate::console::effect::{
 use crate::domain::{
     clock::Timestamp,
     name::ScopeName,
+    pace::Unit,
     revocation::Target,
     scope::Catalogue,
     signing_key::SigningKey,
@@ -23,7 +24,7 @@ use crate::domain::{
 use crate::ops::{self, Ctx, OpsError};
 use crate::store::{self, StoreError};
 
-use super::{DAY, fault, of_credential, since};
+use super::{DAY, fault, of_credential, policies, since};
 
 /// So many of the busiest credentials are looked at to tell whether what is to be revoked is in use.
 const BUSIEST: u32 = 1_000;
@@ -43,7 +44,10 @@ pub fn answer(ctx: &Ctx, query: TokenQuery) -> Result<TokenAnswer, OpsError> {
         }
         TokenQuery::Ids { query, offset, limit } => {
             let rows = ctx.store.read(|c| store::token::window(c, &query, offset, limit, None))?;
-            Ok(TokenAnswer::Ids(rows.into_iter().map(|row| row.token.jti).collect()))
+            Ok(TokenAnswer::Ids(rows.into_iter().flatten().map(|row| row.token.jti).collect()))
+        }
+        TokenQuery::Place { query, id } => {
+            Ok(TokenAnswer::Place(ctx.store.read(|c| store::token::place(c, &query, &id))?))
         }
         TokenQuery::Detail { jti, now } => detail(ctx, jti, now).map(Box::new).map(TokenAnswer::Detail),
         TokenQuery::Counts { now } => {
@@ -85,6 +89,9 @@ pub fn carry_out(ctx: &Ctx, deed: TokenDeed) -> Result<Answer, Fault> {
         TokenDeed::Revoke { reach, reason } => {
             return revoke(ctx, reach, &reason).map(Answer::Changed).map_err(fault);
         }
+        TokenDeed::PurgeDamaged => {
+            return ops::token::purge_damaged(ctx).map(Answer::Changed).map_err(fault);
+        }
         TokenDeed::CreateKey(new) => {
             ops::signing_key::create(ctx, new).map(Box::new).map(TokenAnswer::KeyMade)
         }
@@ -122,8 +129,13 @@ fn revoke(ctx: &Ctx, reach: Reach, why: &str) -> Result<u64, OpsError> {
                 ids.retain(|_| !known.next().unwrap_or_default());
             }
             let mut ended = 0;
+            ctx.pace.expect(ids.len() as u64, Unit::Items);
             for ids in ids.chunks(AT_ONCE) {
+                if ctx.pace.is_cancelled() {
+                    break;
+                }
                 ended += revoke_all(ctx, ids, why)?.iter().map(|revoked| revoked.ended).sum::<u64>();
+                ctx.pace.step(ids.len() as u64);
             }
             Ok(ended)
         }
@@ -145,12 +157,12 @@ fn private_key(file: &Path) -> Result<Zeroizing<String>, OpsError> {
 
 fn choices(ctx: &Ctx) -> Result<TokenChoices, OpsError> {
     let now = ctx.now();
-    let policies = ops::policy::list(ctx)?.into_iter().map(|(row, _)| row.policy.name).collect();
+    let policies = policies(ctx)?;
     let (audience, (mut keys, _)) = ctx.store.read(|c| -> Result<_, StoreError> {
         Ok((store::trust::identity(c)?.audience(), store::signing_key::sound(c)?))
     })?;
     keys.retain(|key| key.signs_at(now));
-    Ok(TokenChoices { catalogue: ops::scope::list(ctx)?, policies, audience, keys })
+    Ok(TokenChoices { catalogue: ops::scope::sound(ctx)?.0, policies, audience, keys })
 }
 
 /// Tokens that made calls in the last 24 hours, and how many.
@@ -160,7 +172,7 @@ fn busy(ctx: &Ctx, now: Timestamp) -> Result<Vec<(IssuedToken, u64)>, OpsError> 
         let mut busy = Vec::new();
         for one in top {
             if let Ok(jti) = one.key.parse::<TokenId>()
-                && let Some(token) = store::token::find(c, jti)?
+                && let Some(token) = StoreError::none_where_damaged(store::token::find(c, jti))?
             {
                 busy.push((token, one.totals.calls()));
             }
@@ -184,7 +196,8 @@ fn reached(
 fn detail(ctx: &Ctx, jti: TokenId, now: Timestamp) -> Result<TokenDetail, OpsError> {
     let standing = ops::token::show(ctx, jti)?;
     let (policy, catalogue) = ctx.store.read(|c| -> Result<_, StoreError> {
-        Ok((store::policy::find(c, &standing.token.policy)?, store::scope::catalogue(c)?))
+        let policy = StoreError::none_where_damaged(store::policy::find(c, &standing.token.policy))?;
+        Ok((policy, store::scope::sound(c)?.0))
     })?;
     let id = jti.to_string();
     let day = of_credential(id.clone(), now, DAY);

@@ -4,9 +4,11 @@
 //! Rows are shown before they are counted: no row waits for a number that looks at every one.
 
 mod draw;
+mod follow;
 mod marks;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
@@ -19,8 +21,9 @@ use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table;
 use crate::domain::clock::Timestamp;
 use crate::domain::filter::{Fields, Filter};
+use crate::store::Damaged;
 
-pub use draw::Words;
+pub use draw::{Words, draw_damaged};
 use marks::{Marking, Start};
 
 /// From this body width on the detail stands beside the list.
@@ -28,7 +31,7 @@ const BESIDE: u16 = 114;
 
 /// What such a list is of: a row of it, and how the store is asked.
 pub trait Listed: Sized + 'static {
-    type Id: Copy + Ord;
+    type Id: Copy + Ord + Display;
     type Sort: Copy + PartialEq + 'static;
     const FIELDS: Fields;
     const SORTS: &'static [Self::Sort];
@@ -36,6 +39,10 @@ pub trait Listed: Sized + 'static {
     const NEWEST: Self::Sort;
     /// Several of them, for people.
     const MANY: &'static str;
+    /// Said of an act where there is no row.
+    const NONE: &'static str;
+    /// Said of an act where the row is damaged.
+    const DAMAGED: &'static str;
     fn id(&self) -> Self::Id;
     /// The title of the column that it is sorted by.
     fn title(sort: Self::Sort) -> &'static str;
@@ -43,6 +50,7 @@ pub trait Listed: Sized + 'static {
     fn window(answer: Answer) -> Option<Window<Self>>;
     fn total(answer: Answer) -> Option<u64>;
     fn ids(answer: Answer) -> Option<Vec<Self::Id>>;
+    fn place(answer: Answer) -> Option<Option<u64>>;
 }
 
 /// Which rows, in which order.
@@ -55,11 +63,20 @@ pub struct Order<S> {
 }
 
 /// What of the list is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Part {
-    Window { offset: u64, limit: u32, total: Option<u64> },
+    Window {
+        offset: u64,
+        limit: u32,
+        total: Option<u64>,
+    },
     Total,
-    Ids { offset: u64, limit: u32 },
+    Ids {
+        offset: u64,
+        limit: u32,
+    },
+    /// Where the row of this id is.
+    Place(String),
 }
 
 /// What a click met.
@@ -82,16 +99,22 @@ pub struct LongList<L: Listed> {
     window: Held<Window<L>>,
     /// First row and number of rows asked for last.
     asked: (u64, u64),
+    /// How many rows they were asked for among.
+    asked_among: Option<u64>,
     filter: Input,
     /// The last filter that could be read: the rows shown are its rows, and marking all marks them.
     in_force: String,
     typing: bool,
     /// Whether the rows held are those of the filter and the order in force.
     is_of_now: bool,
-    /// The row under the cursor. The cursor goes where it goes.
-    on: Option<L::Id>,
-    /// It has left the rows that are held: nothing is under the cursor before it is moved.
+    /// The id of the row under the cursor, of a damaged one what stands there for it. The cursor goes where it goes.
+    on: Option<String>,
+    /// It has left the rows that are held, and is looked for: nothing is under the cursor meanwhile.
     is_adrift: bool,
+    place: Held<Option<u64>>,
+    looks: u8,
+    /// It is not in the list any more.
+    is_lost: bool,
     filter_fault: Option<String>,
     sort: L::Sort,
     descending: bool,
@@ -110,12 +133,16 @@ impl<L: Listed> Default for LongList<L> {
             count: Held::default(),
             window: Held::default(),
             asked: (0, 0),
+            asked_among: None,
             filter: Input::default(),
             in_force: String::new(),
             typing: false,
             is_of_now: false,
             on: None,
             is_adrift: false,
+            place: Held::default(),
+            looks: 0,
+            is_lost: false,
             filter_fault: None,
             sort: L::NEWEST,
             descending: true,
@@ -127,10 +154,10 @@ impl<L: Listed> Default for LongList<L> {
     }
 }
 
-/// List and detail on this body; an empty list area = the detail has it all.
+/// List and detail on this body; an empty list area = the detail, which was opened, has it all.
 pub fn areas(body: Rect, open: bool) -> (Rect, Rect) {
     let nothing = Rect { width: 0, height: 0, ..body };
-    if body.width >= BESIDE {
+    if body.width >= BESIDE && !open {
         let left = body.width * 3 / 5;
         let right = Rect { x: body.x + left + 1, width: body.width - left - 1, ..body };
         return (Rect { width: left, ..body }, right);
@@ -149,20 +176,44 @@ impl<L: Listed> LongList<L> {
         u64::from(table::height(table_area(list))).max(1)
     }
 
-    /// The rows that are held.
-    pub fn held(&self) -> &[L] {
-        self.window.value.as_ref().map_or(&[], |window| window.rows.as_slice())
+    /// The rows that are held, but for damaged ones.
+    pub fn held(&self) -> impl Iterator<Item = &L> {
+        self.window.value.iter().flat_map(|window| window.rows.iter().flatten())
     }
 
     /// A row of the list, where it is held.
-    fn row(&self, place: u64) -> Option<&L> {
+    fn row(&self, place: u64) -> Option<&Result<L, Damaged>> {
         let window = self.window.value.as_ref()?;
         window.rows.get(usize::try_from(place.checked_sub(window.offset)?).ok()?)
     }
 
-    /// The row under the cursor; none while others are on their way that the filter or the order asks for.
-    pub fn selected(&self) -> Option<&L> {
+    /// What is under the cursor; nothing while other rows are on their way that the filter or the order asks for.
+    fn here(&self) -> Option<&Result<L, Damaged>> {
         self.row(self.cursor.selected).filter(|_| self.is_of_now && !self.is_adrift)
+    }
+
+    /// The row under the cursor, where it is not damaged.
+    pub fn selected(&self) -> Option<&L> {
+        self.here()?.as_ref().ok()
+    }
+
+    /// The row under the cursor, where it is damaged.
+    pub fn damaged(&self) -> Option<&Damaged> {
+        self.here()?.as_ref().err()
+    }
+
+    /// The row under the cursor, or why nothing can be done to one.
+    pub fn one(&self) -> Result<&L, &'static str> {
+        match self.here() {
+            Some(Ok(row)) => Ok(row),
+            Some(Err(_)) => Err(L::DAMAGED),
+            None => Err(L::NONE),
+        }
+    }
+
+    /// Whether only what is damaged is under the cursor: that can be removed.
+    pub fn only_damaged(&self) -> Result<(), &'static str> {
+        self.damaged().map(|_| ()).ok_or("the row under the cursor is not damaged")
     }
 
     pub fn is_typing(&self) -> bool {
@@ -172,8 +223,9 @@ impl<L: Listed> LongList<L> {
     /// Whether what is called `name` has to wait for rows: one moves among those that are there.
     pub fn waits(&self, name: Option<&str>) -> bool {
         let is_step = name.is_some_and(|name| name.starts_with("move."));
-        let missing = if is_step { !self.is_of_now } else { self.selected().is_none() };
-        !self.typing && self.window.is_waiting() && missing && name != Some("back")
+        let missing = if is_step { !self.is_of_now } else { self.here().is_none() };
+        let waits = (self.window.is_waiting() && missing) || self.is_adrift;
+        !self.typing && waits && name != Some("back")
     }
 
     /// What an act is about: the marked, else the one under the cursor.
@@ -202,12 +254,16 @@ impl<L: Listed> LongList<L> {
 
     /// Asks for the rows around the view.
     fn ask(&mut self, turn: &mut Turn<'_>) {
+        self.ask_among(self.counted.then_some(self.total), turn);
+    }
+
+    /// The same of a list that has so many rows, where that is known.
+    fn ask_among(&mut self, total: Option<u64>, turn: &mut Turn<'_>) {
         let order = self.order(turn.now);
         let height = Self::height(turn);
         let offset = self.cursor.top.saturating_sub(height);
         let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
-        self.asked = (offset, u64::from(limit));
-        let total = self.counted.then_some(self.total);
+        (self.asked, self.asked_among) = ((offset, u64::from(limit)), total);
         let (topic, query) = L::ask(order, Part::Window { offset, limit, total });
         self.window.wait_for(turn.load(topic, query));
     }
@@ -229,8 +285,8 @@ impl<L: Listed> LongList<L> {
 
     fn start_over(&mut self, turn: &mut Turn<'_>) {
         self.cursor = Cursor::default();
-        (self.on, self.is_adrift, self.is_of_now) = (None, false, false);
-        (self.range_from, self.counted) = (None, false);
+        self.forget_row();
+        (self.range_from, self.counted, self.is_of_now) = (None, false, false);
         self.ids.clear();
         self.reload(turn);
     }
@@ -250,19 +306,9 @@ impl<L: Listed> LongList<L> {
     }
 
     pub fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        // one step away from nothing is the row that is there
-        let stays = std::mem::take(&mut self.is_adrift) && matches!(step, Step::Up | Step::Down);
-        if !stays {
-            self.cursor.step(step, self.total, Self::height(turn));
-        }
+        self.cursor.step(step, self.total, Self::height(turn));
         self.stand();
         self.settle(turn);
-    }
-
-    /// The cursor was put where it is.
-    fn stand(&mut self) {
-        self.is_adrift = false;
-        self.on = self.row(self.cursor.selected).map(L::id);
     }
 
     pub fn type_filter(&mut self) {
@@ -360,7 +406,12 @@ impl<L: Listed> LongList<L> {
         if self.window.settle(reply, L::window) {
             self.took_window();
             self.settle(turn);
-            self.go_with_its_row();
+            self.go_with_its_row(turn);
+            moved = true;
+        }
+        if self.place.owns(reply) {
+            self.place.settle(reply, L::place);
+            self.took_place(turn);
             moved = true;
         }
         if self.count.settle(reply, L::total)
@@ -369,6 +420,10 @@ impl<L: Listed> LongList<L> {
             self.total = total;
             self.counted = true;
             self.settle(turn);
+            // The last rows are counted from the end: among so many as there are they may be others.
+            if self.asked_among.is_some_and(|known| known != total) {
+                self.ask(turn);
+            }
             moved = true;
         }
         if self.ids.settle(reply, L::ids)
@@ -380,39 +435,5 @@ impl<L: Listed> LongList<L> {
             turn.fail(fault.message);
         }
         moved
-    }
-
-    fn took_window(&mut self) {
-        self.is_of_now = true;
-        if let Some(window) = &self.window.value {
-            let held = window.rows.len() as u64;
-            let seen = window.offset + held;
-            let is_last = held < self.asked.1;
-            self.total = if self.counted && !is_last { self.total.max(seen) } else { seen };
-            self.counted |= is_last && (held > 0 || window.offset == 0);
-        }
-        let Some(window) = &self.window.value else { return };
-        let place = |wanted: L::Id| {
-            let place = window.rows.iter().position(|row| row.id() == wanted);
-            place.map(|place| window.offset + place as u64)
-        };
-        if let Some(at) = self.on.and_then(place) {
-            self.cursor.shift_to(at);
-        }
-        if let Some(start) = &mut self.range_from {
-            start.place = place(start.id).unwrap_or(start.place);
-        }
-    }
-
-    /// Where the row that the cursor was on is not among those that came, the cursor is on none.
-    fn go_with_its_row(&mut self) {
-        match (self.on, self.row(self.cursor.selected).map(L::id)) {
-            (None, here) => self.on = here,
-            (Some(on), Some(here)) if on != here => self.is_adrift = true,
-            // an empty list keeps nobody's place: what comes next is what one sees
-            (Some(_), None) if self.total == 0 => (self.on, self.is_adrift) = (None, false),
-            (Some(_), None) => self.is_adrift = !self.window.is_waiting(),
-            (Some(_), Some(_)) => self.is_adrift = false,
-        }
     }
 }

@@ -7,7 +7,7 @@ pub mod policies;
 pub mod tokens;
 pub mod usage;
 
-use super::layer::Layer;
+use super::layer::{Action, Layer};
 
 /// A screen as the tabs, the keys and the palette know it.
 pub struct Screen {
@@ -63,6 +63,30 @@ pub const SCREENS: &[Screen] = &[
         make: || Box::new(usage::Usage::default()),
     },
 ];
+
+/// What is of a list alone, and not of one of its rows.
+const OF_LISTS: [&str; 8] =
+    ["open", "filter.clear", "sort", "sort.reverse", "mark", "mark.range", "mark.all", "mark.clear"];
+
+/// What a list offers while all the room is its detail's: the way back first, and nothing that would be done to rows which
+/// are not seen. A filter leads back to them.
+pub fn of_detail(actions: Vec<Action>) -> Vec<Action> {
+    let of_one = actions.into_iter().filter(|action| !OF_LISTS.contains(&action.name));
+    let mut actions: Vec<Action> = of_one
+        .map(|action| match action.name {
+            "back" => Action { hint: "back", ..action },
+            "move.down" => Action { hint: "scroll", ..action },
+            "filter" => Action { hint: "", ..action },
+            _ => action,
+        })
+        .collect();
+    actions.sort_by_key(|action| match action.name {
+        "back" => 0,
+        "move.down" => 1,
+        _ => 2,
+    });
+    actions
+}
 
 /// The rows that every list has, before its own. The state has `step`, `open` and `back`, where
 /// `back` says whether there was something to step out of.

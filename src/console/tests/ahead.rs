@@ -165,16 +165,33 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     person.press("R tab enter");
     assert_eq!(revoked(&person), [997]);
 
-    // so many that it is out of sight: then nothing is under the cursor before it is moved
+    // so many that it is out of sight: it is looked for, and what is typed meanwhile waits for it
     let mut person = Person::new(80, 24);
     person.press("2 j j");
     person.shop.made = 500;
+    let asked = person.ask_about(Event::Moved(Moved::Objects));
+    let looks = person.answered(asked);
+    assert!(matches!(&looks[0], Effect::Load(_, Query::KeyPlace { .. })), "{looks:?}");
+    person.press("R tab enter");
+    assert!(person.app.overlays.is_empty() && !person.sees("0/540"), "{}", person.screen());
+    person.settle(looks);
+    assert!(person.sees("503/540"), "{}", person.screen());
+    assert_eq!(revoked(&person), [2]);
+
+    // it is gone: the cursor is on what has come to its place
+    let mut person = Person::new(80, 24);
+    person.press("2 j j");
+    person.shop.gone = Some(2);
     person.send(Event::Moved(Moved::Objects));
-    person.press("R space");
-    assert!(person.app.overlays.is_empty() && person.sees("there is no key here"), "{}", person.screen());
-    assert!(!person.sees("marked") && person.sees("0/540"), "{}", person.screen());
-    person.press("j R tab enter");
-    assert_eq!(revoked(&person), [10_498], "the one that stands there");
+    assert!(person.sees("3/39"), "{}", person.screen());
+    person.press("R tab enter");
+    assert_eq!(revoked(&person), [3]);
+    // and the detail of it does not become that of the other
+    person.press("enter");
+    assert!(person.sees("keys › 00000000") || person.sees("keys › agent"), "{}", person.screen());
+    person.shop.gone = Some(3);
+    person.send(Event::Moved(Moved::Objects));
+    assert!(person.sees("3/39") && person.sees("agent-1"), "{}", person.screen());
 
     // a list that was empty meanwhile keeps nobody's place
     let mut person = Person::new(80, 24);

@@ -105,7 +105,7 @@ fn a_stale_answer_is_dropped() {
     let first = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
     let second = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
     let reply = |ticket, keys: usize| {
-        let window = KeyWindow { offset: 0, rows: (0..keys).map(key).collect() };
+        let window = KeyWindow { offset: 0, rows: (0..keys).map(|number| Ok(key(number))).collect() };
         Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::KeyWindow(window))) })
     };
     person.send(reply(second.0, 7));

@@ -53,6 +53,11 @@ const PLACES: &[&str] = &[
     "1 /",
     "m",
     "2 n ctrl-s",
+    "2 n tab tab tab d e z",
+    "2 n tab tab tab tab tab tab z",
+    "B",
+    "B tab x ctrl-s",
+    "B tab x tab x ctrl-s",
 ];
 
 #[test]

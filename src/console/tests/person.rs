@@ -11,7 +11,7 @@ use crate::domain::scope::Catalogue;
 
 use crate::console::app::App;
 use crate::console::canvas::Look;
-use crate::console::effect::{Deed, Effect, Reply};
+use crate::console::effect::{Deed, Effect, Reply, Ticket};
 use crate::console::event::Event;
 use crate::console::keymap::Keymap;
 use crate::console::layer::Setting;
@@ -28,6 +28,7 @@ pub struct Person {
     /// What was asked of the world, but for questions.
     pub deeds: Vec<Deed>,
     pub copied: Vec<String>,
+    pub cancelled: Vec<Ticket>,
     pub quit: bool,
 }
 
@@ -52,11 +53,42 @@ impl Person {
         let look = Look { theme: Theme::load(theme).unwrap(), ascii };
         let mut app = App::new(setting, look, Keymap::defaults().unwrap(), noon());
         app.size = Rect::new(0, 0, width, height);
-        let shop = Shop { keys, label: None, busy: 0, fault: None, damaged_keys: Vec::new(), made: 0 };
-        let mut person = Self { app, shop, now: noon(), deeds: Vec::new(), copied: Vec::new(), quit: false };
+        let shop = Shop {
+            keys,
+            label: None,
+            busy: 0,
+            fault: None,
+            damaged_keys: Vec::new(),
+            damaged_key: None,
+            damaged_policies: Vec::new(),
+            made: 0,
+            gone: None,
+        };
+        let mut person = Self {
+            app,
+            shop,
+            now: noon(),
+            deeds: Vec::new(),
+            copied: Vec::new(),
+            cancelled: Vec::new(),
+            quit: false,
+        };
         let effects = start(&mut person.app, person.now);
         person.settle(effects);
         person
+    }
+    /// Answers what was asked; what that asks in turn is left.
+    pub fn answered(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let questions = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Load(ticket, query) => Some((ticket, query)),
+            _ => None,
+        });
+        let mut further = Vec::new();
+        for (ticket, query) in questions {
+            let outcome = Some(self.shop.answer(&query));
+            further.extend(self.ask_about(Event::Reply(Reply { ticket, outcome })));
+        }
+        further
     }
     pub fn settle(&mut self, effects: Vec<Effect>) {
         for effect in effects {
@@ -75,6 +107,10 @@ impl Person {
                     self.quit = true;
                     continue;
                 }
+                Effect::Cancel(ticket) => {
+                    self.cancelled.push(ticket);
+                    continue;
+                }
                 Effect::Mouse(_) | Effect::Redraw | Effect::Suspend => continue,
             };
             self.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
@@ -83,6 +119,10 @@ impl Person {
     /// Presses a key; what it asks of the world is answered by whoever gets it.
     pub fn ask(&mut self, key: &str) -> Vec<Effect> {
         update(&mut self.app, Event::Key(key_of(key)), self.now)
+    }
+    /// The same of anything that happens.
+    pub fn ask_about(&mut self, event: Event) -> Vec<Effect> {
+        update(&mut self.app, event, self.now)
     }
     pub fn send(&mut self, event: Event) {
         let effects = update(&mut self.app, event, self.now);

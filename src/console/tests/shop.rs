@@ -12,8 +12,11 @@ use crate::domain::scope::Catalogue;
 use crate::domain::secret::Secret;
 use crate::domain::usage::Totals;
 use crate::ops::api_key::IssuedKey;
+use crate::ops::backup::BackedUp;
 use crate::store::audit::Entry;
+use crate::store::backup::VaultKey;
 use crate::store::gateway::{Gateway, Presence};
+use crate::store::{Damaged, StoreError};
 
 use crate::console::effect::{
     Activity, Answer, Busy, Choices, Deed, Fault, KeyCounts, KeyDetail, KeyWindow, Query, Refused, Traffic,
@@ -70,8 +73,13 @@ pub struct Shop {
     pub fault: Option<Fault>,
     /// What is wrong with signing keys that are damaged.
     pub damaged_keys: Vec<String>,
+    /// Which key is damaged, and what is wrong with policies that are.
+    pub damaged_key: Option<usize>,
+    pub damaged_policies: Vec<StoreError>,
     /// How many keys were made elsewhere meanwhile: they stand on top of the others.
     pub made: usize,
+    /// A key that was removed elsewhere meanwhile.
+    pub gone: Option<usize>,
 }
 
 impl Shop {
@@ -80,16 +88,18 @@ impl Shop {
         let name = self.label.map_or_else(|| usual.name.clone(), str::to_owned);
         ApiKey { name, ..usual }
     }
-    fn all(&self) -> usize {
-        self.keys + self.made
+    fn row(&self, number: usize) -> Result<ApiKey, Damaged> {
+        let damaged =
+            Damaged { id: id(number).to_string(), why: "its seal does not fit what it holds".into() };
+        if self.damaged_key == Some(number) { Err(damaged) } else { Ok(self.key(number)) }
     }
-    fn places(&self, offset: u64, limit: u32) -> std::ops::Range<usize> {
-        let first = (offset as usize).min(self.all());
-        first..(first + limit as usize).min(self.all())
+    /// The keys in the order of the list: those that were made elsewhere are numbered from 10 000 on.
+    fn numbers(&self) -> Vec<usize> {
+        let made = (0..self.made).map(|place| 10_000 + self.made - place);
+        made.chain((0..self.keys).filter(|number| self.gone != Some(*number))).collect()
     }
-    /// Which key stands at this place of the list: those that were made elsewhere are numbered from 10 000 on.
-    fn number_at(&self, place: usize) -> usize {
-        if place < self.made { 10_000 + self.made - place } else { place - self.made }
+    fn numbers_at(&self, offset: u64, limit: u32) -> Vec<usize> {
+        self.numbers().into_iter().skip(offset as usize).take(limit as usize).collect()
     }
     pub fn totals(scale: u64) -> Totals {
         Totals { allowed: 90 * scale, denied: 7 * scale, failed: scale }
@@ -190,16 +200,17 @@ impl Shop {
                     ending: some,
                 })
             }
-            Query::KeyTotal(_) => Answer::KeyTotal(self.all() as u64),
-            Query::KeyWindow { offset, limit, .. } => {
-                let places = self.places(*offset, *limit);
-                Answer::KeyWindow(KeyWindow {
-                    offset: places.start as u64,
-                    rows: places.map(|place| self.key(self.number_at(place))).collect(),
-                })
-            }
+            Query::KeyTotal(_) => Answer::KeyTotal(self.numbers().len() as u64),
+            Query::KeyWindow { offset, limit, .. } => Answer::KeyWindow(KeyWindow {
+                offset: *offset,
+                rows: self.numbers_at(*offset, *limit).into_iter().map(|number| self.row(number)).collect(),
+            }),
             Query::KeyIds { offset, limit, .. } => {
-                Answer::KeyIds(self.places(*offset, *limit).map(|place| id(self.number_at(place))).collect())
+                Answer::KeyIds(self.numbers_at(*offset, *limit).into_iter().map(id).collect())
+            }
+            Query::KeyPlace { id: wanted, .. } => {
+                let place = self.numbers().into_iter().position(|number| id(number).as_str() == wanted);
+                Answer::KeyPlace(place.map(|place| place as u64))
             }
             Query::KeyDetail { id, .. } => {
                 let number: usize = id.as_str().parse().unwrap();
@@ -241,7 +252,8 @@ impl Shop {
             }),
             Query::Token(query) => Answer::Token(self.answer_token(query)),
             Query::Policies => {
-                Answer::Policies(vec![(revision("default", 3), 12), (revision("readers", 1), 0)])
+                let sound = vec![(revision("default", 3), 12), (revision("readers", 1), 0)];
+                Answer::Policies((sound, self.damaged_policies.clone()))
             }
             Query::Refusals { .. } => Answer::Refusals(Self::refusals()),
             Query::Refusal(event) => Answer::Refusal(Box::new(Self::refused(event))),
@@ -272,7 +284,17 @@ impl Shop {
                 Answer::Saved(Box::new(revision(policy.name.as_str(), 4)))
             }
             Deed::RollbackPolicy { name, .. } => Answer::Saved(Box::new(revision(name.as_str(), 4))),
+            Deed::PurgeDamagedKeys => Answer::Changed(1),
             Deed::DeletePolicy(_) => Answer::Deleted,
+            Deed::BackUp { file, .. } => {
+                let vault_key = VaultKey::Included;
+                let manifest = serde_json::from_value(serde_json::json!({
+                    "version": "0", "taken_at": noon(), "store_id": "s1", "seq": 7, "head": "00",
+                    "vault_key": vault_key, "parts": [],
+                }));
+                let manifest = manifest.unwrap();
+                Answer::BackedUp(Box::new(BackedUp { file: file.clone(), size: 70_000, manifest }))
+            }
             Deed::WriteSecret { file, .. } => Answer::Written(file.clone()),
             Deed::Token(deed) => self.act_token(deed),
         })

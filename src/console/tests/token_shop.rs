@@ -108,12 +108,16 @@ impl Shop {
                 let last = (first + *limit as usize).min(self.keys);
                 TokenAnswer::Window(Window {
                     offset: first as u64,
-                    rows: (first..last).map(standing).collect(),
+                    rows: (first..last).map(|number| Ok(standing(number))).collect(),
                 })
             }
             TokenQuery::Ids { offset, limit, .. } => {
                 let first = *offset as usize;
                 TokenAnswer::Ids((first..(first + *limit as usize).min(self.keys)).map(jti).collect())
+            }
+            TokenQuery::Place { id, .. } => {
+                let place = (0..self.keys).position(|number| jti(number).to_string() == *id);
+                TokenAnswer::Place(place.map(|place| place as u64))
             }
             TokenQuery::Detail { jti: wanted, .. } => {
                 let number = (0..self.keys).find(|number| jti(*number) == *wanted).unwrap();
@@ -169,7 +173,9 @@ impl Shop {
         let keys = signing_keys();
         Answer::Token(match deed {
             TokenDeed::Issue(_) => TokenAnswer::Issued(Box::new(issued())),
-            TokenDeed::Revoke { .. } | TokenDeed::RetireKey { .. } => return Answer::Changed(1),
+            TokenDeed::Revoke { .. } | TokenDeed::RetireKey { .. } | TokenDeed::PurgeDamaged => {
+                return Answer::Changed(1);
+            }
             TokenDeed::CreateKey(_) | TokenDeed::ImportKey { .. } => {
                 TokenAnswer::KeyMade(Box::new(keys[1].clone()))
             }

@@ -8,6 +8,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
 use super::fuzzy::fuzzy;
+use super::hidden::Hidden;
 
 /// Most bytes a field takes, so that a pasted file does not fill the screen.
 const MOST: usize = 4_096;
@@ -21,9 +22,13 @@ pub enum Kind {
         /// What could be meant by the text so far, best first.
         suggest: Option<fn(&str) -> Vec<String>>,
     },
+    /// Typed and not shown.
+    Hidden(Hidden),
     Choice {
         options: Vec<Choice>,
         at: usize,
+        /// What was typed to find one.
+        typed: String,
     },
     Many {
         options: Vec<Choice>,
@@ -33,10 +38,7 @@ pub enum Kind {
         typed: String,
     },
     /// Hours of the day that are allowed, a bit an hour.
-    Hours {
-        allowed: BTreeSet<u32>,
-        at: u32,
-    },
+    Hours { allowed: BTreeSet<u32>, at: u32 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +95,9 @@ impl Field {
         self.empty = said;
         self
     }
+    pub fn hidden(name: &'static str, label: &'static str, help: &'static str) -> Self {
+        Self::new(name, label, help, Kind::Hidden(Hidden::default()))
+    }
     pub fn choice(
         name: &'static str,
         label: &'static str,
@@ -101,7 +106,7 @@ impl Field {
         value: &str,
     ) -> Self {
         let at = options.iter().position(|option| option.value == value).unwrap_or(0);
-        Self::new(name, label, help, Kind::Choice { options, at })
+        Self::new(name, label, help, Kind::Choice { options, at, typed: String::new() })
     }
     pub fn many(
         name: &'static str,
@@ -127,12 +132,27 @@ impl Field {
         Self::new(name, label, help, Kind::Hours { allowed: allowed.collect(), at: 0 })
     }
 
-    /// The text, or the value chosen; empty for fields of several values.
+    /// What was typed and not shown.
+    pub fn exposed(&self) -> &str {
+        match &self.kind {
+            Kind::Hidden(hidden) => hidden.expose(),
+            _ => "",
+        }
+    }
+
+    /// The text, or the value chosen; empty for fields of several values, and of what is not shown.
     pub fn value(&self) -> &str {
         match &self.kind {
             Kind::Text { input, .. } => input.value(),
-            Kind::Choice { options, at } => options.get(*at).map_or("", |option| option.value.as_str()),
-            Kind::Many { .. } | Kind::Hours { .. } => "",
+            Kind::Choice { options, at, .. } => options.get(*at).map_or("", |option| option.value.as_str()),
+            Kind::Hidden(_) | Kind::Many { .. } | Kind::Hours { .. } => "",
+        }
+    }
+
+    /// The focus goes elsewhere: what was typed to find a choice has done its work.
+    pub fn leave(&mut self) {
+        if let Kind::Choice { typed, .. } = &mut self.kind {
+            typed.clear();
         }
     }
 
@@ -154,7 +174,7 @@ impl Field {
     }
 
     pub fn is_typed(&self) -> bool {
-        matches!(self.kind, Kind::Text { .. })
+        matches!(self.kind, Kind::Text { .. } | Kind::Hidden(_))
     }
 
     /// Whether ↑ and ↓ move inside it rather than to the next field.
@@ -182,10 +202,12 @@ impl Field {
     }
 
     pub fn paste(&mut self, text: &str) {
-        if let Kind::Text { input, .. } = &mut self.kind {
-            paste_into(input, text);
-            self.touched = true;
+        match &mut self.kind {
+            Kind::Text { input, .. } => paste_into(input, text),
+            Kind::Hidden(hidden) => hidden.paste(text),
+            _ => return,
         }
+        self.touched = true;
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Took {
@@ -201,7 +223,8 @@ impl Field {
                 }
                 _ => type_into(input, key),
             },
-            Kind::Choice { options, at } => choose(options.len(), at, key),
+            Kind::Hidden(hidden) => hidden.key(key),
+            Kind::Choice { options, at, typed } => choose(options, at, typed, key),
             Kind::Many { options, picked, at, typed } => pick(options, picked, at, typed, key),
             Kind::Hours { allowed, at } => toggle_hours(allowed, at, key),
         };
@@ -260,18 +283,33 @@ pub fn type_into(input: &mut Input, key: KeyEvent) -> Took {
     }
 }
 
-fn choose(options: usize, at: &mut usize, key: KeyEvent) -> Took {
-    if options == 0 {
-        return Took::Nothing;
-    }
+/// Goes through the options one by one, or to the one that fits best what is typed.
+fn choose(options: &[Choice], at: &mut usize, typed: &mut String, key: KeyEvent) -> Took {
+    let Some(last) = options.len().checked_sub(1) else { return Took::Nothing };
+    let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    let before = *at;
     *at = match key.code {
-        KeyCode::Right | KeyCode::Char(' ' | 'l') => (*at + 1) % options,
-        KeyCode::Left | KeyCode::Char('h') => (*at + options - 1) % options,
+        KeyCode::Char(c) if plain && c != ' ' && typed.len() < MOST_TYPED => {
+            typed.push(c);
+            fitting(options, typed).first().copied().unwrap_or(before)
+        }
+        KeyCode::Backspace if !typed.is_empty() => {
+            typed.pop();
+            fitting(options, typed).first().copied().filter(|_| !typed.is_empty()).unwrap_or(before)
+        }
+        KeyCode::Right | KeyCode::Char(' ') => {
+            typed.clear();
+            (before + 1) % options.len()
+        }
+        KeyCode::Left => {
+            typed.clear();
+            (before + last) % options.len()
+        }
         KeyCode::Home => 0,
-        KeyCode::End => options - 1,
+        KeyCode::End => last,
         _ => return Took::Nothing,
     };
-    Took::Changed
+    if *at == before { Took::Moved } else { Took::Changed }
 }
 
 /// The places of the options that fit what is typed, best first; all, in their order, where nothing is.

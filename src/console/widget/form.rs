@@ -19,6 +19,8 @@ pub struct Form {
     has_buttons: bool,
     /// Why the last attempt failed.
     pub fault: Option<String>,
+    /// Why the last key did nothing.
+    note: Option<String>,
     /// An attempt is under way: no second one is made.
     pub busy: bool,
     changed: bool,
@@ -46,6 +48,7 @@ impl Form {
             submit,
             has_buttons: true,
             fault: None,
+            note: None,
             busy: false,
             changed: false,
             unsaved: None,
@@ -87,6 +90,11 @@ impl Form {
         self.field(name).map_or("", Field::value)
     }
 
+    /// What was typed into a field that does not show it.
+    pub fn exposed(&self, name: &str) -> &str {
+        self.field(name).map_or("", Field::exposed)
+    }
+
     /// Whether no field is wrong.
     pub fn is_right(&self) -> bool {
         self.fields.iter().all(|field| field.hidden || field.error.is_none())
@@ -103,6 +111,9 @@ impl Form {
     }
 
     fn go(&mut self, forward: bool) {
+        if let Some(field) = self.fields.get_mut(self.focus) {
+            field.leave();
+        }
         let places = self.fields.len() + if self.has_buttons { 2 } else { 0 };
         for _ in 0..places {
             self.focus = if forward { (self.focus + 1) % places } else { (self.focus + places - 1) % places };
@@ -127,11 +138,15 @@ impl Form {
                 self.changed = true;
                 Said::Changed
             }
-            _ => Said::Nothing,
+            _ => {
+                self.note = Some("what is pasted goes into a line of text, and this is none".into());
+                Said::Nothing
+            }
         }
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Said {
+        self.note = None;
         match (self.take(key), self.unsaved) {
             (Said::Cancel, Some(unsaved)) if self.changed && !self.sure => {
                 self.sure = true;
@@ -141,9 +156,29 @@ impl Form {
             (said @ (Said::Submit | Said::Cancel), _) => said,
             (said, _) => {
                 self.sure = false;
+                if let (Said::Nothing, KeyCode::Char(c)) = (said, key.code) {
+                    self.note = Some(self.unused(c));
+                }
                 said
             }
         }
+    }
+
+    /// Why a character was not taken: nothing that is typed goes without a word.
+    fn unused(&self, c: char) -> String {
+        match self.fields.get(self.focus).map(|field| &field.kind) {
+            Some(Kind::Hours { .. }) => {
+                format!("`{c}` is no hour: ← → go to one, space lets it in or not; a all, w 8–18, x none")
+            }
+            Some(_) => format!("`{c}` was not taken: the field holds no more"),
+            None => format!("`{c}` goes nowhere: the focus is on a button, and ↑ leads back to the fields"),
+        }
+    }
+
+    /// What is said at the lower edge, and whether an attempt failed.
+    fn said(&self) -> Option<(&str, bool)> {
+        let fault = self.fault.as_deref().map(|fault| (fault, true));
+        self.note.as_deref().map(|note| (note, false)).or(fault)
     }
 
     fn take(&mut self, key: KeyEvent) -> Said {
@@ -187,7 +222,7 @@ impl Form {
     pub fn hints(&self) -> Vec<(&'static str, &'static str)> {
         let mut hints = vec![("⇥ ↓", "next")];
         match self.fields.get(self.focus).map(|field| &field.kind) {
-            Some(Kind::Choice { .. }) => hints.push(("← →", "choose")),
+            Some(Kind::Choice { .. }) => hints.extend([("← →", "choose"), ("type", "to find")]),
             Some(Kind::Many { .. }) => hints.extend([("space", "pick"), ("type", "to narrow")]),
             Some(Kind::Hours { .. }) => {
                 hints.extend([("space", "toggle"), ("a", "all"), ("w", "8–18"), ("x", "none")]);

@@ -5,6 +5,7 @@ pub mod fault;
 pub mod field;
 pub mod form;
 pub mod fuzzy;
+pub mod hidden;
 pub mod list;
 pub mod page;
 pub mod table;

@@ -51,6 +51,7 @@ pub fn styled<'a>(text: impl Into<Cow<'a, str>>, style: Style) -> TableCell<'a> 
 
 #[derive(Debug, Default)]
 pub struct Row<'a> {
+    /// Where there are fewer than columns, the last has the rest of the line.
     pub cells: Vec<TableCell<'a>>,
     pub marked: bool,
     pub selected: bool,
@@ -178,10 +179,14 @@ impl Table<'_> {
                 canvas.put(area.x, y, 1, "▸", base);
             }
             let mut x = area.x + 2;
-            for ((column, &cells), (cell, own)) in self.columns.iter().zip(&widths).zip(&row.cells) {
+            for (place, ((column, &cells), (cell, own))) in
+                self.columns.iter().zip(&widths).zip(&row.cells).enumerate()
+            {
                 if cells == 0 {
                     continue;
                 }
+                let takes_rest = place + 1 == row.cells.len() && place + 1 < self.columns.len();
+                let cells = if takes_rest { (area.right() - 1).saturating_sub(x).max(cells) } else { cells };
                 let style = match own {
                     Some(own) if !row.selected => *own,
                     _ => base,

@@ -86,6 +86,17 @@ impl Place {
     }
 }
 
+/// The rows of a window none of which is damaged.
+fn window(
+    c: &Rows<'_>,
+    q: &Query,
+    offset: u64,
+    limit: u32,
+    total: Option<u64>,
+) -> Result<Vec<ApiKey>, StoreError> {
+    Ok(super::window(c, q, offset, limit, total)?.into_iter().map(Result::unwrap).collect())
+}
+
 fn revision(number: u32) -> Revision {
     Revision {
         policy: Policy::new("default".parse().unwrap()),
@@ -146,6 +157,38 @@ fn a_window_is_the_same_from_either_end() {
             }
         }
     }
+}
+
+#[test]
+fn a_row_is_where_its_window_has_it() {
+    let keys = (1..=20).map(|number| {
+        let subject = if number % 3 == 0 { "alice" } else { "bob" };
+        key(number, subject, (number % 4 > 1).then(|| in_days(i64::from(number % 4))))
+    });
+    let there = Place::with(keys.collect());
+    for filter in ["", "bob"] {
+        for (sort, descending) in Sort::ALL.into_iter().flat_map(|sort| [(sort, false), (sort, true)]) {
+            let q = query(filter, sort, descending);
+            let rows = there.read(|c| window(c, &q, 0, 100, None));
+            for number in 1..=20 {
+                let wanted = rows.iter().position(|key| key.id == id(number)).map(|at| at as u64);
+                let found = there.read(|c| place(c, &q, id(number).as_str()));
+                assert_eq!(found, wanted, "{q:?} {number}");
+            }
+        }
+    }
+    assert_eq!(there.read(|c| place(c, &query("", Sort::Name, false), "nobody")), None);
+}
+
+#[test]
+fn a_damaged_row_keeps_its_place_in_a_window() {
+    let there = Place::with((1..=3).map(|number| key(number, "alice", None)).collect());
+    there.write(|c| Ok(c.execute("UPDATE api_key SET name = 'other' WHERE id = ?1", [id(2).as_str()])?));
+    let q = query("", Sort::Created, false);
+    let rows = there.read(|c| super::window(c, &q, 0, 9, None));
+    assert!(matches!(&rows[..], [Ok(_), Err(damaged), Ok(_)] if damaged.id == id(2).as_str()), "{rows:?}");
+    assert_eq!(there.read(|c| count(c, &q)), 3);
+    assert_eq!(there.read(|c| place(c, &q, id(1).as_str())), Some(2));
 }
 
 #[test]

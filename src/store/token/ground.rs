@@ -40,16 +40,14 @@ pub(super) fn insert(c: &Rows<'_>, jti: TokenId, grounds: &Grounds) -> Result<()
     Ok(())
 }
 
-/// What a token rests on. `is_sealed`: whether seals are looked at, as [`Table::check`] does.
-pub(super) fn of(c: &Rows<'_>, jti: TokenId, is_sealed: bool) -> Result<Grounds, StoreError> {
+/// What a token rests on.
+pub(super) fn of(c: &Rows<'_>, jti: TokenId) -> Result<Grounds, StoreError> {
     let mut select =
         c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM token_ground WHERE jti = ?1 ORDER BY place"))?;
     let mut rows = select.query([jti.to_string()])?;
     let mut grounds = Grounds::default();
     while let Some(row) = rows.next()? {
-        if is_sealed {
-            TABLE.check(c, row, 0)?;
-        }
+        TABLE.check(c, row, 0)?;
         read(row, &mut grounds)?;
     }
     Ok(grounds)

@@ -224,9 +224,14 @@ fn pages_follow_one_another_in_every_order() {
                 }
             }
             assert_eq!(seen, all.items, "{sort:?} {descending}");
+            for (at, row) in all.items.iter().enumerate() {
+                let found = place(&books.rows(), &q, &row.token.jti.to_string()).unwrap();
+                assert_eq!(found, Some(at as u64), "{sort:?} {descending}");
+            }
             for total in [None, Some(7)] {
                 for offset in 0..8 {
                     let seen = window(&books.rows(), &q, offset, 3, total).unwrap();
+                    let seen: Vec<_> = seen.into_iter().map(Result::unwrap).collect();
                     let there = all.items.iter().skip(offset as usize).take(3).cloned().collect::<Vec<_>>();
                     assert_eq!(seen, there, "{sort:?} {descending} {offset} {total:?}");
                 }
@@ -267,6 +272,12 @@ fn a_damaged_row_is_named_and_its_neighbour_is_not() {
     let error = find(&books.rows(), one.jti).unwrap_err();
     assert!(error.is_of_one_row() && error.to_string().contains(&one.jti.to_string()), "{error}");
     assert!(find(&books.rows(), two.jti).is_ok());
+    let q = Query { filter: Filter::default(), sort: Sort::Subject, descending: false, now: NOW };
+    let rows = window(&books.rows(), &q, 0, 9, None).unwrap();
+    assert!(
+        matches!(&rows[..], [Err(damaged), Ok(row)] if damaged.id == one.jti.to_string() && row.token.jti == two.jti),
+        "{rows:?}"
+    );
     books
         .0
         .execute(

@@ -76,9 +76,15 @@ impl Home {
 
     /// Makes `policy` (the document's JSON) the newest revision of its name.
     pub fn apply_policy(&self, policy: &Value) {
-        let file = self.folder.path().join("policy.json");
-        std::fs::write(&file, policy.to_string()).expect("the folder is writable");
-        self.json(&["policy", "apply", file.to_str().expect("a UTF-8 path")]);
+        let file = self.file("policy.json", &policy.to_string());
+        self.json(&["policy", "apply", &file]);
+    }
+
+    /// A file beside the home; answers its path.
+    pub fn file(&self, name: &str, contents: &str) -> String {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, contents).expect("the folder is writable");
+        file.to_str().expect("a UTF-8 path").to_owned()
     }
 }
 

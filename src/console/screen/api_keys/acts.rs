@@ -44,7 +44,20 @@ impl Keys {
     pub(super) fn copy(&mut self, turn: &mut Turn<'_>) {
         if let Some(key) = self.selected() {
             turn.copy(key.id.as_str(), &format!("the id of {}", key.called()));
+        } else if let Some(damaged) = self.list.damaged() {
+            turn.copy(&damaged.id, "the id of the damaged key");
         }
+    }
+
+    pub(super) fn purge_damaged(&mut self, turn: &mut Turn<'_>) {
+        let lines = vec![
+            "Remove all keys whose rows are damaged?".into(),
+            "This is for good. Gateways take none of them as it is; whoever had one needs a new key, unless you put back a \
+             copy of the home from your backup."
+                .into(),
+        ];
+        let done = "removed the damaged keys";
+        turn.push(Confirm::new("remove damaged keys", lines, "remove", done, Deed::PurgeDamagedKeys));
     }
 
     pub(super) fn rotate(&mut self, turn: &mut Turn<'_>) {
@@ -56,7 +69,7 @@ impl Keys {
     pub(super) fn change(&mut self, turn: &mut Turn<'_>) {
         let ids = self.list.targets();
         let one = match ids.as_slice() {
-            [id] => self.list.held().iter().find(|key| key.id == *id),
+            [id] => self.list.held().find(|key| key.id == *id),
             _ => None,
         };
         turn.push(ChangeKeys::new(ids.clone(), one, self.targets_named()));
@@ -113,10 +126,9 @@ impl Keys {
     fn unless(&self, why: fn(&ApiKey) -> Option<&'static str>) -> Result<(), &'static str> {
         let marks = &self.list.marks;
         if marks.is_empty() {
-            let key = self.selected().ok_or("there is no key here")?;
-            return why(key).map_or(Ok(()), Err);
+            return why(self.list.one()?).map_or(Ok(()), Err);
         }
-        let marked = self.list.held().iter().filter(|key| marks.contains(&key.id)).map(why);
+        let marked = self.list.held().filter(|key| marks.contains(&key.id)).map(why);
         match marked.collect::<Option<Vec<_>>>().as_deref() {
             Some([first, rest @ ..]) if rest.len() + 1 == marks.len() => Err(first),
             _ => Ok(()),
@@ -128,7 +140,7 @@ impl Keys {
         let ids = self.list.targets();
         let single = match ids.as_slice() {
             [] => return,
-            [id] => self.list.held().iter().find(|key| key.id == *id),
+            [id] => self.list.held().find(|key| key.id == *id),
             _ => None,
         };
         let (named, name) = match (single, ids.as_slice()) {

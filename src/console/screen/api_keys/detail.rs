@@ -163,7 +163,7 @@ fn policy_pieces<'a>(revision: Option<&Revision>, name: &'a str, canvas: &Canvas
         Some(revision) => {
             pieces.push(piece(format!(" r{}  {}", revision.revision, limits(revision)), theme.dim));
         }
-        None => pieces.push(piece("  is not there", theme.bad)),
+        None => pieces.push(piece("  is not there, or damaged", theme.bad)),
     }
     pieces
 }

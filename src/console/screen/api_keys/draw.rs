@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
-use crate::console::screen::long_list::{Words, areas};
+use crate::console::screen::long_list::{Words, areas, draw_damaged};
 use crate::console::theme::state_glyph;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, TableCell, cell, styled};
@@ -46,6 +46,9 @@ pub(super) fn draw(keys: &Keys, canvas: &mut Canvas<'_>, body: Rect) {
     }
     let inside =
         if beside { Rect { x: right.x + 2, width: right.width.saturating_sub(2), ..right } } else { right };
+    if let Some(damaged) = keys.list.damaged() {
+        return draw_damaged(damaged, "D removes the keys that are damaged", canvas, inside);
+    }
     match (&keys.detail.value, &keys.detail.fault) {
         (_, Some(fault)) => draw_fault(canvas, inside, &fault.message),
         (Some(value), None) => detail::draw(value, keys.detail_top, canvas, inside),

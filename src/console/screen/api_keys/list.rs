@@ -8,8 +8,8 @@ use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Query, Reply, T
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::refusals::Refusals;
-use crate::console::screen::list_bindings;
 use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, areas};
+use crate::console::screen::{list_bindings, of_detail};
 use crate::console::widget::list::Step;
 use crate::console::widget::page::scrolled;
 use crate::domain::api_key::{ApiKey, KeyId};
@@ -22,7 +22,7 @@ use super::create::CreateKey;
 pub struct Keys {
     pub(super) list: LongList<ApiKey>,
     pub(super) detail: Held<KeyDetail>,
-    /// Below the width where both fit: whether the detail has the body.
+    /// Whether the detail has all the room.
     pub(super) open: bool,
     pub(super) detail_top: u16,
 }
@@ -34,6 +34,9 @@ impl Listed for ApiKey {
     const SORTS: &'static [Sort] = &Sort::ALL;
     const NEWEST: Sort = Sort::Created;
     const MANY: &'static str = "keys";
+    const NONE: &'static str = "there is no key here";
+    const DAMAGED: &'static str =
+        "this key is damaged: no call is taken with it, and all that can be done is to remove it";
     fn id(&self) -> KeyId {
         self.id
     }
@@ -49,6 +52,7 @@ impl Listed for ApiKey {
             }
             Part::Total => (Topic::KeyTotal, Query::KeyTotal(query)),
             Part::Ids { offset, limit } => (Topic::KeyIds, Query::KeyIds { query, offset, limit }),
+            Part::Place(id) => (Topic::KeyPlace, Query::KeyPlace { query, id }),
         }
     }
     fn window(answer: Answer) -> Option<KeyWindow> {
@@ -69,23 +73,31 @@ impl Listed for ApiKey {
             _ => None,
         }
     }
+    fn place(answer: Answer) -> Option<Option<u64>> {
+        match answer {
+            Answer::KeyPlace(place) => Some(place),
+            _ => None,
+        }
+    }
 }
 
 const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
-    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", |s: &mut Keys, _| s.list.type_filter()),
+    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", Keys::filter),
     Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::new())).writes(),
+    Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
+        .writes()
+        .when(Keys::some_living),
     Binding::new("key.rotate", "rotate", "Give the key a new secret", Keys::rotate).writes().when(Keys::one_living),
     Binding::new("key.revoke", "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::can_revoke),
     Binding::new("key.disable", "disable", "Refuse the key until it is enabled again", Keys::disable)
         .writes()
         .when(Keys::can_disable),
     Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::can_enable),
-    Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
+    Binding::new("key.purge", "", "Remove the keys whose rows are damaged", Keys::purge_damaged)
         .writes()
-        .when(Keys::some_living),
-    Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy).when(Keys::one),
-    Binding::new("sort", "sort", "Sort by the next column", |s: &mut Keys, t| s.list.next_sort(t)),
-    Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Keys, t| s.list.reverse(t)),
+        .when(|s: &Keys| s.list.only_damaged()),
+    Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy)
+        .when(|s: &Keys| s.list.only_damaged().or_else(|_| s.one())),
     Binding::new("mark", "mark", "Mark the key for acts on several", |s: &mut Keys, t| {
         s.list.mark(t);
         s.follow(t);
@@ -93,20 +105,22 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     Binding::new("mark.range", "", "Mark all from here to where it is pressed again", |s: &mut Keys, t| s.list.mark_range(t)).when(Keys::one),
     Binding::new("mark.all", "", "Mark all that the filter lets through", |s: &mut Keys, t| s.list.mark_all(t)).when(Keys::one),
     Binding::new("mark.clear", "", "Clear the marks", |s: &mut Keys, _| s.list.clear_marks()),
+    Binding::new("sort", "sort", "Sort by the next column", |s: &mut Keys, t| s.list.next_sort(t)),
+    Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Keys, t| s.list.reverse(t)),
     Binding::new("filter.clear", "", "Clear the filter", |s: &mut Keys, t| s.list.set_filter("", t)),
-    Binding::new("refusal.list", "", "Show what was refused to the key: every check with why", |s: &mut Keys, t| {
+    Binding::new("refusal.list", "refusals", "Show what was refused to the key: every check with why", |s: &mut Keys, t| {
         if let Some(key) = s.selected() {
             t.push(Refusals::of(key.id.to_string(), format!("key {} of {}", key.called(), key.subject)));
         }
     })
     .when(Keys::one),
-    Binding::new("key.policy", "", "Show the key's policy", |s: &mut Keys, t| {
+    Binding::new("key.policy", "policy", "Show the key's policy", |s: &mut Keys, t| {
         if let Some(key) = s.selected() {
             t.wishes.push(Wish::GoWith("policies", key.policy.as_str().to_owned()));
         }
     })
     .when(Keys::one),
-    Binding::new("key.usage", "", "Show the key's usage over time", |s: &mut Keys, t| {
+    Binding::new("key.usage", "usage", "Show the key's usage over time", |s: &mut Keys, t| {
         if let Some(key) = s.selected() {
             t.wishes.push(Wish::GoWith("usage", key.id.as_str().to_owned()));
         }
@@ -119,15 +133,20 @@ impl Keys {
         self.list.selected()
     }
 
+    /// Rows are filtered where they are seen.
+    fn filter(&mut self, _turn: &mut Turn<'_>) {
+        self.open = false;
+        self.list.type_filter();
+    }
+
     fn one(&self) -> Result<(), &'static str> {
-        self.selected().map(|_| ()).ok_or("there is no key here")
+        self.list.one().map(|_| ())
     }
 
     fn one_living(&self) -> Result<(), &'static str> {
-        match self.selected() {
-            None => Err("there is no key here"),
-            Some(key) if key.revoked_at.is_some() => Err("a revoked key cannot be rotated; create a new one"),
-            Some(_) => Ok(()),
+        match self.list.one()?.revoked_at {
+            Some(_) => Err("a revoked key cannot be rotated; create a new one"),
+            None => Ok(()),
         }
     }
 
@@ -145,8 +164,7 @@ impl Keys {
     }
 
     pub(super) fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        let (list, _) = areas(turn.body, self.open);
-        if list.width == 0 {
+        if self.open {
             let rows = self.detail.value.as_ref().map_or(0, super::detail::rows);
             self.detail_top = scrolled(self.detail_top, step, turn.body.height, rows);
             return;
@@ -175,17 +193,14 @@ impl Keys {
     }
 
     fn open(&mut self, turn: &mut Turn<'_>) {
-        if self.selected().is_some() {
+        if self.selected().is_some() || self.list.damaged().is_some() {
             self.open = true;
             self.follow(turn);
         }
     }
 
     fn back(&mut self, turn: &mut Turn<'_>) -> bool {
-        if std::mem::take(&mut self.open) && areas(turn.body, true).0.width == 0 {
-            return true;
-        }
-        self.list.back(turn)
+        std::mem::take(&mut self.open) || self.list.back(turn)
     }
 }
 
@@ -198,7 +213,8 @@ impl Layer for Keys {
         crumbs
     }
     fn actions(&self, setting: &Setting) -> Vec<Action> {
-        offer(BINDINGS, self, setting)
+        let offered = offer(BINDINGS, self, setting);
+        if self.open { of_detail(offered) } else { offered }
     }
     fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
         carry_out(BINDINGS, self, name, turn);
@@ -254,6 +270,7 @@ impl Layer for Keys {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         if self.list.reply(reply, turn) {
+            self.open &= self.list.total > 0 && !self.list.has_lost_its_row();
             self.follow(turn);
         }
         self.detail.settle(reply, |answer| match answer {

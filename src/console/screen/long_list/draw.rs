@@ -4,10 +4,15 @@ use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::{Canvas, piece};
 use crate::console::widget::fault::draw_fault;
+use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, TableCell, styled};
 use crate::console::widget::text::{grouped, width};
 
 use super::{Listed, LongList, table_area};
+use crate::store::Damaged;
+
+/// So much of an id is shown.
+const SHORT: usize = 8;
 
 /// What a list says where it has no rows, and beside its filter.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +23,22 @@ pub struct Words {
     pub none_fit: &'static str,
     /// Examples of filters.
     pub examples: &'static str,
+}
+
+/// What is known of a damaged row; `mends` says what can be done here.
+pub fn draw_damaged(damaged: &Damaged, mends: &str, canvas: &mut Canvas<'_>, area: Rect) {
+    let lines = [
+        Line::fact("state", "✕ damaged").ink(Ink::Bad),
+        Line::fact("id", damaged.id.as_str()),
+        Line::fact("what", damaged.why.as_str()),
+        Line::Blank,
+        Line::Text(
+            "Whatever rests on it is refused, and nothing else of it can be believed.".into(),
+            Ink::Text,
+        ),
+        Line::Text(format!("Put back a copy of the home from your backup; {mends}."), Ink::Dim),
+    ];
+    page::draw(&lines, 0, canvas, area);
 }
 
 impl<L: Listed> LongList<L> {
@@ -48,18 +69,26 @@ impl<L: Listed> LongList<L> {
             return;
         }
         let last = (self.cursor.top + u64::from(table::height(below))).min(self.total);
-        let dim = canvas.theme().dim;
+        let (dim, bad) = (canvas.theme().dim, canvas.theme().bad);
         let rows = (self.cursor.top..last)
             .map(|place| {
                 let row = self.row(place);
-                let mut cells = row.map_or_else(|| vec![styled("…", dim)], |row| cells(row, canvas));
+                let mut cells = match row {
+                    Some(Ok(row)) => cells(row, canvas),
+                    Some(Err(damaged)) => {
+                        let id: String = damaged.id.chars().take(SHORT).collect();
+                        vec![styled("✕ damaged", bad), styled(id, dim), styled(damaged.why.as_str(), bad)]
+                    }
+                    None => vec![styled("…", dim)],
+                };
                 if !self.is_of_now {
                     // of another filter: to be seen until the new ones come, and nothing can be done to them
                     cells.iter_mut().for_each(|(_, style)| *style = Some(dim));
                 }
                 Row {
                     cells,
-                    marked: self.is_in_range(place) || row.is_some_and(|row| self.marks.contains(&row.id())),
+                    marked: self.is_in_range(place)
+                        || matches!(row, Some(Ok(row)) if self.marks.contains(&row.id())),
                     selected: place == self.cursor.selected && self.is_of_now && !self.is_adrift,
                 }
             })
@@ -82,7 +111,7 @@ impl<L: Listed> LongList<L> {
         if !self.marks.is_empty() {
             right.push_str(&format!("{} marked · ", self.marks.len()));
         }
-        let here = if self.total == 0 || self.is_adrift { 0 } else { self.cursor.selected + 1 };
+        let here = if self.total == 0 { 0 } else { self.cursor.selected + 1 };
         let more = if self.counted { "" } else { "+" };
         right.push_str(&format!("{}/{}{more}", grouped(here), grouped(self.total)));
         let style = if self.marks.is_empty() && self.range_from.is_none() { theme.dim } else { theme.marked };

@@ -8,13 +8,14 @@ use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::api_keys::detail::limits;
-use crate::console::screen::list_bindings;
+use crate::console::screen::{list_bindings, of_detail};
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
-use crate::console::widget::page::scrolled;
+use crate::console::widget::page::{self, Ink, Line, scrolled};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{count, relative};
 use crate::domain::policy::{Mode, Revision};
+use crate::store::{Sound, StoreError};
 
 use super::document;
 use super::editor::Editor;
@@ -25,7 +26,7 @@ const BESIDE: u16 = 114;
 
 #[derive(Default)]
 pub struct Policies {
-    pub(super) list: Held<Vec<(Revision, u64)>>,
+    pub(super) list: Held<Sound<(Revision, u64)>>,
     cursor: Cursor,
     open: bool,
     top: u16,
@@ -77,7 +78,7 @@ const BINDINGS: &[Binding<Policies>] = list_bindings![Policies;
 
 fn areas(body: Rect, open: bool) -> (Rect, Rect) {
     let nothing = Rect { width: 0, height: 0, ..body };
-    if body.width >= BESIDE {
+    if body.width >= BESIDE && !open {
         let left = body.width / 2;
         let right = Rect { x: body.x + left + 2, width: body.width - left - 2, ..body };
         return (Rect { width: left, ..body }, right);
@@ -87,22 +88,36 @@ fn areas(body: Rect, open: bool) -> (Rect, Rect) {
 
 impl Policies {
     fn rows(&self) -> &[(Revision, u64)] {
-        self.list.value.as_deref().unwrap_or_default()
+        self.list.value.as_ref().map_or(&[], |(sound, _)| sound)
+    }
+    /// What is wrong with those that are damaged: they stand below the others.
+    fn damaged(&self) -> &[StoreError] {
+        self.list.value.as_ref().map_or(&[], |(_, damaged)| damaged)
+    }
+    fn total(&self) -> u64 {
+        (self.rows().len() + self.damaged().len()) as u64
+    }
+    fn damaged_here(&self) -> Option<&StoreError> {
+        self.damaged().get(self.cursor.index().checked_sub(self.rows().len())?)
     }
     fn selected(&self) -> Option<&(Revision, u64)> {
         self.rows().get(self.cursor.index())
     }
     fn one(&self) -> Result<(), &'static str> {
-        self.selected().map(|_| ()).ok_or("there is no policy here")
+        match (self.selected(), self.damaged_here()) {
+            (Some(_), _) => Ok(()),
+            (None, Some(_)) => Err("this policy is damaged: `portcullis policy apply` saves it anew"),
+            (None, None) => Err("there is no policy here"),
+        }
     }
     fn free(&self) -> Result<(), &'static str> {
+        self.one()?;
         match self.selected() {
-            None => Err("there is no policy here"),
             Some((revision, _)) if revision.policy.name.as_str() == "default" => {
                 Err("`default` is what keys are under that were given no other; it cannot be deleted")
             }
             Some((_, under)) if *under > 0 => Err("keys (K shows them) or tokens are under it"),
-            Some(_) => Ok(()),
+            _ => Ok(()),
         }
     }
     fn height(turn: &Turn<'_>) -> u64 {
@@ -113,22 +128,21 @@ impl Policies {
         self.list.wait_for(ticket);
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        if areas(turn.body, self.open).0.width == 0 {
+        if self.open {
             let rows = self.selected().map_or(0, |(revision, _)| document::rows(revision));
             self.top = scrolled(self.top, step, turn.body.height, rows);
             return;
         }
-        let total = self.rows().len() as u64;
+        let total = self.total();
         self.cursor.step(step, total, Self::height(turn));
         self.top = 0;
     }
     fn open(&mut self, _turn: &mut Turn<'_>) {
-        self.open = self.selected().is_some();
+        self.open = self.total() > 0;
     }
-    fn back(&mut self, turn: &mut Turn<'_>) -> bool {
-        let narrow = areas(turn.body, true).0.width == 0;
+    fn back(&mut self, _turn: &mut Turn<'_>) -> bool {
         self.top = 0;
-        std::mem::take(&mut self.open) && narrow
+        std::mem::take(&mut self.open)
     }
     fn delete(&mut self, turn: &mut Turn<'_>) {
         let Some((revision, _)) = self.selected() else { return };
@@ -146,7 +160,7 @@ impl Policies {
             self.cursor.selected = place as u64;
             self.wanted = None;
         }
-        let total = self.rows().len() as u64;
+        let total = self.total();
         self.cursor.keep_within(total, Self::height(turn));
     }
 }
@@ -160,7 +174,8 @@ impl Layer for Policies {
         crumbs
     }
     fn actions(&self, setting: &Setting) -> Vec<Action> {
-        offer(BINDINGS, self, setting)
+        let offered = offer(BINDINGS, self, setting);
+        if self.open { of_detail(offered) } else { offered }
     }
     fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
         carry_out(BINDINGS, self, name, turn);
@@ -183,7 +198,7 @@ impl Layer for Policies {
         match what {
             Moved::Objects => self.ask(turn),
             Moved::Usage => {
-                let total = self.rows().len() as u64;
+                let total = self.total();
                 self.cursor.keep_within(total, Self::height(turn));
             }
         }
@@ -192,7 +207,7 @@ impl Layer for Policies {
         let (list, _) = areas(turn.body, self.open);
         let Some(row) = table::row_at(list, at.x, at.y) else { return };
         let place = self.cursor.top + row;
-        if place >= self.rows().len() as u64 {
+        if place >= self.total() {
             return;
         }
         if place == self.cursor.selected {
@@ -207,9 +222,11 @@ impl Layer for Policies {
             _ => None,
         });
         if came {
-            let place =
-                before.and_then(|name| self.rows().iter().position(|(row, _)| row.policy.name == name));
-            let total = self.rows().len() as u64;
+            let is_it = |(row, _): &(Revision, u64)| before.as_ref() == Some(&row.policy.name);
+            let place = self.rows().iter().position(is_it);
+            // what is shown of one that is gone is not to be taken for another
+            self.open &= before.is_none() || place.is_some();
+            let total = self.total();
             self.cursor.stay_on(place, total, Self::height(turn));
             self.go_to_wanted(turn);
         }
@@ -227,7 +244,6 @@ impl Layer for Policies {
         if list.width > 0 {
             canvas.within(list, |canvas| self.draw_list(canvas, list));
         }
-        let Some((revision, keys)) = self.selected() else { return };
         if right.width > 0 {
             if list.width > 0 {
                 let border = canvas.theme().border;
@@ -236,7 +252,18 @@ impl Layer for Policies {
                 }
             }
             let inside = Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..right };
-            canvas.within(inside, |canvas| document::draw(revision, Some(*keys), self.top, canvas, inside));
+            if let Some((revision, keys)) = self.selected() {
+                canvas
+                    .within(inside, |canvas| document::draw(revision, Some(*keys), self.top, canvas, inside));
+            } else if let Some(damaged) = self.damaged_here() {
+                let mend = "Whatever is under it is refused. `portcullis policy apply FILE` saves it anew.";
+                let lines = [
+                    Line::Text(damaged.to_string(), Ink::Bad),
+                    Line::Blank,
+                    Line::Text(mend.into(), Ink::Text),
+                ];
+                page::draw(&lines, 0, canvas, inside);
+            }
         }
     }
 }
@@ -251,32 +278,32 @@ impl Policies {
             Column::new("used", 6).right(),
             Column::new("saved", 8).dispensable(1),
         ];
-        let (dim, good, warning) = (canvas.theme().dim, canvas.theme().good, canvas.theme().warning);
+        let theme = canvas.theme();
+        let (dim, good, warning, bad) = (theme.dim, theme.good, theme.warning, theme.bad);
         let height = usize::from(table::height(area));
         let now = canvas.now;
-        let rows = self
-            .rows()
-            .iter()
+        let sound = self.rows().iter().map(|(revision, keys)| {
+            vec![
+                cell(revision.policy.name.as_str()),
+                styled(format!("r{}", revision.revision), dim),
+                match revision.policy.mode {
+                    Mode::Enforce => styled("● enforce", good),
+                    Mode::Shadow => styled("○ shadow", warning),
+                },
+                cell(limits(revision)),
+                cell(count(*keys)),
+                styled(relative(revision.saved_at, now), dim),
+            ]
+        });
+        let damaged = self.damaged().iter().map(|error| vec![styled(format!("✕ {error}"), bad)]);
+        let rows = sound
+            .chain(damaged)
             .enumerate()
             .skip(usize::try_from(self.cursor.top).unwrap_or(0))
             .take(height)
-            .map(|(place, (revision, keys))| Row {
-                cells: vec![
-                    cell(revision.policy.name.as_str()),
-                    styled(format!("r{}", revision.revision), dim),
-                    match revision.policy.mode {
-                        Mode::Enforce => styled("● enforce", good),
-                        Mode::Shadow => styled("○ shadow", warning),
-                    },
-                    cell(limits(revision)),
-                    cell(count(*keys)),
-                    styled(relative(revision.saved_at, now), dim),
-                ],
-                marked: false,
-                selected: place == self.cursor.index(),
-            })
+            .map(|(place, cells)| Row { cells, marked: false, selected: place == self.cursor.index() })
             .collect();
-        let total = self.rows().len() as u64;
+        let total = self.total();
         Table { columns: &columns, rows, sort: None, top: self.cursor.top, total }.draw(canvas, area);
     }
 }

@@ -100,7 +100,7 @@ fn standing(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
             revision.revision,
             limits(revision)
         )),
-        None => Line::fact("policy", format!("{} is not there", token.policy)).ink(Ink::Bad),
+        None => Line::fact("policy", format!("{} is not there, or damaged", token.policy)).ink(Ink::Bad),
     };
     lines.push(policy);
     lines

@@ -5,13 +5,14 @@ use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
 use crate::console::effect::{
-    Answer, Held, Query, Reply, TokenAnswer, TokenDetail, TokenQuery, Topic, Window,
+    Answer, Deed, Held, Query, Reply, TokenAnswer, TokenDeed, TokenDetail, TokenQuery, Topic, Window,
 };
 use crate::console::event::Moved;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
+use crate::console::overlay::confirm::Confirm;
 use crate::console::overlay::refusals::Refusals;
-use crate::console::screen::list_bindings;
-use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, Words, areas};
+use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, Words, areas, draw_damaged};
+use crate::console::screen::{list_bindings, of_detail};
 use crate::console::theme::token_glyph;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::Step;
@@ -32,7 +33,7 @@ use super::{detail, short_id, short_kid};
 pub struct Tokens {
     pub(super) list: LongList<Standing>,
     detail: Held<TokenDetail>,
-    /// Below the width where both fit: whether the detail has the body.
+    /// Whether the detail has all the room.
     open: bool,
     detail_top: u16,
 }
@@ -44,6 +45,9 @@ impl Listed for Standing {
     const SORTS: &'static [Sort] = &Sort::ALL;
     const NEWEST: Sort = Sort::Issued;
     const MANY: &'static str = "tokens";
+    const NONE: &'static str = "there is no token here";
+    const DAMAGED: &'static str =
+        "what is remembered of this token is damaged: all that can be done is to forget it";
     fn id(&self) -> TokenId {
         self.token.jti
     }
@@ -59,6 +63,7 @@ impl Listed for Standing {
             }
             Part::Total => (Topic::TokenTotal, TokenQuery::Total(query)),
             Part::Ids { offset, limit } => (Topic::TokenIds, TokenQuery::Ids { query, offset, limit }),
+            Part::Place(id) => (Topic::TokenPlace, TokenQuery::Place { query, id }),
         };
         (topic, Query::Token(query))
     }
@@ -80,10 +85,16 @@ impl Listed for Standing {
             _ => None,
         }
     }
+    fn place(answer: Answer) -> Option<Option<u64>> {
+        match answer {
+            Answer::Token(TokenAnswer::Place(place)) => Some(place),
+            _ => None,
+        }
+    }
 }
 
 const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
-    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", |s: &mut Tokens, _| s.list.type_filter()),
+    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", Tokens::filter),
     Binding::new("token.issue", "new", "Issue a token", |_, t| t.push(IssueToken::new())).writes(),
     Binding::new("token.revoke", "revoke…", "Revoke it, or all of its subject, of its key, or from before a moment", Tokens::revoke)
         .writes()
@@ -91,12 +102,22 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
     Binding::new("token.inspect", "inspect", "Paste any token and have it judged", |_, t| t.push(Inspect::default())),
     Binding::new("signing-key.list", "signing keys", "Show the keys that sign: create, rotate, retire", |_, t| t.push(SigningKeys::default())),
     Binding::new("copy", "copy id", "Copy the token's id (jti) to the clipboard", |s: &mut Tokens, t| {
-        if let Some(row) = s.list.selected() {
-            let jti = row.token.jti.to_string();
+        let damaged = s.list.damaged().map(|damaged| damaged.id.clone());
+        if let Some(jti) = s.list.selected().map(|row| row.token.jti.to_string()).or(damaged) {
             t.copy(&jti, &format!("the id of token {jti:.8}"));
         }
     })
-    .when(Tokens::one),
+    .when(|s: &Tokens| s.list.only_damaged().or_else(|_| s.one())),
+    Binding::new("token.purge", "", "Forget the tokens whose rows are damaged", |_: &mut Tokens, t| {
+        let lines = vec![
+            "Forget all tokens whose rows are damaged?".into(),
+            "This is for good. What was revoked of them stays revoked.".into(),
+        ];
+        let deed = Deed::Token(TokenDeed::PurgeDamaged);
+        t.push(Confirm::new("forget damaged tokens", lines, "forget", "forgot the damaged tokens", deed));
+    })
+    .writes()
+    .when(|s: &Tokens| s.list.only_damaged()),
     Binding::new("mark", "mark", "Mark the token to revoke several", |s: &mut Tokens, t| {
         s.list.mark(t);
         s.follow(t);
@@ -108,7 +129,7 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
     Binding::new("sort", "sort", "Sort by the next column", |s: &mut Tokens, t| s.list.next_sort(t)),
     Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Tokens, t| s.list.reverse(t)),
     Binding::new("filter.clear", "", "Clear the filter", |s: &mut Tokens, t| s.list.set_filter("", t)),
-    Binding::new("refusal.list", "", "Show what was refused to the token: every check with why", |s: &mut Tokens, t| {
+    Binding::new("refusal.list", "refusals", "Show what was refused to the token: every check with why", |s: &mut Tokens, t| {
         if let Some(row) = s.list.selected() {
             let jti = row.token.jti.to_string();
             let named = format!("token {jti:.8} of {}", row.token.subject);
@@ -116,13 +137,13 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
         }
     })
     .when(Tokens::one),
-    Binding::new("token.policy", "", "Show the token's policy", |s: &mut Tokens, t| {
+    Binding::new("token.policy", "policy", "Show the token's policy", |s: &mut Tokens, t| {
         if let Some(row) = s.list.selected() {
             t.wishes.push(Wish::GoWith("policies", row.token.policy.as_str().to_owned()));
         }
     })
     .when(Tokens::one),
-    Binding::new("token.usage", "", "Show the token's usage over time", |s: &mut Tokens, t| {
+    Binding::new("token.usage", "usage", "Show the token's usage over time", |s: &mut Tokens, t| {
         if let Some(row) = s.list.selected() {
             t.wishes.push(Wish::GoWith("usage", row.token.jti.to_string()));
         }
@@ -148,8 +169,14 @@ const COLUMNS: [Column; 8] = [
 ];
 
 impl Tokens {
+    /// Rows are filtered where they are seen.
+    fn filter(&mut self, _turn: &mut Turn<'_>) {
+        self.open = false;
+        self.list.type_filter();
+    }
+
     fn one(&self) -> Result<(), &'static str> {
-        self.list.selected().map(|_| ()).ok_or("there is no token here")
+        self.list.one().map(|_| ())
     }
 
     fn some(&self) -> Result<(), &'static str> {
@@ -163,8 +190,7 @@ impl Tokens {
     }
 
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        let (list, _) = areas(turn.body, self.open);
-        if list.width == 0 {
+        if self.open {
             let rows = self
                 .detail
                 .value
@@ -197,17 +223,14 @@ impl Tokens {
     }
 
     fn open(&mut self, turn: &mut Turn<'_>) {
-        if self.list.selected().is_some() {
+        if self.list.selected().is_some() || self.list.damaged().is_some() {
             self.open = true;
             self.follow(turn);
         }
     }
 
     fn back(&mut self, turn: &mut Turn<'_>) -> bool {
-        if std::mem::take(&mut self.open) && areas(turn.body, true).0.width == 0 {
-            return true;
-        }
-        self.list.back(turn)
+        std::mem::take(&mut self.open) || self.list.back(turn)
     }
 }
 
@@ -220,7 +243,8 @@ impl Layer for Tokens {
         crumbs
     }
     fn actions(&self, setting: &Setting) -> Vec<Action> {
-        offer(BINDINGS, self, setting)
+        let offered = offer(BINDINGS, self, setting);
+        if self.open { of_detail(offered) } else { offered }
     }
     fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
         carry_out(BINDINGS, self, name, turn);
@@ -281,6 +305,7 @@ impl Layer for Tokens {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         if self.list.reply(reply, turn) {
+            self.open &= self.list.total > 0 && !self.list.has_lost_its_row();
             self.follow(turn);
         }
         self.detail.settle(reply, |answer| match answer {
@@ -303,6 +328,9 @@ impl Layer for Tokens {
                 canvas.put(right.x, y, 1, "│", border);
             }
             inside = Rect { x: right.x + 2, width: right.width.saturating_sub(2), ..right };
+        }
+        if let Some(damaged) = self.list.damaged() {
+            return draw_damaged(damaged, "D forgets the tokens that are damaged", canvas, inside);
         }
         match (&self.detail.value, &self.detail.fault) {
             (_, Some(fault)) => draw_fault(canvas, inside, &fault.message),

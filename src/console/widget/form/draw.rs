@@ -31,9 +31,8 @@ impl Form {
             most_more = most_more.max(focused.saturating_sub(plain));
         }
         let fault = self
-            .fault
-            .as_ref()
-            .map_or(0, |fault| wrap(&canvas.shown(fault), usize::from(cells.saturating_sub(2))).len());
+            .said()
+            .map_or(0, |(said, _)| wrap(&canvas.shown(said), usize::from(cells.saturating_sub(2))).len());
         let buttons = if self.has_buttons { 2 } else { 0 };
         u16::try_from(rows + most_more + fault + buttons).unwrap_or(u16::MAX)
     }
@@ -46,10 +45,11 @@ impl Form {
 
     fn draw_within(&self, canvas: &mut Canvas<'_>, area: Rect) {
         // a fault stands at the lower edge, whatever is scrolled above it
-        let fault = self.fault.as_ref().map(|fault| canvas.shown(fault).into_owned()).map(|fault| {
-            let bad = canvas.theme().bad;
-            let lines = wrap(&fault, usize::from(area.width.saturating_sub(2)));
-            lines.into_iter().map(|line| vec![piece(format!("✕ {line}"), bad)]).collect::<Vec<_>>()
+        let fault = self.said().map(|(said, failed)| {
+            let theme = canvas.theme();
+            let (glyph, style) = if failed { ("✕", theme.bad) } else { ("○", theme.warning) };
+            let lines = wrap(&canvas.shown(said), usize::from(area.width.saturating_sub(2)));
+            lines.into_iter().map(|line| vec![piece(format!("{glyph} {line}"), style)]).collect::<Vec<_>>()
         });
         let fault = fault.unwrap_or_default();
         let rows = u16::try_from(fault.len()).unwrap_or(0).min(area.height / 2);
@@ -171,7 +171,17 @@ fn draw_field<'a>(
                 }
             }
         }
-        Kind::Choice { options, at } => {
+        Kind::Hidden(hidden) => {
+            let cells = usize::from(room).saturating_sub(1).max(1);
+            let typed = hidden.expose().chars().count().min(cells - 1);
+            let shown = format!("{:<cells$}", "•".repeat(typed));
+            head.push(piece(shown, if has_focus { theme.field } else { theme.text }));
+            if has_focus {
+                cursor = Some((0, label + 1 + u16::try_from(typed).unwrap_or(0)));
+            }
+            lines.push(head);
+        }
+        Kind::Choice { options, at, typed } => {
             let option = options.get(*at);
             let value = option.map_or("", |option| option.value.as_str());
             if has_focus {
@@ -180,6 +190,12 @@ fn draw_field<'a>(
                     piece(format!(" {value} "), theme.selected),
                     piece(" →", theme.key),
                 ]);
+                if !typed.is_empty() {
+                    head.push(piece(format!("  / {typed}"), theme.accent));
+                }
+                if fitting(options, typed).is_empty() {
+                    head.push(piece(" fits none", theme.bad));
+                }
             } else {
                 head.push(piece(value, theme.text));
             }

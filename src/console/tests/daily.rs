@@ -1,0 +1,178 @@
+//! The day's work: rows that are damaged, acts that take their time, a backup, what the footer says, what forms take.
+
+use crate::console::effect::{Answer, Deed, Effect, Fault, Partly, Progress, Reply, TokenDeed};
+use crate::console::event::{Event, Moved};
+use crate::store::StoreError;
+
+use super::person::*;
+use super::shop::*;
+
+#[test]
+fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
+    let mut person = Person::new(120, 30);
+    person.shop.damaged_key = Some(2);
+    person.press("2");
+    assert!(person.sees("1/40") && person.sees("agent-1") && person.sees("user3@"), "{}", person.screen());
+    assert!(person.sees("✕ damaged   00000000  its seal does not fit"), "{}", person.screen());
+    // only a damaged row can be removed
+    person.press("j D");
+    assert!(person.app.overlays.is_empty() && person.sees("is not damaged"), "{}", person.screen());
+
+    person.wait(9).press("j");
+    assert!(person.sees("3/40") && person.sees("Whatever rests on it is refused"), "{}", person.screen());
+    for act in ["r", "R", "d", "e", "c", "space", "f", "u", "P"] {
+        person.wait(9).press(act);
+        assert!(person.app.overlays.is_empty() && person.sees("this key is damaged"), "{act}");
+    }
+    assert!(!person.sees("marked"));
+    person.press("y D");
+    assert_eq!(person.copied, [id(2).to_string()]);
+    assert!(person.deeds.is_empty() && person.press("tab enter").deeds.len() == 1);
+    assert!(matches!(person.deeds[..], [Deed::PurgeDamagedKeys]));
+
+    // it takes the keys that go on to another one, and the cursor stays on it
+    person.press("j j").wait(9);
+    assert!(person.sees("5/40") && person.sees("› keys"), "{}", person.screen());
+    person.press("k k");
+    person.shop.made = 3;
+    person.send(Event::Moved(Moved::Objects));
+    assert!(person.sees("6/43") && person.sees("Whatever rests on it is refused"), "{}", person.screen());
+
+    let mut person = Person::new(80, 24);
+    person.shop.damaged_key = Some(0);
+    person.press("2 enter");
+    assert!(person.sees("Whatever rests on it is refused") && !person.sees("agent-1"), "{}", person.screen());
+    assert!(person.press("esc").sees("agent-1"));
+}
+
+#[test]
+fn a_damaged_policy_stands_below_the_others() {
+    let mut person = Person::new(120, 30);
+    let row = StoreError::Row { table: "policy", row: "office".into(), why: "its seal is broken".into() };
+    person.shop.damaged_policies = vec![row];
+    person.press("6 j j");
+    assert!(person.sees("readers") && person.sees("✕ the row `office` of policy is damaged"));
+    assert!(person.sees("Whatever is under it"), "{}", person.screen());
+    person.press("e");
+    assert!(person.app.overlays.is_empty() && person.sees("this policy is damaged"), "{}", person.screen());
+    assert!(person.press("k e").sees("readers") && !person.app.overlays.is_empty());
+}
+
+#[test]
+fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
+    let mut person = Person::new(80, 24);
+    person.press("2 space space d tab");
+    let Some(Effect::Act(ticket, Deed::DisableKeys(_))) = person.ask("enter").pop() else { panic!() };
+    let progress = |told: &str| Event::Progress(Progress { ticket, told: told.into() });
+    person.send(progress("disabling: 100 of 2000, 4s left"));
+    assert!(person.sees("disabling: 100 of 2000, 4s left; esc cancels"), "{}", person.screen());
+    person.press("esc");
+    assert_eq!(person.cancelled, [ticket]);
+    person.send(progress("disabling: 200 of 2000, 4s left"));
+    assert!(person.sees("ending after this batch") && person.sees("Disable 2 marked"), "{}", person.screen());
+    let partly = Partly { done: 200, left: 1_800, ..Partly::default() };
+    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::Partly(partly))) }));
+    assert!(person.sees("200 done, 1800 left as they were: cancelled"), "{}", person.screen());
+    assert!(person.app.overlays.is_empty() && !person.sees("ending after"));
+    assert_eq!(person.press("esc").cancelled.len(), 1, "there is nothing to cancel any more");
+
+    // what was left under way is told as well
+    let mut person = Person::new(80, 24);
+    person.press("3 ctrl-a R ctrl-s tab");
+    let Some(Effect::Act(ticket, Deed::Token(TokenDeed::Revoke { .. }))) = person.ask("enter").pop() else {
+        panic!("{}", person.screen())
+    };
+    assert!(person.press("esc").app.overlays.is_empty() && person.cancelled.is_empty());
+    person.send(Event::Progress(Progress { ticket, told: "revoking: 500 of 4000, 2s left".into() }));
+    assert!(person.press("2").sees("revoking: 500") && person.sees("› keys"), "one can go on meanwhile");
+    let partly = Partly { done: 500, left: 3_500, ..Partly::default() };
+    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::Partly(partly))) }));
+    assert!(person.sees("of what you left under way: 500 done"), "{}", person.screen());
+}
+
+#[test]
+fn a_backup_is_made_from_any_screen_and_what_was_typed_outlives_a_refusal() {
+    let phrase = "correct horse battery";
+    let mut person = Person::new(80, 24);
+    person.press("B").type_text("x");
+    assert!(person.sees("~/portcullis-2026-07-28.backupx"), "{}", person.screen());
+    person.press("backspace tab").type_text("short");
+    assert!(person.sees("soon guessed") && person.sees("•••••"), "{}", person.screen());
+    person.press("ctrl-s");
+    assert!(person.sees("the two are not the same") && person.deeds.is_empty(), "{}", person.screen());
+    person.press("backtab ctrl-u").type_text(phrase).press("tab").type_text(phrase);
+    assert!(!person.sees("soon guessed") && !person.sees("horse"), "{}", person.screen());
+    let refusal = "portcullis.backup is there already, and is not overwritten";
+    person.shop.fault = Some(Fault { message: refusal.into(), conflict: true });
+    person.press("ctrl-s");
+    assert!(person.sees(refusal) && person.sees("•••"), "{}", person.screen());
+    person.shop.fault = None;
+    person.press("ctrl-s");
+    let Some(Deed::BackUp { file, passphrase }) = person.deeds.last() else { panic!("nothing was made") };
+    assert_eq!((file.to_str(), passphrase.expose()), (Some("~/portcullis-2026-07-28.backup"), phrase));
+    assert!(
+        person.sees("portcullis-2026-07-28.backup: 69 KiB") && person.sees("restore"),
+        "{}",
+        person.screen()
+    );
+    assert!(person.press("esc").app.overlays.is_empty());
+
+    let mut person = Person::with(80, 24, 40, Some("asked for"), "neutral", false);
+    assert!(person.press("B").app.overlays.is_empty() && person.sees("read-only"));
+}
+
+#[test]
+fn the_footer_says_first_what_matters_where_the_focus_is() {
+    let footer = |person: &Person| person.screen().lines().last().unwrap_or_default().to_owned();
+    let mut person = Person::new(80, 24);
+    person.press("2 j");
+    for hint in ["⏎ open", "/ filter", "n new", "c change", "r rotate", "R revoke…", "d disable", "? help"]
+    {
+        assert!(footer(&person).contains(hint), "{hint}: {}", footer(&person));
+    }
+    // what is refused makes room first: here the one that is disabled already
+    person.press("j j j");
+    assert!(footer(&person).contains("e enable") && !footer(&person).contains("d disable"));
+
+    // the detail has a footer of its own, and nothing is done in it to rows that are not seen
+    person.press("k k k enter");
+    for hint in ["esc back", "j scroll", "c change", "R revoke…", "d disable", "? help"] {
+        assert!(footer(&person).contains(hint), "{hint}: {}", footer(&person));
+    }
+    assert!(!footer(&person).contains("open") && !footer(&person).contains("filter"));
+    person.press("space");
+    assert!(person.sees("space does nothing here"), "{}", person.screen());
+    person.press("/").type_text("agent");
+    assert!(person.sees("/ agent") && person.sees("agent-2"), "{}", person.screen());
+    // beside one another both are in view, and the list has the focus until the detail is opened
+    let mut person = Person::new(120, 30);
+    person.press("2 j");
+    assert!(footer(&person).contains("⏎ open") && !footer(&person).contains("esc back"));
+    person.press("enter");
+    assert!(footer(&person).contains("esc back") && !person.sees("agent-2"), "{}", person.screen());
+    assert!(person.press("esc").sees("agent-2"));
+}
+
+#[test]
+fn a_choice_is_found_by_typing_and_nothing_typed_goes_without_a_word() {
+    let mut person = Person::new(80, 24);
+    person.press("2 j c tab tab").type_text("rea");
+    assert!(person.sees("←  readers  →"), "{}", person.screen());
+    assert!(person.sees("/ rea"), "{}", person.screen());
+    person.type_text("q");
+    assert!(person.sees("/ reaq fits none") && person.sees("readers"), "{}", person.screen());
+    person.press("backspace");
+    assert!(!person.sees("fits none"));
+    person.press("tab").type_text("30");
+    assert!(person.sees(" 30d ") && !person.sees("/ rea"), "{}", person.screen());
+    person.press("tab").type_text("z");
+    assert!(person.sees("`z` goes nowhere"), "{}", person.screen());
+    person.press("up");
+    assert!(!person.sees("goes nowhere"));
+    person.send(Event::Paste("90d".into()));
+    assert!(person.sees("what is pasted goes into a line of text"), "{}", person.screen());
+    person.press("ctrl-s");
+    let [Deed::SetKeys { changes, .. }] = &person.deeds[..] else { panic!("{}", person.screen()) };
+    assert_eq!(changes.policy.as_ref().map(|policy| policy.as_str()), Some("readers"));
+    assert_eq!(changes.life.flatten().map(|life| life.as_secs()), Some(30 * 86_400));
+}
