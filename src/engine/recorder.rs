@@ -39,8 +39,16 @@ impl Recorder {
         self.owes = true;
     }
 
-    /// Records what is without a record, where it is time for that or `at_once`.
+    /// Records what is without a record, where it is time for that or `at_once`. A store that others write to is no fault:
+    /// the record comes the next time, and whether the store is held by others for long, the pulse asks.
     pub(super) fn record(&mut self, at_once: bool) -> Result<(), StoreError> {
+        match self.try_record(at_once) {
+            Err(StoreError::Busy) if !at_once => Ok(()),
+            recorded => recorded,
+        }
+    }
+
+    fn try_record(&mut self, at_once: bool) -> Result<(), StoreError> {
         let must_wait = self.not_before.is_some_and(|at| Instant::now() < at);
         if !self.owes || (must_wait && !at_once) {
             return Ok(());

@@ -158,7 +158,7 @@ fn changes(c: &Rows<'_>, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     Ok(if last == newest { (changes, newest) } else { (vec![Change::All], newest) })
 }
 
-fn data_version(c: &Connection) -> Result<i64, StoreError> {
+pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{StoreError, connection::Database};
+use super::{StoreError, connection::Database, feed};
 
 /// Asks whether `portcullis.db` can be written, on a connection of its own, and writes nothing.
 pub struct Probe {
@@ -17,7 +17,8 @@ impl Probe {
         Self { database, connection: None }
     }
 
-    /// Waits at most `patience` for whoever writes; [`StoreError::Busy`] where that is not enough.
+    /// Waits at most `patience` for whoever writes. [`StoreError::Busy`] where that is not enough and nobody has committed
+    /// meanwhile either: SQLite's waiting is a lottery, and where many write one may lose all of it, while others revoke.
     pub fn try_write(&mut self, patience: Duration) -> Result<(), StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -26,7 +27,11 @@ impl Probe {
         self.database.check_place(&connection)?;
         let at = |error| self.database.error(error);
         connection.busy_timeout(patience).map_err(at)?;
-        let asked = connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(at);
+        let before = feed::data_version(&connection)?;
+        let asked = match connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(at) {
+            Err(StoreError::Busy) if feed::data_version(&connection)? != before => Ok(()),
+            asked => asked,
+        };
         self.connection = Some(connection);
         asked
     }

@@ -151,6 +151,21 @@ fn events_whose_audit_record_failed_are_not_saved_twice() {
 }
 
 #[test]
+fn nobody_is_refused_while_the_record_of_denials_waits_for_others_who_write() {
+    let house = House::new();
+    let mut desk = desk(&house);
+    record(&desk.meter, house.now(), false);
+    let holder = rusqlite::Connection::open(house.folder.path().join("home/portcullis.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    round(&mut desk, false).unwrap();
+    desk.signal.check().unwrap();
+    assert_eq!((told(&house), records(&house)), (1, 0));
+    holder.execute_batch("ROLLBACK").unwrap();
+    round(&mut desk, false).unwrap();
+    assert_eq!((told(&house), records(&house), uncovered(&house)), (1, 1, 0));
+}
+
+#[test]
 fn a_minute_of_denials_is_one_record_and_the_drain_writes_the_last() {
     let house = House::new();
     let mut desk = desk(&house);

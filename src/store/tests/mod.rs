@@ -3,6 +3,7 @@ mod anchor;
 mod bad_homes;
 mod ballast;
 mod feed;
+mod probe;
 mod vault;
 mod writer;
 
