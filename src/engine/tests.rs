@@ -8,6 +8,7 @@ mod issuers;
 mod judging;
 mod limits;
 mod recording;
+mod states;
 mod sweeping;
 mod tampering;
 mod tokens;

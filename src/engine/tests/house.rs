@@ -93,35 +93,13 @@ impl House {
     }
 
     pub fn key_with(&self, policy: &str, scopes: &[&str]) -> (KeyId, String) {
-        let new = NewKey {
-            subject: "alice".parse().unwrap(),
-            scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
-            policy: policy.parse::<PolicyName>().unwrap(),
-            name: String::new(),
-            environment: "live".parse().unwrap(),
-            life: Some(Duration::from_secs(24 * 3600)),
-        };
-        let issued = ops::api_key::create(&self.ctx, new).unwrap();
+        let issued = ops::api_key::create(&self.ctx, new_key(policy, scopes)).unwrap();
         (issued.key.id, issued.text.expose().to_owned())
     }
 
     /// A token of `alice` for an hour, under a policy, with what `change` makes of it.
     pub fn token(&self, policy: &str, change: impl FnOnce(&mut NewToken)) -> Issued {
-        let mut new = NewToken {
-            subject: "alice".parse().unwrap(),
-            client: None,
-            scopes: vec!["mcp:*".parse().unwrap()],
-            audience: Vec::new(),
-            policy: policy.parse().unwrap(),
-            bind_policy: false,
-            life: Duration::from_secs(3600),
-            algorithm: None,
-            kid: None,
-            once: false,
-            rests_on: Default::default(),
-        };
-        change(&mut new);
-        ops::token::issue(&self.ctx, new).unwrap()
+        ops::token::issue(&self.ctx, new_token(policy, change)).unwrap()
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -136,6 +114,37 @@ impl House {
             ..Default::default()
         }
     }
+}
+
+/// A key of `alice` for a day.
+pub fn new_key(policy: &str, scopes: &[&str]) -> NewKey {
+    NewKey {
+        subject: "alice".parse().unwrap(),
+        scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
+        policy: policy.parse::<PolicyName>().unwrap(),
+        name: String::new(),
+        environment: "live".parse().unwrap(),
+        life: Some(Duration::from_secs(24 * 3600)),
+    }
+}
+
+/// A token of `alice` for an hour, with what `change` makes of it.
+pub fn new_token(policy: &str, change: impl FnOnce(&mut NewToken)) -> NewToken {
+    let mut new = NewToken {
+        subject: "alice".parse().unwrap(),
+        client: None,
+        scopes: vec!["mcp:*".parse().unwrap()],
+        audience: Vec::new(),
+        policy: policy.parse().unwrap(),
+        bind_policy: false,
+        life: Duration::from_secs(3600),
+        algorithm: None,
+        kid: None,
+        once: false,
+        rests_on: Default::default(),
+    };
+    change(&mut new);
+    new
 }
 
 fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Ctx {
