@@ -19,6 +19,7 @@ use crate::{
         act::Act,
         audit::{ChainKey, Record},
         clock::Timestamp,
+        text::counted,
     },
     ops::audit::{self as ops, KeyFrom, Standing},
     store::audit::{Entry, Query},
@@ -158,7 +159,7 @@ fn verify(session: &Session, kept: &kept::Options) -> Result<Code, CliError> {
     let reason = verdict.reason.as_deref().unwrap_or("altered");
     match verdict.verdict {
         Standing::Valid => {
-            output::line(&format!("valid: {} records, head {}", verdict.records, verdict.head))?;
+            output::line(&format!("valid: {}, head {}", counted(verdict.records, "record"), verdict.head))?;
             let whose = if verdict.key_from == KeyFrom::Vault { "of this vault" } else { "that was given" };
             output::line(&format!("signed by the key {whose}, {key}"))?;
             if kept.head.is_none() {
@@ -173,8 +174,9 @@ fn verify(session: &Session, kept: &kept::Options) -> Result<Code, CliError> {
         }
         Standing::Unproven => {
             output::line(&format!(
-                "not proven: {} records are chained and signed, head {}, and nothing here shows by whom",
-                verdict.records, verdict.head
+                "not proven: {} chained and signed, head {}, and nothing here shows by whom",
+                counted(verdict.records, "record"),
+                verdict.head
             ))?;
             output::line(reason)?;
             output::line(&format!(

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         clock::{Timestamp, parse_life},
         event::Event,
+        text::counted,
         usage::{Dimension, Totals},
     },
     ops,
@@ -93,7 +94,10 @@ async fn serve_only(listen: SocketAddr) -> Result<Code, CliError> {
 async fn watch(session: &Session, demo: Demo, began: Timestamp, length: Duration) -> Result<Code, CliError> {
     let start = Instant::now();
     let mut stop = StopSignals::catch()?;
-    output::remark(&format!("{} seconds of traffic through a gateway on loopback …", length.as_secs()));
+    output::remark(&format!(
+        "{} of traffic through a gateway on loopback …",
+        counted(length.as_secs(), "second")
+    ));
     tokio::select! {
         () = tokio::time::sleep(length) => {}
         _ = stop.wait() => {}
@@ -133,7 +137,7 @@ async fn gather(
 
 fn show(summary: &Summary) -> Result<(), CliError> {
     let Totals { allowed, denied, failed } = summary.totals;
-    output::line(&format!("{allowed} calls allowed, {denied} denied, {failed} failed\n"))?;
+    output::line(&format!("{} allowed, {denied} denied, {failed} failed\n", counted(allowed, "call")))?;
     for (title, rows) in
         [("subject", &summary.subjects), ("endpoint", &summary.endpoints), ("outcome", &summary.outcomes)]
     {

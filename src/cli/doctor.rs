@@ -23,7 +23,7 @@ use crate::{
         clock::Timestamp,
         event::UPSTREAM_UNFIT,
         issuer::{Issuer, IssuerState},
-        text::url_excerpt,
+        text::{counted, url_excerpt},
     },
     ops::{
         self, Ctx, OpsError,
@@ -301,7 +301,7 @@ fn rows(ctx: &Ctx, home: &Home) -> Found {
         (format!("not checked: {error}"), "see to the vault and the store first".to_owned())
     })?;
     if found.damaged.is_empty() {
-        return Ok(format!("{} rows, every seal fits", found.rows));
+        return Ok(format!("{}, every seal fits", counted(found.rows, "row")));
     }
     let mut told: Vec<_> = found.damaged.iter().take(NAMED).map(told).collect();
     if found.damaged.len() > NAMED {
@@ -346,14 +346,14 @@ fn chain(ctx: &Ctx, home: &Home, is_copy: bool) -> Found {
         .map_err(|error| (error.to_string(), mend()))?;
     let reason = verdict.reason.unwrap_or_default();
     match (verdict.verdict, verdict.key) {
-        (Standing::Valid, _) => Ok(format!("{} records, chained and signed", verdict.records)),
+        (Standing::Valid, _) => Ok(format!("{}, chained and signed", counted(verdict.records, "record"))),
         (Standing::Unproven, Some(key)) if is_copy => Ok(format!(
-            "{} records, chained and signed by the key {key}; that it is the vault's shows: portcullis audit verify \
+            "{}, chained and signed by the key {key}; that it is the vault's shows: portcullis audit verify \
              --public-key FILE|FINGERPRINT, with what was kept elsewhere",
-            verdict.records
+            counted(verdict.records, "record")
         )),
         (Standing::Unproven, Some(key)) => Err((
-            format!("{} records, chained and signed, but {reason}", verdict.records),
+            format!("{}, chained and signed, but {reason}", counted(verdict.records, "record")),
             format!("have the vault at hand, or: portcullis audit verify --public-key {key}"),
         )),
         _ => {

@@ -54,7 +54,7 @@ pub struct Listing {
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::List(listing) => list(session, listing),
-        Verb::Purge(purge) => purge.run(session, "events", Part::Events, ops::purge),
+        Verb::Purge(purge) => purge.run(session, "event", Part::Events, ops::purge),
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::{act::Act, clock::Timestamp, usage::Totals},
+    domain::{act::Act, clock::Timestamp, text::counted, usage::Totals},
     ops::{self, Ctx},
     store::{
         self, StoreError,
@@ -165,7 +165,12 @@ fn show(status: &Status) -> Result<(), CliError> {
         ),
         (
             "last 24 h",
-            format!("{} calls allowed, {} denied, {} failed", totals.allowed, totals.denied, totals.failed),
+            format!(
+                "{} allowed, {} denied, {} failed",
+                counted(totals.allowed, "call"),
+                totals.denied,
+                totals.failed
+            ),
         ),
         ("usage", room(&status.usage)),
     ];

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         clock::{Timestamp, parse_life},
         identity::called,
+        text::{counted, plural},
         usage::{self, Dimension, Totals},
     },
     ops::{Ctx, OpsError, credential, usage as ops},
@@ -75,7 +76,7 @@ pub struct Purge {
 }
 
 impl Purge {
-    /// Removes what is meant, and says how much that was.
+    /// Removes what is meant, each called `what`, and says how much that was.
     pub fn run(
         &self,
         session: &Session,
@@ -90,7 +91,7 @@ impl Purge {
         if session.json {
             output::json(&serde_json::json!({ "purged": purged }))?;
         } else {
-            output::line(&format!("{purged} {what} removed"))?;
+            output::line(&format!("{} removed", counted(purged, what)))?;
         }
         if purged == 0 {
             output::remark(&format!(
@@ -274,7 +275,7 @@ struct Summary {
 
 pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
-        Verb::Purge(purge) => return purge.run(session, "counters", Part::Hours, ops::purge),
+        Verb::Purge(purge) => return purge.run(session, "counter", Part::Hours, ops::purge),
         Verb::Summary { csv, range } => summary(session, &range, csv)?,
         Verb::Top { by, limit, csv, range } => {
             let query = range.query(session.now())?;
@@ -347,8 +348,10 @@ fn summary(session: &Session, range: &Range, csv: bool) -> Result<(), CliError> 
     }
     let [calls, allowed, denied, failed] = summary.calls.cells();
     output::line(&format!(
-        "{calls} calls from {} to {}: {allowed} allowed, {denied} denied, {failed} failed",
-        summary.since, summary.until
+        "{calls} {} from {} to {}: {allowed} allowed, {denied} denied, {failed} failed",
+        plural(summary.calls.calls, "call"),
+        summary.since,
+        summary.until
     ))?;
     output::raw(table.render().as_bytes())
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::api_key::MARK;
+use super::{api_key::MARK, text};
 
 /// What stands in place of a credential.
 const INSTEAD: &str = "[redacted]";
@@ -67,6 +67,12 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     }
     safe.push_str(rest);
     Cow::Owned(if holds(&safe, Sought::All) { INSTEAD.to_owned() } else { safe })
+}
+
+/// The beginning of foreign text for quoting in a message or a record: harmless, and without the credentials in it, which
+/// go before it is cut, so that no half of one stays.
+pub fn quoted(text: &str) -> String {
+    text::excerpt(&redacted(text))
 }
 
 /// Takes the credentials out of every text in a JSON value, keys of objects aside.
@@ -190,6 +196,15 @@ mod tests {
         assert_eq!(redacted(&format!("{key} and {token}!")), "[redacted] and [redacted]!");
         assert!(!holds(&token, Sought::Keys) && holds(&key, Sought::Keys));
         assert!(holds(&format!("eyJ{token}"), Sought::All), "behind another beginning");
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_holds_no_half_of_a_credential() {
+        for secret in [a_key(), a_token("EdDSA")] {
+            let safe = quoted(&format!("{}\u{1B}{secret}", "x".repeat(60)));
+            assert_eq!(safe, format!("{}\\e[redacted]", "x".repeat(60)));
+        }
+        assert_eq!(quoted(&"a".repeat(81)), "a".repeat(80) + "…");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::clock::Timestamp;
 use super::policy::{Algorithm, RateLimits};
+use super::text::all;
 
 /// How long at least a refused caller is told to wait.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -231,7 +232,9 @@ impl Charge {
         let until = now.plus(*retry_after).millis().saturating_add(999).div_euclid(1000).saturating_mul(1000);
         let until = Timestamp::from_millis(until);
         Some(format!(
-            "all {limit} calls of the {window} are spent; the next one passes at {}",
+            "{} of the {window} {} spent; the next one passes at {}",
+            all(*limit, "call"),
+            if *limit == 1 { "is" } else { "are" },
             until.to_utc().format("%FT%TZ")
         ))
     }

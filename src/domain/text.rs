@@ -73,6 +73,31 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
+/// The first of several things, and how many more there are: for a message.
+pub fn first_of<T>(several: &[T], said: impl Fn(&T) -> String) -> String {
+    const SHOWN: usize = 3;
+    let mut shown: Vec<_> = several.iter().take(SHOWN).map(said).collect();
+    if several.len() > SHOWN {
+        shown.push(format!("and {} more", several.len() - SHOWN));
+    }
+    shown.join(", ")
+}
+
+/// A number with the noun for what was counted, given in the singular: `1 key`, `2 keys`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {}", plural(count, noun))
+}
+
+/// All of so many, with the noun in the singular: `the 1 key`, `all 2 keys`.
+pub fn all(count: u32, noun: &str) -> String {
+    format!("{} {}", if count == 1 { "the" } else { "all" }, counted(count.into(), noun))
+}
+
+/// The noun for so many, given in the singular.
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
 /// A size as people write it: in the largest unit in which it is whole.
 pub fn size(bytes: u64) -> String {
     let fits = |(unit, _): &(u64, &str)| bytes >= *unit && bytes.is_multiple_of(*unit);
@@ -138,6 +163,20 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn of_several_the_first_are_named_and_the_others_counted() {
+        let said = |several: &[u32]| first_of(several, u32::to_string);
+        assert_eq!((said(&[]), said(&[1, 2, 3])), (String::new(), "1, 2, 3".into()));
+        assert_eq!(said(&[1, 2, 3, 4, 5]), "1, 2, 3, and 2 more");
+    }
+
+    #[test]
+    fn one_is_counted_in_the_singular() {
+        let said = [0, 1, 2].map(|count| counted(count, "key"));
+        assert_eq!(said, ["0 keys", "1 key", "2 keys"]);
+        assert_eq!([1, 2].map(|count| all(count, "key")), ["the 1 key", "all 2 keys"]);
     }
 
     #[test]

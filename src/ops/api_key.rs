@@ -16,7 +16,7 @@ use crate::domain::{
     name::{PolicyName, ScopeName, Subject},
     pace::Unit,
     secret::Secret,
-    text::visible,
+    text::{counted, visible},
 };
 use crate::store::{self, Page, Rows, api_key::Query, usage};
 pub use create::{create, create_all};
@@ -333,7 +333,7 @@ fn check_life(life: Option<Duration>) -> Result<(), OpsError> {
 fn names(ids: &[KeyId]) -> String {
     match ids {
         [id] => id.to_string(),
-        _ => format!("{} keys", ids.len()),
+        _ => counted(ids.len() as u64, "key"),
     }
 }
 

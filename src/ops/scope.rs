@@ -8,7 +8,7 @@ use crate::domain::{
     filter::{Filter, Term, Test},
     name::ScopeName,
     scope::{Catalogue, Scope},
-    text::visible,
+    text::{counted, visible},
 };
 use crate::store::{
     self, Rows, StoreError,
@@ -143,7 +143,7 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
         .map(|key| format!("key {}", key.map_or_else(|damaged| damaged.id, |key| key.id.to_string())))
         .collect();
     if keys > u64::from(SHOWN) {
-        users.push(format!("{} more keys", keys - u64::from(SHOWN)));
+        users.push(counted(keys - u64::from(SHOWN), "more key"));
     }
     let live =
         [term(false, "scope", name.as_str()), term(true, "state", "revoked"), term(true, "state", "expired")];
@@ -155,8 +155,7 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
     };
     match store::token::count(deed.c, &q)? {
         0 => {}
-        1 => users.push("1 token".into()),
-        tokens => users.push(format!("{tokens} tokens")),
+        tokens => users.push(counted(tokens, "token")),
     }
     let policies = store::policy::list(deed.c, deed.now)?;
     let policies = policies.iter().map(|(revision, _)| &revision.policy).filter(|p| p.scopes.contains(name));

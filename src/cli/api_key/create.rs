@@ -18,6 +18,7 @@ use crate::{
         api_key::{Environment, KeyId},
         clock::{Timestamp, parse_life},
         name::{PolicyName, ScopeName, Subject},
+        text::counted,
     },
     ops::api_key::{self as ops, DEFAULT_LIFE, IssuedKey, NewKey},
 };
@@ -138,16 +139,13 @@ fn many(session: &Session, mut taker: Taker, new: Vec<NewKey>) -> Result<Code, C
     if let Err(error) = wrote {
         let made_at = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
         return Err(CliError::broken(format!(
-            "{} keys were made, and {} did not take them all: {error}; about {written} were written",
-            issued.len(),
+            "{} made, and {} did not take all of it: {error}; about {written} written",
+            counted(issued.len() as u64, "key"),
             taker.name()
         ))
         .mend(format!("revoke those that nobody has, and make them again: portcullis key list --all --filter 'created:={made_at}'")));
     }
-    let made = match issued.len() {
-        1 => "1 key made".to_owned(),
-        many => format!("{many} keys made"),
-    };
+    let made = counted(issued.len() as u64, "key") + " made";
     match taker.file() {
         None => output::remark(&format!(
             "{made}. This is the only time they are shown: keep each where only its user can read it."
@@ -204,7 +202,10 @@ fn show_once(
         ));
         if let Some(ended @ 1..) = ended {
             output::remark(&format!(
-                "{ended} tokens that were got with the old secret are refused from now on."
+                "{} that {} got with the old secret {} refused from now on.",
+                counted(ended, "token"),
+                if ended == 1 { "was" } else { "were" },
+                if ended == 1 { "is" } else { "are" }
             ));
         }
     }

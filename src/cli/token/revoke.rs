@@ -13,7 +13,10 @@ use crate::cli::{
     watched::Watched,
 };
 use crate::{
-    domain::name::{IssuerName, Kid, Subject},
+    domain::{
+        name::{IssuerName, Kid, Subject},
+        text::counted,
+    },
     ops::token::{self as ops, Revoked},
 };
 
@@ -93,7 +96,7 @@ pub fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, Cl
     if session.json {
         output::json(&json!({ "purged": purged }))?;
     } else {
-        output::line(&format!("{purged} tokens forgotten"))?;
+        output::line(&format!("{} forgotten", counted(purged, "token")))?;
     }
     Ok(watched.code())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::text::counted;
+
 /// What several keys did of late, and which they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
@@ -26,7 +28,7 @@ impl Activity {
         let more = self.keys.saturating_sub(self.first.len() as u64);
         let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
         let subjects =
-            if self.subjects == 1 { "one subject".into() } else { format!("{} subjects", self.subjects) };
+            if self.subjects == 1 { "one subject".into() } else { counted(self.subjects, "subject") };
         vec![format!("{}{rest}: of {subjects}.", self.first.join(", "))]
     }
 }

@@ -10,6 +10,7 @@ use crate::console::effect::{Answer, Deed, Held, Partly, Query, Reply, Topic};
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{width, wrap};
+use crate::domain::text::counted;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -83,7 +84,7 @@ impl Confirm {
     /// Says how many calls it made in the last 24 hours. What is in use wants `name` typed.
     pub fn in_use(mut self, calls: u64, name: String) -> Self {
         if calls > 0 {
-            self.lines.push(format!("{calls} calls in the last 24 hours: in use."));
+            self.lines.push(format!("{} in the last 24 hours: in use.", counted(calls, "call")));
             self.must_type = Some(name);
         }
         self
@@ -99,7 +100,7 @@ impl Confirm {
             (Some(Counted { lines, calls }), _) => {
                 self.lines.extend(lines);
                 if calls > 0 {
-                    self.lines.push(format!("{calls} calls in the last 24 hours: in use."));
+                    self.lines.push(format!("{} in the last 24 hours: in use.", counted(calls, "call")));
                     self.must_type = name;
                 }
             }

@@ -218,7 +218,7 @@ fn every_check_is_explained() {
     );
     assert_eq!(names(&wrong), names(&fine));
     assert!(wrong.iter().all(|check| !check.passed));
-    assert_eq!(wrong[1].detail, "10:30 in UTC; allowed hours: 9");
+    assert_eq!(wrong[1].detail, "10:30 in UTC; allowed hours: 9 (policy strict)");
     assert_eq!(wrong[4].detail, "all 5 requests per minute are spent; one more fits in 1s 500ms");
     let foreign = request("tools/call/\u{1B}[31m", "10.0.0.1", NOW);
     let checks = explain(&principal, &foreign, &Charge::Granted);
@@ -230,7 +230,7 @@ fn what_is_missing_or_blocked_is_named() {
     let policy = r#"{"name": "p", "endpoint_restrictions": {"blocked_endpoints": ["/admin/**"]}}"#;
     let all = principal(policy, &["mcp:*"]);
     let checks = explain(&all, &request("/admin%2Fkeys", "10.0.0.1", NOW), &Charge::Granted);
-    assert_eq!(checks[3].detail, "`/admin%2Fkeys` is blocked");
+    assert_eq!(checks[3].detail, "`/admin%2Fkeys` is blocked (policy p)");
     let reader = principal(r#"{"name": "p"}"#, &["tools:call"]);
     let scope =
         |endpoint| explain(&reader, &request(endpoint, "10.0.0.1", NOW), &Charge::Granted)[2].detail.clone();

@@ -7,11 +7,11 @@ use ipnet::IpNet;
 use super::{Check, Principal, RULES, Reason, Request, Rule, objection};
 use crate::domain::{
     endpoint::Endpoint,
-    leak,
+    leak::quoted,
     name::ScopeName,
     policy::{CompiledPolicy, RateLimits},
     quota::{Charge, Cost, free_bound},
-    text::excerpt,
+    text::{all, counted, excerpt, first_of},
     token::Bound,
 };
 
@@ -66,8 +66,10 @@ fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> Stri
             format!("the limit of the {} is 0: nothing passes", window.as_str())
         }
         (Charge::Refused { window, limit, retry_after }, _) => format!(
-            "all {limit} requests per {} are spent; one more fits in {}",
+            "{} per {} {} spent; one more fits in {}",
+            all(*limit, "request"),
             window.as_str(),
+            if *limit == 1 { "is" } else { "are" },
             humantime::format_duration(*retry_after)
         ),
     }
@@ -83,7 +85,16 @@ impl Rule {
             .map(Bound::policy)
             .filter(|own| passed && !(self.passes)(own, None, request));
         let detail = match own {
-            None => detail(self.reason, &principal.policy, principal, request),
+            None => {
+                let detail = detail(self.reason, &principal.policy, principal, request);
+                match self.reason {
+                    // Whose limits they are, where a policy draws them itself.
+                    Reason::IpDenied | Reason::TimeDenied | Reason::EndpointDenied if !passed => {
+                        format!("{detail} (policy {})", principal.policy.policy.name)
+                    }
+                    _ => detail,
+                }
+            }
             Some(own) => {
                 format!("by the credential's own limits: {}", detail(self.reason, own, principal, request))
             }
@@ -124,7 +135,7 @@ fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &
                 && request.endpoint.as_str() == "tools/list"
                 && !principal.covered.covers_beginning("tools/call/");
             let note = if is_empty { "; they let no tool be called, so the list is empty" } else { "" };
-            let asked = left_out.map_or(endpoint, |left_out| shown(&left_out));
+            let asked = left_out.map_or(endpoint, |left_out| quoted(&left_out));
             format!("`{asked}`; effective scopes: {held}{note}")
         }
         Reason::EndpointDenied => endpoint_detail(by, &request.endpoint),
@@ -134,7 +145,6 @@ fn detail(reason: Reason, by: &CompiledPolicy, principal: &Principal, request: &
 
 /// What an address was compared with: the network that decides, or those of which it is in none.
 fn networks(policy: &CompiledPolicy, address: Option<IpAddr>) -> String {
-    const SHOWN: usize = 3;
     let restrictions = &policy.policy.ip_restrictions;
     let (white, black) = (&restrictions.whitelist, &restrictions.blacklist);
     let holding = |networks: &[IpNet]| {
@@ -151,19 +161,18 @@ fn networks(policy: &CompiledPolicy, address: Option<IpAddr>) -> String {
         return "every address is allowed".into();
     }
     if white.is_empty() {
-        return format!("in none of {} networks of the blacklist; the whitelist is empty", black.len());
+        return format!(
+            "in none of {} of the blacklist; the whitelist is empty",
+            counted(black.len() as u64, "network")
+        );
     }
-    let mut shown = white.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>();
-    if white.len() > SHOWN {
-        shown.push(format!("and {} more", white.len() - SHOWN));
-    }
-    format!("not in the whitelist: {}", shown.join(", "))
+    format!("not in the whitelist: {}", first_of(white, ToString::to_string))
 }
 
 /// Names the reading that decides.
 fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
     if let Some(reading) = policy.blocked.hit(endpoint) {
-        return format!("`{}` is blocked", shown(&reading));
+        return format!("`{}` is blocked", quoted(&reading));
     }
     let text = excerpt(&endpoint.shown());
     if endpoint.is_protocol() {
@@ -174,11 +183,6 @@ fn endpoint_detail(policy: &CompiledPolicy, endpoint: &Endpoint) -> String {
     }
     match policy.allowed.left_out(endpoint) {
         None => format!("`{text}` is allowed"),
-        Some(reading) => format!("`{}` is not in allowed_endpoints", shown(&reading)),
+        Some(reading) => format!("`{}` is not in allowed_endpoints", quoted(&reading)),
     }
-}
-
-/// A reading as it may be shown.
-fn shown(reading: &str) -> String {
-    excerpt(&leak::redacted(reading))
 }

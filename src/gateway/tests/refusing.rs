@@ -95,8 +95,11 @@ async fn an_event_names_the_check_that_failed_and_what_it_compared() {
         told("insufficient_scope").as_deref(),
         Some("scope: `tools/call/rm`; effective scopes: tools:list")
     );
-    assert!(told("rate_limited").unwrap().starts_with("rate_limit: all 1 requests per minute are spent"));
-    assert_eq!(told("shadow_denied").as_deref(), Some("endpoint: `tools/call/rm` is blocked"));
+    assert!(told("rate_limited").unwrap().starts_with("rate_limit: the 1 request per minute is spent"));
+    assert_eq!(
+        told("shadow_denied").as_deref(),
+        Some("endpoint: `tools/call/rm` is blocked (policy watched)")
+    );
     assert_eq!(told("missing_credential"), None, "of a stranger nothing is kept but that");
     let all = events.iter().map(|event| event.detail.as_str()).collect::<String>();
     assert!([&narrow, &few, &watched].iter().all(|key| !all.contains(key.as_str())));

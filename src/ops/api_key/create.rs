@@ -11,6 +11,7 @@ use crate::domain::{
     clock::Timestamp,
     pace::Unit,
     secret::Secret,
+    text::counted,
 };
 use crate::ops::{Ctx, OpsError, context::Deed, issuer, no_randomness, without_repeats};
 use crate::store;
@@ -32,7 +33,7 @@ pub fn create(ctx: &Ctx, new: NewKey) -> Result<IssuedKey, OpsError> {
 /// # Errors
 /// As [`create`]; what is wrong with a key stands behind its number, which counts from 1.
 pub fn create_all(ctx: &Ctx, new: Vec<NewKey>) -> Result<Vec<IssuedKey>, OpsError> {
-    let object = format!("{} keys", new.len());
+    let object = counted(new.len() as u64, "key");
     let now = ctx.now();
     let made = ctx.check(Act::KeyCreate, &object, || {
         let made = |(place, new)| make(ctx, new, now).map_err(|error| at(place, error));

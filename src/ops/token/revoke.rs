@@ -9,7 +9,7 @@ use crate::domain::{
     clock::Timestamp,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
-    text::visible,
+    text::{counted, visible},
     token::{self, IssuedToken, MOST_SKEW, Parent},
 };
 use crate::ops::reason;
@@ -31,7 +31,7 @@ pub struct Revoked {
 pub fn revoke_all(ctx: &Ctx, ids: &[TokenId], why: &str) -> Result<Vec<Revoked>, OpsError> {
     let object = match ids {
         [id] => id.to_string(),
-        _ => format!("{} tokens", ids.len()),
+        _ => counted(ids.len() as u64, "token"),
     };
     let why = ctx.check(Act::TokenRevoke, &object, || reason(why))?;
     let ids = without_repeats(ids.to_vec());

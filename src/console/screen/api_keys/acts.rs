@@ -4,6 +4,7 @@ use crate::console::effect::{Answer, Deed, Query, Topic};
 use crate::console::layer::Turn;
 use crate::console::overlay::confirm::{Confirm, Counted, Counting};
 use crate::domain::api_key::{ApiKey, KeyId};
+use crate::domain::text::counted;
 
 use super::change::ChangeKeys;
 use super::list::Keys;
@@ -36,8 +37,7 @@ impl Keys {
     fn targets_named(&self) -> String {
         match (self.list.marks.len(), self.selected()) {
             (0, Some(key)) => format!("key {} of {}", key.called(), key.subject),
-            (1, _) => "1 marked key".into(),
-            (number, _) => format!("{number} marked keys"),
+            (number, _) => counted(number as u64, "marked key"),
         }
     }
 
@@ -146,7 +146,7 @@ impl Keys {
         let (named, name) = match (single, ids.as_slice()) {
             (Some(key), _) => (format!("key {} of {}", key.called(), key.subject), typable_name(key)),
             (None, [id]) => (format!("key {}", id.short()), id.short().to_owned()),
-            (None, ids) => (format!("{} keys", ids.len()), format!("{} keys", ids.len())),
+            (None, ids) => (counted(ids.len() as u64, "key"), counted(ids.len() as u64, "key")),
         };
         let mut lines = vec![
             format!("Revoke {named}?"),

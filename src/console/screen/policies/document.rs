@@ -65,8 +65,11 @@ fn lines<'a>(revision: &'a Revision, keys: Option<u64>, canvas: &Canvas<'_>, roo
         },
     ));
     if let Some(keys) = keys {
-        lines
-            .push(labelled("used by", vec![piece(format!("{} keys and tokens", grouped(keys)), theme.text)]));
+        let said = match keys {
+            1 => "1 key or token".to_owned(),
+            keys => format!("{} keys and tokens", grouped(keys)),
+        };
+        lines.push(labelled("used by", vec![piece(said, theme.text)]));
     }
     let scopes: Vec<&str> = policy.scopes.iter().map(|scope| scope.as_str()).collect();
     let ceiling = if scopes.is_empty() { "no ceiling".to_owned() } else { scopes.join(", ") };

@@ -17,6 +17,7 @@ use crate::console::widget::form::{Form, Panel, Said};
 use crate::console::widget::text::moment;
 use crate::domain::clock::{Timestamp, parse_life};
 use crate::domain::name::{Kid, Subject};
+use crate::domain::text::counted;
 use crate::domain::token::TokenId;
 use crate::store::token::Standing;
 
@@ -108,7 +109,7 @@ impl RevokeTokens {
                 Err(_) => "all issued before a moment".into(),
             },
             (_, [id]) => format!("token {}", short_id(*id)),
-            (_, ids) => format!("{} marked tokens", ids.len()),
+            (_, ids) => counted(ids.len() as u64, "marked token"),
         }
     }
 
@@ -158,8 +159,7 @@ fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
     let lives = match reached.live {
         0 if is_one => "It is live no more.".to_owned(),
         0 => "No live token of this home is among them.".into(),
-        1 => "It ends 1 live token of this home.".into(),
-        live => format!("It ends {live} live tokens of this home."),
+        live => format!("It ends {} of this home.", counted(live, "live token")),
     };
     let mut lines = vec![
         format!("Revoke {named}?"),
@@ -174,7 +174,7 @@ fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
         Reach::IssuedBefore(_) => lines.push("Tokens of other issuers are not meant.".into()),
     }
     let word = match reach {
-        Reach::Tokens(ids) if ids.len() > 1 => format!("{} tokens", ids.len()),
+        Reach::Tokens(ids) if ids.len() > 1 => counted(ids.len() as u64, "token"),
         Reach::Tokens(ids) => ids.first().map(|id| short_id(*id)).unwrap_or_default(),
         Reach::Subject(subject) => typable(subject.as_str(), "subject"),
         Reach::Key(kid) => kid.as_str().chars().take(8).collect(),
