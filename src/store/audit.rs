@@ -117,6 +117,7 @@ pub fn list(c: &Connection, q: &Query) -> Result<Vec<Entry>, StoreError> {
         c,
         "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit WHERE 1",
         &conditions,
+        "seq DESC",
         q.limit,
         entry,
     )

@@ -12,7 +12,7 @@ use super::{
     newest::newest,
     room::{Cut, Part},
 };
-use crate::domain::{act::Act, clock::Timestamp, event::Event};
+use crate::domain::{act::Act, clock::Timestamp, event::Event, text::counted};
 use rusqlite::{Connection, Row, ToSql};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+    /// After this one in the list, by its number.
     pub before_seq: Option<i64>,
     pub limit: u32,
 }
@@ -85,7 +86,16 @@ pub struct Purged {
 
 const COLUMNS: &str = "seq, at, kind, credential, issuer, subject, endpoint, address, count, detail";
 
+/// By their moments and not by their numbers: a gateway tells those that follow a first one when their minute is over, and
+/// several gateways tell theirs as they come to it.
 pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
+    const AFTER: &str = "(at, seq) < (SELECT at, seq FROM event WHERE seq = ?)";
+    let is_there = |seq: i64| c.prepare_cached("SELECT 1 FROM event WHERE seq = ?")?.exists([seq]);
+    // Where it went meanwhile, those that were told before it are all that can follow.
+    let after = match q.before_seq {
+        Some(seq) if !is_there(seq)? => "seq < ?",
+        _ => AFTER,
+    };
     let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
     let conditions: [(&str, Option<&dyn ToSql>); 9] = [
         ("kind = ?", q.kind.as_ref().map(|v| v as _)),
@@ -96,9 +106,10 @@ pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
         ("address = ?", q.address.as_ref().map(|v| v as _)),
         ("at >= ?", since.as_ref().map(|v| v as _)),
         ("at < ?", until.as_ref().map(|v| v as _)),
-        ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
+        (after, q.before_seq.as_ref().map(|v| v as _)),
     ];
-    newest(c, &format!("SELECT {COLUMNS} FROM event WHERE 1"), &conditions, q.limit, |row| Ok(read(row)?))
+    let select = format!("SELECT {COLUMNS} FROM event WHERE 1");
+    newest(c, &select, &conditions, "at DESC, seq DESC", q.limit, |row| Ok(read(row)?))
 }
 
 /// Appends a batch of events and answers its number; the store gives their `seq`. Within a transaction.
@@ -281,8 +292,9 @@ pub fn check(
         }
         return Ok(Err(match found.events {
             0 => format!(
-                "the {} events of its flush are gone from usage.db: they were deleted, or a power cut lost them",
-                recorded.events
+                "{} of its flush {} gone from usage.db: deleted, or lost in a power cut",
+                counted(recorded.events, "event"),
+                if recorded.events == 1 { "is" } else { "are" }
             ),
             _ => "the events of its flush in usage.db are not those that were recorded".into(),
         }));

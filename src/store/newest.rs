@@ -4,12 +4,13 @@ use rusqlite::{Connection, Row, ToSql};
 
 use super::StoreError;
 
-/// The newest rows of a `SELECT … WHERE 1`, at most `limit`, for which every condition holds that has a value; its one
-/// placeholder stands for that.
+/// The first rows of a `SELECT … WHERE 1` in this order, at most `limit`, for which every condition holds that has a value;
+/// its one placeholder stands for that.
 pub(super) fn newest<T>(
     c: &Connection,
     select: &str,
     conditions: &[(&str, Option<&dyn ToSql>)],
+    order: &str,
     limit: u32,
     read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
@@ -22,7 +23,7 @@ pub(super) fn newest<T>(
             values.push(value);
         }
     }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?");
+    sql.push_str(&format!(" ORDER BY {order} LIMIT ?"));
     values.push(&limit);
     let mut statement = c.prepare_cached(&sql)?;
     let mut rows = statement.query(values.as_slice())?;

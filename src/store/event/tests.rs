@@ -87,6 +87,27 @@ fn a_list_is_newest_first_and_takes_every_condition() {
 }
 
 #[test]
+fn a_list_goes_by_the_moments_of_events_whenever_they_were_told() {
+    let c = database();
+    // The first of a burst at once, what followed it when the minute was over, another gateway's in between.
+    for at in [1000, 5000, 3000, 3000, 9000, 2000] {
+        append(&c, Whose::Known, &[event(at, "expired")]).unwrap();
+    }
+    let page = |before_seq, limit| list(&c, &Query { before_seq, limit, ..Query::default() }).unwrap();
+    let ats = |events: &[Event]| events.iter().map(|event| event.at.millis()).collect::<Vec<_>>();
+    assert_eq!(ats(&page(None, 10)), [9000, 5000, 3000, 3000, 2000, 1000]);
+    let (mut paged, mut after) = (Vec::new(), None);
+    while let [.., last] = page(after, 2).as_slice() {
+        paged.extend(page(after, 2));
+        after = Some(last.seq);
+    }
+    assert_eq!(paged, page(None, 10), "page by page, each once");
+    c.execute_batch("DELETE FROM event WHERE seq = 4").unwrap();
+    assert_eq!(ats(&page(Some(4), 10)), [5000, 3000, 1000], "what the cursor named is gone");
+    assert!(page(Some(99), 10).len() == 5 && page(Some(1), 10).is_empty());
+}
+
+#[test]
 fn what_a_record_covers_may_be_gone_only_where_it_has_had_its_time_or_the_chain_says_so() {
     let c = database();
     let day = Duration::from_secs(86_400);
