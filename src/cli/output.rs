@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use rustix::fs::OFlags;
 use serde::Serialize;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use super::error::{CliError, Code};
 use crate::{
@@ -135,15 +135,7 @@ pub fn list<T: Serialize>(
     if format == Format::Csv {
         return raw(&table.csv()?);
     }
-    let widths = table.widths();
-    let (fitted, whole) = match terminal_width() {
-        Some(most) => fit(&table.headers, &widths, most),
-        None => (widths, true),
-    };
-    raw(table.render_as(&fitted).as_bytes())?;
-    if !whole {
-        remark("cut to the width of this terminal; --json has all of it");
-    }
+    raw(table.render_within(terminal_width().unwrap_or(usize::MAX)).as_bytes())?;
     if let Some(next) = &list.next {
         remark(&format!("more: --after {}", visible(next)));
     }
@@ -186,51 +178,56 @@ fn terminal_width() -> Option<usize> {
 /// What is put between two columns.
 const GAP: &str = "  ";
 
-/// Narrows the widest columns until a row takes `most` cells, and where that would leave too little of
-/// them, leaves out the last columns. Returns the widths of the columns to show, and whether that is all.
-fn fit(headers: &[String], widths: &[usize], most: usize) -> (Vec<usize>, bool) {
-    /// The id of a key or a token.
-    const ID: usize = 22;
-    /// A date and the sign that something was cut off.
-    const NARROWEST: usize = 11;
-    /// The same with the time of day.
-    const MOMENT: usize = 20;
-    let least = |header: &str, width: usize| match header {
-        // An id is there to be copied.
-        "id" | "jti" | "kid" | "credential" | "fingerprint" => width,
-        // What is counted may be the id of a credential.
-        "key" => width.min(ID),
-        "at" => width.min(MOMENT),
-        _ => width.min(NARROWEST),
-    };
-    let taken = |widths: &[usize]| widths.iter().map(|width| width + GAP.len()).sum::<usize>() - GAP.len();
-    let leasts = headers.iter().zip(widths).map(|(header, &width)| least(header, width)).collect::<Vec<_>>();
-    let shown = (1..=widths.len()).rev().find(|&shown| taken(&leasts[..shown]) <= most).unwrap_or(1);
-    let mut fitted = widths[..shown].to_vec();
-    for _ in most..taken(&fitted) {
-        let narrower = fitted.iter_mut().zip(&leasts).filter(|(width, least)| **width > **least);
-        if let Some((width, _)) = narrower.max_by_key(|(width, _)| **width) {
-            *width -= 1;
+/// What stands before what has no room beside the rest of its row, and before the rest of that.
+const INDENT: &str = "  ";
+
+/// Which columns stand side by side in `most` cells: the first, and of the others each that has room beside those before it.
+fn beside(widths: &[usize], most: usize) -> Vec<bool> {
+    let mut taken = None;
+    let fits = |&width: &usize| {
+        let wanted = taken.map_or(width, |taken: usize| taken + GAP.len() + width);
+        let fits = taken.is_none() || wanted <= most;
+        if fits {
+            taken = Some(wanted);
         }
-    }
-    let whole = fitted == widths;
-    (fitted, whole)
+        fits
+    };
+    widths.iter().map(fits).collect()
 }
 
-/// The beginning of `text` in `most` cells, with a sign where something was cut off.
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    if text.width() <= most {
-        return Cow::Borrowed(text);
-    }
-    let mut kept = String::new();
-    for c in text.chars() {
-        if kept.width() + c.width().unwrap_or_default() + 1 > most {
-            break;
+/// Lines of pieces, as many in one of `most` cells as have room; a longer piece is broken between its words. No word is ever
+/// cut: a terminal goes on with it in the next line, and gives it back whole when it is copied.
+fn below(pieces: impl Iterator<Item = String>, most: usize) -> String {
+    let (mut text, mut line) = (String::new(), String::new());
+    let mut end = |line: &mut String| {
+        if !line.trim().is_empty() {
+            text.push_str(line.trim_end());
+            text.push('\n');
         }
-        kept.push(c);
+        line.clear();
+    };
+    for piece in pieces {
+        if !line.is_empty() && line.width() + GAP.len() + piece.width() > most {
+            end(&mut line);
+        }
+        line.push_str(if line.is_empty() { INDENT } else { GAP });
+        if line.width() + piece.width() <= most {
+            line.push_str(&piece);
+            continue;
+        }
+        for word in piece.split(' ') {
+            if line.width() + word.width() > most && !line.trim().is_empty() {
+                end(&mut line);
+                line.push_str(INDENT);
+                line.push_str(INDENT);
+            }
+            line.push_str(word);
+            line.push(' ');
+        }
+        end(&mut line);
     }
-    kept.push('…');
-    Cow::Owned(kept)
+    end(&mut line);
+    text
 }
 
 /// Rows under headers.
@@ -250,7 +247,7 @@ impl Table {
 
     /// Columns two spaces apart, as wide as their widest cell; the last one is not padded.
     pub fn render(&self) -> String {
-        self.render_as(&self.widths())
+        self.render_within(usize::MAX)
     }
 
     /// The headers and every row, as they are shown.
@@ -271,19 +268,26 @@ impl Table {
         widths
     }
 
-    /// The first columns, each as wide as `widths` says; what is longer is cut.
-    fn render_as(&self, widths: &[usize]) -> String {
+    /// The same in lines of `most` cells: what has no room beside the rest of its row stands below it, by its name.
+    fn render_within(&self, most: usize) -> String {
+        let widths = self.widths();
+        let beside = beside(&widths, most);
         let mut text = String::new();
-        for cells in self.lines() {
+        for (place, cells) in self.lines().enumerate() {
             let mut line = String::new();
-            for (&width, cell) in widths.iter().zip(&cells) {
-                let cell = cut(cell, width);
-                line.push_str(&cell);
+            for ((width, cell), _) in widths.iter().zip(&cells).zip(&beside).filter(|(_, beside)| **beside) {
+                line.push_str(cell);
                 line.push_str(&" ".repeat(width.saturating_sub(cell.width())));
                 line.push_str(GAP);
             }
             text.push_str(line.trim_end());
             text.push('\n');
+            if place == 0 {
+                continue;
+            }
+            let others = self.headers.iter().zip(&cells).zip(&beside).filter(|(_, beside)| !**beside);
+            let named = others.filter(|((_, cell), _)| !cell.is_empty());
+            text.push_str(&below(named.map(|((name, cell), _)| format!("{name} {cell}")), most));
         }
         text
     }
@@ -323,44 +327,43 @@ mod tests {
         assert_eq!(table.render(), "NAME  STATE\n日本  active\na     revoked\n");
     }
 
-    fn columns(of: &[(&str, usize)]) -> (Vec<String>, Vec<usize>) {
-        of.iter().map(|&(header, width)| (header.to_owned(), width)).unzip()
+    fn table(headers: &[&str], rows: &[&[&str]]) -> Table {
+        let mut table = Table::new(headers);
+        rows.iter().for_each(|row| table.row(row.iter().map(|&cell| cell.to_owned()).collect()));
+        table
     }
 
     #[test]
-    fn what_fits_is_left_as_it_is() {
-        let (headers, widths) = columns(&[("id", 22), ("scopes", 30), ("created", 24)]);
-        assert_eq!(fit(&headers, &widths, 80), (widths.clone(), true));
-        assert_eq!(
-            fit(&headers, &widths, 79),
-            (vec![22, 29, 24], false),
-            "one cell less: the widest gives it"
+    fn what_fits_is_one_line_a_row() {
+        let table = table(&["id", "name"], &[&["a1", "alice"], &["b2", "bob"]]);
+        assert_eq!(table.render_within(9), "ID  NAME\na1  alice\nb2  bob\n");
+        assert_eq!(table.render_within(9), table.render());
+    }
+
+    #[test]
+    fn what_has_no_room_stands_below_by_its_name_and_nothing_is_cut() {
+        let table = table(
+            &["id", "name", "state", "detail"],
+            &[&["a1", "alice", "on", "one two three four"], &["b2", "bob", "off", ""]],
         );
+        // The last that fits: a cell less, and one column more stands below.
+        assert_eq!(
+            table.render_within(16),
+            "ID  NAME   STATE\na1  alice  on\n  detail one two\n    three four\nb2  bob    off\n"
+        );
+        assert_eq!(
+            table.render_within(15),
+            "ID  NAME\na1  alice\n  state on\n  detail one\n    two three\n    four\nb2  bob\n  state off\n"
+        );
+        let one = self::table(&["id"], &[&["0123456789"]]);
+        assert_eq!(one.render_within(4), "ID\n0123456789\n", "an id stays whole");
     }
 
     #[test]
-    fn a_list_of_keys_fits_80_columns_with_whole_ids() {
-        let (headers, widths) = columns(&[
-            ("id", 22),
-            ("name", 4),
-            ("subject", 7),
-            ("policy", 7),
-            ("scopes", 8),
-            ("state", 6),
-            ("expires", 24),
-            ("created", 24),
-        ]);
-        let (fitted, whole) = fit(&headers, &widths, 80);
-        assert_eq!((fitted, whole), (vec![22, 4, 7, 7, 8, 6, 14], false));
-        assert_eq!(fit(&headers, &widths, 5).0, [22], "the first column is always there");
-    }
-
-    #[test]
-    fn a_cell_is_cut_by_what_is_seen() {
-        assert_eq!(cut("readers", 7), "readers");
-        assert_eq!(cut("readers", 6), "reade…");
-        assert_eq!(cut("日本語", 5), "日本…");
-        assert_eq!(cut("日本語", 4), "日…", "half a character is none");
+    fn a_narrow_column_has_the_room_that_a_wide_one_before_it_left() {
+        let table = table(&["at", "detail", "count"], &[&["now", "0123456789", "3"]]);
+        assert_eq!(table.render_within(12), "AT   COUNT\nnow  3\n  detail\n    0123456789\n");
+        assert_eq!(table.render_within(15), "AT   DETAIL\nnow  0123456789\n  count 3\n");
     }
 
     #[test]
