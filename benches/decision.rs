@@ -102,6 +102,7 @@ fn meter(subject: &Subject, presented: &Presented, request: &Request) {
         outcome: Outcome::Allowed,
         request_id: "r",
         judged: None,
+        why: None,
         at: request.at,
     };
     subject.engine.record(&seen);

@@ -65,6 +65,11 @@ impl Timestamp {
     }
 }
 
+/// What time it is, in words; where the clock was set back, so that the end of time is judged by, nobody knows.
+pub fn it_is(now: Timestamp) -> String {
+    if now == Timestamp::END { "nobody knows what time it is".into() } else { format!("it is {now}") }
+}
+
 impl From<DateTime<Utc>> for Timestamp {
     fn from(value: DateTime<Utc>) -> Self {
         Self(value.timestamp_millis())

@@ -1,6 +1,7 @@
 //! Events: recorded denials and security facts.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -8,12 +9,22 @@ use super::{clock::Timestamp, decision::Reason, identity::called};
 
 /// The kind of an event for an id that was locked out.
 pub const LOCKOUT_STARTED: &str = "lockout_started";
+/// How long a lock-out lasts at most.
+pub const LONGEST_LOCKOUT: Duration = Duration::from_secs(24 * 3600);
 /// The kind of an event for what a policy in shadow mode would have denied.
 pub const SHADOW_DENIED: &str = "shadow_denied";
 /// The kind of an event for a clock that was set back.
 pub const CLOCK_SET_BACK: &str = "clock_set_back";
 /// The kind of an event for an MCP server whose answers cannot be passed on, until an operator has mended something.
 pub const UPSTREAM_UNFIT: &str = "upstream_unfit";
+
+/// How the detail of a lock-out begins.
+const UNTIL: &str = "until ";
+
+/// The detail of the event of a lock-out.
+pub fn lockout_detail(until: Timestamp) -> String {
+    format!("{UNTIL}{until}")
+}
 
 /// Every kind of event: the reasons, and these facts.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
@@ -47,26 +58,61 @@ impl Event {
     pub fn who(&self) -> Cow<'_, str> {
         called(&self.issuer, &self.subject)
     }
+
+    /// Of what was denied the request's id; and which check failed, and what it compared with what, where that is known.
+    pub fn found(&self) -> Option<(&str, &str)> {
+        let is_denial = self.kind == SHADOW_DENIED || self.kind.parse::<Reason>().is_ok();
+        self.detail.split_once("; ").filter(|_| is_denial)
+    }
+
+    /// Until when the lock-out lasts that it tells of, where it tells of one.
+    pub fn locked_until(&self) -> Option<Timestamp> {
+        let until = self.detail.strip_prefix(UNTIL).filter(|_| self.kind == LOCKOUT_STARTED);
+        until.and_then(|until| until.parse().ok())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_name_under_two_issuers_is_told_apart() {
-        let of = |issuer: &str| Event {
+    fn event(kind: &str, detail: String) -> Event {
+        Event {
             seq: 0,
             at: Timestamp::default(),
-            kind: SHADOW_DENIED.into(),
+            kind: kind.into(),
             credential: "-".into(),
-            issuer: issuer.into(),
+            issuer: String::new(),
             subject: "alice".into(),
             endpoint: "ping".into(),
             address: "192.0.2.1".into(),
             count: 1,
-            detail: String::new(),
-        };
+            detail,
+        }
+    }
+
+    #[test]
+    fn what_was_found_stands_behind_the_id_of_the_request() {
+        let found =
+            |kind: &str| event(kind, "r-1; hours: 9; 10".into()).found().map(|(_, found)| found.to_owned());
+        assert_eq!(found("time_denied").as_deref(), Some("hours: 9; 10"));
+        assert_eq!(found(SHADOW_DENIED).as_deref(), Some("hours: 9; 10"));
+        assert_eq!(found(UPSTREAM_UNFIT), None);
+        assert_eq!(event("time_denied", "r-1".into()).found(), None);
+    }
+
+    #[test]
+    fn a_lock_out_tells_its_end_and_nothing_else_does() {
+        let until = Timestamp::from_millis(1_800_000_000_123);
+        let of = |kind: &str, detail: String| event(kind, detail).locked_until();
+        assert_eq!(of(LOCKOUT_STARTED, lockout_detail(until)), Some(until));
+        assert_eq!(of("locked_out", lockout_detail(until)), None);
+        assert_eq!(of(LOCKOUT_STARTED, "until tomorrow".into()), None);
+    }
+
+    #[test]
+    fn one_name_under_two_issuers_is_told_apart() {
+        let of = |issuer: &str| Event { issuer: issuer.into(), ..event(SHADOW_DENIED, String::new()) };
         assert_eq!((&*of("").who(), &*of("corp").who()), ("alice", "corp: alice"));
     }
 }

@@ -24,9 +24,10 @@ pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};
 pub use issued::{IssuedToken, TokenState};
 pub use judge::{
-    Expected, MOST_SKEW, NO_TOKEN, Refused, Verdict, Verified, authenticate, identify, judge, missed_key,
+    Expected, Failed, MOST_SKEW, NO_TOKEN, Refused, Verdict, Verified, authenticate, identify, judge,
+    missed_key,
 };
-pub use possession::{Possession, Shown, require_possession};
+pub use possession::{Possession, Shown, UNBOUND, require_possession};
 pub use revocation::{Revocation, Revocations, Revoked, Whose};
 pub use trust::{BadTrust, Trust, TrustedIssuer, TrustedKey};
 

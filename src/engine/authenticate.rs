@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     api_key::{KeyId, PresentedKey, SecretDigest},
-    clock::Timestamp,
+    clock::{Timestamp, it_is},
     decision::{CredentialId, Principal, Reason},
 };
 use std::{hint::black_box, net::IpAddr};
@@ -30,8 +30,10 @@ impl Engine {
         let now = self.judge_by(now);
         match presented {
             Presented::Nothing => Err(Reason::MissingCredential.into()),
-            Presented::Malformed(_) => Err(Reason::Malformed.into()),
-            Presented::ApiKey(key) => Ok(self.authenticate_key(key, address, now)?),
+            Presented::Malformed(fault) => {
+                Err(Denied::because(Reason::Malformed, format_args!("credential: {fault}")))
+            }
+            Presented::ApiKey(key) => self.authenticate_key(key, address, now),
             Presented::Token(token) => self.authenticate_token(token, now),
         }
     }
@@ -41,7 +43,7 @@ impl Engine {
         presented: &PresentedKey,
         address: Option<IpAddr>,
         now: Timestamp,
-    ) -> Result<Principal, Reason> {
+    ) -> Result<Principal, Denied> {
         let pair = Pair::new(presented.id, address);
         let standing = if self.lockouts.is_empty() {
             Standing::Clear
@@ -52,14 +54,16 @@ impl Engine {
             // The entry's memory arrives while the HMAC is computed.
             black_box(entry.map(KeyEntry::touch));
             let digest = self.pepper.digest(&presented.secret);
-            (prove(entry, presented, &digest, now), entry.is_some())
+            let proved = prove(entry, presented, &digest, now);
+            (proved.map_err(|reason| denied(entry, presented, &digest, now, reason)), entry.is_some())
         });
-        if matches!(standing, Standing::Locked { .. }) {
-            return Err(Reason::LockedOut);
+        if let Standing::Locked { until } = standing {
+            let until = self.clock.now().plus(until.since(self.clock.steady()));
+            return Err(Denied::because(Reason::LockedOut, format_args!("lock-out: until {until}")));
         }
-        match outcome {
+        match &outcome {
             Ok(_) if standing == Standing::Suspect => self.lockouts.succeed(&pair),
-            Err(Reason::UnknownCredential | Reason::BadSecret) => {
+            Err(denied) if matches!(denied.reason, Reason::UnknownCredential | Reason::BadSecret) => {
                 let steady = self.clock.steady();
                 if let Some(until) = self.lockouts.fail(&pair, steady) {
                     let now = self.clock.now();
@@ -82,6 +86,36 @@ impl Engine {
         let credential = is_known.then_some(CredentialId::ApiKey(presented.id));
         self.meter.lockout_started(credential, address, now, until);
         self.flusher.wake();
+    }
+}
+
+/// The refusal of a key, with what was compared with what. Of an unknown id and of a wrong secret it costs the same.
+fn denied(
+    entry: Option<&KeyEntry>,
+    presented: &PresentedKey,
+    digest: &SecretDigest,
+    now: Timestamp,
+    reason: Reason,
+) -> Denied {
+    let id = presented.id;
+    match (reason, entry) {
+        (Reason::UnknownCredential, None) => {
+            Denied::because(reason, format_args!("known: there is no key {id}"))
+        }
+        (Reason::UnknownCredential, Some(KeyEntry { environment, .. })) => {
+            Denied::because(reason, format_args!("environment: the key is of {environment}"))
+        }
+        (Reason::BadSecret, Some(entry)) => match entry.previous_ended(digest) {
+            Some(until) => Denied::because(
+                reason,
+                format_args!("secret: the one from before the key was rotated, taken until {until}"),
+            ),
+            None => Denied::because(reason, format_args!("secret: not one of key {id}")),
+        },
+        (Reason::Expired, Some(KeyEntry { expires_at: Some(ended), .. })) => {
+            Denied::because(reason, format_args!("state: the key expired at {ended}; {}", it_is(now)))
+        }
+        _ => reason.into(),
     }
 }
 

@@ -131,19 +131,11 @@ fn of_token(
         };
         if verified.claims.confirmation.is_some() {
             let possession = require_possession(&verified.claims, presented.possession.as_ref());
-            let detail = match possession {
-                Ok(()) => "shown",
-                Err(Reason::UntrustedCertificate) => {
-                    "the token is bound to a client certificate (cnf.x5t#S256), and none can be shown yet"
-                }
-                Err(_) => {
-                    "the token is bound to a key (cnf.jkt), and is taken only with a DPoP proof made by it"
-                }
-            };
-            checks.push(check("possession", possession.is_ok(), detail));
-            if let Err(reason) = possession {
-                return Ok(refused(reason, checks));
+            if let Err(failed) = possession {
+                checks.push(check(failed.check, false, failed.detail));
+                return Ok(refused(failed.reason, checks));
             }
+            checks.push(check("possession", true, "shown"));
         }
         let issuer = match &verified.issuer {
             Some(name) => issuer::find(c, name)?,

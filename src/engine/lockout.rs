@@ -5,7 +5,7 @@
 //! touched longest ago, locked pairs last.
 
 use super::lock;
-use crate::domain::{api_key::KeyId, clock::Timestamp};
+use crate::domain::{api_key::KeyId, clock::Timestamp, event::LONGEST_LOCKOUT};
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(15 * 60);
 /// How long the first lock lasts; each further one twice as long as the one before.
 const FIRST_LOCK: Duration = Duration::from_secs(15 * 60);
 /// The longest lock, and how long a pair is remembered after its last one.
-const LONGEST_LOCK: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_LOCK: Duration = LONGEST_LOCKOUT;
 const SHARDS: usize = 16;
 /// 16 × 6 250 = 100 000 pairs.
 const SHARD_CAPACITY: usize = 6_250;

@@ -14,6 +14,7 @@ use super::{Seen, lock};
 use crate::domain::{
     clock::Timestamp,
     decision::CredentialId,
+    event::lockout_detail,
     usage::{self, NOBODY, Outcome},
 };
 use denials::{Burst, Denials, Key, Kind};
@@ -153,7 +154,7 @@ impl Meter {
     ) {
         let mut lane = lock(&self.lanes[lane_of_this_thread()]);
         let endpoint = usage::method_number(NOBODY);
-        let new = || Burst::new(at, Who::nobody(), format!("until {until}").into());
+        let new = || Burst::new(at, Who::nobody(), lockout_detail(until).into());
         let key = Key { kind: Kind::LockoutStarted, credential, address, endpoint };
         lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
     }

@@ -37,10 +37,12 @@ use crate::domain::{
     decision::{self, CredentialId, Principal, Proof, Reason, Request},
     endpoint::Endpoint,
     identity::Identity,
+    leak,
     name::Subject,
     quota::Charge,
     secret::Secret,
-    token::Verified,
+    text::visible,
+    token::{Failed, Verified},
     usage::Outcome,
 };
 use crate::store::{RowKey, Store, StoreError, feed::Feed};
@@ -103,23 +105,35 @@ pub struct Denied {
     pub identity: Option<Identity>,
     /// Whether the token would do, and the proof of possession beside it does not.
     pub is_of_proof: bool,
+    /// Which check failed, and what it compared with what: for the event, never for the client.
+    pub why: Option<String>,
 }
 
 impl Denied {
     fn of(verified: &Verified, reason: Reason) -> Self {
         let credential = Some(CredentialId::Token(verified.claims.id));
-        Self { reason, credential, identity: Some(verified.identity()), is_of_proof: false }
+        Self { reason, credential, identity: Some(verified.identity()), is_of_proof: false, why: None }
     }
 
-    /// Of a proof beside a token that is believed.
-    fn of_proof(verified: &Verified, reason: Reason) -> Self {
-        Self { is_of_proof: true, ..Self::of(verified, reason) }
+    /// Of a token that is believed, and fails one more check.
+    fn failed(verified: &Verified, failed: &Failed) -> Self {
+        Self { why: Some(failed.why()), ..Self::of(verified, failed.reason) }
+    }
+
+    /// The same, of the proof beside it.
+    fn of_proof(verified: &Verified, failed: &Failed) -> Self {
+        Self { is_of_proof: true, ..Self::failed(verified, failed) }
+    }
+
+    /// Of nobody who is known.
+    fn because(reason: Reason, why: impl fmt::Display) -> Self {
+        Self { why: Some(why.to_string()), ..reason.into() }
     }
 }
 
 impl From<Reason> for Denied {
     fn from(reason: Reason) -> Self {
-        Self { reason, credential: None, identity: None, is_of_proof: false }
+        Self { reason, credential: None, identity: None, is_of_proof: false, why: None }
     }
 }
 
@@ -139,6 +153,8 @@ pub struct Seen<'a> {
     pub at: Timestamp,
     /// By what it was judged, where it was.
     pub judged: Option<Judged<'a>>,
+    /// Why it was denied, where that was for another reason: the check that failed, and what it compared with what.
+    pub why: Option<&'a str>,
 }
 
 /// What a call was judged by, so that the event of a denial can say what was compared with what.
@@ -151,14 +167,14 @@ pub struct Judged<'a> {
 }
 
 impl Seen<'_> {
-    /// The request's id, and why it was denied.
+    /// The request's id, and why it was denied: whatever callers had a say in is without credentials, and harmless.
     fn detail(&self, reason: Reason) -> String {
         let why = self.judged.and_then(|Judged { principal, endpoint, charge }| {
             let request = Request { endpoint: endpoint.clone(), address: self.address, at: self.at };
             decision::why(principal, &request, reason, charge)
         });
-        match why {
-            Some(why) => format!("{}; {why}", self.request_id),
+        match why.as_deref().or(self.why) {
+            Some(why) => format!("{}; {}", self.request_id, visible(&leak::redacted(why))),
             None => self.request_id.to_owned(),
         }
     }

@@ -23,7 +23,7 @@ use crate::domain::{
     name::{PolicyName, ScopeName},
     scope::Catalogue,
     secret::Secret,
-    token::{self, KeyGround, Possession, Refused, Verified, require_possession},
+    token::{self, Failed, KeyGround, Possession, Refused, Verified, require_possession},
 };
 use crate::store::quota;
 
@@ -82,7 +82,7 @@ impl Engine {
         let entry = self.believe(text, digest, now)?;
         let possession = presented.possession.as_ref();
         require_possession(&entry.verified.claims, possession)
-            .map_err(|reason| Denied::of(&entry.verified, reason))?;
+            .map_err(|failed| Denied::failed(&entry.verified, &failed))?;
         principal(&entry.verified, &entry.reach, digest, possession.cloned())
             .ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))
     }
@@ -93,7 +93,7 @@ impl Engine {
         &self,
         presented: &PresentedToken,
         now: Timestamp,
-        prove: impl FnOnce(&[u8; 32]) -> Result<Possession, Reason>,
+        prove: impl FnOnce(&[u8; 32]) -> Result<Possession, Failed>,
     ) -> Result<Principal, Denied> {
         let text = presented.text.expose();
         // The proof has a moment of its own; what has an end is judged as everywhere.
@@ -101,8 +101,9 @@ impl Engine {
         let entry = self.believe(text, Sha256::digest(text).into(), now)?;
         let confirmation = entry.verified.claims.confirmation;
         let bound_to = confirmation.and_then(|confirmation| confirmation.jkt);
-        let bound_to = bound_to.ok_or_else(|| Denied::of(&entry.verified, Reason::BadSignature))?;
-        let possession = prove(&bound_to).map_err(|reason| Denied::of_proof(&entry.verified, reason))?;
+        let unbound = || Failed::of("possession", Reason::BadSignature, token::UNBOUND);
+        let bound_to = bound_to.ok_or_else(|| Denied::failed(&entry.verified, &unbound()))?;
+        let possession = prove(&bound_to).map_err(|failed| Denied::of_proof(&entry.verified, &failed))?;
         let text = presented.text.clone();
         self.authenticate_token(&PresentedToken { text, possession: Some(possession) }, now)
     }
@@ -113,7 +114,7 @@ impl Engine {
         let beliefs = tokens.beliefs();
         let Some(known) = beliefs.as_ref() else { return Err(Reason::Unavailable.into()) };
         let (verified, entry) = self.verified(text, &digest, known, now)?;
-        let under = self.upheld(&verified, now).map_err(|reason| Denied::of(&verified, reason))?;
+        let under = self.upheld(&verified, now).map_err(|failed| Denied::failed(&verified, &failed))?;
         if let Some(entry) = entry.filter(|entry| entry.is_current(generation, under.as_ref())) {
             return Ok(entry);
         }
@@ -141,19 +142,21 @@ impl Engine {
             match entry.verified.still_holds(trust, revocations, &expected) {
                 Ok(()) => return Ok((Arc::clone(&entry.verified), Some(entry))),
                 // Its issuer or its key is not what it was: only the token itself can tell what that means.
-                Err(Reason::WrongIssuer | Reason::UnknownCredential | Reason::BadSignature) => {
-                    tokens.verified.forget(digest);
-                }
-                Err(reason) => return Err(Denied::of(&entry.verified, reason)),
+                Err(Failed {
+                    reason: Reason::WrongIssuer | Reason::UnknownCredential | Reason::BadSignature,
+                    ..
+                }) => tokens.verified.forget(digest),
+                Err(failed) => return Err(Denied::failed(&entry.verified, &failed)),
             }
         }
         let verified = token::authenticate(text, trust, revocations, &expected).map_err(|refused| {
-            let Refused { reason, claims, issuer } = refused;
-            if reason == Reason::UnknownCredential {
+            let Refused { failed, claims, issuer } = refused;
+            if failed.reason == Reason::UnknownCredential {
                 self.miss(text, known, now);
             }
             Denied {
-                reason,
+                reason: failed.reason,
+                why: Some(failed.why()),
                 credential: claims.as_ref().map(|claims| CredentialId::Token(claims.id)),
                 identity: claims.map(|claims| Identity { issuer, subject: claims.subject }),
                 is_of_proof: false,
@@ -163,9 +166,13 @@ impl Engine {
     }
 
     /// What the key may reach that a token rests on, while that key stands; `None` where it rests on none.
-    fn upheld(&self, verified: &Verified, now: Timestamp) -> Result<Option<Arc<AccessSlot>>, Reason> {
+    fn upheld(&self, verified: &Verified, now: Timestamp) -> Result<Option<Arc<AccessSlot>>, Failed> {
         let Some(KeyGround { id, secret }) = verified.claims.grounds.key else { return Ok(None) };
-        self.snapshot.with(id, |entry| entry.ok_or(Reason::Revoked)?.upholds(secret, now)).map(Some)
+        let upheld = self.snapshot.with(id, |entry| entry.ok_or(Reason::Revoked)?.upholds(secret, now));
+        upheld.map(Some).map_err(|reason| {
+            let detail = format!("the token rests on key {id}, or on a secret of it, which is {reason}");
+            Failed::of("grounds", reason, detail)
+        })
     }
 
     /// What a token may reach by what is known of its issuer.

@@ -23,6 +23,9 @@ use super::request_id::{RequestId, RequestIds};
 use super::wire::Fields;
 use super::worker::Shared;
 
+/// What is said of a proof of possession that is not there, or that comes beside no token.
+const NO_PROOF: &str = "proof: Authorization: DPoP needs a token, and one proof in DPoP";
+
 /// One call of a request.
 struct Asked {
     endpoint: Endpoint,
@@ -130,7 +133,9 @@ impl<'a> Call<'a> {
         let presented = match &credential.presented {
             Ok(presented) => presented,
             Err(Wrong::Improper(message)) => return Err(Refusal::improper(message)),
-            Err(Wrong::Proof(reason)) => return Err(self.unproved(*reason)),
+            Err(Wrong::Proof(reason)) => {
+                return Err(self.unproved(*reason).noting(NO_PROOF));
+            }
             Err(Wrong::Long) => return Err(Refusal::long_token(self.shared.settings.max_token)),
         };
         let judged = match (presented, &credential.proof) {
@@ -157,9 +162,13 @@ impl<'a> Call<'a> {
                     _ => denied.credential,
                 };
                 self.identity = denied.identity;
-                Err(match denied.is_of_proof {
+                let refusal = match denied.is_of_proof {
                     true => self.unproved(denied.reason),
                     false => self.unauthorized(denied.reason),
+                };
+                Err(match denied.why {
+                    Some(why) => refusal.noting(why),
+                    None => refusal,
                 })
             }
         }
@@ -364,27 +373,34 @@ impl<'a> Call<'a> {
 
     /// The call was refused, by us or for want of the upstream.
     pub fn refused(&mut self, refusal: &Refusal) {
-        self.record(Some(refusal.outcome()));
+        self.record(Some(refusal));
     }
 
-    fn record(&mut self, refused: Option<usage::Outcome>) {
+    fn record(&mut self, refusal: Option<&Refusal>) {
         if std::mem::replace(&mut self.recorded, true) {
             return;
         }
+        let (refused, why) = (refusal.map(Refusal::outcome), refusal.and_then(Refusal::why));
         for Asked { endpoint, outcome, .. } in &self.asked {
             let judged = self.principal.as_deref().map(|principal| Judged {
                 principal,
                 endpoint,
                 charge: self.charge.as_ref(),
             });
-            self.record_one(&endpoint.shown(), refused.unwrap_or(*outcome), judged);
+            self.record_one(&endpoint.shown(), refused.unwrap_or(*outcome), judged, why);
         }
         if self.asked.is_empty() {
-            self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed), None);
+            self.record_one("-", refused.unwrap_or(usage::Outcome::Allowed), None, why);
         }
     }
 
-    fn record_one(&self, endpoint: &str, outcome: usage::Outcome, judged: Option<Judged<'_>>) {
+    fn record_one(
+        &self,
+        endpoint: &str,
+        outcome: usage::Outcome,
+        judged: Option<Judged<'_>>,
+        why: Option<&str>,
+    ) {
         let identity =
             self.principal.as_ref().map(|principal| &principal.identity).or(self.identity.as_ref());
         self.shared.engine.record(&Seen {
@@ -397,6 +413,7 @@ impl<'a> Call<'a> {
             request_id: self.request_id.as_str(),
             at: self.at,
             judged,
+            why,
         });
     }
 }

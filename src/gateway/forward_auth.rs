@@ -26,11 +26,13 @@ use ipnet::IpNet;
 
 use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
+use crate::domain::text::first_of;
 
 use super::call::Call;
 use super::client_address::{client_behind, is_trusted};
 use super::freshness::Freshness;
 use super::introduction::Introductions;
+use super::origin::Foreign;
 use super::place::Place;
 use super::received::Parts;
 use super::refusal::Refusal;
@@ -85,10 +87,8 @@ impl Verifier {
     pub async fn answer(&self, freshness: &Freshness, peer: IpAddr, parts: &Parts) -> Response<Full<Bytes>> {
         let peer = peer.to_canonical();
         let headers = &parts.headers;
-        if !is_trusted(peer, &self.trusted)
-            || !origin::is_host_of_proxy_acceptable(headers, &self.shared.settings)
-        {
-            let refusal = Refusal::stranger();
+        if let Some(why) = self.stranger(peer, headers) {
+            let refusal = Refusal::stranger().noting(why);
             Call::new(&self.shared, &self.ids, Some(peer), Place::default()).refused(&refusal);
             return refusal.render(None, false);
         }
@@ -128,6 +128,20 @@ impl Verifier {
         response
     }
 
+    /// Why whoever asks may not, where that is so: for the event.
+    fn stranger(&self, peer: IpAddr, headers: &Fields) -> Option<String> {
+        if !is_trusted(peer, &self.trusted) {
+            let trusted = first_of(&self.trusted, ToString::to_string);
+            return Some(match self.trusted.is_empty() {
+                true => format!("{peer} asks for a decision; no proxy is trusted (--trusted-proxy)"),
+                false => format!("{peer} asks for a decision; trusted proxies: {trusted}"),
+            });
+        }
+        let settings = &self.shared.settings;
+        (!origin::is_host_of_proxy_acceptable(headers, settings))
+            .then(|| Foreign::HostDenied.why(headers, settings))
+    }
+
     async fn judge(
         &self,
         freshness: &Freshness,
@@ -144,7 +158,8 @@ impl Verifier {
             }
         });
         freshness.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-        origin::page(headers, &self.shared.settings).map_err(proxy::of_foreign)?;
+        let settings = &self.shared.settings;
+        origin::page(headers, settings).map_err(|foreign| proxy::of_foreign(foreign, headers, settings))?;
         // What was asked for in no way that can be read is nothing that a proof could be for.
         let (method, path, query) = match &asked {
             Ok(asked) => (&asked.method, asked.path.as_str(), asked.query),

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, uri::Authority};
 
+use crate::domain::leak::quoted;
+use crate::domain::text::first_of;
+
 use super::config::Settings;
 use super::received::Parts;
 use super::stream::Reply;
@@ -20,6 +23,38 @@ pub enum Foreign {
     HostInvalid,
     HostDenied,
     OriginDenied,
+}
+
+impl Foreign {
+    /// What was compared with what: for the event.
+    pub fn why(self, headers: &Fields, settings: &Settings) -> String {
+        let is_of_page = self == Self::OriginDenied;
+        let (name, field) = if is_of_page { ("Origin", header::ORIGIN) } else { ("Host", header::HOST) };
+        let values: Vec<_> = headers.all(&field).map(String::from_utf8_lossy).collect();
+        let says = match values.as_slice() {
+            [] => format!("{name} is missing"),
+            [one] => format!("{name} is `{}`", quoted(one)),
+            several => format!("{name} stands {} times", several.len()),
+        };
+        let mut taken: Vec<String> = match &settings.public_url {
+            Some(url) if is_of_page => vec![format!("{}://{} (--public-url)", url.scheme(), url.authority())],
+            Some(url) => vec![format!("{} (--public-url)", url.authority())],
+            None => Vec::new(),
+        };
+        if is_of_page {
+            let allowed = settings.allowed_origins.iter();
+            taken.extend(allowed.map(|origin| format!("{} (--allow-origin)", origin.as_str())));
+        }
+        // A Host is judged on loopback alone.
+        if !is_of_page || settings.listen.ip().to_canonical().is_loopback() {
+            taken.push("any of loopback".into());
+        }
+        match (self, taken.as_slice()) {
+            (Self::HostInvalid, _) => format!("{says}; exactly one valid Host is needed"),
+            (_, []) => format!("{says}; none is taken, --allow-origin names those that may be"),
+            (_, taken) => format!("{says}; taken here: {}", first_of(taken, String::clone)),
+        }
+    }
 }
 
 /// The `Host` that one thread has found good last. Nearly all requests name the same one.

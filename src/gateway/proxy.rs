@@ -19,6 +19,7 @@ use crate::domain::text;
 
 use super::call::Call;
 use super::client_address::{client_address, is_trusted};
+use super::config::Settings;
 use super::headers;
 use super::mcp;
 use super::oauth;
@@ -119,13 +120,15 @@ pub fn refuse(call: &mut Call<'_>, refusal: &Refusal) -> Response<Reply> {
     refusal.render(None, false)
 }
 
-pub fn of_foreign(foreign: Foreign) -> Refusal {
-    match foreign {
+/// The refusal of a `Host` or an `Origin`.
+pub fn of_foreign(foreign: Foreign, headers: &Fields, settings: &Settings) -> Refusal {
+    let refusal = match foreign {
         Foreign::HostInvalid => {
             Refusal::bad_request(StatusCode::BAD_REQUEST, "the request needs exactly one valid Host")
         }
         Foreign::HostDenied | Foreign::OriginDenied => Refusal::because(Reason::OriginDenied),
-    }
+    };
+    refusal.noting(foreign.why(headers, settings))
 }
 
 fn within_limits(worker: &Worker, parts: &Parts, body: &Received) -> Result<(), Refusal> {
@@ -219,7 +222,7 @@ async fn judge(
     const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
     call.asks(path.clone());
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-    foreign.map_err(of_foreign)?;
+    foreign.map_err(|foreign| of_foreign(foreign, &parts.headers, &worker.shared.settings))?;
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
     let principal = call.authenticate(&credential, now)?;
     if !is_served(&parts.method) {

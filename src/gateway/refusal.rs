@@ -13,11 +13,12 @@ use serde_json::value::RawValue;
 
 use crate::domain::decision::{Denial, Reason};
 use crate::domain::endpoint::Objection;
+use crate::domain::leak::quoted;
 use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
 use super::challenge::Challenge;
-use super::mcp::era::{BY_REQUEST, Mismatch};
+use super::mcp::era::{BY_REQUEST, Mismatch, Odd, PROTOCOL_VERSION};
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;
@@ -64,6 +65,8 @@ struct Details {
     message: Cow<'static, str>,
     /// What the counters and events see.
     outcome: usage::Outcome,
+    /// Which check failed, and what it compared with what: for the event alone.
+    why: Option<Cow<'static, str>>,
     policy_revision: Option<u32>,
     retry_after: Option<Duration>,
     spent: Option<(Window, u32)>,
@@ -87,6 +90,7 @@ impl Refusal {
             reason: reason.as_str(),
             message: message.into(),
             outcome: usage::Outcome::Denied(reason),
+            why: None,
             policy_revision: None,
             retry_after: None,
             spent: None,
@@ -125,6 +129,12 @@ impl Refusal {
         self
     }
 
+    /// The same, with what the event says of it beside the reason. The client is not told.
+    pub fn noting(mut self, why: impl Into<Cow<'static, str>>) -> Self {
+        self.0.why = Some(why.into());
+        self
+    }
+
     /// The same with the scope that would have sufficed, where one would that does not cover everything.
     pub fn wanting(mut self, scope: Option<String>) -> Self {
         self.0.wanted = scope;
@@ -144,9 +154,10 @@ impl Refusal {
             "the token is longer than the {most} bytes that this gateway takes; its operator can raise that with serve \
              --max-token"
         );
+        let why = format!("credential: the token is longer than the {most} bytes of --max-token");
         let mut refusal = Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::BadRequest, message);
         refusal.0.outcome = usage::Outcome::Denied(Reason::Malformed);
-        refusal
+        refusal.noting(why)
     }
 
     /// A refusal by decision.
@@ -166,9 +177,10 @@ impl Refusal {
 
     pub fn mismatch(mismatch: Mismatch) -> Self {
         match mismatch {
-            Mismatch::Header(what) => {
-                let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::HeaderMismatch, what);
+            Mismatch::Header(Odd { told, compared }) => {
+                let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::HeaderMismatch, told);
                 refusal.0.code = HEADER_MISMATCH;
+                refusal.0.why = compared.map(Cow::from);
                 refusal
             }
             Mismatch::UnsupportedVersion(asked) => {
@@ -191,6 +203,7 @@ impl Refusal {
     fn unsupported(message: &'static str, asked: String) -> Self {
         let mut refusal = Self::new(StatusCode::BAD_REQUEST, Reason::BadRequest, message);
         refusal.0.code = UNSUPPORTED_VERSION;
+        refusal.0.why = Some(format!("{PROTOCOL_VERSION}: `{}`; {message}", quoted(&asked)).into());
         refusal.0.unsupported = Some(asked);
         refusal
     }
@@ -200,7 +213,7 @@ impl Refusal {
         let message = "this caller has all the event streams open that it may have; it has to end one first";
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, message);
         refusal.0.retry_after = Some(Duration::from_secs(1));
-        refusal
+        refusal.noting(message)
     }
 
     /// A question of somebody who is no trusted proxy.
@@ -268,6 +281,14 @@ impl Refusal {
     /// What the counters and events see.
     pub fn outcome(&self) -> usage::Outcome {
         self.0.outcome
+    }
+
+    /// What the event says of it beside the reason: what was noted, else what the client is told where that says more than
+    /// the reason does.
+    pub fn why(&self) -> Option<&str> {
+        let is_told = self.0.status == StatusCode::BAD_REQUEST
+            || matches!(self.0.outcome, usage::Outcome::Denied(Reason::BadRequest | Reason::HeaderMismatch));
+        self.0.why.as_deref().or_else(|| is_told.then_some(&*self.0.message))
     }
 
     /// What the client is told, in a sentence.

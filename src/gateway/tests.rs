@@ -10,6 +10,7 @@ mod derived;
 mod eras;
 mod forward_auth;
 mod forwarding;
+mod found;
 mod limits;
 mod lists;
 mod oauth;

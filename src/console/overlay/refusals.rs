@@ -299,8 +299,10 @@ impl Refusals {
 fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     let event = &refused.event;
     let mut lines = vec![Line::fact("reason", event.kind.as_str()).ink(Ink::Bad).note(refused.why.as_str())];
-    if !event.detail.is_empty() {
-        lines.push(Line::fact("detail", event.detail.as_str()));
+    match event.found() {
+        Some((_, found)) => lines.push(Line::fact("found", found)),
+        None if event.detail.is_empty() => {}
+        None => lines.push(Line::fact("detail", event.detail.as_str())),
     }
     lines.push(Line::Heading("Every check of the call, by the policies and scopes of now"));
     if refused.checks.is_empty() {
@@ -336,6 +338,9 @@ fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     ]);
     if event.count > 1 {
         lines.push(Line::fact("times", event.count.to_string()));
+    }
+    if let Some((request, _)) = event.found() {
+        lines.push(Line::fact("request", request));
     }
     lines
 }

@@ -169,6 +169,7 @@ fn a_refusal_is_opened_and_leads_to_its_key_and_its_policy() {
     // where nothing is known of the caller, that is said
     person.press("1 f G");
     assert!(person.sees("no credential of this home"), "{}", person.screen());
+    assert!(person.sees("issuer: the token claims to be of"), "what was found: {}", person.screen());
     assert!(person.press("K").sees("no credential that is there"), "{}", person.screen());
     // of one key, from the list of keys
     person.press("esc 2 j f");

@@ -141,6 +141,7 @@ impl Shop {
         let kinds = [Reason::IpDenied, Reason::RateLimited, Reason::UnknownCredential];
         let recorded = |(place, kind): (usize, Reason)| Recorded {
             seq: 9 - place as i64,
+            detail: ["", "", "r-3; issuer: the token claims to be of `https://evil.example`"][place].into(),
             ..Self::refusal(kind, ["ana@example.com", "bo@example.com", ""][place])
         };
         kinds.into_iter().enumerate().map(recorded).collect()

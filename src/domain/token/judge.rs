@@ -3,6 +3,8 @@
 //! [`authenticate`] stops at the first check that fails, in the way of a request. [`judge`] goes on as far as anything is
 //! left to look at, for people. Both are [`walk`], so that they cannot disagree.
 
+mod witness;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +15,17 @@ use super::{
     ACCESS_TOKEN, ClaimNames, Claims, Parent, Profile, Revocations, Revoked, TokenId, Trust, TrustedIssuer,
 };
 use crate::domain::api_key;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, it_is};
 use crate::domain::decision::{Check, Reason};
 use crate::domain::identity::Identity;
 use crate::domain::jose::{Algorithm, Compact, Header, Part};
+use crate::domain::leak::quoted;
 use crate::domain::name::IssuerName;
-use crate::domain::text::excerpt;
+use crate::domain::text::first_of;
 use crate::domain::{jose::Fault, json};
+
+pub use witness::Failed;
+use witness::{First, Witness};
 
 /// What is said of an API key where a token is expected.
 pub const NO_TOKEN: &str =
@@ -70,28 +76,35 @@ impl Verified {
     /// itself: a signature that fitted fits for good, and nothing else does.
     ///
     /// # Errors
-    /// The reason of the first check that fails, as [`authenticate`] would have it now.
+    /// The first check that fails, as [`authenticate`] would have it now.
     pub fn still_holds(
         &self,
         trust: &Trust,
         revocations: &Revocations,
         expected: &Expected,
-    ) -> Result<(), Reason> {
-        let issuer = trust.issuer(self.claims.issuer.as_deref())?;
+    ) -> Result<(), Failed> {
+        let issuer = trust
+            .issuer(self.claims.issuer.as_deref())
+            .map_err(|reason| Failed::of("issuer", reason, "it is not registered any more"))?;
         let is_same =
             issuer.name == self.issuer && issuer.profile == self.profile && issuer.names == self.names;
         if !is_same {
-            return Err(Reason::WrongIssuer);
+            return Err(Failed::of("issuer", Reason::WrongIssuer, "it is not registered as it was"));
         }
-        if issuer.name.is_some() && trust.whose_subject(issuer, &self.claims.subject).is_some() {
-            return Err(Reason::Malformed);
+        if issuer.name.is_some()
+            && let Some(other) = trust.whose_subject(issuer, &self.claims.subject)
+        {
+            let why = is_of_another(&self.claims, other);
+            return Err(Failed::of("claims", Reason::Malformed, why));
         }
         let mut keys = issuer.live_keys(&self.kid, expected.now);
         if !keys.any(|key| (key.algorithm(), key.thumbprint()) == (self.algorithm, &*self.thumbprint)) {
-            return Err(Reason::UnknownCredential);
+            let why = format!("the issuer has no key `{}` any more", quoted(&self.kid));
+            return Err(Failed::of("key", Reason::UnknownCredential, why));
         }
         if !issuer.algorithms.contains(&self.algorithm) {
-            return Err(Reason::BadSignature);
+            let why = format!("the issuer does not sign with {} any more", self.algorithm);
+            return Err(Failed::of("key", Reason::BadSignature, why));
         }
         let mut first = First::default();
         stand(&self.claims, issuer, &self.kid, revocations, expected, &mut first);
@@ -135,8 +148,7 @@ pub fn judge(text: &str, trust: &Trust, revocations: &Revocations, expected: &Ex
 /// A token that is not believed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
-    /// Of the first check that failed.
-    pub reason: Reason,
+    pub failed: Failed,
     /// What it says of itself, where its signature fits: it was refused for what was looked at after that.
     pub claims: Option<Box<Claims>>,
     /// Who issued it, where that is so; `None` = this home.
@@ -157,67 +169,11 @@ pub fn authenticate(
     let verified = walk(text, trust, revocations, expected, &mut first);
     match (verified, first.failed) {
         (Some(verified), None) => Ok(verified),
-        (_, reason) => {
+        (_, failed) => {
             let First { claims, issuer, .. } = first;
-            Err(Refused { reason: reason.unwrap_or(Reason::Malformed), claims, issuer })
+            let failed = failed.unwrap_or_else(|| Failed::of("form", Reason::Malformed, "it is no token"));
+            Err(Refused { failed, claims, issuer })
         }
-    }
-}
-
-/// Looks on while a token is judged.
-trait Witness {
-    /// The outcome of a check; `None` to stop.
-    fn see(
-        &mut self,
-        check: &'static str,
-        failed: Option<Reason>,
-        detail: impl FnOnce() -> String,
-    ) -> Option<()>;
-    fn header(&mut self, _: &Header) {}
-    fn payload(&mut self, _: &Map<String, Value>) {}
-    fn claims(&mut self, _: &Claims, _: Option<&IssuerName>) {}
-}
-
-/// Stops at the first failure, and has nothing explained.
-#[derive(Default)]
-struct First {
-    failed: Option<Reason>,
-    claims: Option<Box<Claims>>,
-    issuer: Option<IssuerName>,
-}
-
-impl Witness for First {
-    fn see(&mut self, _: &'static str, failed: Option<Reason>, _: impl FnOnce() -> String) -> Option<()> {
-        self.failed = failed;
-        if failed.is_some() { None } else { Some(()) }
-    }
-    fn claims(&mut self, claims: &Claims, issuer: Option<&IssuerName>) {
-        self.claims = Some(Box::new(claims.clone()));
-        self.issuer = issuer.cloned();
-    }
-}
-
-/// Writes down everything, and goes on.
-impl Witness for Verdict {
-    fn see(
-        &mut self,
-        check: &'static str,
-        failed: Option<Reason>,
-        detail: impl FnOnce() -> String,
-    ) -> Option<()> {
-        self.reason = self.reason.or(failed);
-        self.checks.push(Check { check, passed: failed.is_none(), detail: detail() });
-        Some(())
-    }
-    fn header(&mut self, header: &Header) {
-        self.header = Some(header.clone());
-    }
-    fn payload(&mut self, payload: &Map<String, Value>) {
-        self.payload = Some(payload.clone());
-    }
-    fn claims(&mut self, claims: &Claims, issuer: Option<&IssuerName>) {
-        self.claims = Some(claims.clone());
-        self.issuer = Some(issuer.cloned());
     }
 }
 
@@ -248,7 +204,7 @@ fn walk(
     let issuer = match issuer_of(&payload, trust) {
         Ok(issuer) => issuer,
         Err((reason, detail)) => {
-            witness.see("issuer", Some(reason), || detail.to_owned());
+            witness.see("issuer", Some(reason), || detail);
             return None;
         }
     };
@@ -258,27 +214,34 @@ fn walk(
         Some(name) => format!("{name}, of the {} profile", issuer.profile),
     })?;
 
+    // Until the signature fits, nobody vouches for what it says.
+    let claimed = || match &issuer.name {
+        None => "the token claims to be of this home".into(),
+        Some(name) => format!("the token claims to be of {name}"),
+    };
     let key = issuer.key_for(header, expected.now);
     witness.see("key", key.err(), || match key {
-        Ok(key) => format!("{}, for {} alone", excerpt(key.kid()), key.algorithm()),
+        Ok(key) => format!("{}, for {} alone", quoted(key.kid()), key.algorithm()),
         Err(Reason::BadSignature) => {
-            format!("{} is not what this issuer signs with, or not with this key", header.alg)
+            format!("{}, which does not sign with {}, or not with this key", claimed(), header.alg)
         }
         Err(_) => match &header.kid {
-            Some(kid) => format!("the issuer has no key `{}` that is still good", excerpt(kid)),
-            None => "the token names no key, and the issuer has not exactly one for its algorithm".into(),
+            Some(kid) => format!("{}, which has no key `{}` that is still good", claimed(), quoted(kid)),
+            None => format!("{}, and names no key; there is not exactly one for its algorithm", claimed()),
         },
     })?;
     if let Ok(key) = key {
         let fault = token.verify(key).err();
         witness.see("signature", fault.map(|_| Reason::BadSignature), || {
-            fault.map_or("it fits".into(), |fault| fault.to_string())
+            fault.map_or("it fits".into(), |fault| {
+                format!("{fault}; {}, signed with its key `{}`", claimed(), quoted(key.kid()))
+            })
         })?;
     }
 
     let is_typed = is_of_profile(header, issuer.profile);
     witness.see("type", (!is_typed).then_some(Reason::Malformed), || {
-        let typ = header.typ.as_deref().map_or("no `typ`".into(), |typ| format!("`typ` {}", excerpt(typ)));
+        let typ = header.typ.as_deref().map_or("no `typ`".into(), |typ| format!("`typ` {}", quoted(typ)));
         format!("{typ}; the {} profile", issuer.profile)
     })?;
 
@@ -290,12 +253,7 @@ fn walk(
         }
     };
     if !own && let Some(other) = trust.whose_subject(issuer, &claims.subject) {
-        witness.see("claims", Some(Reason::Malformed), || {
-            format!(
-                "a subject that begins as `{}` does is of issuer {other} alone",
-                excerpt(claims.subject.as_str())
-            )
-        });
+        witness.see("claims", Some(Reason::Malformed), || is_of_another(&claims, other));
         return None;
     }
     witness.claims(&claims, issuer.name.as_ref());
@@ -328,21 +286,21 @@ fn stand(
     let begins = claims.not_before.map_or(claims.issued_at, |moment| moment.max(claims.issued_at));
     let is_early = begins > expected.now.plus(skew);
     witness.see("begin", is_early.then_some(Reason::NotYetValid), || {
-        format!("valid from {begins}; {}", told(expected.now))
+        format!("valid from {begins}; {}", it_is(expected.now))
     })?;
     let is_over = expected.now.minus(skew) >= claims.expires_at;
     witness.see("end", is_over.then_some(Reason::Expired), || {
-        format!("expires at {}; {}", claims.expires_at, told(expected.now))
+        format!("expires at {}; {}", claims.expires_at, it_is(expected.now))
     })?;
 
     let wanted = if issuer.audiences.is_empty() { &*expected.audiences } else { issuer.audiences.as_slice() };
     let is_for_us = is_meant(claims, wanted, issuer);
     witness.see("audience", (!is_for_us).then_some(Reason::WrongAudience), || {
-        let list = |names: &[String]| names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", ");
+        let list = |names: &[String]| first_of(names, |name| quoted(name));
         match claims.audience.as_slice() {
             [] if is_for_us => "for nobody in particular, as the legacy profile allows".into(),
-            [] => format!("for nobody in particular; taken here: {}", list(wanted)),
-            audience => format!("for {}; taken here: {}", list(audience), list(wanted)),
+            [] => format!("taken here: {}; the token is for nobody in particular", list(wanted)),
+            audience => format!("taken here: {}; the token is for {}", list(wanted), list(audience)),
         }
     })?;
 
@@ -355,8 +313,10 @@ fn stand(
     })
 }
 
-fn told(now: Timestamp) -> String {
-    if now == Timestamp::END { "nobody knows what time it is".into() } else { format!("it is {now}") }
+/// What is said of a subject that only another issuer may have.
+fn is_of_another(claims: &Claims, other: &IssuerName) -> String {
+    let subject = quoted(claims.subject.as_str());
+    format!("a subject that begins as `{subject}` does is of issuer {other} alone")
 }
 
 /// The registered issuer whose key a token names that is not known, and the key's name; empty where the token names none.
@@ -375,7 +335,7 @@ pub fn missed_key<'a>(text: &str, trust: &'a Trust, now: Timestamp) -> Option<(&
 /// Why it is none that could be believed; safe to show.
 pub fn identify(text: &str, trust: &Trust) -> Result<TokenId, String> {
     let (_, payload) = read(text).map_err(|fault| fault.to_string())?;
-    let issuer = issuer_of(&payload, trust).map_err(|(_, why)| why.to_owned())?;
+    let issuer = issuer_of(&payload, trust).map_err(|(_, why)| why)?;
     Claims::id_of(&payload, issuer.profile, issuer.name.is_none()).map_err(|bad| bad.to_string())
 }
 
@@ -388,15 +348,23 @@ fn read(text: &str) -> Result<(Compact, Map<String, Value>), Fault> {
 fn issuer_of<'a>(
     payload: &Map<String, Value>,
     trust: &'a Trust,
-) -> Result<&'a TrustedIssuer, (Reason, &'static str)> {
+) -> Result<&'a TrustedIssuer, (Reason, String)> {
     let iss = match payload.get("iss") {
         None | Some(Value::Null) => None,
         Some(Value::String(iss)) => Some(iss.as_str()),
-        Some(_) => return Err((Reason::Malformed, "`iss` has to be a text")),
+        Some(_) => return Err((Reason::Malformed, "`iss` has to be a text".into())),
     };
     trust.issuer(iss).map_err(|reason| match iss {
-        Some(_) => (reason, "the `iss` of the token is no issuer that is registered here"),
-        None => (reason, "the token names no issuer (`iss`), and no legacy issuer without one is registered"),
+        Some(iss) => {
+            let claimed =
+                format!("the token claims to be of `{}`, and no such issuer is registered", quoted(iss));
+            (reason, claimed)
+        }
+        None => {
+            let nameless =
+                "the token names no issuer (`iss`), and no legacy issuer without one is registered";
+            (reason, nameless.into())
+        }
     })
 }
 

@@ -1,16 +1,19 @@
 //! Proofs of possession (DPoP, RFC 9449): who presents a token shows that it holds the key which the token is bound to.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{Claims, Confirmation};
-use crate::domain::clock::Timestamp;
+use super::{Claims, Confirmation, Failed};
+use crate::domain::clock::{Timestamp, it_is};
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Compact, VerifyingKey, base64};
 use crate::domain::json;
+use crate::domain::leak::quoted;
+use crate::domain::text::first_of;
 
 /// The `typ` of a proof (RFC 9449 §4.2).
 const KIND: &str = "dpop+jwt";
@@ -49,37 +52,54 @@ impl Possession {
     ///
     /// # Errors
     /// [`Reason::Malformed`], [`Reason::BadSignature`], or for its moment [`Reason::Expired`] or [`Reason::NotYetValid`].
-    pub fn read(proof: &str, shown: &Shown<'_>) -> Result<Self, Reason> {
-        let compact = Compact::parse(proof).map_err(|_| Reason::Malformed)?;
+    pub fn read(proof: &str, shown: &Shown<'_>) -> Result<Self, Failed> {
+        let malformed = |why: &str| failed(Reason::Malformed, why);
+        let other = |why: String| failed(Reason::BadSignature, why);
+        let compact = Compact::parse(proof).map_err(|fault| malformed(&fault.to_string()))?;
         if !compact.header().is_of_type(KIND) || compact.header().alg.is_symmetric() {
-            return Err(Reason::Malformed);
+            return Err(malformed("its `typ` is not dpop+jwt, or its algorithm is one of shared secrets"));
         }
-        let key = key_of(proof, &compact).ok_or(Reason::Malformed)?;
+        let key =
+            key_of(proof, &compact).ok_or_else(|| malformed("its header holds no public key (`jwk`)"))?;
         let jkt = base64::decode(key.thumbprint()).and_then(|bytes| bytes.try_into().ok());
-        let jkt: [u8; 32] = jkt.ok_or(Reason::Malformed)?;
+        let jkt: [u8; 32] = jkt.ok_or_else(|| malformed("its key has no thumbprint"))?;
         if jkt != *shown.bound_to {
-            return Err(Reason::BadSignature);
+            let bound_to = base64::encode(shown.bound_to);
+            return Err(other(format!(
+                "made by the key {}; the token is bound to {bound_to}",
+                key.thumbprint()
+            )));
         }
-        compact.verify(&key).map_err(|_| Reason::BadSignature)?;
-        let claims = json::object(compact.payload()).map_err(|_| Reason::Malformed)?;
+        compact.verify(&key).map_err(|fault| other(fault.to_string()))?;
+        let claims =
+            json::object(compact.payload()).map_err(|_| malformed("its payload is no JSON object"))?;
         let id = text(&claims, "jti")?;
         if id.is_empty() || id.len() > LONGEST_NAME {
-            return Err(Reason::Malformed);
+            return Err(malformed("its name (`jti`) is empty or too long"));
         }
-        let is_for_this = text(&claims, "htm")? == shown.method
-            && is_one_of(text(&claims, "htu")?, shown.urls)
-            && text(&claims, "ath")? == base64::encode(Sha256::digest(shown.token));
-        if !is_for_this {
-            return Err(Reason::BadSignature);
+        let (method, url) = (text(&claims, "htm")?, text(&claims, "htu")?);
+        if method != shown.method || !is_one_of(url, shown.urls) {
+            return Err(other(format!(
+                "made for {} `{}` (htm, htu); this is {} {}",
+                quoted(method),
+                quoted(url),
+                shown.method,
+                first_of(shown.urls, |url| quoted(url))
+            )));
+        }
+        if text(&claims, "ath")? != base64::encode(Sha256::digest(shown.token)) {
+            return Err(other("made for another token (ath)".into()));
         }
         // NumericDate (RFC 7519 §2): the clocks of browsers have fractions.
         let made = claims.get("iat").and_then(Value::as_f64).and_then(Timestamp::from_numeric_date);
-        let made = made.ok_or(Reason::Malformed)?;
+        let made = made.ok_or_else(|| malformed("`iat` is not when it was made"))?;
+        let aged =
+            |reason| failed(reason, format!("made at {made}; {}; at most 5 minutes apart", it_is(shown.now)));
         if made > shown.now.plus(WINDOW) {
-            return Err(Reason::NotYetValid);
+            return Err(aged(Reason::NotYetValid));
         }
         if shown.now.minus(WINDOW) > made {
-            return Err(Reason::Expired);
+            return Err(aged(Reason::Expired));
         }
         let mut name = Sha256::new();
         name.update(jkt);
@@ -89,20 +109,35 @@ impl Possession {
     }
 }
 
+fn failed(reason: Reason, why: impl Display) -> Failed {
+    Failed::of("proof", reason, why)
+}
+
 /// Whether a token may be presented with this proof, or without any. One that is bound to a key is never taken as a plain
 /// bearer token, nor one that is not bound with a proof (RFC 9449 §4.3, 12).
 ///
 /// # Errors
 /// [`Reason::BadSignature`]; [`Reason::UntrustedCertificate`] where the token is bound to a client certificate (RFC 8705),
 /// of which none is known yet.
-pub fn require_possession(claims: &Claims, possession: Option<&Possession>) -> Result<(), Reason> {
+pub fn require_possession(claims: &Claims, possession: Option<&Possession>) -> Result<(), Failed> {
+    let lacking = |reason, why| Err(Failed::of("possession", reason, why));
     match (claims.confirmation, possession) {
         (None, None) => Ok(()),
-        (Some(Confirmation { certificate: Some(_), .. }), _) => Err(Reason::UntrustedCertificate),
+        (None, Some(_)) => lacking(Reason::BadSignature, UNBOUND),
+        (Some(Confirmation { certificate: Some(_), .. }), _) => lacking(
+            Reason::UntrustedCertificate,
+            "the token is bound to a client certificate (cnf.x5t#S256), and none can be shown yet",
+        ),
         (Some(Confirmation { jkt: Some(jkt), .. }), Some(possession)) if jkt == possession.jkt => Ok(()),
-        _ => Err(Reason::BadSignature),
+        _ => lacking(
+            Reason::BadSignature,
+            "the token is bound to a key (cnf.jkt), and is taken only with a DPoP proof made by it",
+        ),
     }
 }
+
+/// What is said of a proof beside a token that needs none.
+pub const UNBOUND: &str = "the token is bound to no key (cnf.jkt), and came with a DPoP proof";
 
 /// The public key that stands in the header of a proof: nobody vouches for it, and nobody has to, since what counts is that
 /// the token names it. A private one is refused.
@@ -122,8 +157,9 @@ fn is_cheap(jwk: &Value) -> bool {
         || (member("e") == Some("AQAB") && member("n").is_some_and(|modulus| modulus.len() <= LONGEST))
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Reason> {
-    claims.get(name).and_then(Value::as_str).ok_or(Reason::Malformed)
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<&'a str, Failed> {
+    let text = claims.get(name).and_then(Value::as_str);
+    text.ok_or_else(|| failed(Reason::Malformed, format_args!("`{name}` is missing, or is no text")))
 }
 
 /// Scheme and host in any case, a default port or none (RFC 3986 §6.2.2 and §6.2.3); all else letter by letter.

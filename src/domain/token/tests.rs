@@ -79,7 +79,11 @@ impl Scene {
     fn reason(&self, token: &str) -> Option<Reason> {
         let verdict = judge(token, &self.trust, &self.revocations, &self.expected);
         let verified = authenticate(token, &self.trust, &self.revocations, &self.expected);
-        assert_eq!(verdict.reason, verified.as_ref().err().map(|refused| refused.reason), "{verdict:?}");
+        assert_eq!(
+            verdict.reason,
+            verified.as_ref().err().map(|refused| refused.failed.reason),
+            "{verdict:?}"
+        );
         assert_eq!(verdict.is_valid(), verdict.checks.iter().all(|check| check.passed), "{verdict:?}");
         if let Ok(verified) = verified {
             assert_eq!(verdict.claims, Some(verified.claims));

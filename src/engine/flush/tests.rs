@@ -21,6 +21,7 @@ fn record(meter: &Meter, at: Timestamp, is_admitted: bool) {
         outcome: if is_admitted { Outcome::Allowed } else { Outcome::Denied(Reason::UnknownCredential) },
         request_id: "r",
         judged: None,
+        why: None,
         at,
     };
     meter.record(&seen, is_admitted.then_some(alice));
@@ -117,6 +118,7 @@ fn where_the_file_cannot_grow_a_call_takes_one_counter_that_is_there() {
                 outcome: Outcome::Allowed,
                 request_id: "r",
                 judged: None,
+                why: None,
                 at: house.now(),
             },
             Some(alice),

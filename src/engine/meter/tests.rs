@@ -13,6 +13,7 @@ fn seen<'a>(endpoint: &'a str, address: &str, outcome: Outcome) -> Seen<'a> {
         outcome,
         request_id: "r1",
         judged: None,
+        why: None,
         at: NOW,
     }
 }

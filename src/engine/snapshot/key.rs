@@ -24,7 +24,7 @@ pub(in crate::engine) struct KeyEntry {
     pub(in crate::engine) environment: Environment,
     disabled: bool,
     revoked: bool,
-    expires_at: Option<Timestamp>,
+    pub(in crate::engine) expires_at: Option<Timestamp>,
     previous: Option<Box<Previous>>,
     pub(in crate::engine) subject: Subject,
     slot: Arc<AccessSlot>,
@@ -71,6 +71,12 @@ impl KeyEntry {
         let is_current = self.digest.matches(presented);
         let is_previous = previous.matches(presented);
         is_current | (is_previous & (now < until))
+    }
+
+    /// Until when a secret was taken that is not any more, where it is the one from before the last rotation.
+    pub(in crate::engine) fn previous_ended(&self, presented: &SecretDigest) -> Option<Timestamp> {
+        let previous = self.previous.as_ref().filter(|previous| previous.digest.matches(presented));
+        previous.map(|previous| previous.until)
     }
 
     /// What the key may reach, for a token that was got with the secret of this mark; while the key stands, and that secret

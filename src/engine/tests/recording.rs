@@ -29,6 +29,7 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
                 outcome,
                 request_id: "r",
                 judged: None,
+                why: None,
                 at,
             });
         }
@@ -113,6 +114,7 @@ fn what_cannot_be_recorded_refuses_every_call() {
         outcome: Outcome::Allowed,
         request_id: "r",
         judged: None,
+        why: None,
         at: house.now(),
     });
     assert!(gate.engine.stop().is_err());

@@ -6,11 +6,13 @@
 //! say otherwise either, for a server that speaks both eras may go by them.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderName;
 
 use crate::domain::endpoint::Endpoint;
+use crate::domain::leak::quoted;
 
 use super::body::{Kind, Message, Version};
 use crate::gateway::wire::{Fields, Several, text};
@@ -48,7 +50,36 @@ pub enum Mismatch {
     /// −32602: the request's `_meta` does not say its protocol version.
     MissingMeta,
     /// −32020, with what is wrong.
-    Header(Cow<'static, str>),
+    Header(Odd),
+}
+
+/// What is wrong with a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Odd {
+    /// As the client is told.
+    pub told: Cow<'static, str>,
+    /// What the header says, and what the body: for the event.
+    pub compared: Option<String>,
+}
+
+impl From<&'static str> for Odd {
+    fn from(told: &'static str) -> Self {
+        Self { told: told.into(), compared: None }
+    }
+}
+
+impl From<String> for Odd {
+    fn from(told: String) -> Self {
+        Self { told: told.into(), compared: None }
+    }
+}
+
+impl Odd {
+    /// A header that says something else than the body; of the one is told what it says, of the other as it is put.
+    fn other(told: &'static str, name: &HeaderName, says: &[u8], body: impl Display) -> Self {
+        let says = quoted(&String::from_utf8_lossy(says));
+        Self { told: told.into(), compared: Some(format!("{name} says `{says}`, {body}")) }
+    }
 }
 
 /// The one value of a field that may stand once.
@@ -76,9 +107,13 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
         && !says(version, given)
         && (version.is_some() || **given >= *FIRST_NEW)
     {
-        return Err(Mismatch::Header(
-            "MCP-Protocol-Version is not the protocol version of the body's _meta".into(),
-        ));
+        let body = format!("and the _meta of the body `{}`", quoted(given));
+        return Err(Mismatch::Header(Odd::other(
+            "MCP-Protocol-Version is not the protocol version of the body's _meta",
+            &PROTOCOL_VERSION,
+            version.unwrap_or_default(),
+            body,
+        )));
     }
     // The old handshake may be tried in any era, and the headers of notifications are left open by the specification:
     // there they may be absent, as in all of the old era, and are never wrong.
@@ -87,7 +122,12 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
     match (single(headers, &METHOD)?, message.method()) {
         (None, _) if must_say => return Err(Mismatch::Header("Mcp-Method is missing".into())),
         (Some(value), method) if !method.is_some_and(|method| says(Some(value), method)) => {
-            return Err(Mismatch::Header("Mcp-Method is not the method of the body".into()));
+            let body = match method {
+                Some(method) => format!("and the method of the body is `{}`", quoted(method)),
+                None => "and the body is a response, which has none".into(),
+            };
+            let told = "Mcp-Method is not the method of the body";
+            return Err(Mismatch::Header(Odd::other(told, &METHOD, value, body)));
         }
         _ => {}
     }
@@ -95,9 +135,14 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
         (None, Some(_)) if era == Era::New && message.needs_target() => {
             return Err(Mismatch::Header("Mcp-Name is missing".into()));
         }
-        (Some(_), None) => return Err(Mismatch::Header("Mcp-Name names what the body does not".into())),
+        (Some(value), None) => {
+            let told = "Mcp-Name names what the body does not";
+            return Err(Mismatch::Header(Odd::other(told, &NAME, value, "and the body names nothing")));
+        }
         (Some(value), Some(name)) if decoded(value).as_deref() != Some(name) => {
-            return Err(Mismatch::Header("Mcp-Name is not the name or URI of the body".into()));
+            let body = format!("and the body names `{}`", quoted(name));
+            let told = "Mcp-Name is not the name or URI of the body";
+            return Err(Mismatch::Header(Odd::other(told, &NAME, value, body)));
         }
         _ => {}
     }

@@ -98,12 +98,12 @@ async fn post(
         Err(refused) => return refused,
     };
     let began = Instant::now();
-    let mut identified = identify(worker, call, foreign, &credential).await;
+    let mut identified = identify(worker, call, foreign, parts, &credential).await;
     let parsed = match (&identified, Aside::is_long(bytes.len())) {
         (Ok(principal), true) => {
             let parsed = parse_aside(worker, principal.account.clone(), bytes.clone()).await;
             // It may have waited its turn, and what it came with may have ended meanwhile.
-            identified = identify(worker, call, foreign, &credential).await;
+            identified = identify(worker, call, foreign, parts, &credential).await;
             parsed
         }
         (Ok(_), false) => body::parse(&bytes),
@@ -171,7 +171,7 @@ async fn receive(
     let is_expectant = parts.headers.has(&header::EXPECT);
     let mut read = if is_expectant { Ok(None) } else { body.read_there(UNPROVED).await };
     if !matches!(read, Ok(Some(true))) {
-        if let Err(refusal) = identify(worker, call, foreign, credential).await {
+        if let Err(refusal) = identify(worker, call, foreign, parts, credential).await {
             // Many clients send the body right behind the head.
             if !is_expectant && matches!(timeout(GRACE, body.read_within(UNPROVED)).await, Ok(Ok(true))) {
                 return Err(refuse_unproved(call, refusal, &body.whole()));
@@ -196,10 +196,11 @@ async fn identify(
     worker: &Worker,
     call: &mut Call<'_>,
     foreign: Result<(), Foreign>,
+    parts: &Parts,
     credential: &Credential,
 ) -> Result<Rc<Principal>, Refusal> {
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-    foreign.map_err(of_foreign)?;
+    foreign.map_err(|foreign| of_foreign(foreign, &parts.headers, &worker.shared.settings))?;
     call.authenticate(credential, now)
 }
 
@@ -285,7 +286,7 @@ async fn get_or_delete(
     call.asks(Endpoint::mcp(method, None).map_err(|fault| bad_request(fault.to_string()))?);
     let began = Instant::now();
     let credential = call.credential(&parts.method, parts.uri.path(), &parts.headers, parts.uri.query());
-    let principal = identify(worker, call, foreign, &credential).await?;
+    let principal = identify(worker, call, foreign, parts, &credential).await?;
     let era = era::of(&parts.headers).map_err(Refusal::mismatch)?;
     if era == Era::New {
         return Err(Refusal::method_not_allowed("POST, OPTIONS"));

@@ -70,7 +70,7 @@ pub async fn serve(
 ) -> Response<Reply> {
     const ALLOW: &str = "GET, HEAD, OPTIONS";
     if let Err(foreign @ (Foreign::HostInvalid | Foreign::HostDenied)) = foreign {
-        return refuse(call, &of_foreign(foreign));
+        return refuse(call, &of_foreign(foreign, &parts.headers, &worker.shared.settings));
     }
     let mut response = match parts.method {
         Method::OPTIONS => origin::preflight(&parts.headers),

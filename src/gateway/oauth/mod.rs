@@ -144,7 +144,8 @@ pub async fn serve(
             }
             Err(Stopped::Fault(fault)) => {
                 if !call.is_admitted() {
-                    call.refused(&Refusal::because(Reason::BadRequest));
+                    let why = format!("{}: {}", fault.error, fault.description);
+                    call.refused(&Refusal::because(Reason::BadRequest).noting(why));
                 }
                 let body = json!({ "error": fault.error, "error_description": fault.description });
                 whole(fault.status, Some(body))
@@ -162,7 +163,7 @@ async fn act(
     body: Received,
 ) -> Result<Option<Value>, Stopped> {
     call.asks(endpoint_of(service.endpoint())?);
-    if let Err(refusal) = require_form(foreign, parts) {
+    if let Err(refusal) = require_form(worker, foreign, parts) {
         return Err(proxy::discard(worker, &parts.headers, body, refusal).await.into());
     }
     let form = receive(worker, body).await?;
@@ -194,9 +195,9 @@ fn endpoint_of(name: &str) -> Result<Endpoint, Fault> {
 }
 
 /// Whether the head is that of a form, which is the whole body and stands nowhere else.
-fn require_form(foreign: Result<(), Foreign>, parts: &Parts) -> Result<(), Refusal> {
+fn require_form(worker: &Worker, foreign: Result<(), Foreign>, parts: &Parts) -> Result<(), Refusal> {
     let wrong = |message: &'static str| Err(Refusal::bad_request(StatusCode::BAD_REQUEST, message));
-    foreign.map_err(of_foreign)?;
+    foreign.map_err(|foreign| of_foreign(foreign, &parts.headers, &worker.shared.settings))?;
     if parts.method != Method::POST {
         return Err(Refusal::method_not_allowed("POST"));
     }

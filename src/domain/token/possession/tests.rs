@@ -63,7 +63,8 @@ fn read(proof: &str) -> Result<Possession, Reason> {
 fn read_for(proof: &str, bound_to: &[u8; 32]) -> Result<Possession, Reason> {
     let urls = ["https://mcp.example/mcp".to_owned()];
     let now = Timestamp::from_millis(NOW * 1000);
-    Possession::read(proof, &Shown { method: "POST", urls: &urls, token: TOKEN, bound_to, now })
+    let shown = Shown { method: "POST", urls: &urls, token: TOKEN, bound_to, now };
+    Possession::read(proof, &shown).map_err(|failed| failed.reason)
 }
 
 #[test]
@@ -201,7 +202,9 @@ fn a_token_is_taken_only_as_it_is_bound() {
     let bound =
         |jkt, certificate| Claims { confirmation: Some(Confirmation { jkt, certificate }), ..plain() };
     let (mine, other) = (possession([1; 32]), possession([2; 32]));
-    let outcome = |claims: &Claims, possession| require_possession(claims, possession).err();
+    let outcome = |claims: &Claims, possession| {
+        require_possession(claims, possession).err().map(|failed| failed.reason)
+    };
     assert_eq!(outcome(&plain(), None), None);
     assert_eq!(outcome(&plain(), Some(&mine)), Some(Reason::BadSignature));
     assert_eq!(outcome(&bound(Some([1; 32]), None), Some(&mine)), None);
