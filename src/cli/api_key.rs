@@ -24,8 +24,12 @@ use crate::{
     domain::{
         api_key::{ApiKey, KeyId, KeyState},
         clock::{Timestamp, parse_life},
+        text::{counted, visible},
     },
-    ops::{Ctx, OpsError, api_key as ops},
+    ops::{
+        Ctx, OpsError, api_key as ops,
+        event::{self, Lockout},
+    },
 };
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +127,14 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// One key, and which gateways may have locked it out.
+#[derive(Serialize)]
+struct One<'a> {
+    #[serde(flatten)]
+    shown: Shown<'a>,
+    lockouts: Vec<Lockout>,
+}
+
 /// Of a list of keys.
 const COLUMNS: [&str; 7] = ["id", "name", "subject", "policy", "scopes", "state", "expires"];
 
@@ -152,10 +164,12 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 
 fn show(session: &Session, id: &str) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
-    let key = ops::show(&session.reader()?, id)?;
+    let ctx = session.reader()?;
+    let key = ops::show(&ctx, id)?;
     let shown = Shown::new(&key, session.now());
+    let lockouts = lockouts(&ctx, id);
     if session.json {
-        output::json(&shown)?;
+        output::json(&One { shown, lockouts })?;
         return Ok(Code::Done);
     }
     let mut fields = vec![
@@ -179,8 +193,17 @@ fn show(session: &Session, id: &str) -> Result<Code, CliError> {
         fields.push(("revoked", moment(key.revoked_at, "-")));
         fields.push(("reason", key.revoked_reason.clone()));
     }
+    fields.extend(lockouts.iter().map(|lockout| ("locked out", lockout.told())));
     output::fields(&fields)?;
     Ok(Code::Done)
+}
+
+/// Which gateways may have locked a key out. Whatever else is asked about it is answered also where that cannot be told.
+pub fn lockouts(ctx: &Ctx, id: KeyId) -> Vec<Lockout> {
+    event::lockouts(ctx, id).unwrap_or_else(|error| {
+        output::remark(&format!("whether it is locked out cannot be told: {}", visible(&error.to_string())));
+        Vec::new()
+    })
 }
 
 /// Does one act to all of the keys, or to none.
@@ -221,7 +244,7 @@ fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliErr
     if session.json {
         output::json(&serde_json::json!({ "purged": purged }))?;
     } else {
-        output::line(&format!("{purged} keys removed"))?;
+        output::line(&format!("{} removed", counted(purged, "key")))?;
     }
     Ok(watched.code())
 }

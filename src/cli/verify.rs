@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    api_key,
     error::{CliError, Code},
     input, output,
     session::Session,
@@ -18,6 +19,7 @@ use crate::{
         name::{IssuerName, PolicyName, ScopeName, Subject},
     },
     engine::{self, Explained, Presented},
+    ops::{Ctx, event::Lockout},
 };
 
 #[derive(Debug, Args)]
@@ -40,6 +42,8 @@ struct Verdict<'a> {
     reason: Option<Reason>,
     checks: Vec<&'a Check>,
     principal: Option<Who<'a>>,
+    /// What gateways may have locked out; it changes nothing in the answer, since each judges that for itself.
+    lockouts: Vec<Lockout>,
 }
 
 #[derive(Serialize)]
@@ -71,8 +75,13 @@ impl<'a> Who<'a> {
 
 pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let presented = presented(&input::credential()?);
-    let explained = explain(session, &presented, options)?;
-    let verdict = verdict(&explained, options.endpoint.is_some());
+    let ctx = session.operator()?;
+    let explained = explain(session, &ctx, &presented, options)?;
+    let lockouts = match &presented {
+        Presented::ApiKey(key) => api_key::lockouts(&ctx, key.id),
+        _ => Vec::new(),
+    };
+    let verdict = verdict(&explained, options.endpoint.is_some(), lockouts);
     if session.json {
         output::json(&verdict)?;
     } else {
@@ -90,13 +99,17 @@ fn presented(text: &str) -> Presented {
     Presented::of_text(text)
 }
 
-fn explain(session: &Session, presented: &Presented, options: &Options) -> Result<Explained, CliError> {
+fn explain(
+    session: &Session,
+    ctx: &Ctx,
+    presented: &Presented,
+    options: &Options,
+) -> Result<Explained, CliError> {
     // A protocol endpoint asks nothing of scopes and places, so that the credential alone is judged.
     let endpoint = match &options.endpoint {
         Some(endpoint) => endpoint.clone(),
         None => Endpoint::mcp("ping", None).map_err(|error| CliError::usage(error.to_string()))?,
     };
-    let ctx = session.operator()?;
     let now = session.now();
     let request = Request { endpoint, address: options.ip, at: options.at.unwrap_or(now) };
     let ends = options.at.unwrap_or_else(|| ctx.judge_by(now));
@@ -104,7 +117,7 @@ fn explain(session: &Session, presented: &Presented, options: &Options) -> Resul
     Ok(engine::explain(&ctx.store, vault, presented, &request, ends)?)
 }
 
-fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {
+fn verdict(explained: &Explained, with_call: bool, lockouts: Vec<Lockout>) -> Verdict<'_> {
     let principal = explained.principal.as_ref();
     let denied = match &explained.decision.outcome {
         Outcome::Allow => None,
@@ -116,7 +129,7 @@ fn verdict(explained: &Explained, with_call: bool) -> Verdict<'_> {
         let checks = explained.checks.iter().filter(|check| !is_of_call(check)).collect();
         (checks, if principal.is_some() { None } else { denied })
     };
-    Verdict { allowed: reason.is_none(), reason, checks, principal: principal.map(Who::new) }
+    Verdict { allowed: reason.is_none(), reason, checks, principal: principal.map(Who::new), lockouts }
 }
 
 /// Whether a check judges the call rather than the credential.
@@ -129,6 +142,14 @@ fn show(verdict: &Verdict<'_>, with_call: bool) -> Result<(), CliError> {
         None if with_call => output::line("allowed")?,
         None => output::line("the credential is good; no call was judged, --endpoint names one")?,
         Some(reason) => output::line(&format!("denied: {reason}: {}", reason.explanation()))?,
+    }
+    for lockout in &verdict.lockouts {
+        output::line(&format!("locked out {}", lockout.told()))?;
+    }
+    if verdict.lockouts.iter().any(Lockout::may_hold) {
+        output::line(
+            "calls from there are refused until then, whatever the answer here; from elsewhere they are not",
+        )?;
     }
     output::checks(verdict.checks.iter().copied())?;
     if let Some(who) = &verdict.principal {

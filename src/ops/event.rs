@@ -1,8 +1,10 @@
 //! Reading events, for both roles; and making room among them.
 
 mod explain;
+mod lockout;
 
 pub use explain::{Explained, explain};
+pub use lockout::{Lockout, lockouts};
 
 use super::{Ctx, OpsError, usage};
 use crate::domain::{act::Act, clock::Timestamp, event::Event};

@@ -115,7 +115,7 @@ fn a_key_is_judged_from_standard_input() {
     let verify = |arguments: &[&str], key: &str| {
         let output = place.feed(&[&["key", "verify", "--json"], arguments].concat(), key);
         let answer = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
-        assert_eq!(fields(&answer), ["allowed", "checks", "principal", "reason"]);
+        assert_eq!(fields(&answer), ["allowed", "checks", "lockouts", "principal", "reason"]);
         assert_eq!(code(&output), i32::from(answer["allowed"] != json!(true)));
         answer
     };
