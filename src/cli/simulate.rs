@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     error::{CliError, Code},
@@ -20,10 +21,11 @@ use crate::{
         name::PolicyName,
         policy::{CompiledPolicy, Policy},
         scope::Catalogue,
+        text::counted,
     },
     ops::{
         self, Ctx,
-        policy::{Simulated, SimulatedRequest},
+        policy::{LeftOut, Simulated, SimulatedRequest},
     },
 };
 
@@ -35,7 +37,8 @@ pub struct Options {
     /// One JSON request a line, {"at","ip","endpoint","scopes"?}, in time order [default: standard input]
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
     requests: Option<PathBuf>,
-    /// Replay recorded traffic from then on: an age such as 24h, or an RFC 3339 time
+    /// Replay recorded traffic from then on: an age such as 24h, or an RFC 3339 time. Only the calls of keys and tokens that
+    /// are under the policy of this name now are judged; how many others there were is told
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
 }
@@ -49,11 +52,14 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
         .map_err(|bad| policy::refused(&options.policy.display().to_string(), &bad))?;
     // The first line that is none ends the replay; it is told after the answers to those before it.
     let fault = RefCell::new(None);
+    let mut left_out = None;
     let requests: Box<dyn Iterator<Item = SimulatedRequest>> = match &options.since {
         Some(since) => {
             let since = input::since(since, session.now())?;
             let home = home.as_ref().ok_or_else(|| no_home(session, "nothing was recorded".into()))?;
-            Box::new(ops::policy::recorded(home, &name, since)?)
+            let (requests, others) = ops::policy::recorded(home, &name, since)?;
+            left_out = Some(others);
+            Box::new(requests)
         }
         None => {
             let lines = open(options.requests.as_deref().unwrap_or(Path::new("-")), &options.policy)?;
@@ -63,7 +69,10 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
             )
         }
     };
-    answer(session, ops::policy::simulate(&compiled, &catalogue, requests))?;
+    let judged = answer(session, left_out, ops::policy::simulate(&compiled, &catalogue, requests))?;
+    if let Some(left_out) = left_out.filter(|_| !session.json || judged == 0) {
+        output::remark(&told(&name, left_out));
+    }
     match fault.take() {
         Some(error) => Err(error.into()),
         None => Ok(Code::Done),
@@ -108,14 +117,43 @@ fn open(requests: &Path, policy: &Path) -> Result<Box<dyn BufRead>, CliError> {
     Ok(Box::new(io::stdin().lock()))
 }
 
-/// One line for each request, as it comes.
-fn answer(session: &Session, answers: impl Iterator<Item = Simulated>) -> Result<(), CliError> {
+/// What a replay did not judge, in words.
+fn told(policy: &PolicyName, left_out: LeftOut) -> String {
+    let LeftOut { calls, credentials, unnamed_calls } = left_out;
+    let whose = format!("judged were the calls of keys and tokens that are under policy {policy} now");
+    let others = format!("{} of {}", counted(calls, "call"), counted(credentials, "other credential"));
+    match unnamed_calls {
+        0 => format!("{whose}; left out: {others}"),
+        _ => format!(
+            "{whose}; left out: {others}, and {} whose endpoint was not told apart",
+            counted(unnamed_calls, "call")
+        ),
+    }
+}
+
+/// What became of a request, as scripts read it.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    simulated: Simulated,
+    /// What a replay of recorded traffic does not judge; the same in each line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
+}
+
+/// One line for each request, as it comes; how many they were.
+fn answer(
+    session: &Session,
+    left_out: Option<LeftOut>,
+    answers: impl Iterator<Item = Simulated>,
+) -> Result<u64, CliError> {
     let mut out = BufWriter::new(io::stdout().lock());
     let (mut allowed, mut all) = (0_u64, 0_u64);
     for answer in answers {
         all += 1;
         allowed += u64::from(answer.allowed);
         if session.json {
+            let answer = Answer { simulated: answer, left_out };
             serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
         } else {
@@ -128,5 +166,5 @@ fn answer(session: &Session, answers: impl Iterator<Item = Simulated>) -> Result
     if !session.json {
         output::remark(&format!("{allowed} of {all} allowed"));
     }
-    Ok(())
+    Ok(all)
 }

@@ -35,3 +35,4 @@ mod tampering;
 mod terminal;
 mod token;
 mod token_peers;
+mod told;

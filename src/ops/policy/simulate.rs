@@ -23,7 +23,7 @@ use crate::domain::{
     quota::{Cost, Counter},
     scope::Catalogue,
     text::visible,
-    usage::{Count, OTHER, Outcome},
+    usage::{Count, NOBODY, OTHER, Outcome},
 };
 use crate::store::{Rows, StoreError, event, usage};
 
@@ -151,17 +151,17 @@ fn with_column(error: &serde_json::Error) -> String {
 ///
 /// An approximation: the counters know the minute, so the calls of one counter are spread evenly
 /// over it; an address is known only of calls that were refused, from their events, and is not
-/// judged otherwise; scopes are those that the credential has now. Left out are calls refused
-/// before a policy was asked, those with tokens of other issuers, and endpoints that were counted
-/// together by their method; of a very long endpoint only the beginning was counted.
+/// judged otherwise; scopes are those that the credential has now. Left out, and counted as that, are calls of other
+/// credentials, those with tokens of other issuers among them, and endpoints that were counted together by their method; of
+/// a very long endpoint only the beginning was counted. Calls refused before a policy was asked are none of a policy's.
 pub fn recorded(
     ctx: &Ctx,
     policy: &PolicyName,
     since: Timestamp,
-) -> Result<impl Iterator<Item = SimulatedRequest> + use<>, OpsError> {
+) -> Result<(impl Iterator<Item = SimulatedRequest> + use<>, LeftOut), OpsError> {
     let mut counts = Vec::new();
     ctx.store.read_usage(|c| usage::each_minute(c, since, ctx.now(), |count| counts.push(count)))?;
-    counts.retain(|count| reached_policy(count.outcome));
+    counts.retain(|count| count.credential != NOBODY && reached_policy(count.outcome));
     let holders = ctx.store.read(|c| {
         let mut holders: HashMap<String, Option<Holder>> = HashMap::new();
         for count in &counts {
@@ -172,6 +172,7 @@ pub fn recorded(
         }
         Ok::<_, OpsError>(holders)
     })?;
+    let left_out = LeftOut::of(&counts, &holders);
     let mut addresses = addresses(ctx, since)?;
     let mut counts = counts.into_iter().peekable();
     let by_minute = std::iter::from_fn(move || {
@@ -185,7 +186,40 @@ pub fn recorded(
         requests.sort_by_key(|request| request.at);
         Some(requests)
     });
-    Ok(by_minute.flatten())
+    Ok((by_minute.flatten(), left_out))
+}
+
+/// Recorded calls that a replay does not judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Calls of credentials that are not under the policy now, or that this home did not issue or has no more.
+    pub calls: u64,
+    /// How many credentials these are.
+    pub credentials: u64,
+    /// Calls of credentials under the policy, of which it is not known what they asked for.
+    pub unnamed_calls: u64,
+}
+
+impl LeftOut {
+    fn of(counts: &[Count], holders: &HashMap<String, Option<Holder>>) -> Self {
+        let is_held = |credential: &str| matches!(holders.get(credential), Some(Some(_)));
+        let calls = |counts: &mut dyn Iterator<Item = &Count>| counts.map(|count| count.calls).sum();
+        Self {
+            calls: calls(&mut counts.iter().filter(|count| !is_held(&count.credential))),
+            credentials: holders.values().filter(|holder| holder.is_none()).count() as u64,
+            unnamed_calls: calls(
+                &mut counts
+                    .iter()
+                    .filter(|count| is_held(&count.credential) && named(&count.endpoint).is_none()),
+            ),
+        }
+    }
+}
+
+/// What was asked for, where that was counted by its name.
+fn named(endpoint: &str) -> Option<Endpoint> {
+    let is_named = endpoint != OTHER && !Endpoint::lacks_its_target(endpoint);
+    endpoint.parse().ok().filter(|_| is_named)
 }
 
 /// Who made recorded calls, and what they count against.
@@ -208,10 +242,7 @@ impl Holder {
 
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {
         const MINUTE: u64 = 60_000;
-        let Ok(endpoint) = count.endpoint.parse::<Endpoint>() else { return Vec::new() };
-        if count.endpoint == OTHER || Endpoint::lacks_its_target(&count.endpoint) {
-            return Vec::new();
-        }
+        let Some(endpoint) = named(&count.endpoint) else { return Vec::new() };
         let kind = (count.credential.clone(), count.endpoint.clone(), count.outcome.code());
         let mut known = addresses.get_mut(&kind);
         let request = |n: u64| {

@@ -260,7 +260,9 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
     bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
     bench.ctx.store.write_usage(move |c| event::append(c, event::Whose::Known, &[event])).unwrap();
 
-    let requests: Vec<_> = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap().collect();
+    let (requests, left_out) = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap();
+    let requests: Vec<_> = requests.collect();
+    assert_eq!(left_out, LeftOut { calls: 9, credentials: 1, unnamed_calls: 0 }, "the stranger's");
     assert_eq!(requests.len(), 6, "not the stranger's, nor those whose credential was refused");
     assert!(requests.is_sorted_by_key(|request| request.at));
     let known: Vec<_> = requests.iter().filter_map(|request| request.ip).collect();
@@ -278,7 +280,7 @@ fn recorded_traffic_is_replayed_for_the_credentials_under_a_policy() {
         "each credential has a quota of its own, and unknown addresses are not judged"
     );
     assert_eq!(denied[0].failed, [Reason::IpDenied]);
-    assert_eq!(recorded(&bench.ctx, &readers, bench.now()).unwrap().count(), 0);
+    assert_eq!(recorded(&bench.ctx, &readers, bench.now()).unwrap().0.count(), 0);
 }
 
 #[test]
@@ -309,10 +311,11 @@ fn calls_that_were_counted_together_by_their_method_are_left_out() {
     let apart = ["resources/subscribe/file:///a", "subscriptions/listen", "tools/call/a", "tools/list"];
     let counts: Vec<_> = together.iter().chain(&apart).map(|endpoint| count(endpoint)).collect();
     bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
-    let requests = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap();
+    let (requests, left_out) = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap();
     let mut found: Vec<_> = requests.map(|request| request.endpoint.to_string()).collect();
     found.sort();
     assert_eq!(found, apart);
+    assert_eq!(left_out, LeftOut { calls: 0, credentials: 0, unnamed_calls: 7 });
 }
 
 #[test]
@@ -358,7 +361,7 @@ fn calls_with_tokens_count_where_they_were_charged() {
     let counts = credentials.map(count);
     bench.ctx.store.write_usage(move |c| usage::add(c, &counts)).unwrap();
 
-    let requests: Vec<_> = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap().collect();
+    let requests: Vec<_> = recorded(&bench.ctx, &readers, bench.now().minus(HOUR)).unwrap().0.collect();
     assert_eq!(requests.len(), 8);
     let catalogue = scope::list(&bench.ctx).unwrap();
     let allowed = |limit: u32| {
