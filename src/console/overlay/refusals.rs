@@ -32,10 +32,7 @@ const BINDINGS: &[Binding<Refusals>] = &[
         "open",
         "open",
         "Give it all the room, or the list beside it again",
-        |s: &mut Refusals, _| {
-            s.alone = !s.alone;
-            s.top = 0;
-        },
+        |s: &mut Refusals, t| s.give_room(!s.alone, t),
     )
     .when(Refusals::one),
     Binding::new("refusal.key", "its key", "Show the key or the token that was refused", Refusals::show_key)
@@ -121,6 +118,11 @@ impl Refusals {
         let inside = inside(turn.body);
         u64::from(table::height(areas(inside, usize::MAX, self.alone).0)).max(1)
     }
+    /// All the room for what is told of one, of whose row the list keeps sight; or the list above it again.
+    fn give_room(&mut self, alone: bool, turn: &Turn<'_>) {
+        (self.alone, self.top) = (alone, 0);
+        self.cursor.keep_within(self.rows().len() as u64, self.height(turn));
+    }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         if self.alone {
             let (_, below) = areas(inside(turn.body), self.rows().len(), true);
@@ -194,7 +196,7 @@ impl Layer for Refusals {
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
         match closes {
-            true if self.alone => (self.alone, self.top) = (false, 0),
+            true if self.alone => self.give_room(false, turn),
             true => turn.close(),
             false => {}
         }
@@ -235,7 +237,7 @@ impl Layer for Refusals {
             Some((_, named)) => format!("what was refused to {named}"),
             None => "what was refused".to_owned(),
         };
-        canvas.frame(area, &title, accent);
+        canvas.frame(area, &format!("{title} · repeats follow within a minute"), accent);
         let inside = inside(area);
         if let Some(fault) = &self.rows.fault {
             return draw_fault(canvas, inside, &fault.message);
@@ -306,9 +308,15 @@ fn lines(refused: &Refused, now: Timestamp) -> Vec<Line> {
     }
     lines.push(Line::Heading("Every check of the call, by the policies and scopes of now"));
     if refused.checks.is_empty() {
-        let said =
-            "The call came with no credential of this home that is still there: nothing can be judged again.";
-        lines.push(Line::Text(said.into(), Ink::Dim));
+        let said = match event.issuer.as_str() {
+            "" => {
+                "The call came with no credential that this home has: nothing can be judged again.".to_owned()
+            }
+            issuer => format!(
+                "The token is of {issuer}, and this home has no copy of it: nothing can be judged again."
+            ),
+        };
+        lines.push(Line::Text(said, Ink::Dim));
     }
     for check in &refused.checks {
         let (glyph, ink) = if check.passed { ("✓", Ink::Good) } else { ("✕", Ink::Bad) };

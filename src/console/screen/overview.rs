@@ -307,7 +307,7 @@ fn draw_refusals(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
     if area.height < 2 {
         return;
     }
-    canvas.heading(area, area.y, "Recent refusals");
+    canvas.heading(area, area.y, "Recent refusals · repeats follow within a minute");
     let (denied, dim) = (canvas.theme().denied, canvas.theme().dim);
     let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
     if traffic.refusals.is_empty() {

@@ -168,12 +168,26 @@ fn a_refusal_is_opened_and_leads_to_its_key_and_its_policy() {
     assert!(person.sees("› policies › default"), "{}", person.screen());
     // where nothing is known of the caller, that is said
     person.press("1 f G");
-    assert!(person.sees("no credential of this home"), "{}", person.screen());
+    assert!(person.sees("no credential that this home has"), "{}", person.screen());
     assert!(person.sees("issuer: the token claims to be of"), "what was found: {}", person.screen());
     assert!(person.press("K").sees("no credential that is there"), "{}", person.screen());
+    // and of another issuer's token, that it is one
+    assert!(person.press("k").sees("The token is of corp"), "{}", person.screen());
     // of one key, from the list of keys
     person.press("esc 2 j f");
     assert!(person.sees("what was refused to key agent-1 of user1@example.com"), "{}", person.screen());
+}
+
+#[test]
+fn the_row_of_the_refusal_that_has_all_the_room_stays_in_sight() {
+    let mut person = Person::new(80, 24);
+    person.press("1 f j j");
+    assert!(person.sees("corp: dora") && person.sees("ip_denied"), "{}", person.screen());
+    person.press("enter");
+    assert!(person.sees("corp: dora") && !person.sees("ip_denied"), "{}", person.screen());
+    person.press("esc k k enter");
+    assert!(person.sees("ip_denied") && !person.sees("corp: dora"), "{}", person.screen());
+    assert!(person.press("esc").sees("corp: dora"), "{}", person.screen());
 }
 
 #[test]

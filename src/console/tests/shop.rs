@@ -138,16 +138,19 @@ impl Shop {
         }
     }
     pub fn refusals() -> Vec<Recorded> {
-        let kinds = [Reason::IpDenied, Reason::RateLimited, Reason::UnknownCredential];
+        let kinds = [Reason::IpDenied, Reason::RateLimited, Reason::Expired, Reason::UnknownCredential];
+        let (issuers, subjects) = (["", "", "corp", ""], ["ana@example.com", "bo@example.com", "dora", ""]);
         let recorded = |(place, kind): (usize, Reason)| Recorded {
             seq: 9 - place as i64,
-            detail: ["", "", "r-3; issuer: the token claims to be of `https://evil.example`"][place].into(),
-            ..Self::refusal(kind, ["ana@example.com", "bo@example.com", ""][place])
+            issuer: issuers[place].into(),
+            detail: ["", "", "", "r-3; issuer: the token claims to be of `https://evil.example`"][place]
+                .into(),
+            ..Self::refusal(kind, subjects[place])
         };
         kinds.into_iter().enumerate().map(recorded).collect()
     }
     fn refused(event: &Recorded) -> Refused {
-        let known = event.kind != Reason::UnknownCredential.as_str();
+        let known = event.kind != Reason::UnknownCredential.as_str() && event.issuer.is_empty();
         let check = |check, passed, detail: &str| Check { check, passed, detail: detail.into() };
         let checks = vec![
             check("credential", true, "the key was active then"),
