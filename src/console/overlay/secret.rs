@@ -18,6 +18,9 @@ use crate::ops::api_key::IssuedKey;
 use crate::ops::token::Issued;
 
 const STAY: Duration = Duration::from_secs(60);
+/// While a file is named: to think of a name takes longer than to press a key.
+const STAY_WHILE_NAMED: Duration = Duration::from_secs(300);
+const SECOND: Duration = Duration::from_secs(1);
 
 pub struct SecretPanel {
     title: &'static str,
@@ -26,7 +29,11 @@ pub struct SecretPanel {
     /// What of it is kept, and that it cannot be shown again.
     kept: &'static str,
     closes: Timestamp,
+    /// When what is left of that is told anew.
+    told_next: Timestamp,
     copied: bool,
+    /// Where it is written to unless another name is typed.
+    suggested: String,
     /// The name of a file, while it is typed.
     file: Option<Input>,
     sent: Held<PathBuf>,
@@ -43,7 +50,8 @@ impl SecretPanel {
         let facts =
             vec![("subject", key.subject.to_string()), ("policy", key.policy.to_string()), ("expires", ends)];
         let kept = "Portcullis keeps only a digest: this key cannot be shown again.";
-        Self::new("the key, shown once", facts, issued.text, kept, now)
+        let suggested = format!("~/portcullis-{}.key", key.id.short());
+        Self::new("the key, shown once", facts, issued.text, kept, suggested, now)
     }
 
     pub fn of_token(issued: Issued, now: Timestamp) -> Self {
@@ -54,7 +62,8 @@ impl SecretPanel {
             ("expires", ends(token.expires_at, now)),
         ];
         let kept = "Portcullis keeps no copy: it cannot be shown again.";
-        Self::new("the token, shown once", facts, issued.text, kept, now)
+        let suggested = format!("~/portcullis-{:.8}.token", token.jti.to_string());
+        Self::new("the token, shown once", facts, issued.text, kept, suggested, now)
     }
 
     fn new(
@@ -62,6 +71,7 @@ impl SecretPanel {
         facts: Vec<(&'static str, String)>,
         text: Secret,
         kept: &'static str,
+        suggested: String,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -70,7 +80,9 @@ impl SecretPanel {
             text,
             kept,
             closes: now.plus(STAY),
+            told_next: now.plus(SECOND),
             copied: false,
+            suggested,
             file: None,
             sent: Held::default(),
             written: None,
@@ -82,16 +94,18 @@ impl SecretPanel {
 impl SecretPanel {
     /// Somebody is at it: it does not close under their hands.
     fn stay(&mut self, turn: &Turn<'_>) {
-        self.closes = turn.now.plus(STAY);
+        self.closes = turn.now.plus(if self.file.is_some() { STAY_WHILE_NAMED } else { STAY });
+        self.told_next = turn.now.plus(SECOND);
     }
 
     fn type_file(&mut self, key: KeyEvent, turn: &mut Turn<'_>) {
         let Some(file) = &mut self.file else { return };
         match key.code {
             KeyCode::Esc => (self.file, self.written) = (None, None),
-            KeyCode::Enter if self.sent.is_waiting() || file.value().trim().is_empty() => {}
+            KeyCode::Enter if self.sent.is_waiting() => {}
             KeyCode::Enter => {
-                let file = PathBuf::from(file.value().trim());
+                let typed = file.value().trim();
+                let file = PathBuf::from(if typed.is_empty() { self.suggested.as_str() } else { typed });
                 self.sent.wait_for(turn.act(Deed::WriteSecret { file, text: self.text.clone() }));
             }
             _ => {
@@ -99,18 +113,24 @@ impl SecretPanel {
                 self.written = None;
             }
         }
-        self.stay(turn);
     }
 
     /// The line where the file is named; why it was not written stands in its place until another is typed.
     fn draw_file(&self, canvas: &mut Canvas<'_>, line: Rect, file: &Input) {
-        let (accent, field, bad) = (canvas.theme().accent, canvas.theme().field, canvas.theme().bad);
+        let theme = canvas.theme();
+        let (accent, field, bad, dim) = (theme.accent, theme.field, theme.bad, theme.dim);
         if let Some(Err(why)) = &self.written {
             canvas.put(line.x, line.y, line.width, &format!("✕ {why}"), bad);
             return;
         }
         let label = canvas.put(line.x, line.y, line.width, "a new file: ", accent);
         let room = line.width.saturating_sub(label + 1);
+        if file.value().is_empty() {
+            let said = format!(" {}, unless you type another", self.suggested);
+            canvas.put(line.x + label, line.y, room, &said, dim);
+            canvas.cursor = Some(Position::new(line.x + label, line.y));
+            return;
+        }
         let before: String = file.value().chars().take(file.cursor()).collect();
         let offset = width(&canvas.shown(&before));
         let shown = canvas.shown(file.value()).into_owned();
@@ -134,15 +154,11 @@ impl Layer for SecretPanel {
         if is_for_all(key) {
             return false;
         }
-        if self.file.is_some() {
-            self.type_file(key, turn);
-            return true;
-        }
         match key.code {
+            _ if self.file.is_some() => self.type_file(key, turn),
             KeyCode::Esc => turn.close(),
             KeyCode::Char('w') if !key.modifiers.contains(KeyModifiers::CONTROL) => {
                 self.file = Some(Input::default());
-                self.stay(turn);
             }
             KeyCode::Char('y' | 'c') => {
                 turn.wishes.push(Wish::Do(Effect::Copy(self.text.clone())));
@@ -155,6 +171,7 @@ impl Layer for SecretPanel {
             KeyCode::Up | KeyCode::Char('k') => self.top = self.top.saturating_sub(1),
             _ => {}
         }
+        self.stay(turn);
         true
     }
     fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
@@ -180,11 +197,14 @@ impl Layer for SecretPanel {
         self.stay(turn);
     }
     fn deadline(&self) -> Option<Timestamp> {
-        Some(self.closes)
+        Some(self.closes.min(self.told_next))
     }
     fn due(&mut self, turn: &mut Turn<'_>) {
         if turn.now >= self.closes {
             turn.close();
+        }
+        if turn.now >= self.told_next {
+            self.told_next = turn.now.plus(SECOND);
         }
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {
@@ -242,7 +262,9 @@ impl Layer for SecretPanel {
             );
         }
         y += blank;
-        for line in [self.kept, "Copy it now. The panel closes by itself after 60 seconds."] {
+        let left = self.closes.since(canvas.now).as_secs();
+        let closes = format!("Copy it now. This closes in {left} s; any key starts the count anew.");
+        for line in [self.kept, closes.as_str()] {
             canvas.put(inside.x + 2, y, inside.width.saturating_sub(3), line, warning);
             y += 1;
         }

@@ -191,6 +191,26 @@ fn the_row_of_the_refusal_that_has_all_the_room_stays_in_sight() {
 }
 
 #[test]
+fn a_secret_says_how_long_it_stays_and_gives_time_to_name_a_file() {
+    let mut person = Person::new(80, 24);
+    person.press("2 r ctrl-s");
+    assert!(person.sees("closes in 60 s"), "{}", person.screen());
+    assert_eq!(person.app.deadline(), noon_and(1), "it counts");
+    assert!(person.wait(13).sees("closes in 47 s"), "{}", person.screen());
+    assert!(person.press("x").sees("closes in 60 s"), "any key holds it: {}", person.screen());
+    person.press("w");
+    assert!(person.sees("~/portcullis-00000000.key, unless you type another"), "{}", person.screen());
+    assert!(person.wait(299).sees("closes in 1 s"), "{}", person.screen());
+    person.press("enter");
+    let Some(Deed::WriteSecret { file, .. }) = person.deeds.last() else { panic!("{:?}", person.deeds) };
+    assert_eq!(file.to_str(), Some("~/portcullis-00000000.key"));
+    assert!(person.wait(59).sees("✓ written to") && !person.wait(1).sees("✓ written to"));
+    // nobody there: it is wiped all the same
+    person.press("r ctrl-s w");
+    assert!(person.wait(299).sees("a new file") && !person.wait(1).sees("pcl_live"), "{}", person.screen());
+}
+
+#[test]
 fn a_secret_goes_into_a_file_and_what_is_not_known_is_not_said() {
     let mut person = Person::new(120, 40);
     person.press("2 r ctrl-s");
