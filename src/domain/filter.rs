@@ -4,7 +4,7 @@
 
 use super::api_key::KeyState;
 use super::clock::{BadTimestamp, Timestamp, parse_life};
-use super::text::excerpt;
+use super::text::{excerpt, nearest};
 use super::token::TokenState;
 
 /// A parsed filter; the default lets everything through.
@@ -47,6 +47,15 @@ pub struct Fields {
     pub moments: &'static [&'static str],
     /// What `state:` takes.
     pub states: &'static [&'static str],
+}
+
+impl Fields {
+    /// Every field, as it begins a term: `subject: expires<`.
+    pub fn as_typed(self) -> String {
+        let texts = self.texts.iter().map(|field| format!("{field}:"));
+        let moments = self.moments.iter().map(|field| format!("{field}<"));
+        texts.chain(moments).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Fields of the key list. `state:` takes active, disabled, expired, revoked.
@@ -167,11 +176,21 @@ fn field_test(name: &str, value: &str, exact: bool, fields: Fields) -> Result<Te
         let moment = value.parse().map_err(|error: BadTimestamp| BadFilter(error.to_string()))?;
         return Ok(Test::At { field, moment });
     }
-    let Some(field) = find(fields.texts, name) else {
-        let known = fields.texts.join(", ");
-        let name = excerpt(name);
+    if let Some(field) = find(fields.moments, name) {
         return Err(BadFilter(format!(
-            "there is no field `{name}:`; there are {known}; put a text with a colon between quotes"
+            "`{field}` is a time: write {field}<7d, {field}>7d, or {field}:= and the time to the millisecond"
+        )));
+    }
+    let Some(field) = find(fields.texts, name) else {
+        let all: Vec<&str> = fields.texts.iter().chain(fields.moments).copied().collect();
+        let there = match nearest(all.iter().copied(), name) {
+            Some(near) => format!("did you mean `{near}`? There"),
+            None => "there".to_owned(),
+        };
+        return Err(BadFilter(format!(
+            "there is no field `{}:`; {there} are {}; put a text with a colon between quotes",
+            excerpt(name),
+            all.join(", ")
         )));
     };
     // `name:=` is what has no name.
@@ -231,6 +250,22 @@ mod tests {
 
     fn moment(field: &'static str, before: bool, millis: i64) -> Test {
         Test::Moment { field, before, moment: Timestamp::from_millis(millis) }
+    }
+
+    #[test]
+    fn a_field_that_is_not_there_is_told_with_the_one_that_was_meant() {
+        for (typed, told) in [
+            ("subjct:x", "no field `subjct:`; did you mean `subject`? There are id, name, subject,"),
+            ("creatd:x", "did you mean `created`?"),
+            (
+                "zzz:x",
+                "no field `zzz:`; there are id, name, subject, policy, scope, state, env, expires, created;",
+            ),
+            ("created:x", "`created` is a time: write created<7d"),
+        ] {
+            let fault = parse(typed).unwrap_err().to_string();
+            assert!(fault.contains(told), "{typed}: {fault}");
+        }
     }
 
     #[test]
@@ -301,7 +336,7 @@ mod tests {
             ("expires<soon", "30d"),
             ("created:=7d", "RFC 3339"),
             ("created:=", "RFC 3339"),
-            ("created:2026-01-01T00:00:00Z", "there are id, name"),
+            ("created:2026-01-01T00:00:00Z", "`created` is a time"),
             ("!", "is empty"),
             ("\"\"", "is empty"),
             ("name:\"ci bot", "not closed"),

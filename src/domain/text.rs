@@ -144,6 +144,16 @@ fn spell(out: &mut String, c: char) {
     }
 }
 
+/// The one of `known` that was probably meant by `typed`.
+pub fn nearest<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
+    const NEAR: f64 = 0.75;
+    known
+        .map(|name| (strsim::jaro_winkler(name, typed), name))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

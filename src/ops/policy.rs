@@ -8,6 +8,7 @@ use crate::domain::{
     name::PolicyName,
     policy::{BadPolicy, Fault, Policy, Revision},
     scope::Catalogue,
+    text::nearest,
 };
 use crate::store::{self, Rows, Sound, StoreError};
 
@@ -244,7 +245,7 @@ fn missing(c: &Rows<'_>, name: &PolicyName) -> OpsError {
 pub(super) fn describe_unknown(c: &Rows<'_>, name: &PolicyName) -> String {
     // Those there are only help: where they cannot be read, the answer is the same.
     let known = store::policy::names(c).unwrap_or_default();
-    match scope::nearest(known.iter().map(PolicyName::as_str), name.as_str()) {
+    match nearest(known.iter().map(PolicyName::as_str), name.as_str()) {
         Some(nearest) => format!("there is no policy `{name}`; did you mean `{nearest}`?"),
         None => format!("there is no policy `{name}`; `portcullis policy list` shows those there are"),
     }

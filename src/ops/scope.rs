@@ -8,7 +8,7 @@ use crate::domain::{
     filter::{Filter, Term, Test},
     name::ScopeName,
     scope::{Catalogue, Scope},
-    text::{counted, visible},
+    text::{counted, nearest, visible},
 };
 use crate::store::{
     self, Rows, StoreError,
@@ -88,16 +88,6 @@ pub(super) fn describe_unknown(catalogue: &Catalogue, name: &ScopeName) -> Strin
         Some(nearest) => format!("there is no scope `{name}`; did you mean `{nearest}`?"),
         None => format!("there is no scope `{name}`; `portcullis scope list` shows those there are"),
     }
-}
-
-/// The one of `known` that was probably meant by `typed`.
-pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
-    const NEAR: f64 = 0.75;
-    known
-        .map(|name| (strsim::jaro_winkler(name, typed), name))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
 }
 
 fn check(scope: &Scope) -> Result<(), OpsError> {

@@ -19,7 +19,8 @@ const PAGE: u32 = 1000;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Which: text, field:value, field:=exact, expires<30d, !not; all must hold
+    /// Which: text, field:value, field:=exact, expires<30d, !not; all must hold. Fields: id name
+    /// subject policy scope state env expires created
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
     /// By which field

@@ -16,7 +16,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Which: text, field:value, field:=exact, expires<30m, !not; all must hold
+    /// Which: text, field:value, field:=exact, expires<30m, !not; all must hold. Fields: jti
+    /// subject client policy scope audience kid alg state expires issued
     #[arg(long, default_value = "", hide_default_value = true)]
     filter: String,
     /// By which field

@@ -387,7 +387,10 @@ impl<L: Listed> LongList<L> {
     }
 
     pub fn click(&mut self, at: Position, list: Rect) -> Clicked {
-        let Some(row) = table::row_at(table_area(list), at.x, at.y) else { return Clicked::Nothing };
+        // Under a filter that cannot be read nothing is to be done to the rows.
+        let at = Some(at).filter(|_| self.filter_fault.is_none());
+        let row = at.and_then(|at| table::row_at(table_area(list), at.x, at.y));
+        let Some(row) = row else { return Clicked::Nothing };
         let place = self.cursor.top + row;
         if place >= self.total {
             return Clicked::Nothing;

@@ -44,6 +44,18 @@ fn a_filter_is_live_says_what_is_wrong_with_it_and_escape_clears_it() {
 }
 
 #[test]
+fn what_is_wrong_with_a_filter_is_told_in_full_and_the_fields_that_there_are() {
+    let mut person = Person::with(80, 24, 0, None, "neutral", false);
+    person.press("2 /");
+    assert!(person.sees("/ id: name: subject:"), "{}", person.screen());
+    person.type_text("subjct:x");
+    assert!(person.sees("did you mean `subject`?") && person.sees("expires, created"), "{}", person.screen());
+    assert!(person.sees("between quotes") && !person.sees("No key fits"), "{}", person.screen());
+    person.press("ctrl-u").type_text("subject:x");
+    assert!(person.sees("No key fits") && !person.sees("did you mean"), "{}", person.screen());
+}
+
+#[test]
 fn what_became_of_an_act_is_told_though_its_panel_was_closed() {
     let fault = || Fault { message: "the store is locked".into(), conflict: false };
     let outcomes: [(Result<Answer, Fault>, &str); 2] =

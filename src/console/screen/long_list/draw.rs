@@ -2,11 +2,11 @@
 
 use ratatui::layout::{Position, Rect};
 
-use crate::console::canvas::{Canvas, piece};
+use crate::console::canvas::Canvas;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, TableCell, styled};
-use crate::console::widget::text::{grouped, width};
+use crate::console::widget::text::{grouped, width, wrap};
 
 use super::{Listed, LongList, table_area};
 use crate::store::Damaged;
@@ -52,13 +52,16 @@ impl<L: Listed> LongList<L> {
         cells: impl Fn(&'a L, &Canvas<'_>) -> Vec<TableCell<'a>>,
     ) {
         self.draw_status(canvas, Rect { height: 1, ..area }, words.examples);
-        let below = table_area(area);
+        let below = self.draw_filter_fault(canvas, table_area(area));
         if let Some(fault) = &self.window.fault {
             return draw_fault(canvas, below, &fault.message);
         }
         if self.total == 0 {
             let dim = canvas.theme().dim;
-            let text = if self.window.value.is_none() {
+            let text = if self.filter_fault.is_some() {
+                // it is the last filter that could be read that lets none through
+                ""
+            } else if self.window.value.is_none() {
                 "loading…"
             } else if self.filter.value().is_empty() {
                 words.empty
@@ -102,6 +105,19 @@ impl<L: Listed> LongList<L> {
         self.range_from.is_some_and(|from| (from.place.min(here)..=from.place.max(here)).contains(&place))
     }
 
+    /// What is wrong with the filter, in full, above the rows of the last one that could be read; returns the room for these.
+    fn draw_filter_fault(&self, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+        let Some(fault) = &self.filter_fault else { return area };
+        let bad = canvas.theme().bad;
+        let lines = wrap(&canvas.shown(fault), usize::from(area.width));
+        let mut below = area;
+        for line in lines.iter().take(usize::from(area.height / 2)) {
+            canvas.put(below.x, below.y, below.width, line, bad);
+            below = Rect { y: below.y + 1, height: below.height - 1, ..below };
+        }
+        below
+    }
+
     fn draw_status(&self, canvas: &mut Canvas<'_>, area: Rect, examples: &str) {
         let theme = canvas.theme().clone();
         let mut right = String::new();
@@ -124,16 +140,10 @@ impl<L: Listed> LongList<L> {
         }
         let sign = canvas.put(area.x, area.y, room, "/ ", theme.accent);
         let text_style = if self.filter_fault.is_some() { theme.bad } else { theme.text };
-        let used =
-            canvas.put(area.x + sign, area.y, room.saturating_sub(sign), self.filter.value(), text_style);
-        if let Some(fault) = &self.filter_fault {
-            canvas.put_pieces(
-                area.x + sign + used + 2,
-                area.y,
-                room.saturating_sub(sign + used + 2),
-                &[piece(fault.as_str(), theme.bad)],
-            );
+        if self.filter.value().is_empty() {
+            canvas.put(area.x + sign, area.y, room.saturating_sub(sign), &L::FIELDS.as_typed(), theme.dim);
         }
+        canvas.put(area.x + sign, area.y, room.saturating_sub(sign), self.filter.value(), text_style);
         if self.typing {
             let before: String = self.filter.value().chars().take(self.filter.cursor()).collect();
             let offset = u16::try_from(width(&canvas.shown(&before))).unwrap_or(0);
