@@ -148,6 +148,8 @@ pub struct Binding<S: 'static> {
     pub about: &'static str,
     /// Whether it changes something, which a read-only console refuses.
     pub writes: bool,
+    /// Whether its hint stands in the footer only while it can be done.
+    seldom: bool,
     ready: fn(&S) -> Result<(), &'static str>,
     run: fn(&mut S, &mut Turn<'_>),
 }
@@ -159,10 +161,15 @@ impl<S> Binding<S> {
         about: &'static str,
         run: fn(&mut S, &mut Turn<'_>),
     ) -> Self {
-        Self { name, hint, about, writes: false, ready: |_| Ok(()), run }
+        Self { name, hint, about, writes: false, seldom: false, ready: |_| Ok(()), run }
     }
     pub const fn writes(mut self) -> Self {
         self.writes = true;
+        self
+    }
+    /// Can be done so seldom that a hint of it would only be in the way of others.
+    pub const fn seldom(mut self) -> Self {
+        self.seldom = true;
         self
     }
     /// When it can be done; the error says why it cannot.
@@ -186,14 +193,13 @@ pub struct Action {
 pub fn offer<S>(table: &'static [Binding<S>], state: &S, setting: &Setting) -> Vec<Action> {
     table
         .iter()
-        .map(|row| Action {
-            name: row.name,
-            hint: row.hint,
-            about: row.about,
-            refused: match &setting.read_only {
+        .map(|row| {
+            let refused = match &setting.read_only {
                 Some(why) if row.writes => Some(format!("read-only: {why}")),
                 _ => (row.ready)(state).err().map(str::to_owned),
-            },
+            };
+            let hint = if row.seldom && refused.is_some() { "" } else { row.hint };
+            Action { name: row.name, hint, about: row.about, refused }
         })
         .collect()
 }

@@ -22,7 +22,7 @@ fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
     assert!(person.sees("3/40") && person.sees("Whatever rests on it is refused"), "{}", person.screen());
     for act in ["r", "R", "d", "e", "c", "space", "f", "u", "P"] {
         person.wait(9).press(act);
-        assert!(person.app.overlays.is_empty() && person.sees("this key is damaged"), "{act}");
+        assert!(person.app.overlays.is_empty() && person.sees("remove it: D"), "{act}");
     }
     assert!(!person.sees("marked"));
     person.press("y D");
@@ -42,7 +42,8 @@ fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
     person.shop.damaged_key = Some(0);
     person.press("2 enter");
     assert!(person.sees("Whatever rests on it is refused") && !person.sees("agent-1"), "{}", person.screen());
-    assert!(person.press("esc").sees("agent-1"));
+    assert!(person.press("esc").sees("agent-1") && person.sees("D remove damaged"), "{}", person.screen());
+    assert!(!person.press("j").sees("D remove"), "{}", person.screen());
 }
 
 #[test]

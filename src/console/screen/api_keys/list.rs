@@ -36,7 +36,7 @@ impl Listed for ApiKey {
     const MANY: &'static str = "keys";
     const NONE: &'static str = "there is no key here";
     const DAMAGED: &'static str =
-        "this key is damaged: no call is taken with it, and all that can be done is to remove it";
+        "this key is damaged: no call is taken with it, and all that can be done is to remove it: D";
     fn id(&self) -> KeyId {
         self.id
     }
@@ -93,8 +93,9 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
         .writes()
         .when(Keys::can_disable),
     Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::can_enable),
-    Binding::new("key.purge", "", "Remove the keys whose rows are damaged", Keys::purge_damaged)
+    Binding::new("key.purge", "remove damaged", "Remove the keys whose rows are damaged", Keys::purge_damaged)
         .writes()
+        .seldom()
         .when(|s: &Keys| s.list.only_damaged()),
     Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy)
         .when(|s: &Keys| s.list.only_damaged().or_else(|_| s.one())),

@@ -47,7 +47,7 @@ impl Listed for Standing {
     const MANY: &'static str = "tokens";
     const NONE: &'static str = "there is no token here";
     const DAMAGED: &'static str =
-        "what is remembered of this token is damaged: all that can be done is to forget it";
+        "what is remembered of this token is damaged: all that can be done is to forget it: D";
     fn id(&self) -> TokenId {
         self.token.jti
     }
@@ -108,7 +108,7 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
         }
     })
     .when(|s: &Tokens| s.list.only_damaged().or_else(|_| s.one())),
-    Binding::new("token.purge", "", "Forget the tokens whose rows are damaged", |_: &mut Tokens, t| {
+    Binding::new("token.purge", "forget damaged", "Forget the tokens whose rows are damaged", |_: &mut Tokens, t| {
         let lines = vec![
             "Forget all tokens whose rows are damaged?".into(),
             "This is for good. What was revoked of them stays revoked.".into(),
@@ -117,6 +117,7 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
         t.push(Confirm::new("forget damaged tokens", lines, "forget", "forgot the damaged tokens", deed));
     })
     .writes()
+    .seldom()
     .when(|s: &Tokens| s.list.only_damaged()),
     Binding::new("mark", "mark", "Mark the token to revoke several", |s: &mut Tokens, t| {
         s.list.mark(t);
