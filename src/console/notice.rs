@@ -64,6 +64,11 @@ impl Notices {
         self.shown.retain(|notice| notice.until.is_none_or(|until| until > now));
     }
 
+    /// Something else comes into view: what was done or refused before it is not to lie over that.
+    pub fn pass(&mut self, now: Timestamp) {
+        self.shown.retain(|notice| notice.until.is_none() || notice.at >= now);
+    }
+
     /// Takes the newest failure away; false where there is none.
     pub fn dismiss(&mut self) -> bool {
         let failed = self.shown.iter().rposition(|notice| notice.tone == Tone::Failed);

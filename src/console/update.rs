@@ -94,6 +94,7 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
     app.now = now;
     app.dirty = true;
+    let (screen, overlays) = (app.current, app.overlays.len());
     // Who sees nothing but that the window is too small acts on nothing.
     let is_hidden = layout::is_too_small(app.size);
     match event {
@@ -147,6 +148,9 @@ pub fn update(app: &mut App, event: Event, now: Timestamp) -> Vec<Effect> {
     }
     if !is_hidden {
         typed::release(app, now, &mut effects);
+    }
+    if app.current != screen || app.overlays.len() > overlays {
+        app.notices.pass(now);
     }
     effects
 }

@@ -104,6 +104,22 @@ fn a_full_disk_stands_in_the_header_until_there_is_room() {
 }
 
 #[test]
+fn what_was_refused_does_not_lie_over_what_comes_next_and_what_failed_does() {
+    let mut person = Person::new(80, 24);
+    for next in ["?", ":", "7"] {
+        person.press("1 :").type_text("foo").press("enter");
+        assert!(person.sees("foo"), "{}", person.screen());
+        person.wait(1);
+        assert!(person.sees("foo"), "{}", person.screen());
+        assert!(!person.press(next).sees("foo"), "{next}: {}", person.screen());
+        person.press("esc");
+    }
+    person.send(Event::Full(true));
+    person.wait(1);
+    assert!(person.press("?").sees("can still be"), "{}", person.screen());
+}
+
+#[test]
 fn a_stale_answer_is_dropped() {
     let mut person = Person::new(80, 24);
     person.press("2");
