@@ -164,7 +164,7 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 
 fn show(session: &Session, id: &str) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
-    let ctx = session.reader()?;
+    let ctx = session.lister()?;
     let key = ops::show(&ctx, id)?;
     let shown = Shown::new(&key, session.now());
     let lockouts = lockouts(&ctx, id);

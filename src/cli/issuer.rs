@@ -201,7 +201,7 @@ fn list(session: &Session, csv: bool) -> Result<Code, CliError> {
 }
 
 fn show(session: &Session, name: &IssuerName) -> Result<Code, CliError> {
-    let (issuer, source) = ops::show(&session.reader()?, name)?;
+    let (issuer, source) = ops::show(&session.lister()?, name)?;
     let shown = Shown::new(&issuer, source.as_ref(), session.now());
     if session.json {
         output::json(&shown)?;

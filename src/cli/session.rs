@@ -81,7 +81,7 @@ impl Session {
         self.open(Mode::ReadOnly)
     }
 
-    /// To list: as [`Self::reader`], with the seals of rows checked where the vault is at hand.
+    /// To list or show: as [`Self::reader`], with the seals of rows checked where the vault is at hand.
     pub fn lister(&self) -> Result<Ctx, CliError> {
         let ctx = self.reader()?;
         ops::rows::check_seals(&ctx, &self.home()?);

@@ -65,7 +65,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
 }
 
 pub fn show(session: &Session, jti: &str) -> Result<Code, CliError> {
-    let Standing { token, state, refusal } = ops::show(&session.reader()?, input::token_id(jti)?)?;
+    let Standing { token, state, refusal } = ops::show(&session.lister()?, input::token_id(jti)?)?;
     if session.json {
         output::json(&Standing { token, state, refusal })?;
         return Ok(Code::Done);
