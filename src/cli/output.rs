@@ -165,7 +165,7 @@ pub fn checks<'a>(checks: impl IntoIterator<Item = &'a Check>) -> Result<(), Cli
         let passed = if check.passed { "yes" } else { "NO" };
         table.row(vec![check.check.into(), passed.into(), check.detail.clone()]);
     }
-    raw(table.render().as_bytes())
+    raw(table.render_within(terminal_width().unwrap_or(usize::MAX)).as_bytes())
 }
 
 /// How many columns the terminal on standard output has; `None` where it is no terminal, because
