@@ -236,17 +236,20 @@ impl Busy {
         top.into_iter().map(named).collect()
     }
 
-    /// The cells of a credential, for people or for machines.
+    /// The cells of a credential, for people or for machines. People are not told twice of a token that is called like its
+    /// subject.
     fn named_cells(&self, format: Format) -> Vec<String> {
         let of = |text: &Option<String>| text.clone().unwrap_or_else(|| usage::NOBODY.into());
         let (issuer, subject) = (self.issuer.as_deref().unwrap_or_default(), self.subject.as_deref());
+        let name = self.name.as_deref().filter(|name| !name.is_empty() && Some(*name) != subject);
+        let name = || name.unwrap_or(usage::NOBODY).to_owned();
         let counts = std::iter::once(self.key.clone()).chain(self.calls.cells());
         match (format, subject) {
             (Format::Table, Some(subject)) => {
-                counts.chain([called(issuer, subject).into_owned(), of(&self.name)]).collect()
+                counts.chain([called(issuer, subject).into_owned(), name()]).collect()
             }
             (Format::Table, None) if self.key != usage::NOBODY => {
-                counts.chain([usage::NOT_KEPT.into(), of(&self.name)]).collect()
+                counts.chain([usage::NOT_KEPT.into(), name()]).collect()
             }
             _ => counts.chain([of(&self.subject), of(&self.name), issuer.to_owned()]).collect(),
         }
