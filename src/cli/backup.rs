@@ -19,14 +19,14 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    domain::pace::Pace,
+    domain::{pace::Pace, text::visible},
     ops::{
-        self, OpsError,
+        self, Ctx, OpsError,
         backup::{Restored, SHORT_PASSPHRASE},
     },
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
-        home::ANCHOR,
+        home::{ANCHOR, Home},
         staging::{self, Kind, Staging},
     },
 };
@@ -97,21 +97,43 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         let manifest = ops::backup::back_up(&ctx, &home, &recipient, "-", scratch.path(), out)?;
         drop(watched);
         manifest.told("standard output").iter().for_each(|told| output::remark(told));
-        return Ok(Code::Done);
+        return Ok(tell_damaged(&damaged(&ctx, &home)));
     }
     let made = ops::backup::into_file(&ctx, &home, &recipient, &options.file)?;
+    let damaged = damaged(&ctx, &home);
     drop(watched);
     let name = made.file.display().to_string();
     if session.json {
         let mut answer = serde_json::to_value(&made.manifest).unwrap_or_default();
         answer["file"] = name.into();
         answer["size"] = made.size.into();
+        answer["damaged"] = damaged.clone().into();
         output::json(&answer)?;
     } else {
         output::line(&made.said())?;
         made.manifest.told(&name).iter().for_each(|told| output::remark(told));
     }
-    Ok(Code::Done)
+    Ok(tell_damaged(&damaged))
+}
+
+/// What is wrong with the damaged rows of a home that was copied, each in a sentence; or why that cannot be told.
+fn damaged(ctx: &Ctx, home: &Home) -> Vec<String> {
+    match ops::rows::examine(ctx, home) {
+        Ok(found) => found.damaged.iter().map(ToString::to_string).collect(),
+        Err(error) => vec![format!("whether rows are damaged cannot be told: {error}")],
+    }
+}
+
+/// Names the damaged rows that are in the copy as they stand; the answer is no then, as for a list.
+fn tell_damaged(damaged: &[String]) -> Code {
+    for row in damaged {
+        output::remark(&format!("copied as it stands: {}", visible(row)));
+    }
+    if damaged.is_empty() {
+        return Code::Done;
+    }
+    output::remark("what rests on damaged rows is denied; portcullis doctor says what to do");
+    Code::No
 }
 
 /// Removes what backups have left in a folder that were killed, as it takes room.
@@ -171,10 +193,10 @@ pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
         let mut answer = serde_json::to_value(&restored).unwrap_or_default();
         answer["home"] = home.path().display().to_string().into();
         output::json(&answer)?;
-        return Ok(Code::Done);
+    } else {
+        tell(&restored, home.path())?;
     }
-    tell(&restored, home.path())?;
-    Ok(Code::Done)
+    Ok(tell_damaged(&restored.damaged))
 }
 
 fn tell(restored: &Restored, home: &Path) -> Result<(), CliError> {

@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ctx, OpsError, audit, store::stop_again};
+use super::{Ctx, OpsError, audit, rows, store::stop_again};
 use crate::{
     domain::{act::Act, clock::Clock, pace::Pace, secret::Secret},
     store::{
@@ -152,6 +152,9 @@ pub struct Restored {
     pub stopped: Vec<String>,
     /// What may be let in again that was stopped once, each a sentence.
     pub unknown: Vec<String>,
+    /// What is wrong with the rows that were damaged when the backup was made, each a sentence. Seals cannot be checked in an
+    /// auditor's copy: there it is empty.
+    pub damaged: Vec<String>,
 }
 
 /// Puts a backup into the home, which must be empty: whole, or not at all. `anchor` is the file of the home that was lost,
@@ -222,7 +225,7 @@ fn leave_as_it_was(
     backup::mark(staged.path(), &backup)?;
     let ctx = Ctx { pace: pace.clone(), ..Ctx::open(staged, Mode::ReadOnly, face, clock)? };
     refuse_damage(&ctx, &backup)?;
-    Ok(Restored { backup, seen: None, stopped: Vec::new(), unknown: Vec::new() })
+    Ok(Restored { backup, seen: None, stopped: Vec::new(), unknown: Vec::new(), damaged: Vec::new() })
 }
 
 /// An operator's: its chain goes on with the record of this.
@@ -257,7 +260,8 @@ fn go_on(
     ctx.store.anchor_anew(vault, ctx.now())?;
     let seen = newer.as_ref().map(|anchor| anchor.seq).filter(|seq| *seq > backup.seq);
     let unknown = unknown(&backup, newer.as_ref());
-    Ok(Restored { backup, seen, stopped, unknown })
+    let damaged = rows::examine(&ctx, staged)?.damaged.iter().map(ToString::to_string).collect();
+    Ok(Restored { backup, seen, stopped, unknown, damaged })
 }
 
 fn refuse_damage(ctx: &Ctx, backup: &Manifest) -> Result<(), OpsError> {

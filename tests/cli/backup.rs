@@ -60,7 +60,8 @@ fn a_restored_home_is_the_one_that_was_and_says_that_it_was_restored() {
     place.ok(&["key", "revoke", &gone]);
     let file = beside(&place, "b");
     let made = json(&place.feed(&["backup", &file, "--json"], PASSPHRASE));
-    let expected = ["file", "head", "parts", "seq", "size", "store_id", "taken_at", "vault_key", "version"];
+    let expected =
+        ["damaged", "file", "head", "parts", "seq", "size", "store_id", "taken_at", "vault_key", "version"];
     assert_eq!(fields(&made), expected);
     assert_eq!(made["vault_key"], "included");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);

@@ -39,7 +39,13 @@ fn a_key_that_was_altered_is_refused_and_named_and_its_neighbour_works() {
         assert_eq!((code(&refused), out(&refused).as_str()), (5, ""), "{alteration}");
         assert!(err(&refused).contains("api_key") && err(&refused).contains(&id), "{}", err(&refused));
         assert_eq!(code(&verify(&place, &neighbour)), 0, "{alteration}");
-        for act in [&["key", "enable", &id][..], &["key", "rotate", &id], &["key", "revoke", &id]] {
+        for act in [
+            &["key", "show", &id][..],
+            &["key", "show", &id, "--json"],
+            &["key", "enable", &id],
+            &["key", "rotate", &id],
+            &["key", "revoke", &id],
+        ] {
             let told = place.fails(5, act);
             assert!(told.contains(&id), "{told}");
         }
@@ -50,6 +56,32 @@ fn a_key_that_was_altered_is_refused_and_named_and_its_neighbour_works() {
         assert!(place.ok(&["status"]).contains("DAMAGED"));
         assert_eq!(place.json(&["audit", "verify"])["valid"], json!(true));
     }
+}
+
+#[test]
+fn a_backup_and_its_restore_name_an_altered_row_and_go_on() {
+    let place = Place::new();
+    let (id, _) = place.key(KEY);
+    let (other, neighbour) = place.key(KEY);
+    let within = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let passphrase = "correct horse battery staple\n";
+    let run = |args: &[&str]| {
+        let done = place.feed(args, passphrase);
+        let answer: serde_json::Value = serde_json::from_str(&out(&done)).unwrap();
+        (code(&done), answer["damaged"].as_array().unwrap().len(), err(&done))
+    };
+    let sound = run(&["backup", &within("sound"), "--json"]);
+    assert_eq!((sound.0, sound.1), (0, 0), "{}", sound.2);
+    let sound = run(&["--home", &within("first"), "restore", &within("sound"), "--json"]);
+    assert_eq!((sound.0, sound.1), (0, 0), "{}", sound.2);
+    tamper(&place, &format!("UPDATE api_key SET subject = 'root' WHERE id = '{id}'"));
+    let (file, home) = (within("altered"), within("second"));
+    for args in [&["backup", &file, "--json"][..], &["--home", &home, "restore", &file, "--json"]] {
+        let (code, damaged, told) = run(args);
+        assert_eq!((code, damaged), (1, 1), "{told}");
+        assert!(told.contains(&id) && !told.contains(&other), "{told}");
+    }
+    assert_eq!(code(&place.feed(&["--home", &home, "key", "verify"], &neighbour)), 0);
 }
 
 #[test]
