@@ -1,7 +1,8 @@
 //! A database that is deleted, or exchanged for an older copy, beneath a gateway and a console that have it open.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Write,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -135,6 +136,39 @@ fn an_older_copy_put_in_its_place_lets_nobody_in() {
     assert!(refused.errors.contains("is an older copy"), "{}", refused.errors);
 }
 
+/// Writes the copy over the database, which is at no moment empty: whoever opens an empty one has SQLite delete the log.
+fn write_over(home: &Home, older: &Path) {
+    let copy = fs::read(older.join("portcullis.db")).expect("the copy");
+    let mut file = File::options().write(true).open(home.path().join("portcullis.db")).expect("the database");
+    file.write_all(&copy).expect("the same file");
+    file.set_len(copy.len() as u64).expect("its length");
+}
+
+#[test]
+fn an_older_copy_written_over_it_lets_nobody_in_where_its_log_went() {
+    let (home, _, revoked, older) = home_and_older_copy();
+    let runtime = runtime();
+    let upstream = Upstream::start(&runtime);
+    let mut fleet = Fleet::start(&home, &upstream.url, 1);
+    let door = fleet.doors().next().expect("a gateway");
+    home.json(&["key", "revoke", &revoked.id]);
+    assert_eq!(call(&runtime, &door, &revoked.key), StatusCode::UNAUTHORIZED);
+
+    // As `cp` does it: the database is empty for a moment, and somebody opens it in that.
+    File::create(home.path().join("portcullis.db")).expect("an empty database");
+    let refused = home.run(&["key", "list"]);
+    assert_eq!(refused.code, 5, "{}", refused.errors);
+    write_over(&home, older.path());
+    assert_ne!(call(&runtime, &door, &revoked.key), StatusCode::OK);
+    assert_eq!(upstream.count(&revoked.id), 0);
+    let refused = home.run(&["key", "create", "--subject", "new", "--scope", "mcp:*"]);
+    assert_eq!(refused.code, 5, "{}", refused.errors);
+    fleet.kill(0);
+    let refused = home.run(&["audit", "verify"]);
+    assert_eq!(refused.code, 5, "{}", refused.errors);
+    assert!(refused.errors.contains("older copy"), "{}", refused.errors);
+}
+
 #[test]
 fn an_older_copy_written_over_it_changes_nothing_while_the_log_holds_what_came_after() {
     let (home, kept, revoked, older) = home_and_older_copy();
@@ -145,8 +179,7 @@ fn an_older_copy_written_over_it_changes_nothing_while_the_log_holds_what_came_a
     home.json(&["key", "revoke", &revoked.id]);
     assert_eq!(call(&runtime, &door, &revoked.key), StatusCode::UNAUTHORIZED);
 
-    let copy = fs::read(older.path().join("portcullis.db")).expect("the copy");
-    fs::write(home.path().join("portcullis.db"), copy).expect("the same file");
+    write_over(&home, older.path());
     assert_eq!(call(&runtime, &door, &revoked.key), StatusCode::UNAUTHORIZED);
     assert_eq!(call(&runtime, &door, &kept.key), StatusCode::OK);
     let new = home.issue("new", "mcp:*", &["--policy", "kept"]);
