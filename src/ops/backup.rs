@@ -65,8 +65,9 @@ pub fn clear_restores(home: &Home) -> Result<Vec<PathBuf>, OpsError> {
             }
             State::Unknown => {
                 return Err(OpsError::Conflict(format!(
-                    "{0} is what a restore makes, and whether that is still at work cannot be told; if it is not: rm -r {0}",
-                    shown(&path)
+                    "{} is what a restore makes, and whether that is still at work cannot be told; if it is not: {}",
+                    shown(&path),
+                    staging::by_hand(&path)
                 )));
             }
             State::Over(_) => {

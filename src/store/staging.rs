@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
-    io::{self, ErrorKind, Read, Seek, Write},
+    io::{self, ErrorKind, Read, Seek},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -112,13 +112,18 @@ impl Staging {
                 }
             }
         }
-        serde_json::to_writer(&mut self.held, &moved)?;
-        self.held.flush()?;
         let parent = self.path.parent().unwrap_or(Path::new(".")).to_owned();
+        serde_json::to_writer(&mut self.held, &moved)?;
+        // On the disk, name and all, before the first file is moved.
+        self.held.sync_all()?;
+        File::open(&parent)?.sync_all()?;
         for Moved { name, .. } in &moved {
             fs::rename(self.path.join(name), parent.join(name))?;
         }
-        File::open(parent)?.sync_all()
+        File::open(parent)?.sync_all()?;
+        // What stands there is in use from now on.
+        self.held.set_len(0)?;
+        self.held.sync_all()
     }
 }
 
@@ -170,6 +175,11 @@ impl Left {
     }
 }
 
+/// What removes one by hand, with the file beside it.
+pub fn by_hand(path: &Path) -> String {
+    format!("rm -rf {0} {0}{LOCK}", path.display())
+}
+
 /// Removes a folder, what was moved out of it where that did not come to its end, and last the file beside it.
 fn remove(path: &Path, held: &mut File) -> io::Result<()> {
     let absent_is_well = |done: io::Result<()>| match done {
@@ -181,10 +191,10 @@ fn remove(path: &Path, held: &mut File) -> io::Result<()> {
     held.take(LONGEST).read_to_string(&mut text)?;
     let moved: Vec<Moved> = serde_json::from_str(&text).unwrap_or_default();
     let parent = path.parent().unwrap_or(Path::new("."));
-    let is_there =
-        |moved: &&Moved| parent.join(&moved.name).symlink_metadata().is_ok_and(|found| moved.is(&found));
-    if moved.last().is_some_and(|last| !is_there(&last)) {
-        for one in moved.iter().filter(is_there) {
+    let found = |moved: &Moved| parent.join(&moved.name).symlink_metadata();
+    // Where the last one stands, all of them have been moved, and may have been written to since.
+    if moved.last().is_some_and(|last| found(last).is_err_and(|error| error.kind() == ErrorKind::NotFound)) {
+        for one in moved.iter().filter(|one| found(one).is_ok_and(|found| one.is(&found))) {
             absent_is_well(fs::remove_file(parent.join(&one.name)))?;
         }
     }
@@ -271,6 +281,9 @@ mod tests {
             }
             if reached < 2 {
                 fs::write(folder.path().join("b"), "of somebody").unwrap();
+            }
+            if reached == parts.len() {
+                fs::write(folder.path().join("c"), "in use since").unwrap();
             }
             killed(staging);
             assert_eq!(clear(folder.path(), Kind::Restore), [true]);

@@ -135,7 +135,7 @@ fn a_home_that_a_restore_was_killed_in_is_told_of_and_filled_by_the_next() {
         let doctor = place.run(&["--home", at, "doctor"]);
         assert_eq!(code(&doctor), 1, "{}", out(&doctor));
         assert!(
-            out(&doctor).contains(&format!("mend: rm -r {0} {0}.lock", folder.display())),
+            out(&doctor).contains(&format!("rm -rf {0} {0}.lock", folder.display())),
             "{}",
             out(&doctor)
         );
@@ -168,5 +168,5 @@ fn a_home_that_a_restore_was_killed_in_is_told_of_and_filled_by_the_next() {
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     let refused = restore();
     assert_eq!(code(&refused), 4, "{}", err(&refused));
-    assert!(err(&refused).contains(&format!("rm -r {at}/.restore-AbC123")), "{}", err(&refused));
+    assert!(err(&refused).contains(&format!("rm -rf {at}/.restore-AbC123 {at}/.restore-AbC123.lock")), "{}", err(&refused));
 }

@@ -70,15 +70,15 @@ pub(super) fn restores(home: &Path) -> Option<Found> {
     let Some(Left { path, state }) = dead.map(|at| all.swap_remove(at)) else {
         return (!all.is_empty()).then(|| Ok("one is at work in this home".into()));
     };
-    let path = path.display();
+    let (by_hand, path) = (staging::by_hand(&path), path.display());
     Some(Err(match state {
         State::Over(_) => (
             format!("one that was killed left {path}, in which a copy of a store and of its key may lie"),
-            format!("rm -r {path} {path}.lock; or restore again, where this home is to be filled"),
+            format!("restore again, which clears up; or, where this home is to stay as it is: {by_hand}"),
         ),
         State::AtWork | State::Unknown => (
             format!("{path} is what one makes, and whether that is still at work cannot be told"),
-            format!("where it is not: rm -r {path}"),
+            format!("where it is not: {by_hand}"),
         ),
     }))
 }
