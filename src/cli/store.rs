@@ -103,7 +103,9 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
 
 /// Says where the store is kept as it was, where it was brought up to date when it was opened.
 pub fn tell_upgraded(ctx: &Ctx) {
-    let Some(Upgraded { from: Versions { portcullis, usage }, copy, size }) = &ctx.upgraded else { return };
+    let Some(Upgraded { from: Versions { portcullis, usage }, copy, size, .. }) = &ctx.upgraded else {
+        return;
+    };
     let kept = match copy {
         None => "no copy of it is kept".to_owned(),
         Some(copy) => format!(

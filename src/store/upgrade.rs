@@ -40,6 +40,7 @@ pub enum CopyBefore {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgraded {
     pub from: Versions,
+    pub to: Versions,
     /// The folder that holds the store as it was; `None` where nobody wanted it.
     pub copy: Option<PathBuf>,
     /// What that takes, in bytes.
@@ -66,16 +67,23 @@ pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) 
         return Ok(());
     }
     let from = Versions { portcullis: found[0].found, usage: found[1].found };
+    let to = Versions { portcullis: found[0].known, usage: found[1].known };
     let connection = portcullis.changer()?;
+    // Of this upgrade, and not of one before it: each file is where that began, or where it ends.
+    let is_this = |noted: &Upgraded| {
+        noted.to == to
+            && [noted.from.portcullis, to.portcullis].contains(&from.portcullis)
+            && [noted.from.usage, to.usage].contains(&from.usage)
+    };
     let is_whole = |noted: &Upgraded| {
         noted.from != from || noted.copy.as_ref().is_none_or(|copy| copy.symlink_metadata().is_ok())
     };
-    if noted(&connection)?.as_ref().is_some_and(is_whole) {
+    if noted(&connection)?.is_some_and(|noted| is_this(&noted) && is_whole(&noted)) {
         // One that was begun and not brought to its end: the copy is of before it.
         return Ok(());
     }
     let note = |copy: Option<&Path>, size| {
-        let upgraded = Upgraded { from, copy: copy.map(Path::to_owned), size };
+        let upgraded = Upgraded { from, to, copy: copy.map(Path::to_owned), size };
         setting::set(&connection, NOTE, &super::to_json(&upgraded)?)
     };
     if copy == CopyBefore::Omit {
