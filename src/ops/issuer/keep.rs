@@ -91,10 +91,11 @@ pub fn failed(ctx: &Ctx, asked: &Asked, why: &str) -> Result<Issuer, OpsError> {
     })
 }
 
-/// The issuer as it is now. What was had elsewhere than an operator says meanwhile is not its any more: a conflict.
+/// The issuer as it is now. What was had elsewhere, or for other algorithms, than an operator says meanwhile is not its any more: a conflict.
 pub(super) fn as_asked(c: &Rows<'_>, (before, from): &Asked) -> Result<Asked, OpsError> {
     let (issuer, source) = fetched(c, &before.name)?;
     let is_there = issuer.url == before.url
+        && issuer.algorithms == before.algorithms
         && (&source.jwks_uri, &source.allow_private) == (&from.jwks_uri, &from.allow_private);
     if is_there {
         return Ok((issuer, source));
