@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, uri::Authority};
 
-use crate::domain::leak::quoted;
-use crate::domain::text::first_of;
+use crate::domain::leak::redacted;
+use crate::domain::text::{first_of, url_excerpt};
 
 use super::config::Settings;
 use super::received::Parts;
@@ -33,7 +33,7 @@ impl Foreign {
         let values: Vec<_> = headers.all(&field).map(String::from_utf8_lossy).collect();
         let says = match values.as_slice() {
             [] => format!("{name} is missing"),
-            [one] => format!("{name} is `{}`", quoted(one)),
+            [one] => format!("{name} is `{}`", url_excerpt(&redacted(one))),
             several => format!("{name} stands {} times", several.len()),
         };
         let mut taken: Vec<String> = match &settings.public_url {

@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::HeaderName;
 
 use crate::domain::endpoint::Endpoint;
-use crate::domain::leak::quoted;
+use crate::domain::leak::{quoted, redacted};
 
 use super::body::{Kind, Message, Version};
 use crate::gateway::wire::{Fields, Several, text};
@@ -96,7 +96,10 @@ pub fn of(headers: &Fields) -> Result<Era, Mismatch> {
     match SUPPORTED.iter().find(|version| version.as_bytes() == value) {
         Some(&version) if version >= FIRST_NEW => Ok(Era::New),
         Some(&version) => Ok(Era::Old { batches: version == WITH_BATCHES }),
-        None => Err(Mismatch::UnsupportedVersion(text(value).unwrap_or("").chars().take(64).collect())),
+        // Without the credentials in it before it is cut: half of one would look like none.
+        None => {
+            Err(Mismatch::UnsupportedVersion(redacted(text(value).unwrap_or("")).chars().take(64).collect()))
+        }
     }
 }
 
