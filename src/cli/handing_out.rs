@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -14,6 +14,9 @@ use super::{
     error::{CliError, Code},
     output,
 };
+
+/// So much room each secret takes at most, with what is said about it.
+const ROOM: usize = 4096;
 
 #[derive(Debug, Args)]
 pub struct Out {
@@ -36,8 +39,8 @@ pub struct NewFile {
 }
 
 impl Out {
-    /// Asks before a secret is made whether it can be handed out, and makes the file that takes it.
-    pub fn open(self) -> Result<Taker, CliError> {
+    /// Asks before `secrets` of them are made whether they can be handed out, and makes the file that takes them, with room.
+    pub fn open(self, secrets: usize) -> Result<Taker, CliError> {
         let Some(path) = self.out.filter(|path| path != Path::new("-")) else {
             return output::require_reader().map(|()| Taker::Output);
         };
@@ -57,7 +60,12 @@ impl Out {
                 _ => CliError::broken(format!("{name} cannot be made: {error}; {nothing}")),
             }
         })?;
-        Ok(Taker::File(NewFile { path, draft: Some(draft) }))
+        let file = NewFile { path, draft: Some(draft) };
+        file.reserve(secrets).map_err(|error| {
+            let name = file.path.display();
+            CliError::broken(format!("there is no room for {name}: {error}; nothing was done"))
+        })?;
+        Ok(Taker::File(file))
     }
 }
 
@@ -83,18 +91,34 @@ impl Taker {
                 write(&mut out)?;
                 out.flush()
             }
-            Self::File(NewFile { draft, .. }) => {
-                if let Some(file) = draft {
-                    let mut out = BufWriter::new(&*file);
+            Self::File(NewFile { draft, path }) => {
+                if let Some(mut file) = draft.as_ref() {
+                    let mut out = BufWriter::new(file);
                     write(&mut out)?;
                     out.flush()?;
                     drop(out);
+                    let length = file.stream_position()?;
+                    file.set_len(length)?;
                     file.sync_all()?;
+                    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
                 }
                 *draft = None;
                 Ok(())
             }
         }
+    }
+}
+
+impl NewFile {
+    /// Takes the room before there is a secret: on a full disk an empty file can be made, and not written to.
+    fn reserve(&self, secrets: usize) -> io::Result<()> {
+        let Some(mut file) = self.draft.as_ref() else { return Ok(()) };
+        for _ in 0..secrets {
+            file.write_all(&[b'\n'; ROOM])?;
+        }
+        file.sync_all()?;
+        file.rewind()
     }
 }
 

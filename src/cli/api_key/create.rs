@@ -109,13 +109,13 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     match (subject, from) {
         (Some(subject), None) => {
             let new = NewKey { subject, scopes, policy, name, environment, life };
-            let taker = out.open()?;
+            let taker = out.open(1)?;
             show_once(session, taker, &ops::create(&session.operator()?, new)?, None)
         }
         (_, Some(file)) => {
             let otherwise = from::Otherwise { scopes, policy, environment, life };
             let new = from::read(&file, &otherwise)?;
-            many(session, out.open()?, new)
+            many(session, out.open(new.len())?, new)
         }
         (None, None) => Err(CliError::usage("a key speaks for somebody: --subject, or --from FILE for many")),
     }
@@ -138,8 +138,12 @@ fn many(session: &Session, mut taker: Taker, new: Vec<NewKey>) -> Result<Code, C
     });
     if let Err(error) = wrote {
         let made_at = issued.first().map_or_else(String::new, |one| one.key.created_at.to_string());
+        let reached = match taker.file() {
+            None => format!("about {written} written"),
+            Some(_) => "it is removed, and nobody has any of them".into(),
+        };
         return Err(CliError::broken(format!(
-            "{} made, and {} did not take all of it: {error}; about {written} written",
+            "{} made, and {} did not take all of it: {error}; {reached}",
             counted(issued.len() as u64, "key"),
             taker.name()
         ))
@@ -160,7 +164,7 @@ fn many(session: &Session, mut taker: Taker, new: Vec<NewKey>) -> Result<Code, C
 
 pub fn rotate(session: &Session, id: &str, grace: Duration, out: Out) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
-    let taker = out.open()?;
+    let taker = out.open(1)?;
     let issued = ops::rotate(&session.operator()?, id, grace)?;
     show_once(session, taker, &issued, Some(issued.ended))
 }

@@ -81,7 +81,7 @@ struct Answer<'a> {
 }
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
-    let taker = options.out.open()?;
+    let taker = options.out.open(1)?;
     let issued = ops::issue(
         &session.operator()?,
         NewToken {
