@@ -292,13 +292,17 @@ impl<T> Held<T> {
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
+    /// Whether it is this that is waited for.
+    pub fn awaits(&self, ticket: Ticket) -> bool {
+        self.waiting == Some(ticket)
+    }
     /// Forgets the value and whatever was asked.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
     /// Whether `reply` answers what is waited for.
     pub fn owns(&self, reply: &Reply) -> bool {
-        self.waiting == Some(reply.ticket)
+        self.awaits(reply.ticket)
     }
     /// Takes the reply if it is ours; true where a new value has come.
     pub fn settle(&mut self, reply: &mut Reply, pick: impl FnOnce(Answer) -> Option<T>) -> bool {

@@ -243,6 +243,10 @@ pub trait Layer {
     fn seed(&mut self, _seed: &str, _turn: &mut Turn<'_>) {}
     fn moved(&mut self, _what: Moved, _turn: &mut Turn<'_>) {}
     fn reply(&mut self, _reply: &mut Reply, _turn: &mut Turn<'_>) {}
+    /// Whether it is a dialog that stands until this act has ended.
+    fn awaits(&self, _act: Ticket) -> bool {
+        false
+    }
     /// When it wants to be woken.
     fn deadline(&self) -> Option<Timestamp> {
         None

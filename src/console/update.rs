@@ -12,7 +12,7 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::app::App;
-use super::effect::{Answer, Effect, Fault, Reply, TokenAnswer, Topic};
+use super::effect::{Answer, Effect, Fault, Reply, Ticket, TokenAnswer, Topic};
 use super::event::{Event, Moved};
 use super::keymap::{self, Found};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
@@ -167,11 +167,23 @@ fn press_hidden(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<
     }
 }
 
+/// The act that `esc` cancels: not one that goes on behind a dialog, or beside a filter that is being typed.
+fn meant_by_esc(app: &App) -> Option<Ticket> {
+    let act = app.under_way.as_ref().filter(|(_, is_cancelled)| !is_cancelled)?.0.ticket;
+    let is_meant = match app.overlays.last() {
+        Some(dialog) => dialog.awaits(act),
+        None => !app.top()?.takes_text(),
+    };
+    is_meant.then_some(act)
+}
+
 /// A key for what is on top.
 fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>) {
-    if let (KeyCode::Esc, Some((progress, is_cancelled @ false))) = (key.code, &mut app.under_way) {
-        *is_cancelled = true;
-        effects.push(Effect::Cancel(progress.ticket));
+    if key.code == KeyCode::Esc
+        && let Some(act) = meant_by_esc(app)
+    {
+        app.under_way.iter_mut().for_each(|(_, is_cancelled)| *is_cancelled = true);
+        effects.push(Effect::Cancel(act));
         return;
     }
     if app.pressed.is_empty() {

@@ -134,11 +134,7 @@ fn a_home_that_a_restore_was_killed_in_is_told_of_and_filled_by_the_next() {
         kill(killed);
         let doctor = place.run(&["--home", at, "doctor"]);
         assert_eq!(code(&doctor), 1, "{}", out(&doctor));
-        assert!(
-            out(&doctor).contains(&format!("rm -rf {0} {0}.lock", folder.display())),
-            "{}",
-            out(&doctor)
-        );
+        assert!(out(&doctor).contains(&format!("rm -rf {0} {0}.lock", folder.display())), "{}", out(&doctor));
         assert!(folder.is_dir(), "to look changes nothing");
     }
     let put_back = restore();
@@ -168,5 +164,9 @@ fn a_home_that_a_restore_was_killed_in_is_told_of_and_filled_by_the_next() {
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     let refused = restore();
     assert_eq!(code(&refused), 4, "{}", err(&refused));
-    assert!(err(&refused).contains(&format!("rm -rf {at}/.restore-AbC123 {at}/.restore-AbC123.lock")), "{}", err(&refused));
+    assert!(
+        err(&refused).contains(&format!("rm -rf {at}/.restore-AbC123 {at}/.restore-AbC123.lock")),
+        "{}",
+        err(&refused)
+    );
 }

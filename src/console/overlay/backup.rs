@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
-use crate::console::effect::{Answer, Deed, Held, Reply};
+use crate::console::effect::{Answer, Deed, Held, Reply, Ticket};
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::Field;
 use crate::console::widget::form::{Form, Panel, Said};
@@ -108,6 +108,9 @@ impl Layer for BackUp {
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
         self.form.paste(text);
         self.check();
+    }
+    fn awaits(&self, act: Ticket) -> bool {
+        self.made.awaits(act)
     }
     fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
         if !self.made.owns(reply) {

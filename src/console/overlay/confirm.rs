@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
-use crate::console::effect::{Answer, Deed, Held, Partly, Query, Reply, Topic};
+use crate::console::effect::{Answer, Deed, Held, Partly, Query, Reply, Ticket, Topic};
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{width, wrap};
@@ -217,6 +217,9 @@ impl Layer for Confirm {
             }
             _ => {}
         }
+    }
+    fn awaits(&self, act: Ticket) -> bool {
+        self.sent.awaits(act)
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         if let (true, Some(Counting { read, .. })) = (self.counted.owns(reply), &self.counting) {

@@ -77,6 +77,21 @@ fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
     assert!(person.app.overlays.is_empty() && !person.sees("ending after"));
     assert_eq!(person.press("esc").cancelled.len(), 1, "there is nothing to cancel any more");
 
+    // what goes on behind something else is not what `esc` is meant for there
+    let mut person = Person::new(80, 24);
+    person.press("2 space space d tab");
+    let Some(Effect::Act(ticket, Deed::DisableKeys(_))) = person.ask("enter").pop() else { panic!() };
+    person.press("esc");
+    person.send(Event::Progress(Progress { ticket, told: "disabling: 100 of 2000, 4s left".into() }));
+    assert!(
+        person.press("? esc").app.overlays.is_empty() && person.cancelled.is_empty(),
+        "{}",
+        person.screen()
+    );
+    person.press("/").type_text("agent");
+    assert!(person.press("esc").cancelled.is_empty(), "{}", person.screen());
+    assert_eq!(person.press("esc").cancelled, [ticket]);
+
     // what was left under way is told as well
     let mut person = Person::new(80, 24);
     person.press("3 ctrl-a R ctrl-s tab");

@@ -173,10 +173,6 @@ impl Field {
         }
     }
 
-    pub fn is_typed(&self) -> bool {
-        matches!(self.kind, Kind::Text { .. } | Kind::Hidden(_))
-    }
-
     /// Whether ↑ and ↓ move inside it rather than to the next field.
     pub fn keeps_arrows(&self, down: bool) -> bool {
         match &self.kind {
@@ -201,13 +197,16 @@ impl Field {
         }
     }
 
-    pub fn paste(&mut self, text: &str) {
+    /// # Errors
+    /// Why it is not taken.
+    pub fn paste(&mut self, text: &str) -> Result<(), &'static str> {
         match &mut self.kind {
             Kind::Text { input, .. } => paste_into(input, text),
-            Kind::Hidden(hidden) => hidden.paste(text),
-            _ => return,
+            Kind::Hidden(hidden) => hidden.paste(text)?,
+            _ => return Err("what is pasted goes into a line of text, and this is none"),
         }
         self.touched = true;
+        Ok(())
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Took {

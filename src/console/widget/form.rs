@@ -132,17 +132,13 @@ impl Form {
     }
 
     pub fn paste(&mut self, text: &str) -> Said {
-        match self.fields.get_mut(self.focus) {
-            Some(field) if field.is_typed() => {
-                field.paste(text);
-                self.changed = true;
-                Said::Changed
-            }
-            _ => {
-                self.note = Some("what is pasted goes into a line of text, and this is none".into());
-                Said::Nothing
-            }
+        let Some(field) = self.fields.get_mut(self.focus) else { return Said::Nothing };
+        if let Err(why) = field.paste(text) {
+            self.note = Some(why.into());
+            return Said::Nothing;
         }
+        self.changed = true;
+        Said::Changed
     }
 
     pub fn key(&mut self, key: KeyEvent) -> Said {
