@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Issuer;
+use crate::domain::clock::Timestamp;
 use crate::domain::name::ScopeName;
 use crate::domain::scope::Catalogue;
 use crate::domain::text::excerpt;
@@ -52,7 +53,9 @@ pub fn review(
         finding(audience, of_audience(issuer, own, look(audience))),
     ];
     for claim in ["exp", "iat", "nbf", "jti"].into_iter().filter(|claim| look(claim).is_some()) {
-        findings.push(finding(claim, (true, said(claim).into())));
+        let moment = look(claim).and_then(Value::as_f64).and_then(Timestamp::from_numeric_date);
+        let detail = moment.map_or(said(claim).to_owned(), |moment| format!("{}: {moment}", said(claim)));
+        findings.push(finding(claim, (true, detail)));
     }
     findings.extend(of_scopes(issuer, &look, catalogue));
     findings

@@ -239,13 +239,24 @@ fn walk(
         })?;
     }
 
+    let read = Claims::read(&payload, issuer.profile, &issuer.names, own);
     let is_typed = is_of_profile(header, issuer.profile);
+    if !is_typed && let Ok(claims) = &read {
+        let other = if own { None } else { trust.whose_subject(issuer, &claims.subject) };
+        // Its issuer vouches for whom it names, though it is for another purpose.
+        if other.is_none() {
+            witness.claims(claims, issuer.name.as_ref());
+        }
+    }
     witness.see("type", (!is_typed).then_some(Reason::Malformed), || {
         let typ = header.typ.as_deref().map_or("no `typ`".into(), |typ| format!("`typ` {}", quoted(typ)));
-        format!("{typ}; the {} profile", issuer.profile)
+        let mend = issuer.name.as_ref().filter(|_| !is_typed).zip(profile_for(header)).map(|(name, profile)| {
+            format!("; `portcullis issuer set {name} --profile {profile}` takes it")
+        });
+        format!("{typ}; the {} profile{}", issuer.profile, mend.unwrap_or_default())
     })?;
 
-    let claims = match Claims::read(&payload, issuer.profile, &issuer.names, own) {
+    let claims = match read {
         Ok(claims) => claims,
         Err(bad) => {
             witness.see("claims", Some(Reason::Malformed), || bad.to_string());
@@ -376,6 +387,11 @@ pub(super) fn is_of_profile(header: &Header, profile: Profile) -> bool {
         Profile::Oidc => is_plain || header.is_of_type(ACCESS_TOKEN),
         Profile::Legacy => is_plain,
     }
+}
+
+/// The strictest profile of other issuers that takes such a token.
+fn profile_for(header: &Header) -> Option<Profile> {
+    [Profile::AtJwt, Profile::Oidc].into_iter().find(|profile| is_of_profile(header, *profile))
 }
 
 /// Whether the token is for one of `wanted`. One of the legacy profile may name nobody, where its issuer has no audience of

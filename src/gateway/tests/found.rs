@@ -37,6 +37,9 @@ async fn outcome_at(
     let event = ops::event::list(&house.ctx, &query).unwrap().pop();
     let event = event.unwrap_or_else(|| panic!("no event {kind}: {answered:?}"));
     assert!(event.detail.len() <= 384 && !event.detail.chars().any(is_deceptive), "{event:?}");
+    if event.detail.contains("type: ") {
+        assert_eq!(event.who(), "corp: ana", "the issuer vouches for whom it names");
+    }
     let found = event.found().map(|(_, found)| found.to_owned()).unwrap_or_default();
     Outcome { status: answered.status, body: answered.body, found }
 }
@@ -114,6 +117,11 @@ async fn of_a_refused_credential_it_names_the_check_and_both_sides() {
             "malformed",
             token(json!({"typ": "other+jwt"}), none()),
             "type: `typ` other+jwt; the at-jwt profile".to_owned(),
+        ),
+        (
+            "malformed",
+            token(json!({"typ": "JWT"}), none()),
+            "type: `typ` JWT; the at-jwt profile; `portcullis issuer set corp --profile oidc` takes it".to_owned(),
         ),
         (
             "malformed",

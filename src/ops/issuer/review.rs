@@ -32,10 +32,15 @@ pub fn review(ctx: &Ctx, name: &IssuerName, text: &str, at: Timestamp) -> Result
         let beliefs = trust::load(c, ctx.vault.as_deref())?;
         let verdict = verdict::of_token(c, &beliefs, text, &[], at)?;
         let catalogue = store::scope::sound(c)?.0;
-        let claims = match &verdict.payload {
+        let mut claims = match &verdict.payload {
             Some(payload) => reviewed(&issuer, &beliefs.identity.audiences(), payload, &catalogue),
             None => Vec::new(),
         };
+        if verdict.checks.iter().any(|check| check.check == "end" && !check.passed) {
+            for finding in claims.iter_mut().filter(|finding| finding.claim == "exp") {
+                finding.passed = false;
+            }
+        }
         let scopes = match verdict.verified() {
             Some(verified) if verified.issuer.as_ref() == Some(name) => {
                 issuer.known_scopes(&verified.claims.scopes, &catalogue)
