@@ -219,7 +219,7 @@ fn every_check_is_explained() {
     assert_eq!(names(&wrong), names(&fine));
     assert!(wrong.iter().all(|check| !check.passed));
     assert_eq!(wrong[1].detail, "10:30 in UTC; allowed hours: 9 (policy strict)");
-    assert_eq!(wrong[4].detail, "all 5 requests per minute are spent; one more fits in 1s 500ms");
+    assert_eq!(wrong[4].detail, "all 5 calls of the minute are spent; one more fits in 1s 500ms");
     let foreign = request("tools/call/\u{1B}[31m", "10.0.0.1", NOW);
     let checks = explain(&principal, &foreign, &Charge::Granted);
     assert!(checks.iter().all(|check| !check.detail.contains('\u{1B}')));
@@ -395,7 +395,7 @@ fn a_denial_is_told_by_what_was_compared_with_what() {
     let why = |reason, charge| why(&principal, &request("tools/list"), reason, charge);
     assert_eq!(
         why(Reason::RateLimited, Some(&spent)).as_deref(),
-        Some("rate_limit: all 5 requests per minute are spent; one more fits in 7s")
+        Some("rate_limit: all 5 calls of the minute are spent; one more fits in 7s")
     );
     assert_eq!((why(Reason::RateLimited, None), why(Reason::Revoked, None)), (None, None));
 }

@@ -56,7 +56,7 @@ pub fn why(
 /// What the charge of a call looked at.
 fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> String {
     match (quota, Cost::of(endpoint)) {
-        (Charge::Granted, Cost::Request) => "one more request fits into every window".into(),
+        (Charge::Granted, Cost::Request) => "one more call fits into every window".into(),
         (Charge::Granted, Cost::Nothing) => "ending a session always passes".into(),
         (Charge::Granted, Cost::Free) => match free_bound(limits) {
             Some(bound) => format!("it costs nothing; each gateway lets {bound} such calls a minute through"),
@@ -66,8 +66,8 @@ fn rate_detail(endpoint: &Endpoint, limits: &RateLimits, quota: &Charge) -> Stri
             format!("the limit of the {} is 0: nothing passes", window.as_str())
         }
         (Charge::Refused { window, limit, retry_after }, _) => format!(
-            "{} per {} {} spent; one more fits in {}",
-            all(*limit, "request"),
+            "{} of the {} {} spent; one more fits in {}",
+            all(*limit, "call"),
             window.as_str(),
             if *limit == 1 { "is" } else { "are" },
             humantime::format_duration(*retry_after)
