@@ -36,7 +36,7 @@ pub struct Environment {
 #[derive(Clone)]
 pub struct KeySecret(Zeroizing<[u8; SECRET]>);
 
-/// Why a text is not an API key. Never quotes the text.
+/// Why a text is not an API key. Of the text it quotes the id alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     #[error("an API key has the form pcl_<env>_<id>_<secret>; this text has another shape")]
@@ -47,8 +47,13 @@ pub enum BadKey {
     Id,
     #[error("the secret of an API key is 43 letters and digits")]
     Secret,
-    #[error("the checksum does not fit: the key was mistyped or cut short; copy it again")]
-    Checksum,
+    #[error("the checksum does not fit: the key was mistyped or cut short; copy it again{}", claimed(.0.as_ref()))]
+    Checksum(Option<KeyId>),
+}
+
+/// Whose key a mistyped one claims to be, where its id can be read.
+fn claimed(id: Option<&KeyId>) -> String {
+    id.map_or_else(String::new, |id| format!("; it claims to be {id}"))
 }
 
 /// An API key as a client presents it: well formed, not yet judged.
@@ -70,9 +75,10 @@ impl PresentedKey {
             return Err(BadKey::Shape);
         };
         let (environment, id, rest) = (&joined[..first], &joined[first + 1..second], &joined[second + 1..]);
-        let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or(BadKey::Checksum)?;
+        let mistyped = || BadKey::Checksum(KeyId::read(id).ok());
+        let (checked, checksum) = text.as_bytes().split_last_chunk::<CHECKSUM>().ok_or_else(mistyped)?;
         if rest.len() < CHECKSUM || *checksum != checksum_of(checked) {
-            return Err(BadKey::Checksum);
+            return Err(mistyped());
         }
         let secret = &rest[..rest.len() - CHECKSUM];
         Ok(Self {

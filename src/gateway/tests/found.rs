@@ -121,7 +121,8 @@ async fn of_a_refused_credential_it_names_the_check_and_both_sides() {
         (
             "malformed",
             token(json!({"typ": "JWT"}), none()),
-            "type: `typ` JWT; the at-jwt profile; `portcullis issuer set corp --profile oidc` takes it".to_owned(),
+            "type: `typ` JWT; the at-jwt profile; `portcullis issuer set corp --profile oidc` takes it"
+                .to_owned(),
         ),
         (
             "malformed",
@@ -132,8 +133,10 @@ async fn of_a_refused_credential_it_names_the_check_and_both_sides() {
         (
             "malformed",
             mixed,
-            "credential: the checksum does not fit: the key was mistyped or cut short; copy it again"
-                .to_owned(),
+            format!(
+                "credential: the checksum does not fit: the key was mistyped or cut short; copy it again; it claims to be \
+                 {id_of_key}"
+            ),
         ),
         (
             "malformed",
