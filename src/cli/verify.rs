@@ -27,7 +27,7 @@ pub struct Options {
     /// Judge this call, such as tools/call/search_docs; without it only the credential is judged
     #[arg(long)]
     endpoint: Option<Endpoint>,
-    /// The address it comes from
+    /// The address it comes from; where a gateway has locked the key out from there, the answer is locked_out
     #[arg(long, requires = "endpoint")]
     ip: Option<IpAddr>,
     /// When (RFC 3339) [default: now]
@@ -42,7 +42,8 @@ struct Verdict<'a> {
     reason: Option<Reason>,
     checks: Vec<&'a Check>,
     principal: Option<Who<'a>>,
-    /// What gateways may have locked out; it changes nothing in the answer, since each judges that for itself.
+    /// What gateways may have locked out. Each judges that for itself, so that it changes the answer only where the call comes
+    /// from there.
     lockouts: Vec<Lockout>,
 }
 
@@ -76,11 +77,15 @@ impl<'a> Who<'a> {
 pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let presented = presented(&input::credential()?);
     let ctx = session.operator()?;
-    let explained = explain(session, &ctx, &presented, options)?;
+    let mut explained = explain(session, &ctx, &presented, options)?;
     let lockouts = match &presented {
         Presented::ApiKey(key) => api_key::lockouts(&ctx, key.id),
         _ => Vec::new(),
     };
+    let at = options.at.unwrap_or_else(|| session.now());
+    if let Some(lockout) = options.ip.and_then(|ip| lockouts.iter().find(|lockout| lockout.holds(ip, at))) {
+        explained.lock_out(lockout.told());
+    }
     let verdict = verdict(&explained, options.endpoint.is_some(), lockouts);
     if session.json {
         output::json(&verdict)?;
@@ -148,7 +153,7 @@ fn show(verdict: &Verdict<'_>, with_call: bool) -> Result<(), CliError> {
     }
     if verdict.lockouts.iter().any(Lockout::may_hold) {
         output::line(
-            "calls from there are refused until then, whatever the answer here; from elsewhere they are not",
+            "calls from there are refused until then, from elsewhere they are not; starting that gateway anew lifts it",
         )?;
     }
     output::checks(verdict.checks.iter().copied())?;

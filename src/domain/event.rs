@@ -1,11 +1,12 @@
 //! Events: recorded denials and security facts.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{clock::Timestamp, decision::Reason, identity::called};
+use super::{clock::Timestamp, decision::Reason, identity::called, usage::NOBODY};
 
 /// The kind of an event for an id that was locked out.
 pub const LOCKOUT_STARTED: &str = "lockout_started";
@@ -17,6 +18,14 @@ pub const SHADOW_DENIED: &str = "shadow_denied";
 pub const CLOCK_SET_BACK: &str = "clock_set_back";
 /// The kind of an event for an MCP server whose answers cannot be passed on, until an operator has mended something.
 pub const UPSTREAM_UNFIT: &str = "upstream_unfit";
+
+/// What an address is locked out with: an IPv4 address alone, an IPv6 address with its /64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
 
 /// How the detail of a lock-out begins.
 const UNTIL: &str = "until ";
@@ -44,6 +53,7 @@ pub struct Event {
     pub credential: String,
     /// Who vouches for the subject: the name of a registered issuer, empty where it is the home.
     pub issuer: String,
+    /// Whom the credential speaks for; of one that did not prove itself, whose it is where that is known, else `-`.
     pub subject: String,
     pub endpoint: String,
     pub address: String,
@@ -54,9 +64,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// The subject as people read it.
+    /// The subject as people read it. That of a key whose secret did not fit is the key's owner, and perhaps not who called.
     pub fn who(&self) -> Cow<'_, str> {
-        called(&self.issuer, &self.subject)
+        let is_tried = [Reason::BadSecret.as_str(), Reason::LockedOut.as_str(), LOCKOUT_STARTED];
+        match is_tried.contains(&self.kind.as_str()) && self.subject != NOBODY {
+            true => format!("{} (not proved)", self.subject).into(),
+            false => called(&self.issuer, &self.subject),
+        }
     }
 
     /// Of what was denied the request's id; and which check failed, and what it compared with what, where that is known.

@@ -12,6 +12,7 @@ use crate::domain::{
     api_key::{KeyId, PresentedKey, SecretDigest},
     clock::{Timestamp, it_is},
     decision::{CredentialId, Principal, Reason},
+    name::Subject,
 };
 use std::{hint::black_box, net::IpAddr};
 
@@ -50,12 +51,12 @@ impl Engine {
         } else {
             self.lockouts.standing(&pair, self.clock.steady())
         };
-        let (outcome, is_known) = self.snapshot.with(presented.id, |entry| {
+        let outcome = self.snapshot.with(presented.id, |entry| {
             // The entry's memory arrives while the HMAC is computed.
             black_box(entry.map(KeyEntry::touch));
             let digest = self.pepper.digest(&presented.secret);
             let proved = prove(entry, presented, &digest, now);
-            (proved.map_err(|reason| denied(entry, presented, &digest, now, reason)), entry.is_some())
+            proved.map_err(|reason| denied(entry, presented, &digest, now, reason))
         });
         if let Standing::Locked { until } = standing {
             let until = self.clock.now().plus(until.since(self.clock.steady()));
@@ -67,7 +68,7 @@ impl Engine {
                 let steady = self.clock.steady();
                 if let Some(until) = self.lockouts.fail(&pair, steady) {
                     let now = self.clock.now();
-                    self.record_lockout(presented, address, is_known, now, now.plus(until.since(steady)));
+                    self.record_lockout(presented, address, now, now.plus(until.since(steady)));
                 }
             }
             _ => {}
@@ -79,12 +80,12 @@ impl Engine {
         &self,
         presented: &PresentedKey,
         address: Option<IpAddr>,
-        is_known: bool,
         now: Timestamp,
         until: Timestamp,
     ) {
-        let credential = is_known.then_some(CredentialId::ApiKey(presented.id));
-        self.meter.lockout_started(credential, address, now, until);
+        let owner = self.snapshot.with(presented.id, |entry| entry.map(|entry| entry.subject.clone()));
+        let credential = owner.as_ref().map(|_| CredentialId::ApiKey(presented.id));
+        self.meter.lockout_started(credential, owner.as_ref().map(Subject::as_str), address, now, until);
         self.flusher.wake();
     }
 }

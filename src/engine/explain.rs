@@ -29,6 +29,15 @@ pub struct Explained {
     pub principal: Option<Principal>,
 }
 
+impl Explained {
+    /// Has it denied because of a lock-out, which comes before every other check.
+    pub fn lock_out(&mut self, told: String) {
+        self.checks.insert(0, check("lock-out", false, told));
+        self.decision = Decision::deny(Reason::LockedOut);
+        self.principal = None;
+    }
+}
+
 /// Every check with its outcome and without effect, as a look from outside a running engine: reads the one key and loads no
 /// other. What has an end is judged as of `ends` (see [`HighWater::judge_by`](crate::domain::clock::HighWater::judge_by)), all
 /// else at the moment of the request. Lock-out is each gateway's own and is not judged. An error where a row that the answer rests on is damaged.

@@ -5,7 +5,11 @@
 //! touched longest ago, locked pairs last.
 
 use super::lock;
-use crate::domain::{api_key::KeyId, clock::Timestamp, event::LONGEST_LOCKOUT};
+use crate::domain::{
+    api_key::KeyId,
+    clock::Timestamp,
+    event::{LONGEST_LOCKOUT, network_of},
+};
 use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
@@ -29,34 +33,17 @@ const SHARDS: usize = 16;
 /// 16 × 6 250 = 100 000 pairs.
 const SHARD_CAPACITY: usize = 6_250;
 
-/// Whence: an IPv4 address, the /64 of an IPv6 address, or unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4(u32),
-    V6(u64),
-    Unknown,
-}
-
-impl Network {
-    fn of(address: Option<IpAddr>) -> Self {
-        match address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => Self::V4(address.to_bits()),
-            Some(IpAddr::V6(address)) => Self::V6((address.to_bits() >> 64) as u64),
-            None => Self::Unknown,
-        }
-    }
-}
-
 /// An id as presented, known or not, and the network that presented it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
     id: KeyId,
-    network: Network,
+    /// `None` = unknown.
+    network: Option<IpAddr>,
 }
 
 impl Pair {
     pub(super) fn new(id: KeyId, address: Option<IpAddr>) -> Self {
-        Self { id, network: Network::of(address) }
+        Self { id, network: address.map(network_of) }
     }
 }
 

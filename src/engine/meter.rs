@@ -63,8 +63,12 @@ impl Who {
         }
     }
 
+    fn own(subject: &str) -> Self {
+        Self { issuer: Box::default(), subject: subject.into() }
+    }
+
     fn nobody() -> Self {
-        Self { issuer: Box::default(), subject: NOBODY.into() }
+        Self::own(NOBODY)
     }
 }
 
@@ -119,8 +123,9 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Counts a call. `credential` is the one seen if it was recognised.
-    pub(super) fn record(&self, seen: &Seen<'_>, credential: Option<CredentialId>) {
+    /// Counts a call. `credential` is the one seen if it was recognised; `owner` is whose it is, for the event, where it
+    /// did not prove itself.
+    pub(super) fn record(&self, seen: &Seen<'_>, credential: Option<CredentialId>, owner: Option<&str>) {
         let is_proved = seen.subject.is_some() && credential.is_some();
         let mut lane = lock(&self.lanes[lane_of_this_thread()]);
         let endpoint =
@@ -140,7 +145,11 @@ impl Meter {
             };
             cut(&told, LONGEST_DETAIL).into()
         };
-        let new = || Burst::new(seen.at, Who::of(seen), detail());
+        let who = || match owner {
+            Some(owner) => Who::own(owner),
+            None => Who::of(seen),
+        };
+        let new = || Burst::new(seen.at, who(), detail());
         let key = Key { kind, credential, address: seen.address, endpoint };
         lane.denials.add(is_proved, key, 1, usage::OTHER_NUMBER, new);
     }
@@ -148,13 +157,15 @@ impl Meter {
     pub(super) fn lockout_started(
         &self,
         credential: Option<CredentialId>,
+        owner: Option<&str>,
         address: Option<IpAddr>,
         at: Timestamp,
         until: Timestamp,
     ) {
         let mut lane = lock(&self.lanes[lane_of_this_thread()]);
         let endpoint = usage::method_number(NOBODY);
-        let new = || Burst::new(at, Who::nobody(), lockout_detail(until).into());
+        let who = || Who::own(owner.unwrap_or(NOBODY));
+        let new = || Burst::new(at, who(), lockout_detail(until).into());
         let key = Key { kind: Kind::LockoutStarted, credential, address, endpoint };
         lane.denials.add(false, key, 1, usage::OTHER_NUMBER, new);
     }

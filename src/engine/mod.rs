@@ -335,7 +335,10 @@ impl Engine {
             Outcome::Denied(Reason::Revoked | Reason::Expired | Reason::Disabled | Reason::NotYetValid)
         );
         let proved = known.as_ref().filter(|_| is_proved).map(Subject::as_str);
-        self.meter.record(&Seen { subject: seen.subject.or(proved), ..seen.clone() }, credential);
+        // A secret that does not fit proves nothing; whose key it was tried on is worth knowing all the same.
+        let is_tried = matches!(seen.outcome, Outcome::Denied(Reason::BadSecret | Reason::LockedOut));
+        let owner = known.as_ref().filter(|_| is_tried).map(Subject::as_str);
+        self.meter.record(&Seen { subject: seen.subject.or(proved), ..seen.clone() }, credential, owner);
         self.flusher.wake();
     }
 

@@ -65,6 +65,13 @@ fn a_lock_out_is_told_where_a_key_is_shown_and_judged() {
         assert!(out(&told).contains(&format!("locked out {said}")), "{}", out(&told));
         assert!(!out(&stage.place.feed(verb, &other_key)).contains("locked out"));
     }
+    let explain = |from: &str, key: &str| {
+        let told = stage.place.feed(&["explain", "--endpoint", "tools/call/search_docs", "--ip", from], key);
+        (code(&told), out(&told).starts_with("denied: locked_out"))
+    };
+    assert_eq!(explain("127.0.0.1", &key), (1, true), "with an address it is judged");
+    assert_eq!(explain("127.0.0.2", &key), (0, false), "from elsewhere it passes");
+    assert_eq!(explain("127.0.0.1", &other_key), (0, false));
     assert_eq!(stage.place.json(&["key", "show", &other])["lockouts"], json!([]));
     assert_eq!(stage.gateway.terminate(), 0);
     let told = stage.place.ok(&["key", "show", &id]);

@@ -204,6 +204,12 @@ fn show_once(
             key.policy,
             handing_out::how_to_keep("key", answer.file.is_some())
         ));
+        if ended.is_some() {
+            output::remark(&match key.previous_until.filter(|until| session.now() < *until) {
+                Some(until) => format!("The old secret is taken until {until}."),
+                None => "The old secret is refused from now on (--grace keeps it for a while).".to_owned(),
+            });
+        }
         if let Some(ended @ 1..) = ended {
             output::remark(&format!(
                 "{} that {} got with the old secret {} refused from now on.",

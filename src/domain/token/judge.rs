@@ -250,9 +250,10 @@ fn walk(
     }
     witness.see("type", (!is_typed).then_some(Reason::Malformed), || {
         let typ = header.typ.as_deref().map_or("no `typ`".into(), |typ| format!("`typ` {}", quoted(typ)));
-        let mend = issuer.name.as_ref().filter(|_| !is_typed).zip(profile_for(header)).map(|(name, profile)| {
-            format!("; `portcullis issuer set {name} --profile {profile}` takes it")
-        });
+        let mend =
+            issuer.name.as_ref().filter(|_| !is_typed).zip(profile_for(header)).map(|(name, profile)| {
+                format!("; `portcullis issuer set {name} --profile {profile}` takes it")
+            });
         format!("{typ}; the {} profile{}", issuer.profile, mend.unwrap_or_default())
     })?;
 

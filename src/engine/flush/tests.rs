@@ -24,7 +24,7 @@ fn record(meter: &Meter, at: Timestamp, is_admitted: bool) {
         why: None,
         at,
     };
-    meter.record(&seen, is_admitted.then_some(alice));
+    meter.record(&seen, is_admitted.then_some(alice), None);
 }
 
 fn desk(house: &House) -> Desk {
@@ -122,6 +122,7 @@ fn where_the_file_cannot_grow_a_call_takes_one_counter_that_is_there() {
                 at: house.now(),
             },
             Some(alice),
+            None,
         );
     };
     see(&desk, "(other)");

@@ -45,9 +45,9 @@ fn equal_calls_are_one_counter_and_others_are_not() {
     let alice = key();
     let see = |endpoint| Seen { subject: Some("alice"), ..seen(endpoint, "192.0.2.1", Outcome::Allowed) };
     for _ in 0..3 {
-        meter.record(&see("tools/call/search"), Some(alice));
+        meter.record(&see("tools/call/search"), Some(alice), None);
     }
-    meter.record(&see("ping"), Some(alice));
+    meter.record(&see("ping"), Some(alice), None);
     let found = counts(&drained(&meter));
     assert_eq!(
         found.iter().map(|c| (&*c.endpoint, c.calls)).collect::<Vec<_>>(),
@@ -63,10 +63,10 @@ fn equal_denials_are_one_event_with_a_count_and_another_address_is_another() {
     let meter = Meter::default();
     let denied = Outcome::Denied(Reason::IpDenied);
     for address in ["192.0.2.1", "192.0.2.1", "192.0.2.2"] {
-        meter.record(&seen("ping", address, denied), None);
+        meter.record(&seen("ping", address, denied), None, None);
     }
-    meter.record(&seen("ping", "192.0.2.1", Outcome::Shadowed(Reason::IpDenied)), None);
-    meter.record(&seen("ping", "192.0.2.1", Outcome::Failed), None);
+    meter.record(&seen("ping", "192.0.2.1", Outcome::Shadowed(Reason::IpDenied)), None, None);
+    meter.record(&seen("ping", "192.0.2.1", Outcome::Failed), None, None);
     let mut events = events(&drained(&meter));
     events.sort_by(|a, b| (&b.kind, &a.address, a.count).cmp(&(&a.kind, &b.address, b.count)));
     let found: Vec<_> = events.iter().map(|e| (&*e.kind, &*e.address, e.count, &*e.detail)).collect();
@@ -91,7 +91,7 @@ fn what_a_stranger_invents_is_kept_nowhere_and_nothing_is_lost() {
             _ => format!("secret{number}"),
         };
         let address = format!("2001:db8::{number:x}");
-        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::UnknownCredential)), None);
+        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::UnknownCredential)), None, None);
     }
     let pending = drained(&meter);
     let (counts, events) = (counts(&pending), events(&pending));
@@ -113,23 +113,23 @@ fn no_noise_hides_whose_key_was_refused() {
     for number in 0..20_000_usize {
         let address = format!("2001:db8::{number:x}");
         let endpoint = format!("tools/call/{number}");
-        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::UnknownCredential)), None);
+        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::UnknownCredential)), None, None);
         let named = Some(known[number % known.len()]);
-        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::BadSecret)), named);
+        meter.record(&seen(&endpoint, &address, Outcome::Denied(Reason::BadSecret)), named, None);
         // A key that is refused itself makes noise too.
         let noisy = Seen {
             subject: Some("noisy"),
             ..seen(&endpoint, &address, Outcome::Denied(Reason::EndpointDenied))
         };
-        meter.record(&noisy, Some(known[0]));
+        meter.record(&noisy, Some(known[0]), None);
         if number % 1_000 == 999 {
             let which = number / 1_000;
             let denied = Outcome::Denied(Reason::EndpointDenied);
             let insider =
                 Seen { subject: Some("insider"), ..seen("tools/call/delete_all", "192.0.2.9", denied) };
-            meter.record(&insider, Some(insiders[which]));
-            meter.lockout_started(Some(known[which]), Some("192.0.2.8".parse().unwrap()), NOW, NOW);
-            meter.lockout_started(None, Some(address.parse().unwrap()), NOW, NOW);
+            meter.record(&insider, Some(insiders[which]), None);
+            meter.lockout_started(Some(known[which]), None, Some("192.0.2.8".parse().unwrap()), NOW, NOW);
+            meter.lockout_started(None, None, Some(address.parse().unwrap()), NOW, NOW);
         }
     }
     let events = events(&drained(&meter));
@@ -163,7 +163,7 @@ fn an_event_is_told_at_once_and_those_like_it_when_their_minute_is_over() {
     let denied = Outcome::Denied(Reason::RateLimited);
     let see = |pending: &mut Pending, times| {
         for _ in 0..times {
-            meter.record(&Seen { subject: Some("alice"), ..seen("ping", "192.0.2.1", denied) }, alice);
+            meter.record(&Seen { subject: Some("alice"), ..seen("ping", "192.0.2.1", denied) }, alice, None);
         }
         meter.drain_into(pending);
     };
@@ -191,8 +191,11 @@ fn what_must_be_written_becomes_one_counter_for_each_credential() {
     let meter = Meter::default();
     let alice = Some(key());
     for endpoint in ["tools/call/a", "tools/call/b", "ping"] {
-        meter
-            .record(&Seen { subject: Some("alice"), ..seen(endpoint, "192.0.2.1", Outcome::Allowed) }, alice);
+        meter.record(
+            &Seen { subject: Some("alice"), ..seen(endpoint, "192.0.2.1", Outcome::Allowed) },
+            alice,
+            None,
+        );
     }
     let mut pending = drained(&meter);
     pending.fold_admitted();
@@ -210,6 +213,7 @@ fn long_endpoints_are_cut_between_characters() {
     meter.record(
         &Seen { subject: Some("alice"), ..seen(&endpoint, "192.0.2.1", Outcome::Allowed) },
         Some(key()),
+        None,
     );
     assert_eq!(counts(&drained(&meter))[0].endpoint, "x".repeat(255));
 }

@@ -127,8 +127,8 @@ fn five_wrong_secrets_lock_that_key_for_that_network_alone() {
     house.advance(15 * 60);
     assert!(gate.authenticate(&text).is_ok());
     gate.engine.stop().unwrap();
-    let kinds: Vec<_> = house.events().into_iter().map(|event| (event.kind, event.count)).collect();
-    assert_eq!(kinds, [("lockout_started".to_owned(), 1)]);
+    let told: Vec<_> = house.events().iter().map(|event| (event.who().into_owned(), event.count)).collect();
+    assert_eq!(told, [("alice (not proved)".to_owned(), 1)], "it names whose key it is");
 }
 
 #[test]

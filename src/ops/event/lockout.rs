@@ -1,13 +1,15 @@
 //! Which lock-outs of a key may be in force. Each gateway keeps its own in memory; what the home knows are the events of
 //! their beginnings, and which gateways have run since.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::list;
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
-    event::{LOCKOUT_STARTED, LONGEST_LOCKOUT},
+    event::{LOCKOUT_STARTED, LONGEST_LOCKOUT, network_of as network},
     text::visible,
     usage::NOBODY,
 };
@@ -77,6 +79,13 @@ impl Lockout {
             several => format!("by a gateway, one of {}", visible(&several.join(", "))),
         };
         format!("{whence} until {}, {by} (event {})", self.until, self.event)
+    }
+
+    /// Whether it has a call from `address` refused at that moment, as far as is known.
+    pub fn holds(&self, address: IpAddr, at: Timestamp) -> bool {
+        let begun = self.address.as_ref().and_then(|from| from.parse().ok());
+        let is_there = begun.is_some_and(|from: IpAddr| network(from) == network(address));
+        self.may_hold() && is_there && (self.at..self.until).contains(&at)
     }
 
     /// Whether a gateway runs that may hold it.
