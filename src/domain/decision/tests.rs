@@ -152,7 +152,7 @@ fn what_a_call_costs_is_told() {
     let principal = principal(r#"{"name": "p"}"#, &["mcp:*"]);
     let spent = Charge::Refused { window: Window::Minute, limit: 0, retry_after: Duration::from_secs(60) };
     for (endpoint, charge, detail) in [
-        ("tools/list", Charge::Granted, "one more request fits into every window"),
+        ("tools/list", Charge::Granted, "one more call fits into every window"),
         (
             "notifications/cancelled",
             Charge::Granted,

@@ -59,7 +59,7 @@ fn counters_and_events_equal_the_calls_and_the_chain_stays_valid() {
         (kind.to_owned(), subject.to_owned(), "192.0.2.7".to_owned(), count)
     };
     let expected = [
-        event("bad_secret", "-", 3),
+        event("bad_secret", "alice", 3),
         event("expired", "alice", 2),
         event("rate_limited", "alice", 20),
         event("shadow_denied", "alice", 5),
