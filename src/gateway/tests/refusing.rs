@@ -95,7 +95,7 @@ async fn an_event_names_the_check_that_failed_and_what_it_compared() {
         told("insufficient_scope").as_deref(),
         Some("scope: `tools/call/rm`; effective scopes: tools:list")
     );
-    assert!(told("rate_limited").unwrap().starts_with("rate_limit: the 1 request per minute is spent"));
+    assert!(told("rate_limited").unwrap().starts_with("rate_limit: the 1 call of the minute is spent"));
     assert_eq!(
         told("shadow_denied").as_deref(),
         Some("endpoint: `tools/call/rm` is blocked (policy watched)")
