@@ -69,11 +69,11 @@ pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) 
     let from = Versions { portcullis: found[0].found, usage: found[1].found };
     let to = Versions { portcullis: found[0].known, usage: found[1].known };
     let connection = portcullis.changer()?;
-    // Of this upgrade, and not of one before it: each file is where that began, or where it ends.
+    // Of this upgrade, and not of one before it: each file is on its way from where that began.
     let is_this = |noted: &Upgraded| {
         noted.to == to
-            && [noted.from.portcullis, to.portcullis].contains(&from.portcullis)
-            && [noted.from.usage, to.usage].contains(&from.usage)
+            && (noted.from.portcullis..=to.portcullis).contains(&from.portcullis)
+            && (noted.from.usage..=to.usage).contains(&from.usage)
     };
     let is_whole = |noted: &Upgraded| {
         noted.from != from || noted.copy.as_ref().is_none_or(|copy| copy.symlink_metadata().is_ok())
