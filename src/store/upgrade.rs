@@ -68,7 +68,15 @@ pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) 
     }
     let from = Versions { portcullis: found[0].found, usage: found[1].found };
     let to = Versions { portcullis: found[0].known, usage: found[1].known };
+    if from.portcullis == 0 {
+        return Ok(());
+    }
     let connection = portcullis.changer()?;
+    let is_made = connection.query_row("SELECT EXISTS (SELECT 1 FROM vault_entry)", [], |row| row.get(0));
+    if !is_made.map_err(|error| portcullis.error(error))? {
+        // Another process is about to make it: what it has so far is nothing that a copy could be kept of.
+        return Ok(());
+    }
     // Of this upgrade, and not of one before it: each file is on its way from where that began.
     let is_this = |noted: &Upgraded| {
         noted.to == to
