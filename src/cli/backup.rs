@@ -27,7 +27,7 @@ use crate::{
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
         home::{ANCHOR, Home},
-        staging::{self, Kind, Staging},
+        staging::{Kind, Staging},
     },
 };
 
@@ -87,10 +87,10 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         ));
     }
     let recipient = secret.as_ref().map_or(Recipient::Auditor, Recipient::Operator);
-    let folder = if to_output { env::temp_dir() } else { folder_of(&options.file).to_owned() };
-    clear(&folder);
     let watched = Watched::new(&ctx.pace, "copying");
     if to_output {
+        let folder = env::temp_dir();
+        ops::backup::clear_backups(&folder, tell_cleared);
         let scratch = Staging::make(&folder, Kind::Backup)
             .map_err(|error| CliError::broken(format!("no copy can be made: {error}")))?;
         let out = BufWriter::new(io::stdout().lock());
@@ -99,7 +99,7 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         manifest.told("standard output").iter().for_each(|told| output::remark(told));
         return Ok(tell_damaged(&damaged(&ctx, &home)));
     }
-    let made = ops::backup::into_file(&ctx, &home, &recipient, &options.file)?;
+    let made = ops::backup::into_file(&ctx, &home, &recipient, &options.file, tell_cleared)?;
     let damaged = damaged(&ctx, &home);
     drop(watched);
     let name = made.file.display().to_string();
@@ -136,26 +136,20 @@ fn tell_damaged(damaged: &[String]) -> Code {
     Code::No
 }
 
-/// Removes what backups have left in a folder that were killed, as it takes room.
-fn clear(folder: &Path) {
-    for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
-        let path = left.path.display().to_string();
-        match left.clear() {
-            Ok(true) => removed(&path),
-            Ok(false) => {}
-            Err(error) => output::remark(&format!(
-                "{path} was left by a backup that was killed, and cannot be removed: {error}"
-            )),
-        }
+/// Tells of what a backup has left that was killed.
+fn tell_cleared(path: &Path, cleared: io::Result<bool>) {
+    let path = path.display();
+    match cleared {
+        Ok(true) => removed(&path.to_string()),
+        Ok(false) => {}
+        Err(error) => output::remark(&format!(
+            "{path} was left by a backup that was killed, and cannot be removed: {error}"
+        )),
     }
 }
 
 fn removed(path: &str) {
     output::remark(&format!("removed what was left by one that was killed: {path}"));
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {

@@ -251,7 +251,7 @@ fn carry_out(ctx: &Ctx, home: Option<&Home>, deed: Deed) -> Result<Answer, Fault
                 return Err(Fault { message, conflict: false });
             };
             let file = secret::below_home(&file);
-            ops::backup::into_file(ctx, home, &Recipient::Operator(&passphrase), &file)
+            ops::backup::into_file(ctx, home, &Recipient::Operator(&passphrase), &file, |_, _| {})
                 .map(|backed_up| Answer::BackedUp(Box::new(backed_up)))
                 .map_err(fault)
         }

@@ -108,12 +108,22 @@ pub fn require_new(file: &Path) -> Result<(), OpsError> {
     }
 }
 
-/// Makes a backup in `file`, which is there whole at the end, or not at all.
+/// Removes what backups have left in a folder that were killed, as it takes room. `tell` is told of each, and whether it is
+/// gone: one that is still at work, or of which that cannot be told, stays.
+pub fn clear_backups(folder: &Path, mut tell: impl FnMut(&Path, io::Result<bool>)) {
+    for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
+        let path = left.path.clone();
+        tell(&path, left.clear());
+    }
+}
+
+/// Makes a backup in `file`, which is there whole at the end, or not at all. `tell` as in [`clear_backups`], for its folder.
 pub fn into_file(
     ctx: &Ctx,
     home: &Home,
     recipient: &Recipient<'_>,
     file: &Path,
+    tell: impl FnMut(&Path, io::Result<bool>),
 ) -> Result<BackedUp, OpsError> {
     require_new(file)?;
     let name = file.display().to_string();
@@ -121,10 +131,7 @@ pub fn into_file(
         |error: &io::Error| OpsError::Store(StoreError::Home(format!("{name} cannot be written: {error}")));
     // Beside the file, so that what is whole takes its name at once. It goes however this ends, but for a kill.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // What backups have left there that were killed takes room; whoever wants to tell of it has looked before.
-    for left in staging::all(folder, Kind::Backup).unwrap_or_default() {
-        let _ = left.clear();
-    }
+    clear_backups(folder, tell);
     let scratch = Staging::make(folder, Kind::Backup).map_err(|error| {
         let message = format!("no copy can be made in the folder of {name}: {error}");
         match error.kind() {
