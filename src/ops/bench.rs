@@ -1,4 +1,4 @@
-//! What the tests of this room stand on: a home in a temporary folder, and a clock that stands still.
+//! What the tests of this room, and of those behind it, stand on: a home in a temporary folder, and a clock that stands still.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +8,7 @@ use super::{
     Ctx, OpsError,
     api_key::{self, NewKey},
     audit,
+    token::NewToken,
 };
 use crate::{
     domain::{
@@ -86,6 +87,25 @@ impl Bench {
         let verdict = audit::verify(&self.ctx).unwrap();
         assert!(verdict.valid, "{verdict:?}");
     }
+}
+
+/// A token of `alice` for an hour, with what `change` makes of it.
+pub fn new_token(policy: &str, change: impl FnOnce(&mut NewToken)) -> NewToken {
+    let mut new = NewToken {
+        subject: "alice".parse().unwrap(),
+        client: None,
+        scopes: vec!["mcp:*".parse().unwrap()],
+        audience: Vec::new(),
+        policy: policy.parse().unwrap(),
+        bind_policy: false,
+        life: HOUR,
+        algorithm: None,
+        kid: None,
+        once: false,
+        rests_on: Default::default(),
+    };
+    change(&mut new);
+    new
 }
 
 pub(super) fn new_key() -> NewKey {

@@ -7,7 +7,7 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 #[cfg(test)]
-mod bench;
+pub mod bench;
 mod context;
 pub mod credential;
 pub mod event;

@@ -29,6 +29,15 @@ fn call(runtime: &Runtime, door: &Door, key: &str) -> StatusCode {
     called.expect("an answer")
 }
 
+/// One gateway of a home, and what it stands before.
+fn one_gateway(home: &Arc<Home>) -> (Runtime, Upstream, Fleet, Door) {
+    let runtime = runtime();
+    let upstream = Upstream::start(&runtime);
+    let fleet = Fleet::start(home, &upstream.url, 1);
+    let door = fleet.doors().next().expect("a gateway");
+    (runtime, upstream, fleet, door)
+}
+
 /// The files of a database that nobody has open, copied to another folder.
 fn copy_of(home: &Home, to: &Path) -> Vec<PathBuf> {
     let files = ["portcullis.db", "portcullis.db-wal", "portcullis.db-shm"];
@@ -102,10 +111,7 @@ fn a_deleted_database_is_noticed_at_the_next_call_and_streams_end() {
 #[test]
 fn an_older_copy_put_in_its_place_lets_nobody_in() {
     let (home, kept, revoked, older) = home_and_older_copy();
-    let runtime = runtime();
-    let upstream = Upstream::start(&runtime);
-    let mut fleet = Fleet::start(&home, &upstream.url, 1);
-    let door = fleet.doors().next().expect("a gateway");
+    let (runtime, upstream, mut fleet, door) = one_gateway(&home);
     for key in [&kept, &revoked] {
         assert_eq!(call(&runtime, &door, &key.key), StatusCode::OK);
     }
@@ -147,10 +153,7 @@ fn write_over(home: &Home, older: &Path) {
 #[test]
 fn an_older_copy_written_over_it_lets_nobody_in_where_its_log_went() {
     let (home, _, revoked, older) = home_and_older_copy();
-    let runtime = runtime();
-    let upstream = Upstream::start(&runtime);
-    let mut fleet = Fleet::start(&home, &upstream.url, 1);
-    let door = fleet.doors().next().expect("a gateway");
+    let (runtime, upstream, mut fleet, door) = one_gateway(&home);
     home.json(&["key", "revoke", &revoked.id]);
     assert_eq!(call(&runtime, &door, &revoked.key), StatusCode::UNAUTHORIZED);
 
@@ -172,10 +175,7 @@ fn an_older_copy_written_over_it_lets_nobody_in_where_its_log_went() {
 #[test]
 fn an_older_copy_written_over_it_changes_nothing_while_the_log_holds_what_came_after() {
     let (home, kept, revoked, older) = home_and_older_copy();
-    let runtime = runtime();
-    let upstream = Upstream::start(&runtime);
-    let mut fleet = Fleet::start(&home, &upstream.url, 1);
-    let door = fleet.doors().next().expect("a gateway");
+    let (runtime, _upstream, mut fleet, door) = one_gateway(&home);
     home.json(&["key", "revoke", &revoked.id]);
     assert_eq!(call(&runtime, &door, &revoked.key), StatusCode::UNAUTHORIZED);
 

@@ -12,6 +12,7 @@ use crate::engine::{Decided, Engine, Presented, Watch};
 use crate::ops::{
     self, Ctx,
     api_key::NewKey,
+    bench::new_token,
     token::{Issued, NewToken},
 };
 use crate::store::{self, Mode, home::Home};
@@ -126,25 +127,6 @@ pub fn new_key(policy: &str, scopes: &[&str]) -> NewKey {
         environment: "live".parse().unwrap(),
         life: Some(Duration::from_secs(24 * 3600)),
     }
-}
-
-/// A token of `alice` for an hour, with what `change` makes of it.
-pub fn new_token(policy: &str, change: impl FnOnce(&mut NewToken)) -> NewToken {
-    let mut new = NewToken {
-        subject: "alice".parse().unwrap(),
-        client: None,
-        scopes: vec!["mcp:*".parse().unwrap()],
-        audience: Vec::new(),
-        policy: policy.parse().unwrap(),
-        bind_policy: false,
-        life: Duration::from_secs(3600),
-        algorithm: None,
-        kid: None,
-        once: false,
-        rests_on: Default::default(),
-    };
-    change(&mut new);
-    new
 }
 
 fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Ctx {

@@ -6,7 +6,7 @@ use crate::domain::{
     filter::{Filter, KEY_FIELDS, TOKEN_FIELDS},
     token::{Grounds, KeyGround, Parent, TokenState},
 };
-use crate::ops::{self, OpsError, signing_key::Rotation, token::Issued};
+use crate::ops::{self, OpsError, bench::new_token, signing_key::Rotation, token::Issued};
 use crate::store::{api_key, token};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl World {
     }
 
     fn issue(&mut self, life: u64, rests_on: Grounds) {
-        let token = house::new_token("default", |new| (new.life, new.rests_on) = (seconds(life), rests_on));
+        let token = new_token("default", |new| (new.life, new.rests_on) = (seconds(life), rests_on));
         self.tokens.extend(ops::token::issue(&self.house.ctx, token));
     }
 

@@ -71,13 +71,7 @@ async fn a_changed_issuer_is_obeyed_at_the_next_request_and_by_open_streams() {
     ];
     for (what, change, status) in changes {
         let (house, (sender, response)) = (House::new(), events());
-        let response = std::sync::Mutex::new(Some(response));
-        let upstream = Upstream::answering(move |received| {
-            let is_stream = received.headers.get("mcp-method").is_some_and(|is| is == "subscriptions/listen");
-            let stream = if is_stream { response.lock().unwrap().take() } else { None };
-            async move { stream.unwrap_or_else(|| whole("application/json", "{}")) }
-        })
-        .await;
+        let upstream = Upstream::streaming(response).await;
         let abroad = Bound::new(&house);
         house.policy("closed", json!({"endpoint_restrictions": {"blocked_endpoints": ["**"]}}));
         let gateway = house.gateway(upstream.address);

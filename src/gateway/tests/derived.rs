@@ -17,13 +17,7 @@ async fn what_was_got_with_a_key_falls_with_it_everywhere() {
     for (how, end) in ways {
         let (house, streaming) = (House::new(), events());
         let (sender, response) = streaming;
-        let response = std::sync::Mutex::new(Some(response));
-        let upstream = Upstream::answering(move |received| {
-            let is_stream = received.headers.get("mcp-method").is_some_and(|is| is == "subscriptions/listen");
-            let stream = if is_stream { response.lock().unwrap().take() } else { None };
-            async move { stream.unwrap_or_else(|| whole("application/json", "{}")) }
-        })
-        .await;
+        let upstream = Upstream::streaming(response).await;
         house.policy("free", json!({}));
         let (id, key) = house.key_of("alice", "free", &["mcp:*"]);
         let asker = house.key_of("server", "free", &["oauth:introspect"]).1;

@@ -26,6 +26,7 @@ use crate::gateway::{Gateway, Running, Settings};
 use crate::ops::{
     self, Ctx,
     api_key::NewKey,
+    bench::new_token,
     token::{Issued, NewToken},
 };
 use crate::store::{Mode, home::Home};
@@ -87,21 +88,7 @@ impl House {
     /// A token of `alice` that may do everything for an hour, under a policy without limits, with what `change` makes of it.
     pub fn token(&self, policy: &str, change: impl FnOnce(&mut NewToken)) -> Issued {
         self.policy(policy, json!({}));
-        let mut new = NewToken {
-            subject: "alice".parse().unwrap(),
-            client: None,
-            scopes: vec!["mcp:*".parse().unwrap()],
-            audience: Vec::new(),
-            policy: policy.parse().unwrap(),
-            bind_policy: false,
-            life: Duration::from_secs(3600),
-            algorithm: None,
-            kid: None,
-            once: false,
-            rests_on: Default::default(),
-        };
-        change(&mut new);
-        ops::token::issue(&self.ctx, new).unwrap()
+        ops::token::issue(&self.ctx, new_token(policy, change)).unwrap()
     }
 
     /// Every byte of the home's databases.
@@ -186,6 +173,17 @@ pub struct Upstream {
 type Answer = Arc<dyn Fn(Received) -> BoxFuture<'static, Response<UpstreamBody>> + Send + Sync>;
 
 impl Upstream {
+    /// Answers the first `subscriptions/listen` with `stream`, and all else with an empty object.
+    pub async fn streaming(stream: Response<UpstreamBody>) -> Self {
+        let stream = Mutex::new(Some(stream));
+        Self::answering(move |received| {
+            let is_stream = received.headers.get("mcp-method").is_some_and(|is| is == "subscriptions/listen");
+            let stream = if is_stream { stream.lock().unwrap().take() } else { None };
+            async move { stream.unwrap_or_else(|| whole("application/json", "{}")) }
+        })
+        .await
+    }
+
     /// Answers each request with what `answer` makes of it.
     pub async fn answering<F>(answer: impl Fn(Received) -> F + Send + Sync + 'static) -> Self
     where
