@@ -322,7 +322,7 @@ fn unknown(backup: &Manifest, newer: Option<&Anchor>) -> Vec<String> {
         "a token that may be used once and was used after {at} can be used again until it expires"
     ));
     told.push(format!(
-        "keys, tokens, policies and scopes are as they were at {at}: what was made or changed since is gone"
+        "keys, tokens, issuers, policies and scopes are as they were at {at}: what was made or changed since is gone"
     ));
     told
 }
