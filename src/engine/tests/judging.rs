@@ -3,6 +3,7 @@
 use super::house::{House, START, presented, request, with_unknown_id, with_wrong_secret};
 use crate::domain::{
     api_key::PresentedKey,
+    clock::it_is,
     decision::{CredentialId, Decision, Reason},
 };
 use crate::engine::{Engine, Presented, explain};
@@ -55,6 +56,29 @@ fn each_near_miss_of_a_credential_has_its_reason() {
 
     ops::api_key::enable(&house.ctx, disabled_id).unwrap();
     assert!(gate.authenticate(&disabled).is_ok());
+}
+
+#[test]
+fn a_refusal_says_what_was_compared_with_what() {
+    let house = House::new();
+    let (id, old) = house.key("default");
+    let new = ops::api_key::rotate(&house.ctx, id, 10 * MINUTE).unwrap().text.expose().to_owned();
+    let gate = house.gate();
+    let unknown = with_unknown_id(&new);
+    let unknown_id = PresentedKey::parse(&unknown).unwrap().id;
+    let day = 24 * 60 * MINUTE;
+    let (rotated, ended) = (START.plus(10 * MINUTE), START.plus(day));
+    for (text, after, said) in [
+        (unknown, 0, format!("known: there is no key {unknown_id}")),
+        (in_environment(&new, "test"), 0, "environment: the key is of live".to_owned()),
+        (with_wrong_secret(&new), 0, format!("secret: not one of key {id}")),
+        (old, 600, format!("secret: the one from before the key was rotated, taken until {rotated}")),
+        (new, day.as_secs(), format!("state: the key expired at {ended}; {}", it_is(ended))),
+    ] {
+        house.clock.set(START.plus(Duration::from_secs(after)));
+        let denied = gate.engine.authenticate(&presented(&text), None, house.now()).unwrap_err();
+        assert_eq!(denied.why, Some(said));
+    }
 }
 
 fn in_environment(text: &str, environment: &str) -> String {
