@@ -44,6 +44,7 @@ pub(super) static USAGE: Schema = Schema {
         include_str!("../../assets/migrations/usage/0001_first.sql"),
         include_str!("../../assets/migrations/usage/0002_issuers.sql"),
         include_str!("../../assets/migrations/usage/0003_strangers.sql"),
+        include_str!("../../assets/migrations/usage/0004_event_moments.sql"),
     ],
     synchronous: 1,
     is_waited_for: false,

@@ -87,6 +87,21 @@ fn a_list_is_newest_first_and_takes_every_condition() {
 }
 
 #[test]
+fn no_page_of_a_credentials_events_is_sorted() {
+    let c = database();
+    let plan: Vec<String> = c
+        .prepare(
+            "EXPLAIN QUERY PLAN SELECT 1 FROM event WHERE credential = ? ORDER BY at DESC, seq DESC LIMIT 5",
+        )
+        .unwrap()
+        .query_map(["c"], |row| row.get(3))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(plan.len() == 1 && plan[0].contains("event_credential"), "{plan:?}");
+}
+
+#[test]
 fn a_list_goes_by_the_moments_of_events_whenever_they_were_told() {
     let c = database();
     // The first of a burst at once, what followed it when the minute was over, another gateway's in between.
