@@ -167,7 +167,7 @@ fn show(session: &Session, id: &str) -> Result<Code, CliError> {
     let ctx = session.lister()?;
     let key = ops::show(&ctx, id)?;
     let shown = Shown::new(&key, session.now());
-    let lockouts = lockouts(&ctx, id);
+    let lockouts = lockouts(&ctx, id, session.now());
     if session.json {
         output::json(&One { shown, lockouts })?;
         return Ok(Code::Done);
@@ -198,9 +198,9 @@ fn show(session: &Session, id: &str) -> Result<Code, CliError> {
     Ok(Code::Done)
 }
 
-/// Which gateways may have locked a key out. Whatever else is asked about it is answered also where that cannot be told.
-pub fn lockouts(ctx: &Ctx, id: KeyId) -> Vec<Lockout> {
-    event::lockouts(ctx, id).unwrap_or_else(|error| {
+/// Which gateways may have locked a key out at `at`. Whatever else is asked about it is answered also where that cannot be told.
+pub fn lockouts(ctx: &Ctx, id: KeyId, at: Timestamp) -> Vec<Lockout> {
+    event::lockouts(ctx, id, at).unwrap_or_else(|error| {
         output::remark(&format!("whether it is locked out cannot be told: {}", visible(&error.to_string())));
         Vec::new()
     })

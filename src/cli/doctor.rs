@@ -39,7 +39,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// From when on to look for what gateways have met: an age such as 24h, or an RFC 3339 time [default: 1h, and not from before
+    /// From when on to look for what gateways have met: an age such as 24h, a date, or an RFC 3339 time [default: 1h, and not from before
     /// the gateways that run now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,

@@ -152,7 +152,7 @@ pub fn credential_id(text: &str) -> Result<String, String> {
 /// From when until when.
 #[derive(Debug, Args)]
 pub struct Span {
-    /// From when: an age such as 24h, or an RFC 3339 time
+    /// From when: an age such as 24h, a date (from its beginning in UTC), or an RFC 3339 time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Before when, in the same way
@@ -186,14 +186,15 @@ pub fn scope(text: &str) -> Result<ScopeName, String> {
     })
 }
 
-/// A moment in the past: `24h` ago, or an RFC 3339 time.
+/// A moment in the past: `24h` ago, a date, or an RFC 3339 time.
 pub fn since(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     if let Ok(age) = parse_life(text) {
         return Ok(now.minus(age));
     }
-    text.parse().map_err(|_| {
+    Timestamp::typed(text).map_err(|_| {
         CliError::usage(format!(
-            "`{text}` is neither a length of time such as 24h nor an RFC 3339 time such as 2026-07-28T09:30:00Z"
+            "`{text}` is neither a length of time such as 24h, nor a date such as 2026-07-28, nor an RFC 3339 time such as \
+             2026-07-28T09:30:00Z"
         ))
     })
 }
@@ -317,6 +318,7 @@ mod tests {
         let now = Timestamp::from_millis(100_000_000);
         assert_eq!(since("1h", now).unwrap().millis(), 100_000_000 - 3_600_000);
         assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap().millis(), 1000);
+        assert_eq!(since("1970-01-02", now).unwrap().millis(), 86_400_000);
         assert!(since("yesterday", now).is_err());
     }
 

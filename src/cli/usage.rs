@@ -106,7 +106,7 @@ impl Purge {
 
 #[derive(Debug, Args)]
 pub struct Range {
-    /// From when: an age such as 24h, or an RFC 3339 time
+    /// From when: an age such as 24h, a date, or an RFC 3339 time
     #[arg(long, default_value = "24h", value_name = "TIME", allow_hyphen_values = true)]
     since: String,
     /// Until when [default: now]

@@ -30,8 +30,8 @@ pub struct Options {
     /// The address it comes from; where a gateway has locked the key out from there, the answer is locked_out
     #[arg(long, requires = "endpoint")]
     ip: Option<IpAddr>,
-    /// When (RFC 3339) [default: now]
-    #[arg(long, value_name = "TIME")]
+    /// When: a date, or an RFC 3339 time [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::typed)]
     at: Option<Timestamp>,
 }
 
@@ -78,11 +78,11 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let presented = presented(&input::credential()?);
     let ctx = session.operator()?;
     let mut explained = explain(session, &ctx, &presented, options)?;
+    let at = options.at.unwrap_or_else(|| session.now());
     let lockouts = match &presented {
-        Presented::ApiKey(key) => api_key::lockouts(&ctx, key.id),
+        Presented::ApiKey(key) => api_key::lockouts(&ctx, key.id, at),
         _ => Vec::new(),
     };
-    let at = options.at.unwrap_or_else(|| session.now());
     if let Some(lockout) = options.ip.and_then(|ip| lockouts.iter().find(|lockout| lockout.holds(ip, at))) {
         explained.lock_out(lockout.told());
     }

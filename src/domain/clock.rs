@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::excerpt;
@@ -32,6 +32,21 @@ impl Timestamp {
         /// 10000-01-01T00:00:00Z
         const END: f64 = 253_402_300_800.0;
         (0.0..END).contains(&seconds).then(|| Self((seconds * 1000.0).floor() as i64))
+    }
+
+    /// A moment as people type it: a time in RFC 3339, or a date such as `2026-07-28`, which is its beginning in UTC.
+    ///
+    /// # Errors
+    /// [`BadMoment`] where it is neither.
+    pub fn typed(text: &str) -> Result<Self, BadMoment> {
+        let text = text.trim();
+        // By its length, since chrono takes `2026-7-28` and `+2026-07-28` as well.
+        if text.len() == "2026-07-28".len()
+            && let Ok(date) = text.parse::<NaiveDate>()
+        {
+            return Ok(date.and_time(NaiveTime::MIN).and_utc().into());
+        }
+        text.parse().map_err(|_| BadMoment(excerpt(text)))
     }
 
     /// Milliseconds since the Unix epoch.
@@ -86,6 +101,11 @@ impl fmt::Display for Timestamp {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an RFC 3339 time, such as 2026-07-28T09:30:00Z")]
 pub struct BadTimestamp(pub String);
+
+/// A text that is neither a time nor a date; it is safe to show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither a time such as 2026-07-28T09:30:00Z (RFC 3339) nor a date such as 2026-07-28")]
+pub struct BadMoment(pub String);
 
 impl FromStr for Timestamp {
     type Err = BadTimestamp;
@@ -239,6 +259,18 @@ mod tests {
         assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-07-28T09:30:00.250Z\"");
         for text in ["", "yesterday", "2026-07-28", "2026-07-28T09:30:00", "2026-02-30T00:00:00Z"] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn people_may_type_a_date() {
+        let typed = |text| Timestamp::typed(text).map(|at| at.to_string());
+        assert_eq!(typed("2026-07-28").as_deref(), Ok("2026-07-28T00:00:00Z"));
+        assert_eq!(typed(" 2026-07-28T11:30:00+02:00 ").as_deref(), Ok("2026-07-28T09:30:00Z"));
+        for text in
+            ["", "yesterday", "2026-02-30", "2026-7-28", "+026-07-28", "28.07.2026", "2026-07-28T09:30"]
+        {
+            assert_eq!(typed(text), Err(BadMoment(text.into())));
         }
     }
 

@@ -29,7 +29,7 @@ pub enum Test {
     Exact { field: &'static str, value: String },
     /// The field's moment lies before (or after) `moment`. `expires<30d`: ends within 30 days;
     /// `created>7d`, `used<1h`: more than 7 days, less than 1 hour ago. A time in RFC 3339 means
-    /// itself.
+    /// itself, and a date its beginning in UTC.
     Moment { field: &'static str, before: bool, moment: Timestamp },
     /// `created:=2026-07-28T09:30:00.123Z`: the field's moment is that and no other.
     At { field: &'static str, moment: Timestamp },
@@ -216,13 +216,13 @@ fn moment_test(
         let known = fields.moments.join(", ");
         return Err(BadFilter(format!("`{}` is not a time; there are {known}", excerpt(name))));
     };
-    if let Ok(moment) = value.parse() {
+    if let Ok(moment) = Timestamp::typed(value) {
         return Ok(Test::Moment { field, before: less, moment });
     }
     let Ok(life) = parse_life(value) else {
         let value = excerpt(value);
         return Err(BadFilter(format!(
-            "`{value}` is neither a length of time, such as 30d or 12h, nor a time in RFC 3339"
+            "`{value}` is neither a length of time, such as 30d or 12h, nor a date or a time in RFC 3339"
         )));
     };
     // An age grows as the moment lies further back, hence the turn.

@@ -40,7 +40,8 @@ impl Explained {
 
 /// Every check with its outcome and without effect, as a look from outside a running engine: reads the one key and loads no
 /// other. What has an end is judged as of `ends` (see [`HighWater::judge_by`](crate::domain::clock::HighWater::judge_by)), all
-/// else at the moment of the request. Lock-out is each gateway's own and is not judged. An error where a row that the answer rests on is damaged.
+/// else at the moment of the request. Lock-out is each gateway's own: who
+/// knows of one says so with [`Explained::lock_out`]. An error where a row that the answer rests on is damaged.
 pub fn explain(
     store: &Store,
     vault: &Vault,

@@ -24,8 +24,8 @@ pub struct Options {
     /// The file that holds the token; `-` is standard input
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Explain it as of this moment (RFC 3339) [default: now]
-    #[arg(long, value_name = "TIME")]
+    /// Explain it as of this moment: a date, or an RFC 3339 time [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::typed)]
     at: Option<Timestamp>,
 }
 

@@ -35,7 +35,7 @@ pub struct What {
     /// Whatever this key signed; a signing key of this home is retired with it
     #[arg(long, conflicts_with = "issued_before", allow_hyphen_values = true)]
     kid: Option<Kid>,
-    /// Whatever was issued before this moment (24h ago, or RFC 3339)
+    /// Whatever was issued before this moment (24h ago, a date, or RFC 3339)
     #[arg(long, value_name = "TIME")]
     issued_before: Option<String>,
 }

@@ -27,8 +27,8 @@ pub struct Options {
     /// Whom it has to be for; may be named several times [default: this home's gateway]
     #[arg(long, conflicts_with = "signature_only")]
     audience: Vec<String>,
-    /// As of when (RFC 3339) [default: now]
-    #[arg(long, value_name = "TIME", conflicts_with = "signature_only")]
+    /// As of when: a date, or an RFC 3339 time [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::typed, conflicts_with = "signature_only")]
     at: Option<Timestamp>,
 }
 

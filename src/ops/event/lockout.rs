@@ -1,7 +1,7 @@
 //! Which lock-outs of a key may be in force. Each gateway keeps its own in memory; what the home knows are the events of
 //! their beginnings, and which gateways have run since.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub struct Lockout {
     /// The number of its event.
     pub event: i64,
     pub at: Timestamp,
-    /// Calls from its network are refused; `None` where there were too many to tell apart.
+    /// Calls from its network are refused; `None` where there were too many to tell apart, or it was not known.
     pub address: Option<String>,
     pub until: Timestamp,
     /// Where the gateways listen that were there when it began and run still: one of them is locked. Without one it ended
@@ -33,13 +33,16 @@ pub struct Lockout {
     pub gateways: Vec<String>,
 }
 
-/// Those of a key, the newest of each address first.
-pub fn lockouts(ctx: &Ctx, id: KeyId) -> Result<Vec<Lockout>, OpsError> {
-    let now = ctx.now();
+/// Those of a key that are in force at `at`, the newest of each address first.
+///
+/// # Errors
+/// Where the events or the gateways of the home cannot be read.
+pub fn lockouts(ctx: &Ctx, id: KeyId, at: Timestamp) -> Result<Vec<Lockout>, OpsError> {
     let query = Query {
         kind: Some(LOCKOUT_STARTED.into()),
         credential: Some(id.to_string()),
-        since: Some(now.minus(LONGEST_LOCKOUT)),
+        since: Some(at.minus(LONGEST_LOCKOUT)),
+        until: Some(at.plus(Duration::from_millis(1))),
         limit: MOST,
         ..Query::default()
     };
@@ -47,7 +50,7 @@ pub fn lockouts(ctx: &Ctx, id: KeyId) -> Result<Vec<Lockout>, OpsError> {
     let mut found: Vec<Lockout> = Vec::new();
     for event in list(ctx, &query)? {
         let address = (event.address != NOBODY).then_some(event.address.clone());
-        let Some(until) = event.locked_until().filter(|until| now < *until) else { continue };
+        let Some(until) = event.locked_until().filter(|until| at < *until) else { continue };
         if found.iter().any(|newer| newer.address == address) {
             continue;
         }
@@ -71,7 +74,7 @@ impl Lockout {
     pub fn told(&self) -> String {
         let whence = match &self.address {
             Some(address) => format!("from the network of {}", visible(address)),
-            None => "from several networks".into(),
+            None => "from several networks, or from where is not known,".into(),
         };
         let by = match self.gateways.as_slice() {
             [] => "the gateway that did it has ended, and with it the lock-out".into(),

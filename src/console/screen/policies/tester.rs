@@ -44,7 +44,7 @@ impl Tester {
                     "tools/list",
                 ),
                 Field::text("address", "address", "of the client", "127.0.0.1").empty_means("unknown"),
-                Field::text("at", "time", "RFC 3339", &now.to_string()),
+                Field::text("at", "time", "a date, or RFC 3339", &now.to_string()),
                 Field::many("scopes", "scopes", "that the key holds", Vec::new(), &[]),
             ],
         )
@@ -64,7 +64,7 @@ impl Tester {
                 "this is not an IP address; write one such as 10.0.0.1 or 2001:db8::1".to_owned()
             }),
         };
-        let at = self.form.value("at").trim().parse::<Timestamp>();
+        let at = Timestamp::typed(self.form.value("at"));
         let faults = [
             ("endpoint", endpoint.as_ref().err().map(ToString::to_string)),
             ("address", address.as_ref().err().cloned()),

@@ -62,13 +62,15 @@ impl RevokeTokens {
     }
 
     fn moment(&self, now: Timestamp) -> Result<Timestamp, String> {
-        let wrong =
-            || "this is no moment: write `now`, how long ago such as 2h, or a time in RFC 3339".to_owned();
+        let wrong = || {
+            "this is no moment: write `now`, how long ago such as 2h, a date, or a time in RFC 3339"
+                .to_owned()
+        };
         let at = match self.form.value("before").trim() {
             "now" => now,
             text => match parse_life(text) {
                 Ok(ago) => now.minus(ago),
-                Err(_) => text.parse::<Timestamp>().map_err(|_| wrong())?,
+                Err(_) => Timestamp::typed(text).map_err(|_| wrong())?,
             },
         };
         if at > now { Err("this lies ahead: only what was issued can be revoked".into()) } else { Ok(at) }

@@ -23,7 +23,7 @@ fn begins(bench: &Bench, id: KeyId, address: &str, minutes: u64) {
 }
 
 fn told(bench: &Bench, id: KeyId) -> Vec<String> {
-    lockouts(&bench.ctx, id).unwrap().iter().map(Lockout::told).collect()
+    lockouts(&bench.ctx, id, bench.now()).unwrap().iter().map(Lockout::told).collect()
 }
 
 #[test]
@@ -46,7 +46,8 @@ fn what_may_be_in_force_is_told_and_by_whom_until_it_ends() {
     assert_eq!(
         told(&bench, id),
         [
-            "from several networks until 2026-07-28T10:00:00Z, by the gateway at http://127.0.0.1:8080 (event 3)",
+            "from several networks, or from where is not known, until 2026-07-28T10:00:00Z, by the gateway at \
+             http://127.0.0.1:8080 (event 3)",
             "from the network of 192.0.2.1 until 2026-07-28T10:15:00Z, by the gateway at http://127.0.0.1:8080 \
              (event 2)"
         ]
@@ -60,11 +61,18 @@ fn what_may_be_in_force_is_told_and_by_whom_until_it_ends() {
     );
     assert_eq!(newest.len(), 2, "the newest of each address");
     drop((first, second));
-    let over = lockouts(&bench.ctx, id).unwrap();
+    let over = lockouts(&bench.ctx, id, bench.now()).unwrap();
     assert!(
         over.iter().all(|lockout| !lockout.may_hold() && lockout.told().contains("has ended")),
         "{over:?}"
     );
+    let then = bench.now();
     minutes(60);
     assert_eq!(told(&bench, id), [""; 0]);
+    assert_eq!(lockouts(&bench.ctx, id, then).unwrap(), over, "of a moment in the past it is still told");
+    assert_eq!(
+        lockouts(&bench.ctx, id, then.minus(Duration::from_secs(3600))).unwrap(),
+        [],
+        "before it began"
+    );
 }
