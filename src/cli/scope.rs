@@ -29,9 +29,9 @@ pub enum Verb {
         /// itself, `?` and `[` too
         #[arg(long = "endpoint", required = true, num_args = 1.., value_name = "PATTERN")]
         endpoints: Vec<EndpointPattern>,
-        /// What it is for
-        #[arg(long, default_value = "", hide_default_value = true)]
-        description: String,
+        /// What it is for [default: as it was]
+        #[arg(long)]
+        description: Option<String>,
     },
     /// Remove a scope that nothing uses
     Remove {
@@ -54,8 +54,15 @@ pub fn run(session: &Session, verb: Verb) -> Result<Code, CliError> {
     match verb {
         Verb::List { csv } => return list(session, csv),
         Verb::Set { name, endpoints, description } => {
-            let scope = Scope { name, description, endpoints: without_repeats(endpoints) };
-            ops::set(&session.operator()?, scope.clone())?;
+            let ctx = session.operator()?;
+            let before = ops::sound(&ctx)?.0.get(&name).cloned();
+            let description = description.or_else(|| before.as_ref().map(|scope| scope.description.clone()));
+            let endpoints = without_repeats(endpoints);
+            let scope = Scope { name, description: description.unwrap_or_default(), endpoints };
+            ops::set(&ctx, scope.clone())?;
+            if let Some(before) = before.filter(|before| before.endpoints != scope.endpoints) {
+                output::remark(&format!("before, it covered {}", patterns(&before)));
+            }
             let doubts = |pattern: &EndpointPattern| {
                 pattern
                     .doubts()

@@ -2,7 +2,8 @@
 //!
 //! A client that puts a key or a token into a path or a name has it stored and shown wherever endpoints are. Such an
 //! endpoint is refused, and what is recorded of any text goes through [`redacted`]. A key's id, or a part of a token,
-//! opens nothing and stays.
+//! opens nothing and stays. A key that was cut short has most of its secret left, and is taken for whole; so is in a record the
+//! secret by itself.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,6 +23,10 @@ const INSTEAD: &str = "[redacted]";
 const OBJECT: &str = "eyJ";
 /// No credential is shorter.
 const SHORTEST: usize = 24;
+/// How many letters of its secret make a key.
+const TELLING: usize = 8;
+/// The secret of a key by itself, with its checksum.
+const SECRET: usize = 49;
 /// So often escapes are undone, as servers in a row could do it.
 const LAYERS: usize = 3;
 /// So many beginnings of a token are tried within one run of its letters.
@@ -34,6 +39,8 @@ pub enum Sought {
     Keys,
     /// API keys, and tokens of anybody (JWS and JWE in their compact form).
     All,
+    /// The same, and whatever is as long as the secret of a key with its checksum: in a record nothing is lost by that.
+    Parts,
 }
 
 /// Whether `text` holds a whole credential, as it stands or behind percent-escapes.
@@ -56,17 +63,17 @@ pub fn holds(text: &str, sought: Sought) -> bool {
 
 /// `text` without the credentials in it. Where one hides behind escapes, nothing of the text is left.
 pub fn redacted(text: &str) -> Cow<'_, str> {
-    if !holds(text, Sought::All) {
+    if !holds(text, Sought::Parts) {
         return Cow::Borrowed(text);
     }
     let (mut safe, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(found) = find(rest, Sought::All) {
+    while let Some(found) = find(rest, Sought::Parts) {
         safe.push_str(&rest[..found.start]);
         safe.push_str(INSTEAD);
         rest = &rest[found.end..];
     }
     safe.push_str(rest);
-    Cow::Owned(if holds(&safe, Sought::All) { INSTEAD.to_owned() } else { safe })
+    Cow::Owned(if holds(&safe, Sought::Parts) { INSTEAD.to_owned() } else { safe })
 }
 
 /// The beginning of foreign text for quoting in a message or a record: harmless, and without the credentials in it, which
@@ -91,11 +98,28 @@ pub fn redact(value: &mut Value) {
 
 /// Where the first credential stands.
 fn find(text: &str, sought: Sought) -> Option<Range<usize>> {
-    let key = key(text);
-    match sought {
-        Sought::Keys => key,
-        Sought::All => [key, token(text)].into_iter().flatten().min_by_key(|found| found.start),
+    let found = match sought {
+        Sought::Keys => [key(text), None, None],
+        Sought::All => [key(text), token(text), None],
+        Sought::Parts => [key(text), token(text), secret(text)],
+    };
+    found.into_iter().flatten().min_by_key(|found| found.start)
+}
+
+/// What may be the secret of a key: so many letters and digits, of both cases.
+fn secret(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    while let Some(start) = bytes[from..].iter().position(u8::is_ascii_alphanumeric).map(|at| from + at) {
+        let end = start + run(&bytes[start..], |byte| byte.is_ascii_alphanumeric());
+        let has = |is: fn(&u8) -> bool| bytes[start..end].iter().any(is);
+        let is_mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+        if end - start == SECRET && is_mixed {
+            return Some(start..end);
+        }
+        from = end;
     }
+    None
 }
 
 /// An API key by its form, the checksum right or not: one letter off is no comfort.
@@ -107,8 +131,7 @@ fn key(text: &str) -> Option<Range<usize>> {
         let id = run(rest, |byte| byte.is_ascii_alphanumeric());
         let rest = rest.get(id..).filter(|_| id == 22)?.strip_prefix(b"_")?;
         let secret = run(rest, |byte| byte.is_ascii_alphanumeric());
-        // Without its checksum it is as good: a client may present the parts.
-        (secret >= 43).then(|| start..start + MARK.len() + environment + id + secret + 2)
+        (secret >= TELLING).then(|| start..start + MARK.len() + environment + id + secret + 2)
     })
 }
 
@@ -208,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_key_goes_as_the_whole_does() {
+        let key = a_key();
+        let (id, secret) = key.rsplit_once('_').unwrap();
+        for left in [&key[..key.len() - 8], &key[..key.len() - 20], &key[..id.len() + 1 + TELLING]] {
+            assert!(holds(left, Sought::Keys), "{left}");
+            assert_eq!(redacted(left), INSTEAD);
+        }
+        assert_eq!(redacted(&format!("Host is `{secret}`")), "Host is `[redacted]`");
+        assert!(!holds(secret, Sought::All), "an endpoint may have such a name");
+    }
+
+    #[test]
     fn no_text_of_a_record_keeps_one() {
         let mut detail = serde_json::json!({"reason": format!("leaked: {}", a_key()), "n": 1,
             "list": [a_token("EdDSA"), "fine"], "more": {"x": null}});
@@ -224,8 +259,10 @@ mod tests {
         let parts: Vec<&str> = token.split('.').collect();
         for text in [
             id,
-            &key[..key.len() - 8],
+            &key[..key.len() - 42],
             "pcl_live_",
+            &"0123456789abcdef".repeat(4),
+            &"aB3".repeat(20),
             parts[0],
             &parts[..2].join("."),
             "eyJ.tar.gz/eyJkb2Nz.v1.2/notes-of-the-year",

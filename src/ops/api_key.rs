@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, no_randomness, policy, reason, scope, without_repeats};
+use super::{
+    Ctx, OpsError, context::Deed, no_randomness, policy, reason, refuse_credential, scope, without_repeats,
+};
 use crate::domain::{
     act::Act,
     api_key::{ApiKey, Environment, KeyId, KeySecret, KeyState},
@@ -308,6 +310,7 @@ fn has_ended(key: &ApiKey, before: Timestamp) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), OpsError> {
+    refuse_credential("a key's name", name)?;
     let found = name.chars().count();
     if found > LONGEST_NAME {
         return Err(OpsError::Invalid(format!(

@@ -27,7 +27,11 @@ use std::{collections::HashSet, hash::Hash};
 pub use context::{Ctx, Role};
 
 use crate::{
-    domain::{act::Act, pace::Cancelled},
+    domain::{
+        act::Act,
+        leak::{self, Sought},
+        pace::Cancelled,
+    },
     store::{StoreError, backup::BackupError},
 };
 
@@ -89,7 +93,19 @@ fn reason(text: &str) -> Result<String, OpsError> {
             "a reason has at most {LONGEST_REASON} characters; this one has {found}"
         )));
     }
+    refuse_credential("a reason", text)?;
     Ok(text.to_owned())
+}
+
+/// Refuses a text that holds a whole key or token: it would be stored, and shown wherever lists are.
+fn refuse_credential(what: &str, text: &str) -> Result<(), OpsError> {
+    if leak::holds(text, Sought::All) {
+        return Err(OpsError::Invalid(format!(
+            "{what} cannot hold a whole API key or token, which would be stored and shown: leave it out; if others may have seen \
+             it, rotate the key or revoke the token"
+        )));
+    }
+    Ok(())
 }
 
 /// Each of them once, where it stands first.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed, reason, scope};
+use super::{Ctx, OpsError, context::Deed, reason, refuse_credential, scope};
 use crate::domain::{
     act::Act,
     name::PolicyName,
@@ -203,7 +203,10 @@ fn save(
     + 'static,
 ) -> Result<Revision, OpsError> {
     let object = policy.name.to_string();
-    let why = ctx.check(act, &object, || reason(why))?;
+    let why = ctx.check(act, &object, || {
+        refuse_credential("a policy's description", &policy.description)?;
+        reason(why)
+    })?;
     ctx.perform(act, &object, move |deed| {
         let newest = allows(&policy, store::policy::find(deed.c, &policy.name))?;
         let faults = unknown_scopes(&scope::catalogue(deed.c, &policy.scopes)?, &policy);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Ctx, OpsError, context::Deed};
+use super::{Ctx, OpsError, context::Deed, refuse_credential};
 use crate::domain::{
     act::Act,
     filter::{Filter, Term, Test},
@@ -40,13 +40,17 @@ pub fn set(ctx: &Ctx, scope: Scope) -> Result<(), OpsError> {
     ctx.check(Act::ScopeSet, &object, || check(&scope))?;
     ctx.perform(Act::ScopeSet, &object, move |deed| {
         // One that is damaged is mended by being set.
-        match store::scope::find(deed.c, &scope.name) {
-            Ok(known) if known.as_ref() == Some(&scope) => return Ok(()),
-            Err(error) if !error.is_of_one_row() => return Err(error.into()),
-            _ => {}
+        let known = StoreError::none_where_damaged(store::scope::find(deed.c, &scope.name))?;
+        if known.as_ref() == Some(&scope) {
+            return Ok(());
         }
         store::scope::upsert(deed.c, &scope)?;
-        deed.record(scope.name.as_str(), json!({ "endpoints": scope.endpoints }))
+        let said = |scope: &Scope| json!({ "endpoints": scope.endpoints, "description": scope.description });
+        let mut detail = said(&scope);
+        if let Some(before) = &known {
+            detail["before"] = said(before);
+        }
+        deed.record(scope.name.as_str(), detail)
     })
 }
 
@@ -102,6 +106,7 @@ fn check(scope: &Scope) -> Result<(), OpsError> {
         )));
     }
     let description = scope.description.as_str();
+    refuse_credential("a scope's description", description)?;
     if description.chars().count() > LONGEST_DESCRIPTION || visible(description) != description {
         return Err(OpsError::Invalid(format!(
             "a scope's description has at most {LONGEST_DESCRIPTION} characters, all of them visible"

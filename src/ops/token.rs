@@ -17,7 +17,8 @@ pub use revoke::{
 pub use verify::verify;
 
 use super::{
-    Ctx, OpsError, context::Deed, issuer, no_randomness, policy, scope, signing_key, without_repeats,
+    Ctx, OpsError, context::Deed, issuer, no_randomness, policy, refuse_credential, scope, signing_key,
+    without_repeats,
 };
 use crate::domain::{
     act::Act,
@@ -127,6 +128,8 @@ pub fn list(ctx: &Ctx, q: &Query, after: Option<&str>, limit: u32) -> Result<Pag
 
 fn check(new: &NewToken) -> Result<(), OpsError> {
     let invalid = |why: String| Err(OpsError::Invalid(why));
+    refuse_credential("a subject", new.subject.as_str())?;
+    refuse_credential("a client", new.client.as_deref().unwrap_or_default())?;
     if new.life < Duration::from_secs(1) || new.life > LONGEST_LIFE {
         return invalid(
             "a token lives between 1 second and 30 days; for longer than that make an API key".into(),

@@ -31,6 +31,9 @@ const FIRST_NEW: &str = "2026-07-28";
 /// The one revision with batches; also what a request without a version is taken for.
 const WITH_BATCHES: &str = "2025-03-26";
 
+/// How a value begins that is not given as it stands.
+const ENCODED: &str = "=?base64?";
+
 /// The two ways in which MCP has been spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {
@@ -77,7 +80,7 @@ impl From<String> for Odd {
 impl Odd {
     /// A header that says something else than the body; of the one is told what it says, of the other as it is put.
     fn other(told: &'static str, name: &HeaderName, says: &[u8], body: impl Display) -> Self {
-        let says = quoted(&String::from_utf8_lossy(says));
+        let says = quoted(&said(says));
         Self { told: told.into(), compared: Some(format!("{name} says `{says}`, {body}")) }
     }
 }
@@ -202,10 +205,19 @@ fn says(value: Option<&[u8]>, text: &str) -> bool {
     value == Some(text.as_bytes())
 }
 
+/// What a header says, for quoting: never in base64, where a credential could not be seen.
+fn said(value: &[u8]) -> Cow<'_, str> {
+    match decoded(value) {
+        Some(text) if !text.starts_with(ENCODED) => text,
+        _ if value.starts_with(ENCODED.as_bytes()) => "=?base64?…".into(),
+        _ => String::from_utf8_lossy(value),
+    }
+}
+
 /// A value as it was meant: as it stands, or out of the sentinel `=?base64?…?=`. `None` where it is neither.
 fn decoded(value: &[u8]) -> Option<Cow<'_, str>> {
     let text = text(value)?;
-    match text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+    match text.strip_prefix(ENCODED).and_then(|rest| rest.strip_suffix("?=")) {
         None => Some(Cow::Borrowed(text)),
         Some(inner) => String::from_utf8(BASE64_STANDARD.decode(inner).ok()?).ok().map(Cow::Owned),
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::super::refuse_credential;
 use super::{IssuedKey, NewKey, check_life, check_name, record, require_terms};
 use crate::domain::{
     act::Act,
@@ -60,6 +61,7 @@ pub fn create_all(ctx: &Ctx, new: Vec<NewKey>) -> Result<Vec<IssuedKey>, OpsErro
 
 fn make(ctx: &Ctx, new: NewKey, now: Timestamp) -> Result<(ApiKey, Secret), OpsError> {
     check_name(&new.name)?;
+    refuse_credential("a subject", new.subject.as_str())?;
     check_life(new.life)?;
     let id = KeyId::generate().map_err(no_randomness)?;
     let secret = KeySecret::generate().map_err(no_randomness)?;

@@ -27,6 +27,13 @@ fn a_scope_is_added_changed_and_removed_with_a_record_each() {
     let changed = Scope { description: "All reports".into(), ..reports() };
     bench.one_record(Act::ScopeSet, "reports:read", |ctx| set(ctx, changed.clone()).unwrap());
     assert_eq!(list(&bench.ctx).unwrap().get(&name), Some(&changed));
+    let newest = store::audit::Query { limit: 1, ..store::audit::Query::default() };
+    let newest = crate::ops::audit::list(&bench.ctx, &newest).unwrap().remove(0);
+    assert_eq!(
+        newest.record.detail["before"]["description"],
+        reports().description,
+        "what it was stays in the log"
+    );
     bench.one_record(Act::ScopeRemove, "reports:read", |ctx| remove(ctx, &name).unwrap());
     assert!(list(&bench.ctx).unwrap().get(&name).is_none());
     let refusal = bench.refused("reports:read", |ctx| remove(ctx, &name));

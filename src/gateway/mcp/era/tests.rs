@@ -98,6 +98,35 @@ fn headers_that_disagree_are_named() {
 }
 
 #[test]
+fn no_credential_is_quoted_in_whatever_form_it_came() {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let key = crate::domain::api_key::KeySecret::generate()
+        .unwrap()
+        .join("live".parse().unwrap(), crate::domain::api_key::KeyId::generate().unwrap());
+    let encoded = BASE64_STANDARD.encode(key.expose());
+    for (name, value) in [
+        ("mcp-name", key.expose().to_owned()),
+        ("mcp-name", format!("=?base64?{encoded}?=")),
+        ("mcp-name", format!("=?base64?{encoded}")),
+        ("mcp-name", format!("=?base64?{}!?=", &encoded[..80])),
+        ("mcp-method", format!("=?base64?{encoded}?=")),
+    ] {
+        let other = if name == "mcp-name" { CALL } else { ("mcp-name", "echo") };
+        let Err(Mismatch::Header(odd)) = judge(&[NEW, other, (name, &value)], &call("echo")) else {
+            panic!("{value}")
+        };
+        let compared = odd.compared.unwrap();
+        assert!(compared.contains(" says `"), "{compared}");
+        assert!(!compared.contains(&key.expose()[..40]) && !compared.contains(&encoded[..40]), "{compared}");
+    }
+    let Err(Mismatch::Header(odd)) = judge(&[NEW, CALL, ("mcp-name", "=?base64?ZGVsZXRl?=")], &call("echo"))
+    else {
+        panic!("it is another")
+    };
+    assert!(odd.compared.unwrap().contains("mcp-name says `delete`"));
+}
+
+#[test]
 fn a_name_that_the_body_does_not_have_is_an_orphan() {
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
     let request = |method: &str, params: &str| {
