@@ -21,11 +21,11 @@ use crate::{
         name::PolicyName,
         policy::{CompiledPolicy, Policy},
         scope::Catalogue,
-        text::counted,
+        text::{counted, visible},
     },
     ops::{
         self, Ctx,
-        policy::{LeftOut, Simulated, SimulatedRequest},
+        policy::{Call, LeftOut, Simulated, SimulatedRequest},
     },
 };
 
@@ -37,7 +37,7 @@ pub struct Options {
     /// One JSON request a line, {"at","ip","endpoint","scopes"?}, in time order [default: standard input]
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
     requests: Option<PathBuf>,
-    /// Replay recorded traffic from then on: an age such as 24h, or an RFC 3339 time. Only the calls of keys and tokens that
+    /// Replay recorded traffic from then on: an age such as 24h, a date, or an RFC 3339 time. Only the calls of keys and tokens that
     /// are under the policy of this name now are judged; how many others there were is told
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
@@ -141,6 +141,18 @@ struct Answer {
     left_out: Option<LeftOut>,
 }
 
+/// The verdict, of a recorded call which one it was, and each check that fails.
+fn in_words(answer: &Simulated) -> String {
+    let verdict = if answer.allowed { "allowed" } else { "denied" };
+    let call = answer
+        .call
+        .as_ref()
+        .map(|Call { at, endpoint, credential }| format!("{at}  {credential}  {}", visible(endpoint)));
+    let failed = answer.failed.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(" ");
+    let parts = [Some(verdict.to_owned()), call, Some(failed).filter(|failed| !failed.is_empty())];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
+}
+
 /// One line for each request, as it comes; how many they were.
 fn answer(
     session: &Session,
@@ -157,9 +169,7 @@ fn answer(
             serde_json::to_writer(&mut out, &answer).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
         } else {
-            let failed = answer.failed.iter().map(|reason| reason.as_str()).collect::<Vec<_>>();
-            let verdict = if answer.allowed { "allowed" } else { "denied" };
-            writeln!(out, "{}", format!("{verdict}  {}", failed.join(" ")).trim_end())?;
+            writeln!(out, "{}", in_words(&answer))?;
         }
     }
     out.flush()?;

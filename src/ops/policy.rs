@@ -14,7 +14,7 @@ use crate::store::{self, Rows, Sound, StoreError};
 
 mod simulate;
 
-pub use simulate::{LeftOut, Simulated, SimulatedRequest, read_requests, recorded, simulate};
+pub use simulate::{Call, LeftOut, Simulated, SimulatedRequest, read_requests, recorded, simulate};
 
 /// The document must be under a name that no policy has. Scopes that the catalogue does not have
 /// are refused (`Invalid`). A name that was deleted goes on counting its revisions.

@@ -84,7 +84,7 @@ fn a_replay_says_whose_calls_it_judges_and_how_many_it_leaves_out() {
     let narrow =
         json!({"name": "narrow", "endpoint_restrictions": {"blocked_endpoints": ["tools/call/send_email"]}});
     stage.place.ok(&["policy", "create", &stage.place.file("narrow.json", narrow.to_string())]);
-    let (_, under) = stage.place.key(&["--subject", "under", "--scope", "tools:call", "--policy", "narrow"]);
+    let (id, under) = stage.place.key(&["--subject", "under", "--scope", "tools:call", "--policy", "narrow"]);
     let (_, beside) = stage.place.key(&["--subject", "beside", "--scope", "tools:call"]);
     for (key, times) in [(&under, 2), (&beside, 3)] {
         (0..times).for_each(|_| assert_eq!(call(&stage.listen, Some(key), "search_docs").status, 200));
@@ -97,14 +97,23 @@ fn a_replay_says_whose_calls_it_judges_and_how_many_it_leaves_out() {
         assert_eq!(code(&output), 0, "{}", err(&output));
         output
     };
-    let told = err(&replay("narrow", &[]));
+    let replayed = replay("narrow", &[]);
+    let told = err(&replayed);
     assert!(told.contains("2 of 2 allowed"), "{told}");
+    let call_in_words = format!("Z  {id}  tools/call/search_docs");
+    assert!(
+        out(&replayed).lines().all(|line| line.starts_with("allowed  20") && line.ends_with(&call_in_words)),
+        "{}",
+        out(&replayed)
+    );
     assert!(told.contains("under policy narrow now; left out: 3 calls of 1 other credential\n"), "{told}");
     let lines = out(&replay("narrow", &["--json"]));
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2);
     for line in &lines {
-        assert_eq!(fields(line), ["allowed", "failed", "left_out", "reason"]);
+        assert_eq!(fields(line), ["allowed", "call", "failed", "left_out", "reason"]);
+        assert_eq!(line["call"]["credential"], json!(id));
+        assert_eq!(line["call"]["endpoint"], json!("tools/call/search_docs"));
         assert_eq!(line["left_out"], json!({"calls": 3, "credentials": 1, "unnamed_calls": 0}));
     }
     let nobody = stage.place.file("new.json", r#"{"name": "new"}"#);

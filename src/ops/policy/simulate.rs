@@ -37,12 +37,29 @@ pub struct SimulatedRequest {
     pub endpoint: Endpoint,
     /// Left out: scopes are not judged.
     pub scopes: Option<Vec<ScopeName>>,
-    /// Whose quota it counts against; written requests share one.
+    /// Whose it was; `None` where it was written down.
     #[serde(skip)]
-    pub account: Option<Arc<str>>,
+    pub caller: Option<Arc<Caller>>,
     /// The address was not recorded: addresses are not judged.
     #[serde(skip)]
     pub any_address: bool,
+}
+
+/// Who made a recorded call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The id of the key or of the token.
+    pub credential: String,
+    /// Whose quota it counts against; written requests share one.
+    account: Arc<str>,
+}
+
+/// A recorded call, about as it was: counters know the minute alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    pub at: Timestamp,
+    pub endpoint: String,
+    pub credential: String,
 }
 
 /// What became of one request.
@@ -54,6 +71,9 @@ pub struct Simulated {
     pub reason: Option<Reason>,
     /// Every check that fails, the rate limit too.
     pub failed: Vec<Reason>,
+    /// Which call it was; absent where it was written down, for then it has its line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
 }
 
 /// Replays `requests`, which must be in time order, with empty quotas at the start.
@@ -84,7 +104,7 @@ impl<'a> Replay<'a> {
     }
 
     fn step(&mut self, simulated: SimulatedRequest) -> Simulated {
-        let SimulatedRequest { at, ip, endpoint, scopes, account, any_address } = simulated;
+        let SimulatedRequest { at, ip, endpoint, scopes, caller, any_address } = simulated;
         let policy = if any_address { &self.any_address } else { self.policy };
         let covered = scopes.map(|scopes| {
             let catalogue = self.catalogue;
@@ -93,9 +113,14 @@ impl<'a> Replay<'a> {
                 .entry(policy.policy.effective_scopes(&scopes))
                 .or_insert_with_key(|held| catalogue.compile(held))
         });
+        let call = caller.as_ref().map(|caller| Call {
+            at,
+            endpoint: endpoint.shown().into_owned(),
+            credential: caller.credential.clone(),
+        });
         let cost = Cost::of(&endpoint);
         let request = Request { endpoint, address: ip, at };
-        let counter = self.counters.entry(account).or_default();
+        let counter = self.counters.entry(caller.map(|caller| Arc::clone(&caller.account))).or_default();
         let limits = &policy.policy.rate_limits;
         let failed = decision::failed(policy, covered, &request, &counter.peek_call(limits, cost, at));
         let decision =
@@ -104,7 +129,7 @@ impl<'a> Replay<'a> {
             Decided::Allow => decision.shadowed,
             Decided::Deny(denial) => Some(denial.reason),
         };
-        Simulated { allowed: decision.is_allowed(), reason, failed }
+        Simulated { allowed: decision.is_allowed(), reason, failed, call }
     }
 }
 
@@ -222,9 +247,9 @@ fn named(endpoint: &str) -> Option<Endpoint> {
     endpoint.parse().ok().filter(|_| is_named)
 }
 
-/// Who made recorded calls, and what they count against.
+/// Who made recorded calls, and what they may ask for.
 struct Holder {
-    account: Arc<str>,
+    caller: Arc<Caller>,
     scopes: Vec<ScopeName>,
 }
 
@@ -237,7 +262,10 @@ impl Holder {
     fn find(c: &Rows<'_>, credential: &str, policy: &PolicyName) -> Result<Option<Self>, StoreError> {
         let Some(found) = credential::find(c, credential)? else { return Ok(None) };
         let reach = found.reach(c)?.filter(|reach| reach.policy == *policy);
-        Ok(reach.map(|Reach { account, scopes, .. }| Self { account: account.to_string().into(), scopes }))
+        Ok(reach.map(|Reach { account, scopes, .. }| {
+            let account = account.to_string().into();
+            Self { caller: Arc::new(Caller { credential: credential.to_owned(), account }), scopes }
+        }))
     }
 
     fn requests(&self, count: &Count, addresses: &mut Addresses) -> Vec<SimulatedRequest> {
@@ -253,7 +281,7 @@ impl Holder {
                 ip,
                 endpoint: endpoint.clone(),
                 scopes: Some(self.scopes.clone()),
-                account: Some(self.account.clone()),
+                caller: Some(Arc::clone(&self.caller)),
                 any_address: ip.is_none(),
             }
         };
