@@ -19,14 +19,17 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    domain::{pace::Pace, text::visible},
+    domain::{
+        pace::Pace,
+        text::{for_shell, visible},
+    },
     ops::{
-        self, Ctx, OpsError,
+        self, OpsError,
         backup::{Restored, SHORT_PASSPHRASE},
     },
     store::{
         backup::{Incoming, Manifest, Recipient, VaultKey},
-        home::{ANCHOR, Home},
+        home::ANCHOR,
         staging::{Kind, Staging},
     },
 };
@@ -97,31 +100,22 @@ pub fn back_up(session: &Session, options: &Backup) -> Result<Code, CliError> {
         let manifest = ops::backup::back_up(&ctx, &home, &recipient, "-", scratch.path(), out)?;
         drop(watched);
         manifest.told("standard output").iter().for_each(|told| output::remark(told));
-        return Ok(tell_damaged(&damaged(&ctx, &home)));
+        return Ok(tell_damaged(&ops::backup::damaged(&ctx, &home)));
     }
     let made = ops::backup::into_file(&ctx, &home, &recipient, &options.file, tell_cleared)?;
-    let damaged = damaged(&ctx, &home);
     drop(watched);
     let name = made.file.display().to_string();
     if session.json {
         let mut answer = serde_json::to_value(&made.manifest).unwrap_or_default();
         answer["file"] = name.into();
         answer["size"] = made.size.into();
-        answer["damaged"] = damaged.clone().into();
+        answer["damaged"] = made.damaged.clone().into();
         output::json(&answer)?;
     } else {
         output::line(&made.said())?;
         made.manifest.told(&name).iter().for_each(|told| output::remark(told));
     }
-    Ok(tell_damaged(&damaged))
-}
-
-/// What is wrong with the damaged rows of a home that was copied, each in a sentence; or why that cannot be told.
-fn damaged(ctx: &Ctx, home: &Home) -> Vec<String> {
-    match ops::rows::examine(ctx, home) {
-        Ok(found) => found.damaged.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![format!("whether rows are damaged cannot be told: {error}")],
-    }
+    Ok(tell_damaged(&made.damaged))
 }
 
 /// Names the damaged rows that are in the copy as they stand; the answer is no then, as for a list.
@@ -154,10 +148,6 @@ fn removed(path: &str) {
 
 pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
     let home = session.home()?;
-    for left in ops::backup::clear_restores(&home)? {
-        removed(&left.display().to_string());
-    }
-    home.check_empty().map_err(|error| taken(error.into(), home.path(), &options.file))?;
     let from_input = options.file == Path::new("-");
     let source: Box<dyn io::Read> = if from_input {
         Box::new(io::stdin())
@@ -168,6 +158,10 @@ pub fn restore(session: &Session, options: &Restore) -> Result<Code, CliError> {
         });
         Box::new(found.map_err(|error| unreadable(&options.file, &error))?)
     };
+    for left in ops::backup::clear_restores(&home)? {
+        removed(&left.display().to_string());
+    }
+    home.check_empty().map_err(|error| taken(error.into(), home.path(), &options.file))?;
     let incoming = Incoming::new(BufReader::with_capacity(64 * 1024, source)).map_err(OpsError::from)?;
     let file = options.passphrase_file.as_deref();
     let secret = match incoming.is_sealed() {
@@ -227,7 +221,7 @@ fn taken(error: CliError, home: &Path, file: &Path) -> CliError {
     if error.code != Code::Refused || !home.join(ANCHOR).exists() {
         return error;
     }
-    let (home, file) = (home.display(), file.display());
+    let (home, file) = (for_shell(home), for_shell(file));
     error.mend(format!(
         "where this home is lost or to be replaced, end every portcullis on it, and then: mv {home} {home}.old && portcullis \
          --home {home} restore {file} --anchor {home}.old/anchor"

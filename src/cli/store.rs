@@ -10,6 +10,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    domain::text::for_shell,
     ops::{Ctx, store as ops},
     store::{
         Versions,
@@ -109,9 +110,10 @@ pub fn tell_upgraded(ctx: &Ctx) {
     let kept = match copy {
         None => "no copy of it is kept".to_owned(),
         Some(copy) => format!(
-            "as it was it is kept in {0} ({1} KiB); when all is well: rm -r {0}",
+            "as it was it is kept in {} ({} KiB); when all is well: rm -r {}",
             copy.display(),
-            size.unwrap_or_default().div_ceil(1024)
+            size.unwrap_or_default().div_ceil(1024),
+            for_shell(copy)
         ),
     };
     output::remark(&format!(

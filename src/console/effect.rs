@@ -292,6 +292,10 @@ impl<T> Held<T> {
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
+    /// What is waited for.
+    pub fn waits_for(&self) -> Option<Ticket> {
+        self.waiting
+    }
     /// Whether it is this that is waited for.
     pub fn awaits(&self, ticket: Ticket) -> bool {
         self.waiting == Some(ticket)

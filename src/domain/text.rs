@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use unicode_normalization::char::is_combining_mark;
 
@@ -131,6 +132,17 @@ pub fn without_user_info(text: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(text),
     }
+}
+
+/// A path for a command that can be pasted into a shell.
+pub fn for_shell(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = visible(&text);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn spell(out: &mut String, c: char) {

@@ -89,6 +89,8 @@ pub struct BackedUp {
     /// In bytes.
     pub size: u64,
     pub manifest: Manifest,
+    /// As of [`damaged`].
+    pub damaged: Vec<String>,
 }
 
 impl BackedUp {
@@ -145,8 +147,21 @@ pub fn into_file(
     draft.as_file().sync_all().map_err(|error| cannot(&error))?;
     let written = draft.persist_noclobber(file).map_err(|error| cannot(&error.error))?;
     let size = written.metadata().map_err(|error| cannot(&error))?.len();
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| cannot(&error))?;
-    Ok(BackedUp { file: file.to_owned(), size, manifest })
+    // It is whole, and there: a folder that cannot be synced, as on some network file systems, does not undo that.
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::warn!(%error, "{name} is written; whether a power cut now could undo that is not known");
+    }
+    Ok(BackedUp { file: file.to_owned(), size, manifest, damaged: damaged(ctx, home) })
+}
+
+/// What is wrong with the rows of a home that was copied, each in a sentence: those that are damaged, and what the audit chain
+/// says and they do not; or why that cannot be told. They are in the copy as they stand.
+pub fn damaged(ctx: &Ctx, home: &Home) -> Vec<String> {
+    let examined = rows::examine(ctx, home).and_then(|found| {
+        let damaged = found.damaged.iter().map(ToString::to_string);
+        Ok(damaged.chain(rows::contradictions(ctx)?).collect())
+    });
+    examined.unwrap_or_else(|error| vec![format!("whether rows are damaged cannot be told: {error}")])
 }
 
 /// What was put back, and what came of it.
@@ -217,7 +232,13 @@ fn put_back(
     // The store's own file last: without it nobody opens the others.
     let [first, beside @ ..] = store::home::PARTS;
     let parts = beside.into_iter().chain([store::home::VAULT_KEY, backup::MARK, first]);
-    staging.move_out(parts).map_err(unwritten)?;
+    staging.move_out(parts).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => OpsError::Conflict(format!(
+            "while it was restored, somebody made a store in {}: that stays, and nothing was restored",
+            folder.display()
+        )),
+        _ => unwritten(error),
+    })?;
     Ok(restored)
 }
 
@@ -268,7 +289,7 @@ fn go_on(
     ctx.store.anchor_anew(vault, ctx.now())?;
     let seen = newer.as_ref().map(|anchor| anchor.seq).filter(|seq| *seq > backup.seq);
     let unknown = unknown(&backup, newer.as_ref());
-    let damaged = rows::examine(&ctx, staged)?.damaged.iter().map(ToString::to_string).collect();
+    let damaged = damaged(&ctx, staged);
     Ok(Restored { backup, seen, stopped, unknown, damaged })
 }
 

@@ -16,7 +16,7 @@ use crate::{
     store::{
         Mode, Rows, Store, StoreError, anchor, audit,
         feed::{self, Change},
-        home::Home,
+        home::{Home, VAULT_KEY},
         setting,
         upgrade::{self, Upgraded},
         vault_entry,
@@ -51,18 +51,26 @@ pub struct Ctx {
 /// The longest actor in the audit log, in characters.
 const LONGEST_ACTOR: usize = 128;
 
+/// Holds the store against what the home remembers of it; says whether it remembers anything. What is read first is the older
+/// of the two: another process that makes the home at this moment may have both between our two looks, and then we look again.
+fn require_anchor(store: &Store, key: Option<&ChainKey>) -> Result<bool, StoreError> {
+    let look = || {
+        let found = anchor::read(store.home())?;
+        store.read(|c| anchor::check(c, found.as_ref(), key))?;
+        Ok(found.is_some())
+    };
+    look().or_else(|_: StoreError| look())
+}
+
 impl Ctx {
     /// Opens home, store and (read-write) vault, for the user of this process. Makes all of it
     /// on first use, with its `home.create` record.
     pub fn open(home: &Home, mode: Mode, face: &str, clock: Arc<dyn Clock>) -> Result<Self, OpsError> {
         let store = Store::open(home, mode)?;
-        let found = anchor::read(store.home())?;
         if mode == Mode::ReadOnly {
             // Whoever has no vault believes the key beside the chain here; `audit verify` says what that is worth.
-            store.read(|c| {
-                let key = setting::get(c, setting::AUDIT_PUBLIC_KEY)?.as_deref().and_then(ChainKey::parse);
-                anchor::check(c, found.as_ref(), key.as_ref())
-            })?;
+            let key = store.read(|c| setting::get(c, setting::AUDIT_PUBLIC_KEY))?;
+            require_anchor(&store, key.as_deref().and_then(ChainKey::parse).as_ref())?;
             store.heed_chain()?;
             return Ok(Self {
                 store,
@@ -74,11 +82,14 @@ impl Ctx {
                 upgraded: None,
             });
         }
-        store.read(|c| anchor::check(c, found.as_ref(), None))?;
-        let mut ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, json!({})))?;
-        ctx.store.read(|c| anchor::check(c, found.as_ref(), ctx.chain_key()?.as_ref()))?;
+        require_anchor(&store, None)?;
+        // Where a store is made beside a vault that was there before, the chain says so.
+        let is_found = store.home().join(VAULT_KEY).symlink_metadata().is_ok();
+        let detail = if is_found { json!({ "vault_key": "found" }) } else { json!({}) };
+        let mut ctx = Self::with_vault(store, home, face, clock, (Act::HomeCreate, detail))?;
+        let has_anchor = require_anchor(&ctx.store, ctx.chain_key()?.as_ref())?;
         ctx.store.heed_chain()?;
-        ctx.keep_anchor(found.is_some());
+        ctx.keep_anchor(has_anchor);
         ctx.upgraded = ctx.record_upgrade();
         Ok(ctx)
     }

@@ -33,7 +33,7 @@ pub enum StoreError {
     /// A restore is at work in the home, or ended in the midst of it.
     #[error(
         "a restore into {0} has not come to its end; where it is no longer at work, restore again, which clears what is left: \
-         portcullis restore FILE"
+         portcullis restore FILE (portcullis doctor says what is there)"
     )]
     Unfinished(String),
     /// It was to be filled.
@@ -211,16 +211,6 @@ impl From<Error> for StoreError {
 /// A path for a message.
 pub(super) fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
-}
-
-/// A path for a command that can be pasted into a shell.
-pub(super) fn quoted(path: &Path) -> String {
-    let text = shown(path);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// An input or output error on a path that is not a database.

@@ -14,7 +14,7 @@ use super::{
     StoreError,
     error::{io, shown},
     modes,
-    staging::{self, Kind},
+    staging::{self, Kind, Left, State},
     writers,
 };
 
@@ -34,18 +34,25 @@ pub const PARTS: [&str; 7] =
 
 /// Refuses a home that has had a store and has it no longer.
 pub(super) fn check_store(home: &Path) -> Result<(), StoreError> {
-    let is_there = |name: &&str| home.join(name).symlink_metadata().is_ok();
+    let is_there_in = |folder: &Path, name: &str| folder.join(name).symlink_metadata().is_ok();
+    let is_there = |name: &&str| is_there_in(home, name);
     // Before the store: whoever makes one at this moment makes it before them.
-    match LATER.iter().find(|name| is_there(name)) {
-        Some(_)
-            if !is_there(&STORE) && staging::all(home, Kind::Restore).is_ok_and(|left| !left.is_empty()) =>
-        {
-            Err(StoreError::Unfinished(shown(home)))
-        }
-        Some(left) if !is_there(&STORE) => {
-            Err(StoreError::Lost { file: shown(&home.join(STORE)), left: (*left).to_owned() })
-        }
-        _ => Ok(()),
+    let later = LATER.iter().find(|name| is_there(name));
+    if is_there(&STORE) {
+        return Ok(());
+    }
+    // One at work would find in its way what is made now, and of one that ended who asked for it is to hear. Where all was
+    // moved out, and the store was lost since, it has nothing to do with it.
+    let is_in_the_way = |left: &Left| match left.state {
+        State::Over(_) => later.is_none() || is_there_in(&left.path, STORE),
+        State::AtWork | State::Unknown => true,
+    };
+    if staging::all(home, Kind::Restore).is_ok_and(|all| all.iter().any(is_in_the_way)) {
+        return Err(StoreError::Unfinished(shown(home)));
+    }
+    match later {
+        Some(left) => Err(StoreError::Lost { file: shown(&home.join(STORE)), left: (*left).to_owned() }),
+        None => Ok(()),
     }
 }
 

@@ -12,9 +12,10 @@ use std::{
 
 use super::{
     StoreError,
-    error::{beside, io, quoted, shown},
+    error::{beside, io, shown},
     home, user,
 };
+use crate::domain::text::for_shell;
 
 /// What a path must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) fn check(path: &Path, kind: Kind) -> Result<bool, StoreError> {
 /// The same for what has been looked at.
 pub(super) fn check_metadata(path: &Path, kind: Kind, metadata: &Metadata) -> Result<(), StoreError> {
     let refused = |found: String, mend: String| Err(StoreError::Modes { path: shown(path), found, mend });
-    let at = quoted(path);
+    let at = for_shell(path);
     if metadata.is_symlink() {
         return refused(
             "it is a symbolic link".into(),

@@ -10,7 +10,7 @@ use super::{StoreError, connection::Database, feed};
 pub struct Probe {
     database: Database,
     connection: Option<Connection>,
-    /// How often in a row it had no turn while others had theirs.
+    /// How often in a row it had no turn.
     missed: u32,
 }
 
@@ -24,7 +24,8 @@ impl Probe {
 
     /// Waits at most `patience` for whoever writes. [`StoreError::Busy`] where that is not enough and nobody has committed
     /// meanwhile either: SQLite's waiting is a lottery, and where many write one may lose all of it, while others revoke.
-    /// [`StoreError::Busy`] as well at the third time in a row, whoever commits: who revokes has no better luck.
+    /// [`StoreError::Busy`] as well at the third time in a row, whoever commits: who revokes has no better luck. And once it
+    /// was held, only a turn of its own shows that it is not.
     pub fn try_write(&mut self, patience: Duration) -> Result<(), StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -45,7 +46,11 @@ impl Probe {
         asked: Result<(), StoreError>,
         others_wrote: bool,
     ) -> Result<(), StoreError> {
-        self.missed = if others_wrote { self.missed.saturating_add(1) } else { 0 };
+        self.missed = match (&asked, others_wrote) {
+            (Err(StoreError::Busy), true) => self.missed.saturating_add(1),
+            (Err(StoreError::Busy), false) => u32::MAX,
+            _ => 0,
+        };
         if others_wrote && self.missed <= MOST_MISSED { Ok(()) } else { asked }
     }
 }

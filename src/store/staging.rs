@@ -15,6 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::error::beside;
+use crate::domain::text::for_shell;
 
 const LOCK: &str = ".lock";
 /// No list of what is moved is longer.
@@ -99,7 +100,7 @@ impl Staging {
     }
 
     /// Moves these files out of the folder, to where it lies, as far as they are there, and in this order: where that does not
-    /// come to its end, those that were moved go with the folder.
+    /// come to its end, those that were moved go with the folder. A file that stands there already is never replaced.
     pub fn move_out<'a>(mut self, names: impl Iterator<Item = &'a str>) -> io::Result<()> {
         let mut moved = Vec::new();
         for name in names {
@@ -118,12 +119,30 @@ impl Staging {
         self.held.sync_all()?;
         File::open(&parent)?.sync_all()?;
         for Moved { name, .. } in &moved {
-            fs::rename(self.path.join(name), parent.join(name))?;
+            rename_to_new(&self.path.join(name), &parent.join(name))?;
         }
-        File::open(parent)?.sync_all()?;
-        // What stands there is in use from now on.
-        self.held.set_len(0)?;
-        self.held.sync_all()
+        // What stands there is in use from now on, whatever becomes of the list.
+        let synced = File::open(&parent).and_then(|parent| parent.sync_all());
+        if let Err(error) = synced.and_then(|()| self.held.set_len(0)).and_then(|()| self.held.sync_all()) {
+            tracing::warn!(%error, "{} is restored; whether a power cut now could undo that is not known", parent.display());
+        }
+        Ok(())
+    }
+}
+
+/// Renames in one step, and fails where `to` is there.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that cannot look and rename in one step.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match to.symlink_metadata() {
+            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(from, to),
+        },
+        renamed => Ok(renamed?),
     }
 }
 
@@ -141,12 +160,19 @@ pub fn all(parent: &Path, kind: Kind) -> io::Result<Vec<Left>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(parent)? {
         let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with(kind.prefix())) else { continue };
-        names.insert(name.strip_suffix(LOCK).unwrap_or(name).to_owned());
+        let Some(name) = name.to_str().map(|name| name.strip_suffix(LOCK).unwrap_or(name)) else { continue };
+        if name.strip_prefix(kind.prefix()).is_some_and(is_given) {
+            names.insert(name.to_owned());
+        }
     }
     let paths = names.into_iter().map(|name| parent.join(name));
     let paths = paths.filter(|path| is_own(path) || is_own(&beside(path, LOCK)));
     Ok(paths.map(|path| Left { state: look(&path), path }).collect())
+}
+
+/// Whether a name ends as ours do: of an earlier portcullis in six letters and digits.
+fn is_given(end: &str) -> bool {
+    matches!(end.len(), 6 | 32) && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn look(path: &Path) -> State {
@@ -177,7 +203,7 @@ impl Left {
 
 /// What removes one by hand, with the file beside it.
 pub fn by_hand(path: &Path) -> String {
-    format!("rm -rf {0} {0}{LOCK}", path.display())
+    format!("rm -rf {} {}", for_shell(path), for_shell(&beside(path, LOCK)))
 }
 
 /// Removes a folder, what was moved out of it where that did not come to its end, and last the file beside it.
@@ -191,10 +217,12 @@ fn remove(path: &Path, held: &mut File) -> io::Result<()> {
     held.take(LONGEST).read_to_string(&mut text)?;
     let moved: Vec<Moved> = serde_json::from_str(&text).unwrap_or_default();
     let parent = path.parent().unwrap_or(Path::new("."));
-    let found = |moved: &Moved| parent.join(&moved.name).symlink_metadata();
-    // Where the last one stands, all of them have been moved, and may have been written to since.
-    if moved.last().is_some_and(|last| found(last).is_err_and(|error| error.kind() == ErrorKind::NotFound)) {
-        for one in moved.iter().filter(|one| found(one).is_ok_and(|found| one.is(&found))) {
+    let stands = |one: &Moved, folder: &Path| {
+        folder.join(&one.name).symlink_metadata().is_ok_and(|found| one.is(&found))
+    };
+    // Where the last one is in the folder no more, all of them have been moved: they are in use, whatever became of them.
+    if moved.last().is_some_and(|last| stands(last, path)) {
+        for one in moved.iter().filter(|one| stands(one, parent)) {
             absent_is_well(fs::remove_file(parent.join(&one.name)))?;
         }
     }
@@ -283,14 +311,15 @@ mod tests {
                 fs::write(folder.path().join("b"), "of somebody").unwrap();
             }
             if reached == parts.len() {
-                fs::write(folder.path().join("c"), "in use since").unwrap();
+                fs::remove_file(folder.path().join("c")).unwrap();
             }
             killed(staging);
             assert_eq!(clear(folder.path(), Kind::Restore), [true]);
             let expected: &[&str] = match reached {
                 0 | 1 => &["b"],
                 2 => &[],
-                _ => &parts,
+                // Also where the last one was lost or moved since.
+                _ => &["a", "b"],
             };
             assert_eq!(names(folder.path()), expected, "{reached}");
         }
@@ -299,5 +328,34 @@ mod tests {
         fs::write(staging.path().join("b"), "b").unwrap();
         staging.move_out(["a", "b"].into_iter()).unwrap();
         assert_eq!(names(folder.path()), ["b"]);
+    }
+
+    #[test]
+    fn what_stands_there_is_never_replaced_and_what_was_moved_before_it_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::make(folder.path(), Kind::Restore).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(staging.path().join(name), name).unwrap();
+        }
+        fs::write(folder.path().join("b"), "made meanwhile").unwrap();
+        let error = staging.move_out(["a", "b", "c"].into_iter()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(names(folder.path()), ["b"]);
+        assert_eq!(fs::read(folder.path().join("b")).unwrap(), b"made meanwhile");
+    }
+
+    #[test]
+    fn a_name_of_somebody_is_none_of_ours_and_a_command_can_be_pasted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".restore-notes", ".restore-of monday", ".restore-", ".portcullis-backup-2026-12-01.tar"]
+        {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        assert!(all(folder.path(), Kind::Restore).unwrap().is_empty());
+        assert!(all(folder.path(), Kind::Backup).unwrap().is_empty());
+        assert_eq!(
+            by_hand(Path::new("/srv/My Data/.restore-aB12cd")),
+            "rm -rf '/srv/My Data/.restore-aB12cd' '/srv/My Data/.restore-aB12cd.lock'"
+        );
     }
 }

@@ -153,7 +153,8 @@ fn fill<'a>(
         made.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .map_err(|error| io("write", &to, &error))?;
     }
-    Ok(())
+    // Their names too.
+    File::open(draft).and_then(|folder| folder.sync_all()).map_err(|error| io("write", draft, &error))
 }
 
 /// A name that nothing has: a store that was put back from such a copy is upgraded again one day.

@@ -2,8 +2,8 @@
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt, path::Path};
 
-use super::error::{quoted, shown};
-use crate::domain::text::visible;
+use super::error::shown;
+use crate::domain::text::{for_shell, visible};
 
 /// A user's name and number, or the number alone.
 pub fn named(uid: u32) -> String {
@@ -22,7 +22,7 @@ pub fn name(uid: u32) -> Option<String> {
 /// What mends it where the home at `home` is another user's.
 pub(super) fn act_as(uid: u32, home: &Path) -> String {
     let user = name(uid).unwrap_or_else(|| format!("'#{uid}'"));
-    let home = quoted(home);
+    let home = for_shell(home);
     format!(
         "act as its owner: sudo -u {user} portcullis --home {home} …; to look at a copy: sudo -u {user} portcullis --home \
          {home} backup --without-vault - > FILE, and restore FILE into a home of your own (--home)"

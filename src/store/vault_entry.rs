@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Mode, RowKey, Rows, Store, StoreError,
-    error::{beside, io, quoted, shown},
+    error::{beside, io, shown},
     feed::{self, Change},
     home::Home,
     modes, policy, scope, setting,
@@ -28,6 +28,7 @@ use crate::{
         policy::{Policy, Revision},
         scope::Catalogue,
         secret::Secret,
+        text::for_shell,
     },
     vault::{self, AuditSigner, KeyFile, MasterKey, SealedEntry, Vault, VaultError},
 };
@@ -242,7 +243,7 @@ fn named_key(home: &Home, path: &Path) -> Result<MasterKey, StoreError> {
             "there is no {}, which PORTCULLIS_MASTER_KEY_FILE names; for a new home make it with: \
              (umask 077; echo \"portcullis-vault-1 $(head -c 32 /dev/urandom | base64)\" > {})",
             shown(path),
-            quoted(path)
+            for_shell(path)
         ))
         .into()),
     }

@@ -13,11 +13,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{
-    StoreError,
-    error::{quoted, shown},
-    user,
-};
+use super::{StoreError, error::shown, user};
+use crate::domain::text::for_shell;
 
 const BY_ANYBODY: u32 = 0o002;
 const BY_GROUP: u32 = 0o020;
@@ -151,7 +148,7 @@ fn judge(
     if is_open && mode & BY_ANYBODY != 0 {
         return refused(
             format!("its mode is {:04o}: any user of this machine can {what}", mode & 0o7777),
-            format!("chmod o-w {}", quoted(place)),
+            format!("chmod o-w {}", for_shell(place)),
         );
     }
     if uid != 0 && uid != us {

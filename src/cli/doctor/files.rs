@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::Found;
 use crate::{
+    domain::text::for_shell,
     ops::Ctx,
     store::{
         StoreError, ballast,
@@ -58,7 +59,7 @@ pub(super) fn modes(home: &Home) -> Found {
             .join(", ")),
         Some(path) => Err((
             format!("others can reach {}", path.display()),
-            format!("chmod -R go-rwx {}", home.display()),
+            format!("chmod -R go-rwx {}", for_shell(home)),
         )),
     }
 }
@@ -98,7 +99,7 @@ pub(super) fn disk(home: &Path) -> Found {
 /// What was kept when the store was brought up to date; `None` where nothing is.
 pub(super) fn copies(home: &Path) -> Option<String> {
     let kept = upgrade::kept(home);
-    let names: Vec<_> = kept.iter().map(|path| path.display().to_string()).collect();
+    let names: Vec<_> = kept.iter().map(|path| for_shell(path)).collect();
     (!names.is_empty()).then(|| {
         format!(
             "the store as it was before it was brought up to date; when all is well: rm -r {}",

@@ -6,17 +6,22 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
-use crate::console::effect::{Answer, Deed, Held, Reply, Ticket};
-use crate::console::layer::{Layer, Turn, is_for_all};
+use crate::console::effect::{Answer, Deed, Effect, Held, Reply, Ticket};
+use crate::console::layer::{Layer, Turn, Wish, is_for_all};
 use crate::console::widget::field::Field;
 use crate::console::widget::form::{Form, Panel, Said};
 use crate::console::widget::page::{self, Ink, Line};
 use crate::domain::clock::Timestamp;
-use crate::domain::secret::Secret;
+use crate::domain::{
+    secret::Secret,
+    text::{for_shell, visible},
+};
 use crate::ops::backup::{BackedUp, SHORT_PASSPHRASE};
 
 const TITLE: &str = "backup";
 const WIDTH: u16 = 78;
+/// So many damaged rows are named.
+const MOST_NAMED: usize = 5;
 
 pub struct BackUp {
     form: Form,
@@ -74,10 +79,25 @@ impl BackUp {
 fn lines(made: &BackedUp) -> Vec<Line> {
     let file = made.file.display().to_string();
     let mut lines = vec![Line::Text(made.said(), Ink::Good), Line::Blank];
+    let named = made.damaged.iter().take(MOST_NAMED);
+    lines.extend(named.map(|row| Line::Text(format!("Copied as it stands: {}", visible(row)), Ink::Bad)));
+    if made.damaged.len() > MOST_NAMED {
+        lines.push(Line::Text(format!("And {} more.", made.damaged.len() - MOST_NAMED), Ink::Bad));
+    }
+    if !made.damaged.is_empty() {
+        lines.push(Line::Text(
+            "What rests on damaged rows is denied; portcullis doctor says what to do.".into(),
+            Ink::Dim,
+        ));
+        lines.push(Line::Blank);
+    }
     lines.extend(made.manifest.told(&file).map(|told| Line::Text(told, Ink::Text)));
     lines.extend([
         Line::Blank,
-        Line::Text(format!("Put back with: portcullis --home DIR restore {file}"), Ink::Dim),
+        Line::Text(
+            format!("Put back with: portcullis --home DIR restore {}", for_shell(&made.file)),
+            Ink::Dim,
+        ),
         Line::Text("Keep the file on another machine, and the passphrase apart from it.".into(), Ink::Dim),
     ]);
     lines
@@ -97,6 +117,13 @@ impl Layer for BackUp {
             }
             return true;
         }
+        // It is being made, from what was typed.
+        if let Some(act) = self.made.waits_for() {
+            if key.code == KeyCode::Esc {
+                turn.wishes.push(Wish::Do(Effect::Cancel(act)));
+            }
+            return true;
+        }
         match self.form.key(key) {
             Said::Submit => self.submit(turn),
             Said::Cancel => turn.close(),
@@ -106,8 +133,10 @@ impl Layer for BackUp {
         true
     }
     fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
-        self.form.paste(text);
-        self.check();
+        if !self.made.is_waiting() {
+            self.form.paste(text);
+            self.check();
+        }
     }
     fn awaits(&self, act: Ticket) -> bool {
         self.made.awaits(act)

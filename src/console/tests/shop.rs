@@ -297,7 +297,12 @@ impl Shop {
                     "vault_key": vault_key, "parts": [],
                 }));
                 let manifest = manifest.unwrap();
-                Answer::BackedUp(Box::new(BackedUp { file: file.clone(), size: 70_000, manifest }))
+                Answer::BackedUp(Box::new(BackedUp {
+                    file: file.clone(),
+                    size: 70_000,
+                    manifest,
+                    damaged: Vec::new(),
+                }))
             }
             Deed::WriteSecret { file, .. } => Answer::Written(file.clone()),
             Deed::Token(deed) => self.act_token(deed),

@@ -50,4 +50,6 @@ fn a_store_is_held_by_one_who_commits_and_takes_it_again_each_time() {
         assert_eq!(probe.judge(Ok(()), false), Ok(()), "it had its turn");
     }
     assert_eq!((probe.judge(busy(), true), probe.judge(busy(), false)), (Ok(()), busy()));
+    assert_eq!(probe.judge(busy(), true), busy(), "who has it commits now and then, and gives nobody a turn");
+    assert_eq!((probe.judge(Ok(()), false), probe.judge(busy(), true)), (Ok(()), Ok(())));
 }
