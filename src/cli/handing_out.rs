@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufWriter, ErrorKind, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -15,8 +15,10 @@ use super::{
     output,
 };
 
-/// So much room each secret takes at most, with what is said about it.
-const ROOM: usize = 4096;
+/// So much room a key takes, with what is said about it.
+pub const OF_A_KEY: usize = 4096;
+/// The same of a token: `--max-token`, and the policy in it.
+pub const OF_A_TOKEN: usize = 64 * 1024;
 
 #[derive(Debug, Args)]
 pub struct Out {
@@ -39,8 +41,12 @@ pub struct NewFile {
 }
 
 impl Out {
-    /// Asks before `secrets` of them are made whether they can be handed out, and makes the file that takes them, with room.
-    pub fn open(self, secrets: usize) -> Result<Taker, CliError> {
+    /// Asks before `secrets` of them are made whether they can be handed out, and makes the file that takes them, with so much
+    /// room for each.
+    ///
+    /// # Errors
+    /// Where it is there already, cannot be made, or finds no room: then nothing was done.
+    pub fn open(self, secrets: usize, room: usize) -> Result<Taker, CliError> {
         let Some(path) = self.out.filter(|path| path != Path::new("-")) else {
             return output::require_reader().map(|()| Taker::Output);
         };
@@ -61,9 +67,9 @@ impl Out {
             }
         })?;
         let file = NewFile { path, draft: Some(draft) };
-        file.reserve(secrets).map_err(|error| {
+        file.reserve(secrets * room).map_err(|error| {
             let name = file.path.display();
-            CliError::broken(format!("there is no room for {name}: {error}; nothing was done"))
+            CliError::broken(format!("{name} cannot be kept, with room for it: {error}; nothing was done"))
         })?;
         Ok(Taker::File(file))
     }
@@ -91,7 +97,7 @@ impl Taker {
                 write(&mut out)?;
                 out.flush()
             }
-            Self::File(NewFile { draft, path }) => {
+            Self::File(NewFile { draft, .. }) => {
                 if let Some(mut file) = draft.as_ref() {
                     let mut out = BufWriter::new(file);
                     write(&mut out)?;
@@ -100,8 +106,6 @@ impl Taker {
                     let length = file.stream_position()?;
                     file.set_len(length)?;
                     file.sync_all()?;
-                    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
                 }
                 *draft = None;
                 Ok(())
@@ -111,13 +115,23 @@ impl Taker {
 }
 
 impl NewFile {
-    /// Takes the room before there is a secret: on a full disk an empty file can be made, and not written to.
-    fn reserve(&self, secrets: usize) -> io::Result<()> {
+    /// Takes the room before there is a secret: on a full disk an empty file can be made, and not written to. Its name is on the
+    /// disk from then on as well, as far as the file system can say so.
+    fn reserve(&self, room: usize) -> io::Result<()> {
+        const PIECE: usize = 4096;
         let Some(mut file) = self.draft.as_ref() else { return Ok(()) };
-        for _ in 0..secrets {
-            file.write_all(&[b'\n'; ROOM])?;
+        for _ in 0..room.div_ceil(PIECE) {
+            file.write_all(&[b'\n'; PIECE])?;
         }
         file.sync_all()?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()) {
+            // A folder that may be written to and not read, and file systems that sync no folders.
+            Err(error) if !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => {
+                return Err(error);
+            }
+            _ => {}
+        }
         file.rewind()
     }
 }

@@ -109,13 +109,13 @@ pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
     match (subject, from) {
         (Some(subject), None) => {
             let new = NewKey { subject, scopes, policy, name, environment, life };
-            let taker = out.open(1)?;
+            let taker = out.open(1, handing_out::OF_A_KEY)?;
             show_once(session, taker, &ops::create(&session.operator()?, new)?, None)
         }
         (_, Some(file)) => {
             let otherwise = from::Otherwise { scopes, policy, environment, life };
             let new = from::read(&file, &otherwise)?;
-            many(session, out.open(new.len())?, new)
+            many(session, out.open(new.len(), handing_out::OF_A_KEY)?, new)
         }
         (None, None) => Err(CliError::usage("a key speaks for somebody: --subject, or --from FILE for many")),
     }
@@ -164,7 +164,7 @@ fn many(session: &Session, mut taker: Taker, new: Vec<NewKey>) -> Result<Code, C
 
 pub fn rotate(session: &Session, id: &str, grace: Duration, out: Out) -> Result<Code, CliError> {
     let id = input::key_id(id)?;
-    let taker = out.open(1)?;
+    let taker = out.open(1, handing_out::OF_A_KEY)?;
     let issued = ops::rotate(&session.operator()?, id, grace)?;
     show_once(session, taker, &issued, Some(issued.ended))
 }

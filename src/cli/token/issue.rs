@@ -81,7 +81,7 @@ struct Answer<'a> {
 }
 
 pub fn run(session: &Session, options: Options) -> Result<Code, CliError> {
-    let taker = options.out.open(1)?;
+    let taker = options.out.open(1, handing_out::OF_A_TOKEN)?;
     let issued = ops::issue(
         &session.operator()?,
         NewToken {
