@@ -32,6 +32,8 @@ pub struct SecretPanel {
     /// When what is left of that is told anew.
     told_next: Timestamp,
     copied: bool,
+    /// Whether who pressed ctrl-c was told what goes with that.
+    warned: bool,
     /// Where it is written to unless another name is typed.
     suggested: String,
     /// The name of a file, while it is typed.
@@ -82,6 +84,7 @@ impl SecretPanel {
             closes: now.plus(STAY),
             told_next: now.plus(SECOND),
             copied: false,
+            warned: false,
             suggested,
             file: None,
             sent: Held::default(),
@@ -151,6 +154,17 @@ impl Layer for SecretPanel {
         vec!["secret".into()]
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
+        let is_kept = self.copied || matches!(self.written, Some(Ok(_)));
+        let leaves = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        if leaves && !is_kept && !self.warned {
+            // With it people copy elsewhere.
+            self.warned = true;
+            turn.refuse(
+                "neither copied nor written yet: y copies, w writes it; ctrl-c again leaves, and it is gone",
+            );
+            self.stay(turn);
+            return true;
+        }
         if is_for_all(key) {
             return false;
         }

@@ -283,11 +283,19 @@ fn a_key_that_does_nothing_says_so() {
 #[test]
 fn control_c_quits_from_any_depth() {
     for keys in
-        ["ctrl-c", "2 n ctrl-c", "? ctrl-c", "2 / ctrl-c", "2 d ctrl-c", "6 e ctrl-c", "2 r ctrl-s ctrl-c"]
+        ["ctrl-c", "2 n ctrl-c", "? ctrl-c", "2 / ctrl-c", "2 d ctrl-c", "6 e ctrl-c", "2 r ctrl-s y ctrl-c"]
     {
         let mut person = Person::new(80, 24);
         assert!(person.press(keys).quit, "{keys}");
     }
+}
+
+#[test]
+fn control_c_asks_once_before_the_only_copy_of_a_secret_goes() {
+    let mut person = Person::new(80, 24);
+    assert!(!person.press("2 r ctrl-s ctrl-c").quit);
+    assert!(person.sees("neither copied nor written") && person.sees("shown once"), "{}", person.screen());
+    assert!(person.press("ctrl-c").quit);
 }
 
 #[test]

@@ -149,6 +149,23 @@ impl Field {
         }
     }
 
+    /// What was typed to find a choice, and fits none: whoever typed it means something else than what is chosen.
+    pub fn unfit(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Choice { options, typed, .. }
+                if !typed.is_empty() && fitting(options, typed).is_empty() =>
+            {
+                Some(typed)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `value` is among its choices.
+    pub fn offers(&self, value: &str) -> bool {
+        matches!(&self.kind, Kind::Choice { options, .. } if options.iter().any(|option| option.value == value))
+    }
+
     /// The focus goes elsewhere: what was typed to find a choice has done its work.
     pub fn leave(&mut self) {
         if let Kind::Choice { typed, .. } = &mut self.kind {

@@ -177,8 +177,24 @@ impl Form {
         self.note.as_deref().map(|note| (note, false)).or(fault)
     }
 
+    /// Why nothing goes on from the field in focus: what was typed there has been taken for nothing.
+    fn stuck(&self) -> Option<String> {
+        let field = self.fields.get(self.focus)?;
+        let typed = field.unfit()?;
+        let other = if field.offers("other") { ", or choose `other`, where any can be typed" } else { "" };
+        Some(format!("`{typed}` fits none: take it back with ⌫, or choose with ← →{other}"))
+    }
+
     fn take(&mut self, key: KeyEvent) -> Said {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let goes_on = matches!(
+            key.code,
+            KeyCode::Tab | KeyCode::BackTab | KeyCode::Enter | KeyCode::Up | KeyCode::Down
+        ) || (key.code == KeyCode::Char('s') && control && self.has_buttons);
+        if let Some(why) = self.stuck().filter(|_| goes_on) {
+            self.note = Some(why);
+            return Said::Taken;
+        }
         match key.code {
             KeyCode::Char('s') if control && self.has_buttons => return Said::Submit,
             KeyCode::Esc => return Said::Cancel,
