@@ -20,6 +20,9 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List events, newest first
+    ///
+    /// The first refusal of its kind is told at once. Those like it follow as one event, with their number, when their minute
+    /// is over.
     List(Listing),
     /// Remove old events, and give their room back to the disk; the audit log says so
     Purge(Purge),

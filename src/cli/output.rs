@@ -4,7 +4,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     os::unix::fs::MetadataExt,
 };
 
@@ -138,6 +138,9 @@ pub fn list<T: Serialize>(
     raw(table.render_within(terminal_width().unwrap_or(usize::MAX)).as_bytes())?;
     if let Some(next) = &list.next {
         remark(&format!("more: --after {}", visible(next)));
+    }
+    if list.items.is_empty() && io::stderr().is_terminal() {
+        remark("nothing fits");
     }
     Ok(())
 }

@@ -89,6 +89,11 @@ pub enum Fault {
          --allow-private {host}"
     )]
     Private { host: String, address: IpAddr },
+    #[error(
+        "plain http is fetched from this machine alone, and here `localhost` is {0}: mend its entry in /etc/hosts, or give an \
+         https:// URL"
+    )]
+    Elsewhere(IpAddr),
     #[error("{0} is an address where no issuer is (link-local, metadata of a cloud, multicast or reserved)")]
     Never(IpAddr),
     #[error("the server cannot be reached: {0}")]
@@ -118,7 +123,7 @@ pub enum Fault {
 impl Fault {
     /// Whether what was asked for is wrong, and not what came of it.
     pub fn is_of_input(&self) -> bool {
-        matches!(self, Self::Scheme | Self::User | Self::Private { .. } | Self::Never(_))
+        matches!(self, Self::Scheme | Self::User | Self::Private { .. } | Self::Elsewhere(_) | Self::Never(_))
     }
 
     /// Whether it says that what was there is there no more.
@@ -221,10 +226,12 @@ impl Fetcher {
         for &address in &addresses {
             match place(address) {
                 Place::Never if !(is_allowed && is_literal) => return Err(Fault::Never(address)),
+                _ if must_be_here && !address.to_canonical().is_loopback() => {
+                    return Err(Fault::Elsewhere(address));
+                }
                 Place::Private if !is_allowed => {
                     return Err(Fault::Private { host: host.to_string(), address });
                 }
-                _ if must_be_here && !address.to_canonical().is_loopback() => return Err(Fault::Scheme),
                 _ => {}
             }
         }

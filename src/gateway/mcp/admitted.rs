@@ -19,7 +19,7 @@ use crate::gateway::refusal::{Refusal, UpstreamFault};
 use crate::gateway::stream::{Passed, Reply, ReplyBody};
 use crate::gateway::streams::Place;
 use crate::gateway::unfit;
-use crate::gateway::upstream::{Answer, Outgoing};
+use crate::gateway::upstream::{Answer, AnswerHead, Outgoing};
 use crate::gateway::wire::is_same;
 use crate::gateway::worker::Worker;
 
@@ -98,15 +98,22 @@ pub(super) async fn forward(
     // By 404 a server says as well that a session has ended, in whatever form.
     let ends_session = head.status == StatusCode::NOT_FOUND && admitted.session.is_some();
     let is_turned_away = admitted.awaits_answer && unfit::turns_away(head.status) && !ends_session;
+    let turned_away = |head: &AnswerHead| {
+        // Within a session that goes on it is a matter of this one call, such as another proxy's.
+        match head.status {
+            StatusCode::FORBIDDEN if admitted.session.is_some() => garbled(),
+            _ => unfit(&unfit::turned_away(upstream, head)),
+        }
+    };
     if is_turned_away && !is_stream && !is_json {
-        return Err(unfit(&unfit::turned_away(upstream, &head)));
+        return Err(turned_away(&head));
     }
     let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
     let body = match listing {
         listing if is_json && (listing.is_some() || (is_turned_away && !is_encoded)) => {
             let whole = whole(worker, body).await?;
             if is_turned_away && !unfit::is_message(&whole) {
-                return Err(unfit(&unfit::turned_away(upstream, &head)));
+                return Err(turned_away(&head));
             }
             match listing {
                 Some(listing) => {

@@ -295,7 +295,6 @@ async fn an_operator_is_told_what_is_wrong_with_the_server_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_a_matter_of_one_call_is_nobodys_fault_and_passes_to_the_byte() {
     const ERROR: &str = r#"{ "jsonrpc":"2.0", "id":1,"error":{"code":-32601,"message":"no"}}"#;
-    const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
     for (status, media, body) in [
         (404, "application/json", ERROR),
         (405, "application/json; charset=utf-8", ERROR),
@@ -326,32 +325,42 @@ async fn what_is_a_matter_of_one_call_is_nobodys_fault_and_passes_to_the_byte() 
         gateway.engine.stop().unwrap();
         assert!(unfit(&house).is_empty(), "{status} {body}");
     }
-    // A session that has ended is told by 404 in any form; who has none hears that there is no MCP.
-    let (house, upstream) = (
-        House::new(),
-        Upstream::answering(|received| async move {
-            let mut response = whole("text/plain", "no such session");
-            if received.body.windows(12).any(|window| window == b"\"initialize\"") {
-                response = whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
-                response.headers_mut().insert(SESSION, HeaderValue::from_static("one"));
-            } else {
-                *response.status_mut() = http::StatusCode::NOT_FOUND;
-            }
-            response
-        })
-        .await,
-    );
-    let key = house.key();
-    let gateway = house.gateway(upstream.address);
-    let begun = Ask::old("initialize", json!({"protocolVersion": "2025-11-25"}));
-    let begun = begun.key(&key).send(gateway.address).await;
-    let session = begun.headers["mcp-session-id"].to_str().unwrap();
-    let within = Ask::old("ping", json!({})).key(&key).with("mcp-session-id", session);
-    let ended = within.send(gateway.address).await;
-    assert_eq!((ended.status, ended.body.as_str()), (404, "no such session"));
-    assert_eq!(Ask::old("ping", json!({})).key(&key).send(gateway.address).await.status, 502);
-    gateway.engine.stop().unwrap();
-    assert_eq!(unfit(&house).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn within_a_session_a_status_may_be_a_matter_of_the_session_or_of_one_call() {
+    const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+    // A session that has ended is told by 404 in any form; who has none hears that there is no MCP. One call that a server or
+    // a proxy before it forbids is no fault of the set-up.
+    for (status, found, without) in [(404, (404, "no such session"), 1), (403, (502, ""), 1)] {
+        let (house, upstream) = (
+            House::new(),
+            Upstream::answering(move |received| async move {
+                let mut response = whole("text/plain", "no such session");
+                if received.body.windows(12).any(|window| window == b"\"initialize\"") {
+                    response = whole("application/json", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+                    response.headers_mut().insert(SESSION, HeaderValue::from_static("one"));
+                } else {
+                    *response.status_mut() = status.try_into().unwrap();
+                }
+                response
+            })
+            .await,
+        );
+        let key = house.key();
+        let gateway = house.gateway(upstream.address);
+        let begun = Ask::old("initialize", json!({"protocolVersion": "2025-11-25"}));
+        let begun = begun.key(&key).send(gateway.address).await;
+        let session = begun.headers["mcp-session-id"].to_str().unwrap();
+        let within = Ask::old("ping", json!({})).key(&key).with("mcp-session-id", session);
+        let ended = within.send(gateway.address).await;
+        assert_eq!(ended.status, found.0);
+        assert!(ended.body.contains(found.1), "{ended:?}");
+        assert_eq!(Ask::old("ping", json!({})).key(&key).send(gateway.address).await.status, 502);
+        gateway.engine.stop().unwrap();
+        let told: u32 = unfit(&house).iter().map(|event| event.count).sum();
+        assert_eq!(told, without, "{status}");
+    }
 }
 
 /// What the operator was told of the server behind.

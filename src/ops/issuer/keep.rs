@@ -123,6 +123,11 @@ pub(super) fn put(
     let is_changed = set != issuer.keys;
     (issuer.keys, issuer.fetched_at, issuer.last_error) = (set, Some(deed.now), String::new());
     store::issuer::update(deed.c, &issuer)?;
+    if is_changed {
+        for told in IssuerKeys::nameless(&published.text, &issuer.algorithms) {
+            tracing::warn!(issuer = %issuer.name, "{told}");
+        }
+    }
     if is_changed || always {
         deed.record(issuer.name.as_str(), json!({ "keys": keys.thumbprints(), "before": before }))?;
     }

@@ -255,6 +255,11 @@ async fn plain_http_is_for_this_machine_alone_and_only_where_it_was_named() {
     ] {
         assert!(matches!(fault(&fetcher, address, allowed).await, Fault::Scheme), "{address}");
     }
+    let elsewhere = Fetcher::with(Vec::new(), Arc::new(|_| Ok(vec!["10.0.0.5".parse().unwrap()]))).unwrap();
+    for allowed in [&[][..], &["localhost"]] {
+        let found = fault(&elsewhere, "http://localhost:1/keys", allowed).await;
+        assert!(matches!(found, Fault::Elsewhere(_)) && found.is_of_input(), "{allowed:?}: {found}");
+    }
     let with_user = here.replace("http://", "http://me:secret@");
     assert!(matches!(fault(&fetcher, &with_user, &["127.0.0.1"]).await, Fault::User));
     assert_eq!(server.asked(), ["/keys"]);
