@@ -40,8 +40,9 @@ impl Timestamp {
     /// [`BadMoment`] where it is neither.
     pub fn typed(text: &str) -> Result<Self, BadMoment> {
         let text = text.trim();
-        // By its length, since chrono takes `2026-7-28` and `+2026-07-28` as well.
+        // By its form, since chrono takes `2026-7-28` and `+026-07-28` as well.
         if text.len() == "2026-07-28".len()
+            && text.starts_with(|first: char| first.is_ascii_digit())
             && let Ok(date) = text.parse::<NaiveDate>()
         {
             return Ok(date.and_time(NaiveTime::MIN).and_utc().into());

@@ -179,12 +179,16 @@ fn a_choice_is_found_by_typing_and_nothing_typed_goes_without_a_word() {
     assert!(person.sees("/ reaq fits none") && person.sees("readers"), "{}", person.screen());
     for on in ["tab", "ctrl-s", "up"] {
         person.press(on);
-        assert!(person.sees("`reaq` fits none: take it back"), "{on}: {}", person.screen());
+        assert!(person.sees("`reaq` fits none: take it back,"), "{on}: {}", person.screen());
     }
     person.press("backspace");
     assert!(!person.sees("fits none"));
     person.press("tab").type_text("36h").press("tab");
-    assert!(person.sees("or choose `other`"), "no other life is granted than was typed: {}", person.screen());
+    assert!(
+        person.sees("`other`, where any can be typed"),
+        "no other life is granted than was typed: {}",
+        person.screen()
+    );
     person.press("backspace backspace backspace").type_text("30");
     assert!(person.sees(" 30d ") && !person.sees("/ rea"), "{}", person.screen());
     person.press("tab").type_text("z");

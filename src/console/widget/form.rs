@@ -182,7 +182,7 @@ impl Form {
         let field = self.fields.get(self.focus)?;
         let typed = field.unfit()?;
         let other = if field.offers("other") { ", or choose `other`, where any can be typed" } else { "" };
-        Some(format!("`{typed}` fits none: take it back with ⌫, or choose with ← →{other}"))
+        Some(format!("`{typed}` fits none: take it back, or choose with ← →{other}"))
     }
 
     fn take(&mut self, key: KeyEvent) -> Said {
