@@ -1,6 +1,6 @@
 //! Homes that are not as they should be: each is refused with exit 5 and the step that mends it.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 use crate::support::{Place, code, err, out};
 
@@ -29,6 +29,26 @@ fn a_home_is_made_for_its_owner_alone() {
     for entry in fs::read_dir(place.home()).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn several_who_use_a_home_first_make_one_home() {
+    for _ in 0..5 {
+        let place = Place::new();
+        let create = [&["key", "create"], KEY].concat();
+        let begun: Vec<_> = (0..4)
+            .map(|_| {
+                let mut command = place.command(&create);
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for one in begun {
+            let ended = one.wait_with_output().unwrap();
+            assert_eq!(code(&ended), 0, "{}", err(&ended));
+        }
+        assert_eq!(place.json(&["key", "list"])["items"].as_array().unwrap().len(), 4);
+        place.ok(&["doctor"]);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use super::{
@@ -185,9 +185,19 @@ fn a_restore_that_is_killed_is_done_whole_or_is_done_again() {
         command
     };
     let (mut done, mut again) = (0, 0);
-    let kills = at_every_change(restore, |moment| {
-        let is_whole = new.path().join("portcullis.db").exists();
-        if !is_whole && new.path().join("usage.db").exists() {
+    let calls = [&CHANGES[..], &["fsync,fdatasync", "ftruncate"]].concat();
+    let kills = at_each(&calls, restore, |moment| {
+        let (store, aside) = (new.path().join("portcullis.db"), new.path().with_file_name("aside"));
+        let is_whole = store.exists();
+        if is_whole {
+            // It is in use, and then its store is lost: the rest of it is nobody's to clear up.
+            new.json(&["key", "list"]);
+            fs::rename(&store, &aside).expect("it is there");
+            let told = new.run(&arguments);
+            assert_eq!(told.code, 4, "{moment}: {}", told.errors);
+            assert!(new.path().join("vault.key").exists(), "{moment}");
+            fs::rename(&aside, &store).expect("it is there");
+        } else if new.path().exists() && !left(new.path(), ".restore-").is_empty() {
             let told = new.run(&["key", "list"]);
             assert_eq!(told.code, 5, "{moment}: {}", told.errors);
             assert!(told.errors.contains("restore again"), "{moment}: {}", told.errors);
@@ -202,4 +212,39 @@ fn a_restore_that_is_killed_is_done_whole_or_is_done_again() {
         fs::remove_dir_all(new.path()).expect("a home");
     });
     assert!(kills >= 8 && done > 0 && again >= 5, "{kills} {done} {again}");
+}
+
+#[test]
+fn a_store_that_is_made_while_a_restore_is_at_work_is_refused_and_none_is_replaced() {
+    let scene = Scene::new();
+    assert!(scene.back_up().status().expect("it runs").success());
+    let file = scene.file.to_str().expect("UTF-8");
+    for _ in 0..4 {
+        let new = Home::new();
+        let mut restore = new.command();
+        restore
+            .args(["restore", file, "--passphrase-file", &scene.secret])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut at_work = restore.spawn().expect("it runs");
+        let made = loop {
+            // As soon as there is a folder, whoever is first.
+            if new.path().exists() {
+                break new.run(&["key", "create", "--subject", "bob", "--scope", "mcp:*", "--json"]);
+            }
+            assert!(at_work.try_wait().expect("a status").is_none_or(|ended| ended.success()));
+        };
+        let is_restored = at_work.wait().expect("a status").success();
+        match (is_restored, made.code) {
+            // Refused while it was at work, or done after it.
+            (true, 5) => {}
+            (_, 0) => {
+                let key: serde_json::Value = serde_json::from_str(&made.output).expect("a key");
+                new.json(&["key", "show", key["id"].as_str().expect("an id")]);
+            }
+            other => panic!("{other:?}: {}", made.errors),
+        }
+        assert_eq!(new.run(&["key", "show", &scene.id]).code, if is_restored { 0 } else { 3 });
+        assert_eq!(new.run(&["doctor"]).code, 0);
+    }
 }

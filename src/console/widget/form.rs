@@ -181,7 +181,7 @@ impl Form {
     fn stuck(&self) -> Option<String> {
         let field = self.fields.get(self.focus)?;
         let typed = field.unfit()?;
-        let other = if field.offers("other") { ", or choose `other`, where any can be typed" } else { "" };
+        let other = if field.offers("other") { "; `other` takes any" } else { "" };
         Some(format!("`{typed}` fits none: take it back, or choose with ← →{other}"))
     }
 
