@@ -4,13 +4,16 @@
 //! A layer's constant table of [`Binding`]s *is* its key handler: footer, help, palette and the
 //! refusal of what a read-only console may not do are read from the same table.
 
+use std::any::TypeId;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 
 use crate::domain::{clock::Timestamp, secret::Secret};
+use crate::store::home::Home;
 
 use super::canvas::Canvas;
-use super::effect::{Deed, Effect, Query, Reply, Ticket, Topic};
+use super::effect::{Deed, Effect, Question, Reply, Ticket};
 use super::event::Moved;
 
 /// Whether a key is for the console as a whole, whatever is typed into: leave, suspend, draw anew, the mouse.
@@ -27,15 +30,17 @@ pub struct Setting {
     pub banner: Option<String>,
     /// By what name the audit log knows whoever sits here.
     pub actor: String,
-    /// The home's folder; empty where it is nobody's, as in the demo.
-    pub home: String,
+    /// What backups are made of; none where the home is nobody's, as in the demo.
+    pub home: Option<Home>,
+    /// The home's folder as people write it; empty where it is nobody's.
+    pub place: String,
 }
 
 impl Setting {
     /// Who one is and where, the longest first.
     pub fn who(&self) -> Vec<String> {
-        let last = self.home.rsplit('/').next().unwrap_or_default();
-        let homes = [self.home.as_str(), last].into_iter().filter(|home| !home.is_empty());
+        let last = self.place.rsplit('/').next().unwrap_or_default();
+        let homes = [self.place.as_str(), last].into_iter().filter(|home| !home.is_empty());
         let named = |home: &str| {
             if self.actor.is_empty() { home.to_owned() } else { format!("{} in {home}", self.actor) }
         };
@@ -80,6 +85,8 @@ pub enum Wish {
     /// The command line, where a filter is typed.
     FilterLine,
     Messages,
+    /// The panel that backs the home up.
+    BackUp,
     ToggleMouse,
 }
 
@@ -102,20 +109,20 @@ impl<'a> Turn<'a> {
         self.depth = depth;
         self
     }
-    fn ticket(&mut self, topic: Topic) -> Ticket {
+    fn ticket(&mut self, topic: TypeId) -> Ticket {
         *self.next_ticket += 1;
         Ticket { topic, number: *self.next_ticket }
     }
     /// Asks the store; the answer bears the ticket.
-    pub fn load(&mut self, topic: Topic, query: Query) -> Ticket {
-        let ticket = self.ticket(topic);
-        self.wishes.push(Wish::Do(Effect::Load(ticket, query)));
+    pub fn load<Q: Question>(&mut self, question: Q) -> Ticket {
+        let ticket = self.ticket(TypeId::of::<Q>());
+        self.wishes.push(Wish::Do(Effect::Load(ticket, Box::new(question))));
         ticket
     }
     /// Changes something; what came of it bears the ticket.
-    pub fn act(&mut self, deed: Deed) -> Ticket {
-        let ticket = self.ticket(Topic::Deed);
-        self.wishes.push(Wish::Do(Effect::Act(ticket, deed)));
+    pub fn act<D: Deed>(&mut self, deed: D) -> Ticket {
+        let ticket = self.ticket(TypeId::of::<D>());
+        self.wishes.push(Wish::Do(Effect::Act(ticket, Box::new(deed))));
         ticket
     }
     pub fn copy(&mut self, text: &str, what: &str) {

@@ -5,9 +5,11 @@
 //! UTC minutes, so that its clock wakes the console once a minute and not once a second.
 
 mod app;
+mod ask;
 mod canvas;
 mod effect;
 mod event;
+mod held;
 mod input;
 mod keymap;
 mod layer;
@@ -16,6 +18,7 @@ mod notice;
 mod overlay;
 mod runner;
 mod screen;
+mod tally;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -125,7 +128,8 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
         read_only,
         banner: options.banner.clone(),
         actor: actor.strip_prefix("console:").unwrap_or(actor).to_owned(),
-        home: options.home.as_ref().map(|home| named_home(home.path())).unwrap_or_default(),
+        place: options.home.as_ref().map(|home| named_home(home.path())).unwrap_or_default(),
+        home: options.home.clone(),
     };
     let keymap = Keymap::defaults().map_err(ConsoleError::Keymap)?;
     let now = options.ctx.clock.now();
@@ -188,7 +192,7 @@ async fn console(options: &Options, app: &mut App) -> Result<(), ConsoleError> {
         // Where nobody listens, the console has ended.
         let _ = faults.send(Event::Fault);
     })?;
-    let runner = Runner::start(ctx, options.home.as_ref(), &sender)?;
+    let runner = Runner::start(ctx, &sender)?;
     let (width, height) = screen.size()?;
     app.size = Rect::new(0, 0, width, height);
     let (window, resized) = UnixStream::pair()?;
@@ -267,7 +271,7 @@ fn carry_out(
 ) -> Result<bool, ConsoleError> {
     for effect in effects {
         match effect {
-            Effect::Load(ticket, query) => runner.load(ticket, query),
+            Effect::Load(ticket, question) => runner.load(ticket, question),
             Effect::Act(ticket, deed) => runner.act(ticket, deed),
             Effect::Cancel(ticket) => runner.cancel(ticket),
             Effect::Copy(text) => {

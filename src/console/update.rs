@@ -12,15 +12,12 @@ use ratatui::layout::{Position, Rect};
 use crate::domain::clock::Timestamp;
 
 use super::app::App;
-use super::effect::{Answer, Effect, Fault, Reply, Ticket, TokenAnswer, Topic};
+use super::effect::{Effect, Reply, Ticket};
 use super::event::{Event, Moved};
 use super::keymap::{self, Found};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
 use super::layout;
-use super::overlay::{
-    backup::BackUp, command::CommandLine, help::Help, messages::Messages, palette::Palette,
-    secret::SecretPanel,
-};
+use super::overlay::{backup, command::CommandLine, help::Help, messages::Messages, palette::Palette};
 use super::screen::SCREENS;
 use super::theme::Theme;
 
@@ -61,7 +58,7 @@ const EVERYWHERE: &[Binding<()>] = &[
         turn.wishes.push(Wish::Do(Effect::Suspend));
     }),
     Binding::new("store.backup", "", "Make a backup of the home, while all goes on", |(), turn| {
-        turn.push(BackUp::new(turn.now));
+        turn.wishes.push(Wish::BackUp);
     })
     .writes(),
     Binding::new("quit", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
@@ -304,31 +301,12 @@ fn answer(app: &mut App, mut reply: Reply, now: Timestamp, effects: &mut Vec<Eff
             break;
         }
     }
-    if reply.ticket.topic == Topic::Deed
-        && let Some(outcome) = reply.outcome
-    {
-        unclaimed(app, outcome, &mut wishes, now);
+    if let (Some(outcome), Some(tell)) = (reply.outcome, reply.left) {
+        let mut turn = Turn::new(now, body, &mut app.next_ticket);
+        tell(outcome, &mut turn);
+        wishes.append(&mut turn.wishes);
     }
     grant(app, wishes, now, effects);
-}
-
-/// An act whose panel was closed while it was under way: what became of it is told, and a secret shown, all the same.
-fn unclaimed(app: &mut App, outcome: Result<Answer, Fault>, wishes: &mut Vec<Wish>, now: Timestamp) {
-    match outcome {
-        Ok(Answer::Issued(issued)) => wishes.push(Wish::Push(Box::new(SecretPanel::of_key(*issued, now)))),
-        Ok(Answer::Token(TokenAnswer::Issued(issued))) => {
-            wishes.push(Wish::Push(Box::new(SecretPanel::of_token(*issued, now))));
-        }
-        Ok(Answer::Partly(partly)) => {
-            app.notices.add(Tone::Failed, format!("of what you left under way: {partly}"), now);
-        }
-        Ok(Answer::BackedUp(backed_up)) => app.notices.add(Tone::Done, backed_up.said(), now),
-        Ok(_) => app.notices.add(Tone::Done, "what you left under way is done".into(), now),
-        Err(fault) => {
-            let text = format!("what you left under way was not done: {}", fault.message);
-            app.notices.add(Tone::Failed, text, now);
-        }
-    }
 }
 
 fn at_top(
@@ -428,6 +406,7 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                 let messages = Messages::new(app.notices.log());
                 app.overlays.push(Box::new(messages));
             }
+            Wish::BackUp => app.overlays.push(Box::new(backup::panel(app.setting.home.clone(), now))),
             Wish::ToggleMouse => {
                 app.mouse = !app.mouse;
                 effects.push(Effect::Mouse(app.mouse));

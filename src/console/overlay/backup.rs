@@ -6,75 +6,112 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
-use crate::console::effect::{Answer, Deed, Effect, Held, Reply, Ticket};
-use crate::console::layer::{Layer, Turn, Wish, is_for_all};
+use crate::console::effect::{Deed, Fault};
+use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::field::Field;
-use crate::console::widget::form::{Form, Panel, Said};
+use crate::console::widget::form::Form;
 use crate::console::widget::page::{self, Ink, Line};
+use crate::console::widget::panel::{Asks, FormPanel};
 use crate::domain::clock::Timestamp;
 use crate::domain::{
     secret::Secret,
     text::{for_shell, visible},
 };
-use crate::ops::backup::{BackedUp, SHORT_PASSPHRASE};
+use crate::ops::{
+    self, Ctx,
+    backup::{BackedUp, SHORT_PASSPHRASE},
+};
+use crate::store::backup::Recipient;
+use crate::store::home::Home;
+
+use super::secret::below_home;
 
 const TITLE: &str = "backup";
 const WIDTH: u16 = 78;
 /// So many damaged rows are named.
 const MOST_NAMED: usize = 5;
 
+/// Makes a backup of the home in a file that is not there yet.
+#[derive(Debug)]
 pub struct BackUp {
-    form: Form,
-    made: Held<BackedUp>,
+    /// None where it is nobody's.
+    pub home: Option<Home>,
+    pub file: PathBuf,
+    pub passphrase: Secret,
 }
 
-impl BackUp {
-    pub fn new(now: Timestamp) -> Self {
-        let file = format!("~/portcullis-{}.backup", now.to_utc().format("%Y-%m-%d"));
+impl Deed for BackUp {
+    type Answer = BackedUp;
+    const VERB: &'static str = "copying";
+    fn carry_out(&self, ctx: &Ctx) -> Result<BackedUp, Fault> {
+        let Some(home) = &self.home else {
+            return Err(Fault::new("the home of a demo goes with it, and is not backed up"));
+        };
+        let file = below_home(&self.file);
+        Ok(ops::backup::into_file(ctx, home, &Recipient::Operator(&self.passphrase), &file, |_, _| {})?)
+    }
+    fn unclaimed(made: BackedUp, turn: &mut Turn<'_>) {
+        turn.done(made.said());
+    }
+}
+
+pub struct AskBackUp {
+    home: Option<Home>,
+    /// The name of the file that is suggested.
+    file: String,
+}
+
+/// The panel that asks for file and passphrase.
+pub fn panel(home: Option<Home>, now: Timestamp) -> FormPanel<AskBackUp> {
+    let file = format!("~/portcullis-{}.backup", now.to_utc().format("%Y-%m-%d"));
+    FormPanel::new(AskBackUp { home, file })
+}
+
+impl Asks for AskBackUp {
+    type From = ();
+    type Deed = BackUp;
+    const TITLE: &'static str = TITLE;
+    const CRUMB: &'static str = TITLE;
+    const WIDTH: u16 = WIDTH;
+    const STANDS: bool = true;
+    fn about(&self, form: Option<&Form>) -> Option<String> {
+        let typed = form.map_or(0, |form| form.exposed("passphrase").chars().count());
+        let said = if (1..SHORT_PASSPHRASE).contains(&typed) {
+            "So short a passphrase is soon guessed by whoever gets the file."
+        } else {
+            "All of the home as it is now, sealed; everything goes on meanwhile."
+        };
+        Some(said.to_owned())
+    }
+    fn form(&self, (): &()) -> Form {
         let fields = vec![
-            Field::text("file", "file", "a new one; keep it on another machine", &file),
+            Field::text("file", "file", "a new one; keep it on another machine", &self.file),
             Field::hidden("passphrase", "passphrase", "not shown; without it nobody can restore the backup"),
             Field::hidden("again", "the same again", "a slip would show only when it is needed"),
         ];
-        let form = Form::new("back up", fields).holding("not made yet: esc again throws this away");
-        let mut panel = Self { form, made: Held::default() };
-        panel.check();
-        panel
+        Form::new("back up", fields).holding("not made yet: esc again throws this away")
     }
-
-    fn check(&mut self) {
-        let (first, second) = (self.form.exposed("passphrase"), self.form.exposed("again"));
+    fn check(&self, form: &mut Form) {
+        let (first, second) = (form.exposed("passphrase"), form.exposed("again"));
         let faults = [
-            ("file", self.form.value("file").trim().is_empty().then_some("name a file")),
+            ("file", form.value("file").trim().is_empty().then_some("name a file")),
             ("passphrase", first.is_empty().then_some("an empty passphrase seals nothing")),
             ("again", (first != second).then_some("the two are not the same")),
         ];
-        for (name, fault) in faults {
-            if let Some(field) = self.form.field_mut(name) {
-                field.error = fault.map(str::to_owned);
-            }
-        }
+        form.judge(faults.map(|(name, fault)| (name, fault.map(str::to_owned))));
     }
-
-    fn submit(&mut self, turn: &mut Turn<'_>) {
-        if self.made.is_waiting() {
-            return;
-        }
-        self.check();
-        if !self.form.is_right() {
-            return self.form.show_faults();
-        }
-        self.form.busy = true;
-        self.form.fault = None;
-        let file = PathBuf::from(self.form.value("file").trim());
-        let passphrase = Secret::new(self.form.exposed("passphrase").to_owned());
-        self.made.wait_for(turn.act(Deed::BackUp { file, passphrase }));
+    fn deed(&self, form: &Form) -> Option<BackUp> {
+        let file = PathBuf::from(form.value("file").trim());
+        let passphrase = Secret::new(form.exposed("passphrase").to_owned());
+        Some(BackUp { home: self.home.clone(), file, passphrase })
     }
-
-    fn is_short(&self) -> bool {
-        (1..SHORT_PASSPHRASE).contains(&self.form.exposed("passphrase").chars().count())
+    fn took(&self, made: BackedUp, turn: &mut Turn<'_>) {
+        turn.push(Made(made));
     }
 }
+
+/// Where it lies, and how it is put back.
+struct Made(BackedUp);
 
 fn lines(made: &BackedUp) -> Vec<Line> {
     let file = made.file.display().to_string();
@@ -103,7 +140,7 @@ fn lines(made: &BackedUp) -> Vec<Line> {
     lines
 }
 
-impl Layer for BackUp {
+impl Layer for Made {
     fn crumbs(&self) -> Vec<String> {
         vec![TITLE.into()]
     }
@@ -111,66 +148,17 @@ impl Layer for BackUp {
         if is_for_all(key) {
             return false;
         }
-        if self.made.value.is_some() {
-            if matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q')) {
-                turn.close();
-            }
-            return true;
-        }
-        // It is being made, from what was typed.
-        if let Some(act) = self.made.waits_for() {
-            if key.code == KeyCode::Esc {
-                turn.wishes.push(Wish::Do(Effect::Cancel(act)));
-            }
-            return true;
-        }
-        match self.form.key(key) {
-            Said::Submit => self.submit(turn),
-            Said::Cancel => turn.close(),
-            Said::Changed => self.check(),
-            Said::Taken | Said::Nothing => {}
+        if matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q')) {
+            turn.close();
         }
         true
     }
-    fn paste(&mut self, text: &str, _turn: &mut Turn<'_>) {
-        if !self.made.is_waiting() {
-            self.form.paste(text);
-            self.check();
-        }
-    }
-    fn awaits(&self, act: Ticket) -> bool {
-        self.made.awaits(act)
-    }
-    fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
-        if !self.made.owns(reply) {
-            return;
-        }
-        let is_made = self.made.settle(reply, |answer| match answer {
-            Answer::BackedUp(made) => Some(*made),
-            _ => None,
-        });
-        // What was typed stays where it failed, and is wiped where it is needed no more.
-        if is_made {
-            self.form = Form::new("back up", Vec::new());
-        } else {
-            self.form.failed(self.made.fault.take().map(|fault| fault.message));
-        }
-    }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        if self.made.value.is_some() { vec![("esc", "close")] } else { self.form.hints() }
+        vec![("esc", "close")]
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let (accent, good) = (canvas.theme().accent, canvas.theme().good);
-        let Some(made) = &self.made.value else {
-            let about = if self.is_short() {
-                "So short a passphrase is soon guessed by whoever gets the file."
-            } else {
-                "All of the home as it is now, sealed; everything goes on meanwhile."
-            };
-            let panel = Panel { title: TITLE, style: accent, width: WIDTH, about: Some(about) };
-            return panel.draw(Some(&self.form), None, canvas, area);
-        };
-        let lines = lines(made);
+        let good = canvas.theme().good;
+        let lines = lines(&self.0);
         let rows = page::height(&lines, WIDTH.min(area.width).saturating_sub(4));
         let panel = centred(area, WIDTH, rows + 4);
         canvas.blank(panel);

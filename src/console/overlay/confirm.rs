@@ -1,16 +1,21 @@
 //! Asks before something is destroyed: names it, has Cancel focused, and where that is wanted
 //! lets nothing happen before the name is typed.
 
+use std::fmt;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
-use crate::console::effect::{Answer, Deed, Held, Partly, Query, Reply, Ticket, Topic};
+use crate::console::effect::{Deed, Fault, Question, Reply, Ticket};
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn, is_for_all};
+use crate::console::tally::Tally;
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{width, wrap};
 use crate::domain::text::counted;
+use crate::ops::{Ctx, OpsError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -18,16 +23,6 @@ enum Place {
     Reason,
     Cancel,
     Yes,
-}
-
-/// What is counted before the question can be answered.
-pub struct Counting {
-    pub topic: Topic,
-    pub query: Query,
-    /// What the answer says of it.
-    pub read: fn(Answer) -> Option<Counted>,
-    /// What is typed to go on where it is in use.
-    pub name: String,
 }
 
 #[derive(Debug, Default)]
@@ -38,44 +33,72 @@ pub struct Counted {
     pub calls: u64,
 }
 
+/// A question, and what its answer says beside the other.
+struct Counting<Q: Question> {
+    question: Q,
+    read: fn(Q::Answer) -> Counted,
+}
+
+impl<Q: Question> fmt::Debug for Counting<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.question.fmt(f)
+    }
+}
+
+impl<Q: Question> Question for Counting<Q> {
+    type Answer = Counted;
+    const SLOW: bool = Q::SLOW;
+    fn answer(&self, ctx: &Ctx) -> Result<Counted, OpsError> {
+        self.question.answer(ctx).map(self.read)
+    }
+}
+
+/// Asks what there is to count.
+type Count = Box<dyn FnOnce(&mut Held<Counted>, &mut Turn<'_>)>;
+/// Does it, for the reason that was given.
+type Act = Box<dyn Fn(String, &mut Held<Tally>, &mut Turn<'_>)>;
+
 pub struct Confirm {
     title: String,
     lines: Vec<String>,
     yes: &'static str,
     done: String,
-    deed: Deed,
+    act: Act,
     /// What must be typed, and what was.
     must_type: Option<String>,
     typed: Input,
     reason: Option<Input>,
     /// Asked when it opens: what is typed meanwhile waits for the answer.
-    counting: Option<Counting>,
+    count: Option<Count>,
     counted: Held<Counted>,
+    /// What is typed to go on where it is in use.
+    name: String,
     place: Place,
-    sent: Held<Option<Partly>>,
+    sent: Held<Tally>,
     fault: Option<String>,
 }
 
 impl Confirm {
-    /// `yes` is the button's verb, `done` the notice afterwards.
-    pub fn new(
+    /// `yes` is the button's verb, `done` the notice afterwards; `deed` makes of the reason what is done.
+    pub fn new<D: Deed<Answer = Tally>>(
         title: impl Into<String>,
         lines: Vec<String>,
         yes: &'static str,
         done: impl Into<String>,
-        deed: Deed,
+        deed: impl Fn(String) -> D + 'static,
     ) -> Self {
         Self {
             title: title.into(),
             lines,
             yes,
             done: done.into(),
-            deed,
+            act: Box::new(move |why, sent, turn| sent.act(deed(why), turn)),
             must_type: None,
             typed: Input::default(),
             reason: None,
-            counting: None,
+            count: None,
             counted: Held::default(),
+            name: String::new(),
             place: Place::Cancel,
             sent: Held::default(),
             fault: None,
@@ -89,25 +112,30 @@ impl Confirm {
         }
         self
     }
-    /// Counts first how much it is in use. What cannot be counted is taken to be.
-    pub fn counting(mut self, counting: Counting) -> Self {
-        self.counting = Some(counting);
+    /// Counts first how much it is in use, and then wants `name` typed. What cannot be counted is taken to be in use.
+    pub fn counting<Q: Question>(
+        mut self,
+        question: Q,
+        read: fn(Q::Answer) -> Counted,
+        name: String,
+    ) -> Self {
+        self.count = Some(Box::new(move |counted, turn| counted.ask(Counting { question, read }, turn)));
+        self.name = name;
         self
     }
-    fn took_count(&mut self) {
-        let name = self.counting.take().map(|counting| counting.name);
-        match (self.counted.value.take(), self.counted.fault.take()) {
-            (Some(Counted { lines, calls }), _) => {
+    fn took_count(&mut self, outcome: Result<Counted, Fault>) {
+        let name = std::mem::take(&mut self.name);
+        match outcome {
+            Ok(Counted { lines, calls }) => {
                 self.lines.extend(lines);
                 if calls > 0 {
                     self.lines.push(format!("{} in the last 24 hours: in use.", counted(calls, "call")));
-                    self.must_type = name;
+                    self.must_type = Some(name);
                 }
             }
-            (None, fault) => {
-                let why = fault.map(|fault| fault.message).unwrap_or_default();
-                self.lines.push(format!("How much it is in use cannot be told: {why}"));
-                self.must_type = name;
+            Err(fault) => {
+                self.lines.push(format!("How much it is in use cannot be told: {}", fault.message));
+                self.must_type = Some(name);
             }
         }
     }
@@ -150,20 +178,16 @@ impl Confirm {
             self.place = Place::Name;
             return;
         }
-        let mut deed = self.deed.clone();
-        if let Some(input) = &self.reason {
-            deed.give_reason(input.value().trim());
-        }
+        let why = self.reason.as_ref().map_or("", |reason| reason.value().trim()).to_owned();
         self.fault = None;
-        self.sent.wait_for(turn.act(deed));
+        (self.act)(why, &mut self.sent, turn);
     }
 }
 
 impl Layer for Confirm {
     fn enter(&mut self, turn: &mut Turn<'_>) {
-        if let Some(Counting { topic, query, .. }) = &self.counting {
-            let ticket = turn.load(*topic, query.clone());
-            self.counted.wait_for(ticket);
+        if let Some(count) = self.count.take() {
+            count(&mut self.counted, turn);
         }
     }
     fn waits(&self, _name: Option<&str>) -> bool {
@@ -222,25 +246,20 @@ impl Layer for Confirm {
         self.sent.awaits(act)
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
-        if let (true, Some(Counting { read, .. })) = (self.counted.owns(reply), &self.counting) {
-            self.counted.settle(reply, *read);
-            self.took_count();
+        if let Some(outcome) = self.counted.take(reply) {
+            self.took_count(outcome);
         }
-        if !self.sent.owns(reply) {
-            return;
-        }
-        if self.sent.settle(reply, |answer| match answer {
-            Answer::Changed(_) | Answer::Deleted | Answer::Saved(_) => Some(None),
-            Answer::Partly(partly) => Some(Some(partly)),
-            _ => None,
-        }) {
-            match self.sent.value.take().flatten() {
-                None => turn.done(self.done.clone()),
-                Some(partly) => turn.fail(partly.to_string()),
+        match self.sent.take(reply) {
+            Some(Ok(tally)) => {
+                if tally.is_of_all() {
+                    turn.done(self.done.clone());
+                } else {
+                    turn.fail(tally.to_string());
+                }
+                turn.close();
             }
-            turn.close();
-        } else {
-            self.fault = self.sent.fault.take().map(|fault| fault.message);
+            Some(Err(fault)) => self.fault = Some(fault.message),
+            None => {}
         }
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {

@@ -1,11 +1,14 @@
 //! What was refused of late, and of the one under the cursor every check with why; from there to the key and the policy.
 
+mod explained;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Margin, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Held, Query, Refused, Reply, Topic};
+use crate::console::effect::Reply;
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
@@ -15,6 +18,8 @@ use crate::console::widget::text::{clock, count, moment, relative};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::CredentialId;
 use crate::domain::event::Event;
+
+pub use explained::{Explain, ListRefusals, Refused, is_refusal};
 
 pub struct Refusals {
     /// Whose: of one credential, with its name, or of all.
@@ -138,14 +143,12 @@ impl Refusals {
     fn follow(&mut self, turn: &mut Turn<'_>) {
         self.top = 0;
         if let Some(event) = self.selected().filter(|_| self.opened().is_none()).cloned() {
-            let ticket = turn.load(Topic::Refusal, Query::Refusal(Box::new(event)));
-            self.opened.wait_for(ticket);
+            self.opened.ask(Explain(event), turn);
         }
     }
     fn ask(&mut self, turn: &mut Turn<'_>) {
         let credential = self.of.as_ref().map(|(credential, _)| credential.clone());
-        let ticket = turn.load(Topic::Refusals, Query::Refusals { credential });
-        self.rows.wait_for(ticket);
+        self.rows.ask(ListRefusals { credential }, turn);
     }
     fn show_key(&mut self, turn: &mut Turn<'_>) {
         let wish = match self.opened().and_then(|opened| opened.credential) {
@@ -215,20 +218,13 @@ impl Layer for Refusals {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let before = self.selected().map(mark);
-        let came = self.rows.settle(reply, |answer| match answer {
-            Answer::Refusals(rows) => Some(rows),
-            _ => None,
-        });
-        if came {
+        if self.rows.settle(reply) {
             let place = before.and_then(|wanted| self.rows().iter().position(|event| mark(event) == wanted));
             let (total, height) = (self.rows().len() as u64, self.height(turn));
             self.cursor.stay_on(place, total, height);
             self.follow(turn);
         }
-        self.opened.settle(reply, |answer| match answer {
-            Answer::Refusal(refused) => Some(*refused),
-            _ => None,
-        });
+        self.opened.settle(reply);
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.blank(area);

@@ -1,5 +1,7 @@
 //! A secret, shown once: it says so, closes by itself, and is wiped when it goes.
 
+mod file;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +10,8 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
 use crate::console::canvas::{Canvas, centred, piece};
-use crate::console::effect::{Answer, Deed, Effect, Held, Reply};
+use crate::console::effect::{Effect, Reply};
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn, Wish, is_for_all};
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{moment, relative, skip_cells, width};
@@ -16,6 +19,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::secret::Secret;
 use crate::ops::api_key::IssuedKey;
 use crate::ops::token::Issued;
+
+pub use file::{WriteSecret, below_home};
 
 const STAY: Duration = Duration::from_secs(60);
 /// While a file is named: to think of a name takes longer than to press a key.
@@ -109,7 +114,7 @@ impl SecretPanel {
             KeyCode::Enter => {
                 let typed = file.value().trim();
                 let file = PathBuf::from(if typed.is_empty() { self.suggested.as_str() } else { typed });
-                self.sent.wait_for(turn.act(Deed::WriteSecret { file, text: self.text.clone() }));
+                self.sent.act(WriteSecret { file, text: self.text.clone() }, turn);
             }
             _ => {
                 type_into(file, key);
@@ -195,15 +200,8 @@ impl Layer for SecretPanel {
         }
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
-        if !self.sent.owns(reply) {
-            return;
-        }
-        self.sent.settle(reply, |answer| match answer {
-            Answer::Written(file) => Some(file),
-            _ => None,
-        });
-        let why = self.sent.fault.take().map(|fault| fault.message).unwrap_or_default();
-        let written = self.sent.value.take().ok_or(why);
+        let Some(outcome) = self.sent.take(reply) else { return };
+        let written = outcome.map_err(|fault| fault.message);
         if written.is_ok() {
             self.file = None;
         }

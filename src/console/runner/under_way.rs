@@ -62,16 +62,17 @@ impl UnderWay {
 
 #[cfg(test)]
 mod tests {
+    use std::any::TypeId;
+
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
-    use crate::console::effect::Topic;
     use crate::domain::pace::Unit;
 
     #[test]
     fn only_the_act_that_is_meant_is_ended_and_nothing_is_told_of_it_afterwards() {
         let (out, mut told) = unbounded_channel();
-        let ticket = |number| Ticket { topic: Topic::Deed, number };
+        let ticket = |number| Ticket { topic: TypeId::of::<()>(), number };
         let under_way = UnderWay::default();
         let pace = under_way.begin(ticket(2), "revoking");
         under_way.cancel(ticket(1));
@@ -89,7 +90,10 @@ mod tests {
         );
         under_way.cancel(ticket(2));
         assert!(pace.is_cancelled());
-        assert!(under_way.end(Reply { ticket: ticket(2), outcome: None }, &out) && under_way.tell(&out));
+        assert!(
+            under_way.end(Reply { ticket: ticket(2), outcome: None, left: None }, &out)
+                && under_way.tell(&out)
+        );
         assert!(matches!(told.blocking_recv(), Some(Event::Reply(_))));
         assert!(told.try_recv().is_err());
     }

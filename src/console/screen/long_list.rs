@@ -3,26 +3,30 @@
 //!
 //! Rows are shown before they are counted: no row waits for a number that looks at every one.
 
+mod ask;
 mod draw;
 mod follow;
 mod marks;
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
-use crate::console::effect::{Answer, Held, Query, Reply, Topic, Window};
+use crate::console::effect::Reply;
+use crate::console::held::Held;
 use crate::console::layer::Turn;
 use crate::console::widget::field::{Took, paste_into, type_into};
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table;
 use crate::domain::clock::Timestamp;
 use crate::domain::filter::{Fields, Filter};
-use crate::store::Damaged;
+use crate::ops::Ctx;
+use crate::store::{Damaged, StoreError};
 
+pub use ask::{CountRows, FindRow, ListIds, ListRows, Order, Window};
 pub use draw::{Words, draw_damaged};
 use marks::{Marking, Start};
 
@@ -30,9 +34,9 @@ use marks::{Marking, Start};
 const BESIDE: u16 = 114;
 
 /// What such a list is of: a row of it, and how the store is asked.
-pub trait Listed: Sized + 'static {
-    type Id: Copy + Ord + Display;
-    type Sort: Copy + PartialEq + 'static;
+pub trait Listed: Sized + Debug + Send + 'static {
+    type Id: Copy + Ord + Display + Debug + Send + 'static;
+    type Sort: Copy + PartialEq + Debug + Send + 'static;
     const FIELDS: Fields;
     const SORTS: &'static [Self::Sort];
     /// By when they were made: the newest stand on top.
@@ -46,37 +50,16 @@ pub trait Listed: Sized + 'static {
     fn id(&self) -> Self::Id;
     /// The title of the column that it is sorted by.
     fn title(sort: Self::Sort) -> &'static str;
-    fn ask(order: Order<Self::Sort>, part: Part) -> (Topic, Query);
-    fn window(answer: Answer) -> Option<Window<Self>>;
-    fn total(answer: Answer) -> Option<u64>;
-    fn ids(answer: Answer) -> Option<Vec<Self::Id>>;
-    fn place(answer: Answer) -> Option<Option<u64>>;
-}
-
-/// Which rows, in which order.
-#[derive(Clone, Debug)]
-pub struct Order<S> {
-    pub filter: Filter,
-    pub sort: S,
-    pub descending: bool,
-    pub now: Timestamp,
-}
-
-/// What of the list is asked for.
-#[derive(Clone, Debug)]
-pub enum Part {
-    Window {
+    /// So many rows from the offset on; `total`: how many there are, where that is known.
+    fn window(
+        ctx: &Ctx,
+        order: &Order<Self::Sort>,
         offset: u64,
         limit: u32,
         total: Option<u64>,
-    },
-    Total,
-    Ids {
-        offset: u64,
-        limit: u32,
-    },
-    /// Where the row of this id is.
-    Place(String),
+    ) -> Result<Vec<Result<Self, Damaged>>, StoreError>;
+    fn count(ctx: &Ctx, order: &Order<Self::Sort>) -> Result<u64, StoreError>;
+    fn place(ctx: &Ctx, order: &Order<Self::Sort>, id: &str) -> Result<Option<u64>, StoreError>;
 }
 
 /// What a click met.
@@ -264,15 +247,14 @@ impl<L: Listed> LongList<L> {
         let offset = self.cursor.top.saturating_sub(height);
         let limit = u32::try_from(height * 3).unwrap_or(u32::MAX);
         (self.asked, self.asked_among) = ((offset, u64::from(limit)), total);
-        let (topic, query) = L::ask(order, Part::Window { offset, limit, total });
-        self.window.wait_for(turn.load(topic, query));
+        self.window.ask(ListRows { order, offset, limit, total }, turn);
     }
 
     /// Asks again for what is shown, and apart from it for how many there are.
     pub fn reload(&mut self, turn: &mut Turn<'_>) {
         self.ask(turn);
-        let (topic, query) = L::ask(self.order(turn.now), Part::Total);
-        self.count.wait_for(turn.load(topic, query));
+        let order = self.order(turn.now);
+        self.count.ask(CountRows::<L>(order), turn);
     }
 
     /// From the top of another list. A filter that cannot be read leaves the list as it is.
@@ -406,20 +388,18 @@ impl<L: Listed> LongList<L> {
     /// Takes what answers its questions; true where other rows may be in view.
     pub fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) -> bool {
         let mut moved = false;
-        if self.window.settle(reply, L::window) {
+        if self.window.settle(reply) {
             self.took_window();
             self.settle(turn);
             self.go_with_its_row(turn);
             moved = true;
         }
-        if self.place.owns(reply) {
-            self.place.settle(reply, L::place);
-            self.took_place(turn);
+        if let Some(outcome) = self.place.take(reply) {
+            self.took_place(outcome.ok().flatten(), turn);
             moved = true;
         }
-        if self.count.settle(reply, L::total)
-            && let Some(total) = self.count.value.take()
-        {
+        let count = self.count.take(reply);
+        if let Some(Ok(total)) = count {
             self.total = total;
             self.counted = true;
             self.settle(turn);
@@ -429,12 +409,12 @@ impl<L: Listed> LongList<L> {
             }
             moved = true;
         }
-        if self.ids.settle(reply, L::ids)
-            && let Some(ids) = self.ids.value.take()
-        {
-            self.took_ids(ids, turn);
+        match self.ids.take(reply) {
+            Some(Ok(ids)) => self.took_ids(ids, turn),
+            Some(Err(fault)) => turn.fail(fault.message),
+            None => {}
         }
-        for fault in [self.count.fault.take(), self.ids.fault.take()].into_iter().flatten() {
+        if let Some(Err(fault)) = count {
             turn.fail(fault.message);
         }
         moved

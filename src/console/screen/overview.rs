@@ -1,14 +1,15 @@
 //! Screen 1: what is happening, at a glance. On an empty store: what to do next.
 
 mod gateways;
+mod traffic;
 
 use ratatui::layout::Rect;
 
+use crate::console::ask::{Busy, DAY};
 use crate::console::canvas::{Canvas, Piece, piece};
-use crate::console::effect::{
-    Answer, Busy, Held, KeyCounts, Query, Reply, TokenAnswer, TokenCounts, TokenQuery, Topic, Traffic,
-};
+use crate::console::effect::{Question, Reply};
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::refusals::Refusals;
 use crate::console::theme::{state_glyph, token_glyph};
@@ -17,8 +18,41 @@ use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, grouped};
 use crate::domain::api_key::KeyState;
+use crate::domain::clock::Timestamp;
 use crate::domain::token::TokenState;
 use crate::domain::usage::Totals;
+use crate::ops::{Ctx, OpsError};
+use crate::store::{self, api_key::Counts as KeyCounts, token::Counts as TokenCounts};
+
+use traffic::{ShowTraffic, Traffic};
+
+/// How many keys are in each state.
+#[derive(Debug)]
+pub struct CountKeys {
+    pub now: Timestamp,
+}
+
+impl Question for CountKeys {
+    type Answer = KeyCounts;
+    const SLOW: bool = true;
+    fn answer(&self, ctx: &Ctx) -> Result<KeyCounts, OpsError> {
+        Ok(ctx.store.read(|c| store::api_key::counts(c, self.now, self.now.plus(DAY)))?)
+    }
+}
+
+/// How many of the tokens that have not ended by themselves are in each state.
+#[derive(Debug)]
+pub struct CountTokens {
+    pub now: Timestamp,
+}
+
+impl Question for CountTokens {
+    type Answer = TokenCounts;
+    const SLOW: bool = true;
+    fn answer(&self, ctx: &Ctx) -> Result<TokenCounts, OpsError> {
+        Ok(ctx.store.read(|c| store::token::counts(c, self.now))?)
+    }
+}
 
 #[derive(Default)]
 pub struct Overview {
@@ -60,14 +94,11 @@ const BINDINGS: &[Binding<Overview>] = &[
 
 impl Overview {
     fn ask_traffic(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::Traffic, Query::Traffic { now: turn.now });
-        self.traffic.wait_for(ticket);
+        self.traffic.ask(ShowTraffic { now: turn.now }, turn);
     }
     fn ask_counts(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::KeyCounts, Query::KeyCounts { now: turn.now });
-        self.counts.wait_for(ticket);
-        let query = Query::Token(TokenQuery::Counts { now: turn.now });
-        self.tokens.wait_for(turn.load(Topic::TokenCounts, query));
+        self.counts.ask(CountKeys { now: turn.now }, turn);
+        self.tokens.ask(CountTokens { now: turn.now }, turn);
     }
 }
 
@@ -101,18 +132,9 @@ impl Layer for Overview {
         }
     }
     fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
-        self.traffic.settle(reply, |answer| match answer {
-            Answer::Traffic(traffic) => Some(*traffic),
-            _ => None,
-        });
-        self.counts.settle(reply, |answer| match answer {
-            Answer::KeyCounts(counts) => Some(counts),
-            _ => None,
-        });
-        self.tokens.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::Counts(counts)) => Some(counts),
-            _ => None,
-        });
+        self.traffic.settle(reply);
+        self.counts.settle(reply);
+        self.tokens.settle(reply);
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {

@@ -1,10 +1,14 @@
 //! Screen 7: usage over time, live or paused, of all or of one credential or endpoint.
 
+mod range;
+
 use ratatui::layout::{Position, Rect};
 
+use crate::console::ask::Busy;
 use crate::console::canvas::{Canvas, piece};
-use crate::console::effect::{Answer, Busy, By, Focus, Held, Query, Range, Reply, Topic, UsageView};
+use crate::console::effect::Reply;
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::screen::list_bindings;
 use crate::console::widget::chart::calls;
@@ -12,6 +16,8 @@ use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{count, grouped};
+
+use range::{By, Focus, Range, ShowUsage, UsageView};
 
 const BESIDE: u16 = 114;
 
@@ -81,9 +87,8 @@ impl Usage {
         self.focus.credential.is_some() || self.focus.endpoint.is_some()
     }
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        let query = Query::Usage { range: self.range, focus: self.focus.clone(), now: turn.now };
-        let ticket = turn.load(Topic::Usage, query);
-        self.view.wait_for(ticket);
+        let question = ShowUsage { range: self.range, focus: self.focus.clone(), now: turn.now };
+        self.view.ask(question, turn);
     }
     /// Other rows, from their top.
     fn begin_anew(&mut self, turn: &mut Turn<'_>) {
@@ -180,11 +185,7 @@ impl Layer for Usage {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let before = self.selected().map(|busy| busy.object.clone());
-        let came = self.view.settle(reply, |answer| match answer {
-            Answer::Usage(view) => Some(*view),
-            _ => None,
-        });
-        if came {
+        if self.view.settle(reply) {
             let height = u64::from(table::height(table_area(areas(turn.body).1))).max(1);
             // they are sorted anew each time, and the cursor was on one of them
             let place = before.and_then(|object| self.rows().iter().position(|busy| busy.object == object));

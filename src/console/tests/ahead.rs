@@ -1,23 +1,24 @@
 //! What is typed before the store has answered, and lists that move while somebody is in them: an act is done to what was
 //! shown, and no key is lost.
 
-use crate::console::effect::{Answer, Deed, Effect, Fault, Partly, Query, Reply, Topic};
+use crate::console::effect::Fault;
 use crate::console::event::{Event, Moved};
+use crate::console::screen::api_keys::bulk::{Disable, Revoke};
+use crate::console::screen::long_list::{CountRows, FindRow};
+use crate::console::screen::policies::history::RollBack;
+use crate::domain::api_key::ApiKey;
 
+use super::home::*;
 use super::person::*;
-use super::shop::*;
 
 fn revoked(person: &Person) -> Vec<usize> {
-    match person.deeds.last() {
-        Some(Deed::RevokeKeys { ids, .. }) => ids.iter().map(|id| id.as_str().parse().unwrap()).collect(),
-        other => panic!("{other:?}: {}", person.screen()),
-    }
+    person.last::<Revoke>().ids.iter().map(|id| id.as_str().parse().unwrap()).collect()
 }
 
 #[test]
 fn what_is_typed_while_the_calls_are_counted_goes_into_the_dialog_that_counts_them() {
     let mut person = Person::new(80, 24);
-    person.shop.busy = 5;
+    person.house.call(1, 5);
     person.press("2 j");
     let counting = person.ask("R");
     assert!(person.sees("Revoke key agent-1") && person.sees("counting"), "{}", person.screen());
@@ -28,13 +29,13 @@ fn what_is_typed_while_the_calls_are_counted_goes_into_the_dialog_that_counts_th
     assert!(person.sees("that is not its name") && person.sees("desktop"), "{}", person.screen());
     assert!(person.deeds.is_empty());
     person.press("ctrl-u").type_text("agent-1").press("tab tab tab enter");
-    assert!(matches!(&person.deeds[..], [Deed::RevokeKeys { reason, .. }] if reason == "lost"));
+    assert_eq!(person.only::<Revoke>().reason, "lost");
 }
 
 #[test]
 fn a_paste_and_an_answer_to_the_question_wait_as_well_and_escape_waits_for_nothing() {
     let mut person = Person::new(80, 24);
-    person.shop.busy = 5;
+    person.house.call(1, 5);
     person.press("2 j");
     let counting = person.ask("R");
     person.send(Event::Paste("agent-1".into()));
@@ -42,7 +43,9 @@ fn a_paste_and_an_answer_to_the_question_wait_as_well_and_escape_waits_for_nothi
     person.settle(counting);
     assert_eq!(revoked(&person), [1]);
 
-    person.deeds.clear();
+    let mut person = Person::new(80, 24);
+    person.house.call(1, 5);
+    person.press("2 j");
     let counting = person.ask("R");
     person.press("tab tab enter esc");
     assert!(!person.sees("Revoke key"), "{}", person.screen());
@@ -70,9 +73,9 @@ fn what_cannot_be_counted_is_taken_to_be_in_use() {
     let mut person = Person::new(80, 24);
     person.press("2 j");
     let counting = person.ask("R");
-    person.shop.fault = Some(Fault { message: "usage.db is damaged".into(), conflict: false });
+    person.fault = Some(Fault::new("usage.db is damaged"));
     person.settle(counting);
-    person.shop.fault = None;
+    person.fault = None;
     assert!(person.sees("cannot be told: usage.db is damaged"), "{}", person.screen());
     person.press("tab enter");
     assert!(person.deeds.is_empty() && person.sees("not its name"));
@@ -151,7 +154,7 @@ fn under_a_filter_that_cannot_be_read_nothing_is_done_to_the_rows_of_the_last_on
 fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     let mut person = Person::new(80, 24);
     person.press("2 j j");
-    person.shop.made = 1;
+    person.house.make(1);
     person.send(Event::Moved(Moved::Objects));
     assert!(person.sees("4/41"), "{}", person.screen());
     person.press("R tab enter");
@@ -160,7 +163,7 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     // far down the list, the view goes with it
     let mut person = Person::with(80, 24, 1_000, None, "neutral", false);
     person.press("2 G k k");
-    person.shop.made = 7;
+    person.house.make(7);
     person.send(Event::Moved(Moved::Objects));
     person.press("R tab enter");
     assert_eq!(revoked(&person), [997]);
@@ -168,10 +171,10 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     // so many that it is out of sight: it is looked for, and what is typed meanwhile waits for it
     let mut person = Person::new(80, 24);
     person.press("2 j j");
-    person.shop.made = 500;
+    person.house.make(500);
     let asked = person.ask_about(Event::Moved(Moved::Objects));
     let looks = person.answered(asked);
-    assert!(matches!(&looks[0], Effect::Load(_, Query::KeyPlace { .. })), "{looks:?}");
+    assert!(asks::<FindRow<ApiKey>>(&looks[0]).is_some(), "{looks:?}");
     person.press("R tab enter");
     assert!(person.app.overlays.is_empty() && !person.sees("0/540"), "{}", person.screen());
     person.settle(looks);
@@ -181,7 +184,7 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     // it is gone: the cursor is on what has come to its place
     let mut person = Person::new(80, 24);
     person.press("2 j j");
-    person.shop.gone = Some(2);
+    person.house.remove(2);
     person.send(Event::Moved(Moved::Objects));
     assert!(person.sees("3/39"), "{}", person.screen());
     person.press("R tab enter");
@@ -189,18 +192,20 @@ fn a_key_made_elsewhere_moves_no_other_one_under_the_cursor() {
     // and the detail of it does not become that of the other
     person.press("enter");
     assert!(person.sees("keys › 00000000") || person.sees("keys › agent"), "{}", person.screen());
-    person.shop.gone = Some(3);
+    person.house.remove(3);
     person.send(Event::Moved(Moved::Objects));
-    assert!(person.sees("3/39") && person.sees("agent-1"), "{}", person.screen());
+    assert!(person.sees("3/38") && person.sees("agent-1"), "{}", person.screen());
 
     // a list that was empty meanwhile keeps nobody's place
-    let mut person = Person::new(80, 24);
+    let mut person = Person::with(80, 24, 2, None, "neutral", false);
     person.press("2 j");
-    for keys in [0, 1] {
-        person.shop.keys = keys;
-        person.send(Event::Moved(Moved::Objects));
-        assert!(person.sees(&format!("{keys}/{keys}")), "{}", person.screen());
-    }
+    person.house.remove(0);
+    person.house.remove(1);
+    person.send(Event::Moved(Moved::Objects));
+    assert!(person.sees("0/0"), "{}", person.screen());
+    person.house.write(|c| crate::store::api_key::insert(c, &key(0)));
+    person.send(Event::Moved(Moved::Objects));
+    assert!(person.sees("1/1"), "{}", person.screen());
     person.press("R tab enter");
     assert_eq!(revoked(&person), [0]);
 }
@@ -213,7 +218,7 @@ fn a_range_is_from_a_key_to_a_key_and_all_is_all_there_are() {
     };
     let mut person = Person::new(80, 24);
     person.press("2 j V");
-    person.shop.made = 3;
+    person.house.make(3);
     person.send(Event::Moved(Moved::Objects));
     person.press("j j V");
     assert_eq!(marked(&mut person), [1, 2, 3]);
@@ -222,7 +227,7 @@ fn a_range_is_from_a_key_to_a_key_and_all_is_all_there_are() {
     let mut person = Person::new(80, 24);
     person.press("2 j V j j");
     let ids = person.ask("V");
-    person.shop.made = 1;
+    person.house.make(1);
     person.settle(ids);
     assert_eq!(marked(&mut person), [1, 2, 3]);
 
@@ -230,16 +235,15 @@ fn a_range_is_from_a_key_to_a_key_and_all_is_all_there_are() {
     let mut person = Person::new(80, 24);
     person.press("2 j V j j");
     let ids = person.ask("V");
-    person.shop.made = 900;
+    person.house.make(900);
     person.settle(ids);
     assert!(person.sees("the list moved") && !person.sees("marked ·"), "{}", person.screen());
 
     // all: also those that were not counted yet
     let mut person = Person::with(80, 24, 1_000, None, "neutral", false);
     let asked = person.ask("2");
-    let (totals, rows) = asked
-        .into_iter()
-        .partition(|effect| matches!(effect, Effect::Load(ticket, _) if ticket.topic == Topic::KeyTotal));
+    let counts = |effect: &_| asks::<CountRows<ApiKey>>(effect).is_some();
+    let (totals, rows): (Vec<_>, Vec<_>) = asked.into_iter().partition(counts);
     person.settle(rows);
     assert!(person.sees("1/54+"), "{}", person.screen());
     person.press("ctrl-a");
@@ -262,12 +266,10 @@ fn marks_of_another_filter_are_not_made_under_this_one() {
 #[test]
 fn a_bulk_act_tells_what_of_it_could_not_be_done() {
     let mut person = Person::new(120, 30);
-    person.press("2 space space space d tab");
-    let effects = person.ask("enter");
-    let Some(Effect::Act(ticket, Deed::DisableKeys(ids))) = effects.into_iter().next() else { panic!() };
-    assert_eq!(ids.len(), 3);
-    let partly = Partly { done: 2, gone: 1, ..Partly::default() };
-    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::Partly(partly))) }));
+    let ordered = person.press("2 space space space d tab").order("enter");
+    assert_eq!(ordered.of::<Disable>().0.len(), 3);
+    person.house.remove(1);
+    person.carry_out(ordered);
     assert!(person.sees("2 done, 1 not there any more"), "{}", person.screen());
     assert!(person.app.overlays.is_empty());
 }
@@ -278,27 +280,14 @@ fn a_roll_back_is_from_what_was_shown_to_what_was_chosen() {
     person.press("6 H j");
     assert!(person.sees("r1 → r2"), "{}", person.screen());
     // one more revision is saved elsewhere: the cursor stays on the one that was chosen
-    let history = || {
-        let newest = (1..=4).rev().map(|number| revision("default", number)).collect();
-        Ok(Answer::History(newest))
-    };
-    let asked = crate::console::update::update(&mut person.app, Event::Moved(Moved::Objects), noon());
-    for effect in asked {
-        match effect {
-            Effect::Load(ticket, Query::History(_)) => {
-                person.send(Event::Reply(Reply { ticket, outcome: Some(history()) }));
-            }
-            other => person.settle(vec![other]),
-        }
-    }
+    person.house.save_default(4);
+    person.send(Event::Moved(Moved::Objects));
     person.press("r");
     assert!(person.sees("Save revision 2 of default again"), "{}", person.screen());
     person.press("tab enter");
-    assert!(
-        matches!(&person.deeds[..], [Deed::RollbackPolicy { to: 2, expected: 4, .. }]),
-        "{:?}",
-        person.deeds
-    );
+    let RollBack { to, expected, .. } = person.only();
+    assert_eq!((*to, *expected), (2, 4));
+    assert!(person.sees("rolled back to revision 2"), "{}", person.screen());
 }
 
 /// Every field that can be pasted into, by the keys that lead there.

@@ -1,32 +1,28 @@
 //! What becomes of lists, acts and answers while somebody goes on pressing keys.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::domain::secret::Secret;
-use crate::ops::api_key::IssuedKey;
-
-use crate::console::effect::{Answer, Deed, Effect, Fault, KeyWindow, Query, Reply, Ticket, Topic};
+use crate::console::effect::{Effect, Fault, Outcome, Reply, Ticket};
 use crate::console::event::{Event, Moved};
-use crate::console::update::update;
+use crate::console::screen::api_keys::{bulk::Revoke, rotate::Rotate};
+use crate::console::screen::long_list::{CountRows, ListRows, Window};
+use crate::console::screen::policies::editor::Save;
+use crate::console::tally::Tally;
+use crate::domain::api_key::ApiKey;
 
+use super::home::*;
 use super::person::*;
-use super::shop::*;
 
 #[test]
 fn only_the_rows_in_view_are_asked_for_however_many_there_are() {
-    let mut person = Person::with(80, 24, 1_000_000, None, "neutral", false);
+    let mut person = Person::with(80, 24, 2_000, None, "neutral", false);
     person.press("2 G");
-    assert!(person.sees("1 000 000/1 000 000"));
-    let effects =
-        update(&mut person.app, Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::NONE)), noon());
-    let asked: Vec<u32> = effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Load(_, Query::KeyTotal(_)) => panic!("a step does not count a million rows again"),
-            Effect::Load(_, Query::KeyWindow { limit, .. }) => Some(*limit),
-            _ => None,
-        })
-        .collect();
+    assert!(person.sees("2 000/2 000"), "{}", person.screen());
+    let effects = person.ask("g");
+    let counts = effects.iter().filter_map(asks::<CountRows<ApiKey>>).count();
+    assert_eq!(counts, 0, "a step does not count all rows again");
+    let asked: Vec<u32> =
+        effects.iter().filter_map(asks::<ListRows<ApiKey>>).map(|rows| rows.limit).collect();
     assert_eq!(asked.len(), 1);
     assert!(asked[0] <= 72, "{asked:?}");
 }
@@ -34,11 +30,11 @@ fn only_the_rows_in_view_are_asked_for_however_many_there_are() {
 #[test]
 fn a_filter_is_live_says_what_is_wrong_with_it_and_escape_clears_it() {
     let mut person = Person::new(80, 24);
-    person.press("2 /").type_text("agent expires<");
+    person.press("2 /").type_text("agent ").send(Event::Paste("expires<".into()));
     let wrong = person.screen();
     assert!(wrong.contains("agent-1"), "the rows of the last good filter stay: {wrong}");
     person.type_text("30d").press("enter j");
-    assert!(person.sees("/ agent expires<30d") && person.sees("2/40"));
+    assert!(person.sees("/ agent expires<30d") && person.sees("2/13"), "{}", person.screen());
     person.press("esc");
     assert!(person.sees("/ filter:"));
 }
@@ -57,20 +53,15 @@ fn what_is_wrong_with_a_filter_is_told_in_full_and_the_fields_that_there_are() {
 
 #[test]
 fn what_became_of_an_act_is_told_though_its_panel_was_closed() {
-    let fault = || Fault { message: "the store is locked".into(), conflict: false };
-    let outcomes: [(Result<Answer, Fault>, &str); 2] =
-        [(Ok(Answer::Changed(1)), "is done"), (Err(fault()), "the store is locked")];
+    let outcomes: [(Outcome, &str); 2] =
+        [(done(Tally::all(1)), "is done"), (Err(Fault::new("the store is locked")), "the store is locked")];
     for (outcome, told) in outcomes {
         let mut person = Person::new(120, 40);
-        person.press("2 R tab");
-        let enter = Event::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-        let effects = update(&mut person.app, enter, noon());
-        let Some(Effect::Act(ticket, Deed::RevokeKeys { .. })) = effects.into_iter().next() else {
-            panic!("{}", person.screen())
-        };
+        let ordered = person.press("2 R tab").order("enter");
+        assert_eq!(ordered.of::<Revoke>().ids, [id(0)]);
         person.press("esc");
         assert!(!person.sees("Revoke key") && !person.sees("under way"), "{}", person.screen());
-        person.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
+        person.end(ordered, outcome);
         assert!(person.sees("what you left under way") && person.sees(told), "{}", person.screen());
     }
 }
@@ -78,18 +69,12 @@ fn what_became_of_an_act_is_told_though_its_panel_was_closed() {
 #[test]
 fn a_secret_is_shown_though_the_form_that_asked_for_it_was_closed() {
     let mut person = Person::new(120, 40);
-    person.press("2 r");
-    let save = Event::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL));
-    let effects = update(&mut person.app, save, noon());
-    let Some(Effect::Act(ticket, Deed::RotateKey { .. })) = effects.into_iter().next() else {
-        panic!("{}", person.screen())
-    };
+    let ordered = person.press("2 r").order("ctrl-s");
+    assert_eq!(ordered.of::<Rotate>().id, id(0));
     person.press("esc");
-    assert!(!person.sees(SECRET));
-    let issued =
-        Answer::Issued(Box::new(IssuedKey { key: key(1), text: Secret::new(SECRET.into()), ended: 0 }));
-    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(issued)) }));
-    assert!(person.sees(SECRET), "{}", person.screen());
+    assert!(!person.sees("shown once"));
+    person.carry_out(ordered);
+    assert!(person.sees("shown once") && person.sees("pcl_live_"), "{}", person.screen());
 }
 
 #[test]
@@ -123,21 +108,19 @@ fn what_was_refused_does_not_lie_over_what_comes_next_and_what_failed_does() {
 fn a_stale_answer_is_dropped() {
     let mut person = Person::new(80, 24);
     person.press("2");
-    let asks = |effects: Vec<Effect>| -> Vec<(Ticket, Query)> {
-        let load = |effect| match effect {
-            Effect::Load(ticket, query) if ticket.topic == Topic::KeyWindow => Some((ticket, query)),
-            _ => None,
-        };
-        effects.into_iter().filter_map(load).collect()
+    let rows = |effect: &Effect| -> Option<Ticket> {
+        asks::<ListRows<ApiKey>>(effect)?;
+        let Effect::Load(ticket, _) = effect else { return None };
+        Some(*ticket)
     };
-    let first = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
-    let second = asks(update(&mut person.app, Event::Moved(Moved::Objects), noon())).remove(0);
+    let mut ask = || person.ask_about(Event::Moved(Moved::Objects)).iter().find_map(rows).unwrap();
+    let (first, second) = (ask(), ask());
     let reply = |ticket, keys: usize| {
-        let window = KeyWindow { offset: 0, rows: (0..keys).map(|number| Ok(key(number))).collect() };
-        Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::KeyWindow(window))) })
+        let window = Window { offset: 0, rows: (0..keys).map(|number| Ok(key(number))).collect() };
+        Event::Reply(Reply { ticket, outcome: Some(done(window)), left: None })
     };
-    person.send(reply(second.0, 7));
-    person.send(reply(first.0, 3));
+    person.send(reply(second, 7));
+    person.send(reply(first, 3));
     assert!(person.sees("1/7"), "{}", person.screen());
 }
 
@@ -149,11 +132,9 @@ fn a_policy_is_edited_reviewed_and_saved_over_the_revision_it_began_from() {
     person.press("backspace backspace backspace backspace").type_text("70").press("ctrl-s");
     assert!(person.sees("what would change") && person.sees("requests_per_minute") && person.sees("+ 70"));
     person.type_text("more room").press("ctrl-s");
-    let Some(Deed::SavePolicy { policy, expected, reason }) = person.deeds.first() else {
-        panic!("not saved")
-    };
+    let Save { policy, over, reason } = person.only();
     assert_eq!(policy.rate_limits.requests_per_minute, Some(70));
-    assert_eq!((*expected, reason.as_str()), (3, "more room"));
+    assert_eq!((*over, reason.as_str()), (Some(3), "more room"));
     assert!(person.sees("saved policy default as revision 4"));
 }
 
@@ -161,18 +142,12 @@ fn a_policy_is_edited_reviewed_and_saved_over_the_revision_it_began_from() {
 fn who_saved_meanwhile_is_seen_and_nothing_typed_is_lost() {
     let mut person = Person::new(120, 40);
     person.press("6 e tab tab tab backspace backspace").type_text("70").press("ctrl-s").type_text("why");
-    person.shop.fault = Some(Fault { message: "revision 3 is not the newest".into(), conflict: true });
-    // the save conflicts; the question for the newest revision is answered
-    let save = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL);
-    for effect in update(&mut person.app, Event::Key(save), noon()) {
-        let Effect::Act(ticket, deed) = effect else { continue };
-        let outcome = person.shop.act(&deed);
-        person.shop.fault = None;
-        person.send(Event::Reply(Reply { ticket, outcome: Some(outcome) }));
-    }
+    person.house.save_default(4);
+    person.press("ctrl-s");
     assert!(person.sees("was saved by console:ana meanwhile") && person.sees("why"), "{}", person.screen());
     person.press("ctrl-s");
-    assert!(matches!(&person.deeds[..], [Deed::SavePolicy { expected: 3, .. }]));
+    assert_eq!(person.last::<Save>().over, Some(4));
+    assert!(person.deeds.len() == 2 && person.sees("as revision 5"), "{}", person.screen());
 }
 
 #[test]
@@ -181,9 +156,9 @@ fn failures_stay_until_dismissed_and_what_was_done_goes_by_itself() {
     person.press("2 j j j j e tab enter");
     assert!(person.sees("enabled key agent-4"), "{}", person.screen());
     assert!(!person.wait(4).sees("enabled key agent-4"));
-    person.shop.fault = Some(Fault { message: "the store is locked".into(), conflict: false });
+    person.fault = Some(Fault::new("the store is locked"));
     person.press("ctrl-a");
-    person.shop.fault = None;
+    person.fault = None;
     assert!(person.wait(600).sees("the store is locked"));
     assert!(!person.press("esc").sees("the store is locked"));
     assert!(person.press("m").sees("the store is locked"), "the log keeps it");
@@ -196,10 +171,9 @@ fn a_paused_picture_stands_still() {
     assert!(person.sees("live"));
     person.press("p");
     assert!(person.sees("paused"));
-    let effects = update(&mut person.app, Event::Moved(Moved::Usage), noon());
-    assert!(effects.is_empty());
+    assert!(person.ask_about(Event::Moved(Moved::Usage)).is_empty());
     person.press("p");
-    assert_eq!(update(&mut person.app, Event::Moved(Moved::Usage), noon()).len(), 1);
+    assert_eq!(person.ask_about(Event::Moved(Moved::Usage)).len(), 1);
 }
 
 #[test]

@@ -1,16 +1,25 @@
 //! The day's work: rows that are damaged, acts that take their time, a backup, what the footer says, what forms take.
 
-use crate::console::effect::{Answer, Deed, Effect, Fault, Partly, Progress, Reply, TokenDeed};
+use crate::console::effect::Progress;
 use crate::console::event::{Event, Moved};
-use crate::store::StoreError;
+use crate::console::overlay::backup::BackUp;
+use crate::console::screen::api_keys::bulk::{Disable, PurgeDamaged};
+use crate::console::screen::api_keys::change::Change;
+use crate::console::screen::tokens::reach::Revoke;
+use crate::console::tally::Tally;
 
+use super::home::*;
 use super::person::*;
-use super::shop::*;
+
+/// Somebody alters the row of a key, beside the store.
+fn damage(person: &Person, number: usize) {
+    person.house.tamper(&format!("UPDATE api_key SET name = 'x' WHERE id = '{}'", id(number)));
+}
 
 #[test]
 fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
     let mut person = Person::new(120, 30);
-    person.shop.damaged_key = Some(2);
+    damage(&person, 2);
     person.press("2");
     assert!(person.sees("1/40") && person.sees("agent-1") && person.sees("user3@"), "{}", person.screen());
     assert!(person.sees("✕ damaged   00000000  its seal does not fit"), "{}", person.screen());
@@ -25,21 +34,27 @@ fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
         assert!(person.app.overlays.is_empty() && person.sees("remove it: D"), "{act}");
     }
     assert!(!person.sees("marked"));
-    person.press("y D");
-    assert_eq!(person.copied, [id(2).to_string()]);
-    assert!(person.deeds.is_empty() && person.press("tab enter").deeds.len() == 1);
-    assert!(matches!(person.deeds[..], [Deed::PurgeDamagedKeys]));
-
-    // it takes the keys that go on to another one, and the cursor stays on it
-    person.press("j j").wait(9);
-    assert!(person.sees("5/40") && person.sees("› keys"), "{}", person.screen());
-    person.press("k k");
-    person.shop.made = 3;
+    // the cursor stays on it
+    person.house.make(3);
     person.send(Event::Moved(Moved::Objects));
     assert!(person.sees("6/43") && person.sees("Whatever rests on it is refused"), "{}", person.screen());
+    person.press("y D");
+    assert_eq!(person.copied, [id(2).to_string()]);
+    assert!(person.deeds.is_empty());
+    person.press("tab enter");
+    person.only::<PurgeDamaged>();
+    assert!(person.sees("removed the damaged keys"), "{}", person.screen());
+    person.send(Event::Moved(Moved::Objects));
+    assert!(person.sees("6/42") && !person.sees("✕ damaged"), "{}", person.screen());
+
+    // it takes the keys that go on to another one
+    let mut person = Person::new(120, 30);
+    damage(&person, 2);
+    person.press("2 j j j j");
+    assert!(person.sees("5/40") && person.sees("› keys"), "{}", person.screen());
 
     let mut person = Person::new(80, 24);
-    person.shop.damaged_key = Some(0);
+    damage(&person, 0);
     person.press("2 enter");
     assert!(person.sees("Whatever rests on it is refused") && !person.sees("agent-1"), "{}", person.screen());
     assert!(person.press("esc").sees("agent-1") && person.sees("D remove damaged"), "{}", person.screen());
@@ -49,10 +64,11 @@ fn a_damaged_key_is_a_row_of_its_own_and_hides_no_other() {
 #[test]
 fn a_damaged_policy_stands_below_the_others() {
     let mut person = Person::new(120, 30);
-    let row = StoreError::Row { table: "policy", row: "office".into(), why: "its seal is broken".into() };
-    person.shop.damaged_policies = vec![row];
+    person.house.write(|c| crate::store::policy::insert(c, &revision("office", 1)));
+    person.house.tamper("UPDATE policy_revision SET reason = 'x' WHERE name = 'office'");
     person.press("6 j j");
-    assert!(person.sees("readers") && person.sees("✕ the row `office` of policy is damaged"));
+    assert!(person.sees("readers") && person.sees("✕ the row `office"), "{}", person.screen());
+    assert!(person.sees("is damaged"), "{}", person.screen());
     assert!(person.sees("Whatever is under it"), "{}", person.screen());
     person.press("e");
     assert!(person.app.overlays.is_empty() && person.sees("this policy is damaged"), "{}", person.screen());
@@ -63,7 +79,9 @@ fn a_damaged_policy_stands_below_the_others() {
 fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
     let mut person = Person::new(80, 24);
     person.press("2 space space d tab");
-    let Some(Effect::Act(ticket, Deed::DisableKeys(_))) = person.ask("enter").pop() else { panic!() };
+    let ordered = person.order("enter");
+    let ticket = ordered.ticket;
+    assert_eq!(ordered.of::<Disable>().0.len(), 2);
     let progress = |told: &str| Event::Progress(Progress { ticket, told: told.into() });
     person.send(progress("disabling: 100 of 2000, 4s left"));
     assert!(person.sees("disabling: 100 of 2000, 4s left; esc cancels"), "{}", person.screen());
@@ -71,8 +89,7 @@ fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
     assert_eq!(person.cancelled, [ticket]);
     person.send(progress("disabling: 200 of 2000, 4s left"));
     assert!(person.sees("ending after this batch") && person.sees("Disable 2 marked"), "{}", person.screen());
-    let partly = Partly { done: 200, left: 1_800, ..Partly::default() };
-    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::Partly(partly))) }));
+    person.end(ordered, done(Tally { done: 200, left: 1_800, ..Tally::default() }));
     assert!(person.sees("200 done, 1800 left as they were: cancelled"), "{}", person.screen());
     assert!(person.app.overlays.is_empty() && !person.sees("ending after"));
     assert_eq!(person.press("esc").cancelled.len(), 1, "there is nothing to cancel any more");
@@ -80,7 +97,7 @@ fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
     // what goes on behind something else is not what `esc` is meant for there
     let mut person = Person::new(80, 24);
     person.press("2 space space d tab");
-    let Some(Effect::Act(ticket, Deed::DisableKeys(_))) = person.ask("enter").pop() else { panic!() };
+    let ticket = person.order("enter").ticket;
     person.press("esc");
     person.send(Event::Progress(Progress { ticket, told: "disabling: 100 of 2000, 4s left".into() }));
     assert!(
@@ -95,14 +112,12 @@ fn an_act_that_takes_its_time_tells_how_far_it_is_and_is_cancelled() {
     // what was left under way is told as well
     let mut person = Person::new(80, 24);
     person.press("3 ctrl-a R ctrl-s tab");
-    let Some(Effect::Act(ticket, Deed::Token(TokenDeed::Revoke { .. }))) = person.ask("enter").pop() else {
-        panic!("{}", person.screen())
-    };
+    let ordered = person.order("enter");
+    let (ticket, Revoke { .. }) = (ordered.ticket, ordered.of());
     assert!(person.press("esc").app.overlays.is_empty() && person.cancelled.is_empty());
     person.send(Event::Progress(Progress { ticket, told: "revoking: 500 of 4000, 2s left".into() }));
     assert!(person.press("2").sees("revoking: 500") && person.sees("› keys"), "one can go on meanwhile");
-    let partly = Partly { done: 500, left: 3_500, ..Partly::default() };
-    person.send(Event::Reply(Reply { ticket, outcome: Some(Ok(Answer::Partly(partly))) }));
+    person.end(ordered, done(Tally { done: 500, left: 3_500, ..Tally::default() }));
     assert!(person.sees("of what you left under way: 500 done"), "{}", person.screen());
 }
 
@@ -116,18 +131,19 @@ fn a_backup_is_made_from_any_screen_and_what_was_typed_outlives_a_refusal() {
     assert!(person.sees("soon guessed") && person.sees("•••••"), "{}", person.screen());
     person.press("ctrl-s");
     assert!(person.sees("the two are not the same") && person.deeds.is_empty(), "{}", person.screen());
-    person.press("backtab ctrl-u").type_text(phrase).press("tab").type_text(phrase);
+    let file = person.house.path("x.backup");
+    person.press("backtab backtab ctrl-u").type_text(&file);
+    person.press("tab ctrl-u").type_text(phrase).press("tab").type_text(phrase);
     assert!(!person.sees("soon guessed") && !person.sees("horse"), "{}", person.screen());
-    let refusal = "portcullis.backup is there already, and is not overwritten";
-    person.shop.fault = Some(Fault { message: refusal.into(), conflict: true });
+    std::fs::write(&file, "").unwrap();
     person.press("ctrl-s");
-    assert!(person.sees(refusal) && person.sees("•••"), "{}", person.screen());
-    person.shop.fault = None;
+    assert!(person.sees("is there already") && person.sees("•••"), "{}", person.screen());
+    std::fs::remove_file(&file).unwrap();
     person.press("ctrl-s");
-    let Some(Deed::BackUp { file, passphrase }) = person.deeds.last() else { panic!("nothing was made") };
-    assert_eq!((file.to_str(), passphrase.expose()), (Some("~/portcullis-2026-07-28.backup"), phrase));
+    let BackUp { file: into, passphrase, .. } = person.last();
+    assert_eq!((into.to_str(), passphrase.expose()), (Some(file.as_str()), phrase));
     assert!(
-        person.sees("portcullis-2026-07-28.backup: 69 KiB") && person.sees("restore"),
+        person.sees("x.backup: ") && person.sees(" KiB") && person.sees("restore"),
         "{}",
         person.screen()
     );
@@ -194,7 +210,7 @@ fn a_choice_is_found_by_typing_and_nothing_typed_goes_without_a_word() {
     person.send(Event::Paste("90d".into()));
     assert!(person.sees("what is pasted goes into a line of text"), "{}", person.screen());
     person.press("ctrl-s");
-    let [Deed::SetKeys { changes, .. }] = &person.deeds[..] else { panic!("{}", person.screen()) };
+    let Change { changes, .. } = person.only();
     assert_eq!(changes.policy.as_ref().map(|policy| policy.as_str()), Some("readers"));
     assert_eq!(changes.life.flatten().map(|life| life.as_secs()), Some(30 * 86_400));
 }

@@ -4,10 +4,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Deed, Fault};
+use crate::console::effect::Fault;
 use crate::console::event::Event;
+use crate::console::overlay::secret::WriteSecret;
+use crate::console::screen::api_keys::create::Create;
 use crate::console::theme::{Shade, Theme};
 
+use super::home::noon;
 use super::person::*;
 
 /// Where one can be, by the keys that lead there.
@@ -67,7 +70,11 @@ fn nothing_is_drawn_outside_of_its_place_at_any_width() {
         person.press(keys);
         for width in 60..=200 {
             for height in [16, 24, 45] {
-                person.send(Event::Resize { width, height });
+                let effects = person.ask_about(Event::Resize { width, height });
+                // what is asked anew says the same each time
+                if width % 20 == 0 {
+                    person.settle(effects);
+                }
                 let app = &person.app;
                 let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
                 let mut canvas = Canvas::new(&mut buffer, &app.look, &app.setting, person.now);
@@ -115,7 +122,7 @@ fn a_chart_marks_only_what_there_was() {
     let mut person = Person::new(160, 45);
     let before = person.press("7").screen();
     assert!(before.contains('✕'));
-    // the lowest row of the plot is where zero is; every eighth minute of the shop's has none
+    // the lowest row of the plot is where zero is; every eighth minute has none
     let zero = before.lines().find(|row| row.contains("│0 ") || row.contains(" 0 "));
     let zero = zero.unwrap_or_else(|| panic!("no row of zero:\n{before}"));
     let marks = zero.matches(['✕', '○']).count();
@@ -143,7 +150,7 @@ fn the_scope_picker_narrows_and_says_that_it_goes_on() {
     person.type_text("zzz");
     assert!(person.sees("nothing fits"), "{}", person.screen());
     person.press("space ctrl-u ctrl-s");
-    let Some(Deed::CreateKey(new)) = person.deeds.first() else { panic!("{}", person.screen()) };
+    let Create(new) = person.only();
     assert!(new.scopes.len() == 1 && new.scopes[0].as_str().contains("res"), "{:?}", new.scopes);
 }
 
@@ -151,7 +158,7 @@ fn the_scope_picker_narrows_and_says_that_it_goes_on() {
 fn a_refusal_is_opened_and_leads_to_its_key_and_its_policy() {
     let mut person = Person::new(100, 40);
     person.press("1 enter");
-    assert!(person.sees("what was refused") && person.sees("✕ ip") && person.sees("not on the whitelist"));
+    assert!(person.sees("what was refused") && person.sees("✕ ip") && person.sees("not in the whitelist"));
     assert!(person.sees("✓ credential") && person.sees("Judged by policy default r3"), "{}", person.screen());
     // where there is little room, it gets all of it, to be moved in
     let mut small = Person::new(60, 16);
@@ -201,9 +208,10 @@ fn a_secret_says_how_long_it_stays_and_gives_time_to_name_a_file() {
     person.press("w");
     assert!(person.sees("~/portcullis-00000000.key, unless you type another"), "{}", person.screen());
     assert!(person.wait(299).sees("closes in 1 s"), "{}", person.screen());
-    person.press("enter");
-    let Some(Deed::WriteSecret { file, .. }) = person.deeds.last() else { panic!("{:?}", person.deeds) };
+    let ordered = person.order("enter");
+    let file = ordered.of::<WriteSecret>().file.clone();
     assert_eq!(file.to_str(), Some("~/portcullis-00000000.key"));
+    person.end(ordered, done(file));
     assert!(person.wait(59).sees("✓ written to") && !person.wait(1).sees("✓ written to"));
     // nobody there: it is wiped all the same
     person.press("r ctrl-s w");
@@ -214,7 +222,8 @@ fn a_secret_says_how_long_it_stays_and_gives_time_to_name_a_file() {
 fn a_secret_goes_into_a_file_and_what_is_not_known_is_not_said() {
     let mut person = Person::new(120, 40);
     person.press("2 r ctrl-s");
-    let row = |person: &Person| person.screen().lines().any(|row| row.contains(super::shop::SECRET));
+    let secret = person.secret();
+    let row = |person: &Person| person.screen().lines().any(|row| row.contains(&secret));
     assert!(row(&person), "on one line: {}", person.screen());
     person.press("y");
     assert!(
@@ -227,17 +236,18 @@ fn a_secret_goes_into_a_file_and_what_is_not_known_is_not_said() {
         person.wait(50).type_text("k");
     }
     assert!(row(&person), "it does not close under one's hands");
-    person.shop.fault =
-        Some(Fault { message: "kkk is there already; choose another name".into(), conflict: false });
+    person.fault = Some(Fault::new("kkk is there already; choose another name"));
     person.press("enter");
-    person.shop.fault = None;
+    person.fault = None;
     assert!(person.sees("is there already"), "{}", person.screen());
-    person.press("ctrl-u").send(Event::Paste("/run/keys/agent\n".into()));
+    let file = person.house.path("agent");
+    person.press("ctrl-u").send(Event::Paste(format!("{file}\n")));
     person.press("enter");
-    let Some(Deed::WriteSecret { file, text }) = person.deeds.last() else { panic!("{:?}", person.deeds) };
-    assert_eq!((file.to_str(), text.expose()), (Some("/run/keys/agent"), super::shop::SECRET));
-    assert!(person.sees("✓ written to /run/keys/agent"), "{}", person.screen());
-    assert!(!person.wait(60).sees("theSecret"));
+    let written = person.last::<WriteSecret>();
+    assert_eq!((written.file.to_str(), written.text.expose()), (Some(file.as_str()), secret.as_str()));
+    assert!(person.sees("✓ written to ") && person.sees("agent, for you alone"), "{}", person.screen());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("{secret}\n"));
+    assert!(!person.wait(60).sees(&secret));
 }
 
 #[test]
@@ -259,5 +269,5 @@ fn an_answer_of_the_terminal_chooses_the_theme_and_comes_too_late_after_a_second
 }
 
 fn noon_and(seconds: u64) -> crate::domain::clock::Timestamp {
-    super::shop::noon().plus(std::time::Duration::from_secs(seconds))
+    noon().plus(std::time::Duration::from_secs(seconds))
 }

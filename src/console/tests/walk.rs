@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::console::effect::{Effect, Fault, Reply};
+use crate::console::effect::{Effect, Fault};
 use crate::console::event::{Event, Moved};
 use crate::console::theme::Shade;
 use crate::console::update::update;
@@ -81,7 +81,7 @@ fn twenty_thousand_events_of_any_kind_break_nothing() {
         let mut late: Vec<Effect> = Vec::new();
         let mut deepest = 0;
         for step in 0..STEPS / 2 {
-            person.now = person.now.plus(Duration::from_millis(700));
+            person.at(person.now.plus(Duration::from_millis(700)));
             let event = events.new_tree(&mut runner).unwrap().current();
             let said = format!("{event:?}");
             let mut effects = update(&mut person.app, event, person.now);
@@ -94,7 +94,7 @@ fn twenty_thousand_events_of_any_kind_break_nothing() {
                 }
                 // a store that fails
                 16..=17 => {
-                    person.shop.fault = Some(Fault {
+                    person.fault = Some(Fault {
                         message: "the store\nis locked \u{7}".repeat(9),
                         conflict: step % 2 == 0,
                     });
@@ -111,11 +111,11 @@ fn twenty_thousand_events_of_any_kind_break_nothing() {
                     ];
                     person.press(words[step % words.len()]);
                 }
-                18 => person.shop.made = (person.shop.made + 1) % 90,
+                18 => person.house.make(1),
                 _ => {}
             }
             person.settle(effects);
-            person.shop.fault = None;
+            person.fault = None;
             deepest = deepest.max(person.app.overlays.len());
             // a frame is what costs: every eighth is drawn
             if step % 8 == 0 {
@@ -126,12 +126,8 @@ fn twenty_thousand_events_of_any_kind_break_nothing() {
         assert!((1..20).contains(&deepest), "overlays pile up: {deepest}");
         assert!(person.deeds.len() > 20 && person.app.notices.log().len() <= 200, "{}", person.deeds.len());
         // and after all of it, it does what it is told
-        for effect in std::mem::take(&mut late) {
-            if let Effect::Load(ticket, query) = effect {
-                let outcome = Some(person.shop.answer(&query));
-                person.send(Event::Reply(Reply { ticket, outcome }));
-            }
-        }
+        let further = person.answered(std::mem::take(&mut late));
+        person.settle(further);
         person.send(Event::Resize { width: 80, height: 24 });
         for _ in 0..30 {
             person.press("esc");

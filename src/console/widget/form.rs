@@ -73,11 +73,6 @@ impl Form {
         (self.busy, self.fault) = (false, fault);
     }
 
-    /// The verb of its button.
-    pub fn submit(&self) -> &'static str {
-        self.submit
-    }
-
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
@@ -93,6 +88,22 @@ impl Form {
     /// What was typed into a field that does not show it.
     pub fn exposed(&self, name: &str) -> &str {
         self.field(name).map_or("", Field::exposed)
+    }
+
+    /// What is wrong with these fields as they stand.
+    pub fn judge<const N: usize>(&mut self, faults: [(&str, Option<String>); N]) {
+        for (name, fault) in faults {
+            if let Some(field) = self.field_mut(name) {
+                field.error = fault;
+            }
+        }
+    }
+
+    /// Whether the field counts for nothing as the others stand, and is not shown.
+    pub fn hide(&mut self, name: &str, hidden: bool) {
+        if let Some(field) = self.field_mut(name) {
+            field.hidden = hidden;
+        }
     }
 
     /// Whether no field is wrong.

@@ -8,5 +8,6 @@ pub mod fuzzy;
 pub mod hidden;
 pub mod list;
 pub mod page;
+pub mod panel;
 pub mod table;
 pub mod text;

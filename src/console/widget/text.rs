@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::domain::clock::Timestamp;
+use crate::domain::policy::Revision;
+use crate::domain::quota::Window;
 
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
@@ -191,6 +193,23 @@ pub fn minute(at: Timestamp) -> String {
 pub fn clock(at: Timestamp, now: Timestamp) -> String {
     let same_day = at.to_utc().date_naive() == now.to_utc().date_naive();
     at.to_utc().format(if same_day { "%H:%M:%S" } else { "%m-%d %H:%M" }).to_string()
+}
+
+/// `100/min 1000/h 10000/d`, or what there is of it.
+pub fn limits(revision: &Revision) -> String {
+    let limits = &revision.policy.rate_limits;
+    let said: Vec<String> = Window::ALL
+        .iter()
+        .filter_map(|window| {
+            let unit = match window {
+                Window::Minute => "min",
+                Window::Hour => "h",
+                Window::Day => "d",
+            };
+            window.limit(limits).map(|limit| format!("{}/{unit}", count(u64::from(limit))))
+        })
+        .collect();
+    if said.is_empty() { "no limits".into() } else { said.join(" ") }
 }
 
 #[cfg(test)]

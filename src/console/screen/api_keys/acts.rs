@@ -1,11 +1,12 @@
 //! What is done to keys: to the marked ones, else to the one under the cursor.
 
-use crate::console::effect::{Answer, Deed, Query, Topic};
 use crate::console::layer::Turn;
-use crate::console::overlay::confirm::{Confirm, Counted, Counting};
-use crate::domain::api_key::{ApiKey, KeyId};
+use crate::console::overlay::confirm::Confirm;
+use crate::domain::api_key::ApiKey;
 use crate::domain::text::counted;
 
+use super::activity::{Activity, CountCalls};
+use super::bulk::{Disable, Enable, PurgeDamaged, Revoke};
 use super::change::ChangeKeys;
 use super::list::Keys;
 use super::rotate::RotateKey;
@@ -17,19 +18,6 @@ fn typable_name(key: &ApiKey) -> String {
     let name = key.name.trim();
     let is_plain = name.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !name.contains("  ");
     if is_plain && (1..=MOST).contains(&name.len()) { name.to_owned() } else { key.id.short().to_owned() }
-}
-
-/// Which keys an act is about that can be undone: they are named, and their names need not be typed.
-fn which(ids: Vec<KeyId>, turn: &Turn<'_>) -> Counting {
-    Counting {
-        topic: Topic::KeyActivity,
-        query: Query::KeyActivity { ids, now: turn.now },
-        read: |answer| match answer {
-            Answer::KeyActivity(activity) => Some(Counted { lines: activity.named(), calls: 0 }),
-            _ => None,
-        },
-        name: String::new(),
-    }
 }
 
 impl Keys {
@@ -57,12 +45,12 @@ impl Keys {
                 .into(),
         ];
         let done = "removed the damaged keys";
-        turn.push(Confirm::new("remove damaged keys", lines, "remove", done, Deed::PurgeDamagedKeys));
+        turn.push(Confirm::new("remove damaged keys", lines, "remove", done, |_| PurgeDamaged));
     }
 
     pub(super) fn rotate(&mut self, turn: &mut Turn<'_>) {
         if let Some(key) = self.selected() {
-            turn.push(RotateKey::new(key));
+            turn.push(RotateKey::panel(key));
         }
     }
 
@@ -72,7 +60,7 @@ impl Keys {
             [id] => self.list.held().find(|key| key.id == *id),
             _ => None,
         };
-        turn.push(ChangeKeys::new(ids.clone(), one, self.targets_named()));
+        turn.push(ChangeKeys::panel(ids.clone(), one, self.targets_named()));
     }
 
     pub(super) fn disable(&mut self, turn: &mut Turn<'_>) {
@@ -82,9 +70,11 @@ impl Keys {
             "Calls are refused from the next one on. `e` enables again.".into(),
         ];
         let ids = self.list.targets();
-        let deed = Deed::DisableKeys(ids.clone());
-        let confirm = Confirm::new("disable", lines, "disable", format!("disabled {named}"), deed);
-        turn.push(confirm.counting(which(ids, turn)));
+        // it can be undone: they are named, and their names need not be typed
+        let which = CountCalls { ids: ids.clone(), now: turn.now };
+        let done = format!("disabled {named}");
+        let confirm = Confirm::new("disable", lines, "disable", done, move |_| Disable(ids.clone()));
+        turn.push(confirm.counting(which, Activity::which, String::new()));
     }
 
     pub(super) fn enable(&mut self, turn: &mut Turn<'_>) {
@@ -94,9 +84,11 @@ impl Keys {
             "Calls are taken again from the next one on, with tokens that were got before as well.".into(),
         ];
         let ids = self.list.targets();
-        let deed = Deed::EnableKeys(ids.clone());
-        let confirm = Confirm::new("enable", lines, "enable", format!("enabled {named}"), deed);
-        turn.push(confirm.counting(which(ids, turn)));
+        // it can be undone: they are named, and their names need not be typed
+        let which = CountCalls { ids: ids.clone(), now: turn.now };
+        let done = format!("enabled {named}");
+        let confirm = Confirm::new("enable", lines, "enable", done, move |_| Enable(ids.clone()));
+        turn.push(confirm.counting(which, Activity::which, String::new()));
     }
 
     /// Why disabling would do nothing.
@@ -156,19 +148,10 @@ impl Keys {
         if let Some(key) = single {
             lines.push(format!("id {}", key.id));
         }
-        let counting = Counting {
-            topic: Topic::KeyActivity,
-            query: Query::KeyActivity { ids: ids.clone(), now: turn.now },
-            read: |answer| match answer {
-                Answer::KeyActivity(activity) => {
-                    Some(Counted { lines: activity.named(), calls: activity.calls })
-                }
-                _ => None,
-            },
-            name,
-        };
-        let deed = Deed::RevokeKeys { ids, reason: String::new() };
+        let counting = CountCalls { ids: ids.clone(), now: turn.now };
+        let deed = move |reason| Revoke { ids: ids.clone(), reason };
         let done = format!("revoked {named}");
-        turn.push(Confirm::new("revoke", lines, "revoke", done, deed).counting(counting).asks_reason());
+        let confirm = Confirm::new("revoke", lines, "revoke", done, deed);
+        turn.push(confirm.counting(counting, Activity::in_use, name).asks_reason());
     }
 }

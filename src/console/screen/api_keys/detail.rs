@@ -1,16 +1,74 @@
 //! All that is known about one key.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
+use crate::console::ask::{DAY, covers, of_credential};
 use crate::console::canvas::{Canvas, Piece, piece};
-use crate::console::effect::KeyDetail;
+use crate::console::effect::Question;
 use crate::console::theme::state_glyph;
 use crate::console::widget::chart::sparkline;
-use crate::console::widget::text::{clock, count, moment, relative, wrap};
+use crate::console::widget::text::{clock, count, limits, moment, relative, wrap};
+use crate::domain::api_key::{ApiKey, KeyId};
+use crate::domain::clock::Timestamp;
+use crate::domain::event::Event;
 use crate::domain::policy::Revision;
-use crate::domain::quota::Window;
+use crate::domain::usage::Totals;
+use crate::ops::{self, Ctx, OpsError};
+use crate::store::{self, StoreError, audit::Entry};
 
 const LABEL: usize = 11;
+
+/// All about one key.
+#[derive(Debug)]
+pub struct ShowKey {
+    pub id: KeyId,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct KeyDetail {
+    pub key: ApiKey,
+    /// How many live tokens were got with it, and fall with it.
+    pub tokens: u64,
+    pub policy: Option<Revision>,
+    /// What each of its scopes covers.
+    pub covers: BTreeMap<String, Vec<String>>,
+    /// The last 24 hours, 30 minutes a step, oldest first.
+    pub series: Vec<(Timestamp, Totals)>,
+    pub day: Totals,
+    pub events: Vec<Event>,
+    pub audit: Vec<Entry>,
+}
+
+impl Question for ShowKey {
+    type Answer = KeyDetail;
+    fn answer(&self, ctx: &Ctx) -> Result<KeyDetail, OpsError> {
+        let (id, now) = (self.id, self.now);
+        let key = ops::api_key::show(ctx, id)?;
+        let (policy, catalogue, tokens) = ctx.store.read(|c| -> Result<_, StoreError> {
+            Ok((
+                StoreError::none_where_damaged(store::policy::find(c, &key.policy))?,
+                store::scope::sound(c)?.0,
+                store::token::live_on(c, id, now)?,
+            ))
+        })?;
+        let day = of_credential(id.to_string(), now, DAY);
+        let events = store::event::Query { credential: Some(id.to_string()), limit: 8, ..Default::default() };
+        let audit = store::audit::Query { object: Some(id.to_string()), limit: 20, ..Default::default() };
+        Ok(KeyDetail {
+            policy,
+            tokens,
+            covers: covers(&catalogue, &key.scopes),
+            series: ops::usage::series(ctx, day.clone(), 30)?,
+            day: ops::usage::totals(ctx, day)?,
+            events: ops::event::list(ctx, &events)?,
+            audit: ops::audit::list(ctx, &audit)?,
+            key,
+        })
+    }
+}
 
 /// A line of the detail; the chart is a line of its own kind.
 enum Line<'a> {
@@ -166,21 +224,4 @@ fn policy_pieces<'a>(revision: Option<&Revision>, name: &'a str, canvas: &Canvas
         None => pieces.push(piece("  is not there, or damaged", theme.bad)),
     }
     pieces
-}
-
-/// `100/min 1000/h 10000/d`, or what there is of it.
-pub fn limits(revision: &Revision) -> String {
-    let limits = &revision.policy.rate_limits;
-    let said: Vec<String> = Window::ALL
-        .iter()
-        .filter_map(|window| {
-            let unit = match window {
-                Window::Minute => "min",
-                Window::Hour => "h",
-                Window::Day => "d",
-            };
-            window.limit(limits).map(|limit| format!("{}/{unit}", count(u64::from(limit))))
-        })
-        .collect();
-    if said.is_empty() { "no limits".into() } else { said.join(" ") }
 }

@@ -4,19 +4,23 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Held, KeyDetail, KeyWindow, Query, Reply, Topic};
+use crate::console::effect::Reply;
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::refusals::Refusals;
-use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, areas};
+use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, areas};
 use crate::console::screen::{list_bindings, of_detail};
 use crate::console::widget::list::Step;
 use crate::console::widget::page::scrolled;
 use crate::domain::api_key::{ApiKey, KeyId};
 use crate::domain::filter::{Fields, KEY_FIELDS};
-use crate::store::api_key::{Query as Wanted, Sort};
+use crate::ops::Ctx;
+use crate::store::api_key::{self as store, Query, Sort};
+use crate::store::{Damaged, StoreError};
 
 use super::create::CreateKey;
+use super::detail::{KeyDetail, ShowKey};
 
 #[derive(Default)]
 pub struct Keys {
@@ -43,47 +47,31 @@ impl Listed for ApiKey {
     fn title(sort: Sort) -> &'static str {
         sort.as_str()
     }
-    fn ask(order: Order<Sort>, part: Part) -> (Topic, Query) {
-        let Order { filter, sort, descending, now } = order;
-        let query = Wanted { filter, sort, descending, now };
-        match part {
-            Part::Window { offset, limit, total } => {
-                (Topic::KeyWindow, Query::KeyWindow { query, offset, limit, total })
-            }
-            Part::Total => (Topic::KeyTotal, Query::KeyTotal(query)),
-            Part::Ids { offset, limit } => (Topic::KeyIds, Query::KeyIds { query, offset, limit }),
-            Part::Place(id) => (Topic::KeyPlace, Query::KeyPlace { query, id }),
-        }
+    fn window(
+        ctx: &Ctx,
+        order: &Order<Sort>,
+        offset: u64,
+        limit: u32,
+        total: Option<u64>,
+    ) -> Result<Vec<Result<Self, Damaged>>, StoreError> {
+        ctx.store.read(|c| store::window(c, &query(order), offset, limit, total))
     }
-    fn window(answer: Answer) -> Option<KeyWindow> {
-        match answer {
-            Answer::KeyWindow(window) => Some(window),
-            _ => None,
-        }
+    fn count(ctx: &Ctx, order: &Order<Sort>) -> Result<u64, StoreError> {
+        ctx.store.read(|c| store::count(c, &query(order)))
     }
-    fn total(answer: Answer) -> Option<u64> {
-        match answer {
-            Answer::KeyTotal(total) => Some(total),
-            _ => None,
-        }
+    fn place(ctx: &Ctx, order: &Order<Sort>, id: &str) -> Result<Option<u64>, StoreError> {
+        ctx.store.read(|c| store::place(c, &query(order), id))
     }
-    fn ids(answer: Answer) -> Option<Vec<KeyId>> {
-        match answer {
-            Answer::KeyIds(ids) => Some(ids),
-            _ => None,
-        }
-    }
-    fn place(answer: Answer) -> Option<Option<u64>> {
-        match answer {
-            Answer::KeyPlace(place) => Some(place),
-            _ => None,
-        }
-    }
+}
+
+fn query(order: &Order<Sort>) -> Query {
+    let Order { filter, sort, descending, now } = order.clone();
+    Query { filter, sort, descending, now }
 }
 
 const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
     Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", Keys::filter),
-    Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::new())).writes(),
+    Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::panel())).writes(),
     Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
         .writes()
         .when(Keys::some_living),
@@ -189,8 +177,7 @@ impl Keys {
     }
 
     fn ask_detail(&mut self, id: KeyId, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::KeyDetail, Query::KeyDetail { id, now: turn.now });
-        self.detail.wait_for(ticket);
+        self.detail.ask(ShowKey { id, now: turn.now }, turn);
     }
 
     fn open(&mut self, turn: &mut Turn<'_>) {
@@ -274,10 +261,7 @@ impl Layer for Keys {
             self.open &= self.list.total > 0 && !self.list.has_lost_its_row();
             self.follow(turn);
         }
-        self.detail.settle(reply, |answer| match answer {
-            Answer::KeyDetail(detail) => Some(*detail),
-            _ => None,
-        });
+        self.detail.settle(reply);
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         super::draw::draw(self, canvas, area);

@@ -1,11 +1,13 @@
 //! Screen 2: the API keys. A list of which only the visible rows are fetched, beside or above
 //! the whole of what is known about one key.
 
+mod activity;
 mod acts;
-mod change;
+pub mod bulk;
+pub mod change;
 pub mod create;
-pub mod detail;
-pub mod draw;
+mod detail;
+mod draw;
 mod list;
 pub mod rotate;
 

@@ -3,7 +3,7 @@
 use crate::console::layer::Turn;
 use crate::store::Damaged;
 
-use super::{Listed, LongList, Part};
+use super::{FindRow, Listed, LongList};
 
 /// A list may move while a row of it is looked for: so often it is looked for again.
 const MOST_LOOKS: u8 = 3;
@@ -56,19 +56,18 @@ impl<L: Listed> LongList<L> {
             Some(_) if here.is_none() && self.window.is_waiting() => {}
             Some(_) if self.looks == MOST_LOOKS => self.lose(),
             Some(on) => {
-                let part = Part::Place(on.clone());
+                let id = on.clone();
                 self.is_adrift = true;
                 self.looks += 1;
-                let (topic, query) = L::ask(self.order(turn.now), part);
-                self.place.wait_for(turn.load(topic, query));
+                let order = self.order(turn.now);
+                self.place.ask(FindRow::<L> { order, id }, turn);
             }
         }
     }
 
     /// The row is where the store says; where it is gone, the cursor is on the one that has come to its place.
-    pub(super) fn took_place(&mut self, turn: &mut Turn<'_>) {
-        self.place.fault = None;
-        match self.place.value.take().flatten() {
+    pub(super) fn took_place(&mut self, place: Option<u64>, turn: &mut Turn<'_>) {
+        match place {
             Some(place) => {
                 self.total = self.total.max(place + 1);
                 self.cursor.shift_to(place);

@@ -4,7 +4,7 @@
 use crate::console::layer::Turn;
 use crate::console::widget::list::Step;
 
-use super::{Listed, LongList, Part};
+use super::{ListIds, Listed, LongList};
 
 /// Bulk acts take at most so many: they are named one by one.
 const MOST_MARKED: u32 = 10_000;
@@ -59,8 +59,8 @@ impl<L: Listed> LongList<L> {
 
     fn ask_ids(&mut self, marking: Marking<L::Id>, offset: u64, limit: u32, turn: &mut Turn<'_>) {
         self.marking = marking;
-        let (topic, query) = L::ask(self.order(turn.now), Part::Ids { offset, limit });
-        self.ids.wait_for(turn.load(topic, query));
+        let order = self.order(turn.now);
+        self.ids.ask(ListIds::<L> { order, offset, limit }, turn);
     }
 
     fn refuse_so_many(turn: &mut Turn<'_>) {

@@ -5,8 +5,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 
+use crate::console::ask::{Choices, ListChoices};
 use crate::console::canvas::{Canvas, Piece, centred, piece};
-use crate::console::effect::{Answer, Choices, Deed, Held, Query, Reply, Topic};
+use crate::console::effect::{Deed, Fault, Reply};
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::field::{paste_into, type_into};
@@ -14,8 +16,30 @@ use crate::console::widget::form::{Form, Said};
 use crate::console::widget::text::{width, wrap};
 use crate::domain::name::PolicyName;
 use crate::domain::policy::{Change, Policy, Revision};
+use crate::ops::{self, Ctx};
 
 use super::fields;
+use super::history::ListRevisions;
+
+/// Saves a policy: a new one, or over the revision that is the newest.
+#[derive(Debug)]
+pub struct Save {
+    pub policy: Policy,
+    /// The newest; none where the policy is new.
+    pub over: Option<u32>,
+    pub reason: String,
+}
+
+impl Deed for Save {
+    type Answer = Revision;
+    fn carry_out(&self, ctx: &Ctx) -> Result<Revision, Fault> {
+        let policy = self.policy.clone();
+        Ok(match self.over {
+            Some(expected) => ops::policy::apply_over(ctx, policy, expected, &self.reason)?,
+            None => ops::policy::create(ctx, policy, &self.reason)?,
+        })
+    }
+}
 
 pub struct Editor {
     /// What the edit began from; a new policy begins from the defaults.
@@ -24,7 +48,7 @@ pub struct Editor {
     form: Option<Form>,
     review: Option<Review>,
     newest: Held<Vec<Revision>>,
-    sent: Held<Box<Revision>>,
+    sent: Held<Revision>,
 }
 
 /// The step before the save.
@@ -98,13 +122,12 @@ impl Editor {
         }
         let Some(review) = &mut self.review else { return };
         review.fault = None;
-        let policy = Box::new(review.policy.clone());
-        let reason = review.reason.value().trim().to_owned();
-        let deed = match &self.base {
-            Some(base) => Deed::SavePolicy { policy, expected: base.revision, reason },
-            None => Deed::CreatePolicy { policy, reason },
+        let save = Save {
+            policy: review.policy.clone(),
+            over: self.base.as_ref().map(|base| base.revision),
+            reason: review.reason.value().trim().to_owned(),
         };
-        self.sent.wait_for(turn.act(deed));
+        self.sent.act(save, turn);
     }
 
     fn review_key(&mut self, key: KeyEvent, turn: &mut Turn<'_>) {
@@ -131,10 +154,8 @@ impl Editor {
 
     /// Somebody saved meanwhile: the difference is shown against their revision, and only a
     /// second save goes over it.
-    fn took_newest(&mut self) {
-        let Some(newest) = self.newest.value.take().and_then(|history| history.into_iter().next()) else {
-            return;
-        };
+    fn took_newest(&mut self, history: Vec<Revision>) {
+        let Some(newest) = history.into_iter().next() else { return };
         if let Some(review) = &mut self.review {
             review.fault = Some(format!(
                 "revision {} was saved by {} meanwhile; nothing was saved. Below is what differs from it now: \
@@ -159,8 +180,7 @@ impl Layer for Editor {
         crumbs
     }
     fn enter(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::Choices, Query::Choices);
-        self.choices.wait_for(ticket);
+        self.choices.ask(ListChoices, turn);
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         if is_for_all(key) {
@@ -196,39 +216,25 @@ impl Layer for Editor {
         }
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
-        let came = self.choices.settle(reply, |answer| match answer {
-            Answer::Choices(choices) => Some(choices),
-            _ => None,
-        });
-        if came {
+        if self.choices.settle(reply) {
             self.took_choices();
         }
-        let came = self.newest.settle(reply, |answer| match answer {
-            Answer::History(history) => Some(history),
-            _ => None,
-        });
-        if came {
-            self.took_newest();
+        if let Some(Ok(history)) = self.newest.take(reply) {
+            self.took_newest(history);
         }
-        if !self.sent.owns(reply) {
-            return;
-        }
-        self.sent.settle(reply, |answer| match answer {
-            Answer::Saved(revision) => Some(revision),
-            _ => None,
-        });
-        if let Some(saved) = self.sent.value.take() {
-            turn.done(format!("saved policy {} as revision {}", saved.policy.name, saved.revision));
-            turn.close();
-            return;
-        }
-        let Some(fault) = self.sent.fault.take() else { return };
-        let Some(review) = &mut self.review else { return };
-        review.fault = Some(fault.message);
-        if fault.conflict && self.base.is_some() {
-            let name = review.policy.name.clone();
-            let ticket = turn.load(Topic::History, Query::History(name));
-            self.newest.wait_for(ticket);
+        match self.sent.take(reply) {
+            Some(Ok(saved)) => {
+                turn.done(format!("saved policy {} as revision {}", saved.policy.name, saved.revision));
+                turn.close();
+            }
+            Some(Err(fault)) => {
+                let Some(review) = &mut self.review else { return };
+                review.fault = Some(fault.message);
+                if fault.conflict && self.base.is_some() {
+                    self.newest.ask(ListRevisions(review.policy.name.clone()), turn);
+                }
+            }
+            None => {}
         }
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {

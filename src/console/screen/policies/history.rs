@@ -4,18 +4,49 @@ use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, piece};
-use crate::console::effect::{Answer, Deed, Held, Query, Reply, Topic};
+use crate::console::effect::{Deed, Fault, Question, Reply};
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
+use crate::console::tally::Tally;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::moment;
 use crate::domain::name::PolicyName;
 use crate::domain::policy::Revision;
+use crate::ops::{self, Ctx, OpsError};
 
 use super::editor::change_lines;
+
+/// The revisions of a policy, the newest first.
+#[derive(Debug)]
+pub struct ListRevisions(pub PolicyName);
+
+impl Question for ListRevisions {
+    type Answer = Vec<Revision>;
+    fn answer(&self, ctx: &Ctx) -> Result<Vec<Revision>, OpsError> {
+        ops::policy::history(ctx, &self.0)
+    }
+}
+
+/// Saves a revision again as the newest, where `expected` is the newest.
+#[derive(Debug)]
+pub struct RollBack {
+    pub name: PolicyName,
+    pub to: u32,
+    pub expected: u32,
+}
+
+impl Deed for RollBack {
+    type Answer = Tally;
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        let why = format!("back to revision {}", self.to);
+        ops::policy::rollback_over(ctx, &self.name, self.to, self.expected, &why)?;
+        Ok(Tally::all(1))
+    }
+}
 
 pub struct History {
     name: PolicyName,
@@ -69,8 +100,7 @@ impl History {
         }
     }
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::History, Query::History(self.name.clone()));
-        self.revisions.wait_for(ticket);
+        self.revisions.ask(ListRevisions(self.name.clone()), turn);
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         let total = self.rows().len() as u64;
@@ -92,14 +122,9 @@ impl History {
         lines.push("Keys under the policy are judged by it from their next call on.".into());
         // the difference that was shown is from this one
         let expected = self.rows().first().map_or(to, |newest| newest.revision);
-        let deed = Deed::RollbackPolicy { name, to, expected, reason: format!("back to revision {to}") };
-        turn.push(Confirm::new(
-            "roll back",
-            lines,
-            "roll back",
-            format!("rolled back to revision {to}"),
-            deed,
-        ));
+        let done = format!("rolled back to revision {to}");
+        let deed = move |_| RollBack { name: name.clone(), to, expected };
+        turn.push(Confirm::new("roll back", lines, "roll back", done, deed));
     }
 }
 
@@ -136,11 +161,7 @@ impl Layer for History {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let before = self.selected().map(|revision| revision.revision);
-        let came = self.revisions.settle(reply, |answer| match answer {
-            Answer::History(history) => Some(history),
-            _ => None,
-        });
-        if came {
+        if self.revisions.settle(reply) {
             let place = before.and_then(|number| self.rows().iter().position(|row| row.revision == number));
             let total = self.rows().len() as u64;
             self.cursor.stay_on(place, total, Self::height(turn));

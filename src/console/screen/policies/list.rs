@@ -3,18 +3,21 @@
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Answer, Deed, Held, Query, Reply, Topic};
+use crate::console::effect::{Deed, Fault, Question, Reply};
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
-use crate::console::screen::api_keys::detail::limits;
 use crate::console::screen::{list_bindings, of_detail};
+use crate::console::tally::Tally;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
 use crate::console::widget::page::{self, Ink, Line, scrolled};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
-use crate::console::widget::text::{count, relative};
+use crate::console::widget::text::{count, limits, relative};
+use crate::domain::name::PolicyName;
 use crate::domain::policy::{Mode, Revision};
+use crate::ops::{self, Ctx, OpsError};
 use crate::store::{Sound, StoreError};
 
 use super::document;
@@ -24,9 +27,31 @@ use super::tester::Tester;
 
 const BESIDE: u16 = 114;
 
+/// Each policy with how many are under it, and what is wrong with those that are damaged.
+#[derive(Debug)]
+pub struct ListPolicies;
+
+impl Question for ListPolicies {
+    type Answer = Sound<(Revision, u64)>;
+    fn answer(&self, ctx: &Ctx) -> Result<Self::Answer, OpsError> {
+        ops::policy::sound(ctx)
+    }
+}
+
+#[derive(Debug)]
+pub struct Delete(pub PolicyName);
+
+impl Deed for Delete {
+    type Answer = Tally;
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        ops::policy::delete(ctx, &self.0, "")?;
+        Ok(Tally::all(1))
+    }
+}
+
 #[derive(Default)]
 pub struct Policies {
-    pub(super) list: Held<Sound<(Revision, u64)>>,
+    list: Held<Sound<(Revision, u64)>>,
     cursor: Cursor,
     open: bool,
     top: u16,
@@ -124,8 +149,7 @@ impl Policies {
         u64::from(table::height(turn.body)).max(1)
     }
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::Policies, Query::Policies);
-        self.list.wait_for(ticket);
+        self.list.ask(ListPolicies, turn);
     }
     fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
         if self.open {
@@ -152,7 +176,7 @@ impl Policies {
             "No key and no token is under it. Its revisions stay in the history and in the audit log.".into(),
         ];
         let done = format!("deleted policy {name}");
-        turn.push(Confirm::new("delete policy", lines, "delete", done, Deed::DeletePolicy(name)));
+        turn.push(Confirm::new("delete policy", lines, "delete", done, move |_| Delete(name.clone())));
     }
     fn go_to_wanted(&mut self, turn: &Turn<'_>) {
         let Some(wanted) = &self.wanted else { return };
@@ -217,11 +241,7 @@ impl Layer for Policies {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let before = self.selected().map(|(row, _)| row.policy.name.clone());
-        let came = self.list.settle(reply, |answer| match answer {
-            Answer::Policies(policies) => Some(policies),
-            _ => None,
-        });
-        if came {
+        if self.list.settle(reply) {
             let is_it = |(row, _): &(Revision, u64)| before.as_ref() == Some(&row.policy.name);
             let place = self.rows().iter().position(is_it);
             // what is shown of one that is gone is not to be taken for another

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
+use crate::console::ask::{Choices, ListChoices};
 use crate::console::canvas::{Canvas, piece};
-use crate::console::effect::{Answer, Choices, Held, Query, Reply, Topic};
+use crate::console::effect::Reply;
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn, is_for_all};
-use crate::console::widget::field::{Choice, Field};
+use crate::console::widget::field::Field;
 use crate::console::widget::form::{Form, Said};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Account, Check, CredentialId, Principal, Request, explain};
@@ -65,16 +67,11 @@ impl Tester {
             }),
         };
         let at = Timestamp::typed(self.form.value("at"));
-        let faults = [
+        self.form.judge([
             ("endpoint", endpoint.as_ref().err().map(ToString::to_string)),
             ("address", address.as_ref().err().cloned()),
             ("at", at.as_ref().err().map(ToString::to_string)),
-        ];
-        for (name, fault) in faults {
-            if let Some(field) = self.form.field_mut(name) {
-                field.error = fault;
-            }
-        }
+        ]);
         let held: Vec<ScopeName> = self
             .form
             .field("scopes")
@@ -121,8 +118,7 @@ impl Layer for Tester {
         vec![self.revision.policy.name.as_str().to_owned(), "test".into()]
     }
     fn enter(&mut self, turn: &mut Turn<'_>) {
-        let ticket = turn.load(Topic::Choices, Query::Choices);
-        self.choices.wait_for(ticket);
+        self.choices.ask(ListChoices, turn);
     }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         if is_for_all(key) {
@@ -144,20 +140,10 @@ impl Layer for Tester {
         self.judge();
     }
     fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
-        let came = self.choices.settle(reply, |answer| match answer {
-            Answer::Choices(choices) => Some(choices),
-            _ => None,
-        });
-        if !came {
+        if !self.choices.settle(reply) {
             return;
         }
-        let scopes: Vec<Choice> = self
-            .choices
-            .value
-            .iter()
-            .flat_map(|choices| choices.catalogue.iter())
-            .map(|scope| Choice::new(scope.name.as_str(), scope.description.as_str()))
-            .collect();
+        let scopes = self.choices.value.as_ref().map(Choices::scopes).unwrap_or_default();
         if let Some(field) = self.form.field_mut("scopes") {
             *field = Field::many("scopes", "scopes", "that the key holds", scopes, &["mcp:*".to_owned()]);
         }

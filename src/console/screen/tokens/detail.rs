@@ -1,15 +1,67 @@
 //! All that is known about one token: what stands in it, how it stands, what it did.
 
-use crate::console::effect::TokenDetail;
-use crate::console::screen::api_keys::detail::limits;
+use std::collections::BTreeMap;
+
+use crate::console::ask::{DAY, covers, of_credential};
+use crate::console::effect::Question;
 use crate::console::theme::token_glyph;
 use crate::console::widget::page::{Ink, Line};
-use crate::console::widget::text::{clock, count, relative};
+use crate::console::widget::text::{clock, count, limits, relative};
 use crate::domain::clock::Timestamp;
-use crate::domain::token::{ACCESS_TOKEN, IssuedToken, TokenState};
-use crate::store::token::Refusal;
+use crate::domain::event::Event;
+use crate::domain::policy::Revision;
+use crate::domain::token::{ACCESS_TOKEN, IssuedToken, TokenId, TokenState};
+use crate::domain::usage::Totals;
+use crate::ops::{self, Ctx, OpsError};
+use crate::store::audit::Entry;
+use crate::store::token::{Refusal, Standing};
+use crate::store::{self, StoreError};
 
 use super::explain::{claim, header_member, time};
+
+/// All about one token.
+#[derive(Debug)]
+pub struct ShowToken {
+    pub jti: TokenId,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct TokenDetail {
+    pub standing: Standing,
+    pub policy: Option<Revision>,
+    /// What each of its scopes covers.
+    pub covers: BTreeMap<String, Vec<String>>,
+    /// The last 24 hours, 30 minutes a step, oldest first.
+    pub series: Vec<(Timestamp, Totals)>,
+    pub day: Totals,
+    pub events: Vec<Event>,
+    pub audit: Vec<Entry>,
+}
+
+impl Question for ShowToken {
+    type Answer = TokenDetail;
+    fn answer(&self, ctx: &Ctx) -> Result<TokenDetail, OpsError> {
+        let standing = ops::token::show(ctx, self.jti)?;
+        let (policy, catalogue) = ctx.store.read(|c| -> Result<_, StoreError> {
+            let policy = StoreError::none_where_damaged(store::policy::find(c, &standing.token.policy))?;
+            Ok((policy, store::scope::sound(c)?.0))
+        })?;
+        let id = self.jti.to_string();
+        let day = of_credential(id.clone(), self.now, DAY);
+        let events = store::event::Query { credential: Some(id.clone()), limit: 8, ..Default::default() };
+        let audit = store::audit::Query { object: Some(id), limit: 20, ..Default::default() };
+        Ok(TokenDetail {
+            policy,
+            covers: covers(&catalogue, &standing.token.scopes),
+            series: ops::usage::series(ctx, day.clone(), 30)?,
+            day: ops::usage::totals(ctx, day)?,
+            events: ops::event::list(ctx, &events)?,
+            audit: ops::audit::list(ctx, &audit)?,
+            standing,
+        })
+    }
+}
 
 pub fn lines(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
     let mut lines = standing(detail, now);

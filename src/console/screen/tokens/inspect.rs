@@ -6,21 +6,47 @@ use ratatui::layout::Rect;
 use zeroize::Zeroizing;
 
 use crate::console::canvas::{Canvas, piece};
-use crate::console::effect::{Answer, Held, Judged, Query, Reply, TokenAnswer, TokenQuery, Topic};
+use crate::console::effect::{Question, Reply};
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn};
 use crate::console::widget::list::Step;
 use crate::console::widget::page::{self, Ink, Line};
 use crate::domain::clock::Timestamp;
 use crate::domain::jose::LONGEST;
 use crate::domain::secret::Secret;
+use crate::domain::token::{Inspection, Verdict, inspect};
+use crate::ops::{self, Ctx, OpsError};
 
 use super::{INSET, explain};
+
+/// Judges any token; nothing of it is kept or sent.
+#[derive(Debug)]
+pub struct Judge {
+    pub text: Secret,
+    pub now: Timestamp,
+}
+
+/// A token taken apart, and what this home thinks of it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// `None` where nothing in it can be read.
+    pub inspection: Option<Inspection>,
+}
+
+impl Question for Judge {
+    type Answer = Judged;
+    fn answer(&self, ctx: &Ctx) -> Result<Judged, OpsError> {
+        let verdict = ops::token::verify(ctx, self.text.expose(), &[], ctx.judge_by(self.now))?;
+        Ok(Judged { verdict, inspection: inspect(self.text.expose(), self.now).ok() })
+    }
+}
 
 pub struct Inspect {
     text: Zeroizing<String>,
     /// More was pasted than any token has.
     too_long: bool,
-    judged: Held<Box<Judged>>,
+    judged: Held<Judged>,
     top: u16,
 }
 
@@ -57,8 +83,7 @@ impl Inspect {
             return;
         }
         let text = Secret::new(self.text.as_str().to_owned());
-        let query = Query::Token(TokenQuery::Judge { text, now: turn.now });
-        self.judged.wait_for(turn.load(Topic::TokenJudge, query));
+        self.judged.ask(Judge { text, now: turn.now }, turn);
     }
 
     fn clear(&mut self) {
@@ -117,10 +142,7 @@ impl Layer for Inspect {
         self.judge(turn);
     }
     fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
-        self.judged.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::Judged(judged)) => Some(judged),
-            _ => None,
-        });
+        self.judged.settle(reply);
     }
     fn hints(&self) -> Vec<(&'static str, &'static str)> {
         vec![("paste", "a token"), ("↑ ↓", "scroll"), ("ctrl-u", "clear"), ("esc", "close and wipe")]

@@ -4,15 +4,15 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{
-    Answer, Deed, Held, Query, Reply, TokenAnswer, TokenDeed, TokenDetail, TokenQuery, Topic, Window,
-};
+use crate::console::effect::{Deed, Fault, Reply};
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::overlay::refusals::Refusals;
-use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Part, Words, areas, draw_damaged};
+use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, Words, areas, draw_damaged};
 use crate::console::screen::{list_bindings, of_detail};
+use crate::console::tally::Tally;
 use crate::console::theme::token_glyph;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::Step;
@@ -21,13 +21,31 @@ use crate::console::widget::table::{Column, TableCell, cell, styled};
 use crate::console::widget::text::relative;
 use crate::domain::filter::{Fields, TOKEN_FIELDS};
 use crate::domain::token::{TokenId, TokenState};
-use crate::store::token::{Query as Wanted, Sort, Standing};
+use crate::ops::{self, Ctx};
+use crate::store::token::{self as store, Query, Sort, Standing};
+use crate::store::{Damaged, StoreError};
 
+use super::detail::{ShowToken, TokenDetail};
 use super::inspect::Inspect;
 use super::issue::IssueToken;
 use super::revoke::RevokeTokens;
 use super::signing_keys::SigningKeys;
 use super::{detail, short_id, short_kid};
+
+/// Forgets all whose rows are damaged.
+#[derive(Debug)]
+pub struct PurgeDamaged;
+
+impl Deed for PurgeDamaged {
+    type Answer = Tally;
+    const VERB: &'static str = "removing";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        Ok(Tally::at_pace(ops::token::purge_damaged(ctx)?, &ctx.pace))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
+    }
+}
 
 #[derive(Default)]
 pub struct Tokens {
@@ -54,48 +72,31 @@ impl Listed for Standing {
     fn title(sort: Sort) -> &'static str {
         sort.as_str()
     }
-    fn ask(order: Order<Sort>, part: Part) -> (Topic, Query) {
-        let Order { filter, sort, descending, now } = order;
-        let query = Wanted { filter, sort, descending, now };
-        let (topic, query) = match part {
-            Part::Window { offset, limit, total } => {
-                (Topic::TokenWindow, TokenQuery::Window { query, offset, limit, total })
-            }
-            Part::Total => (Topic::TokenTotal, TokenQuery::Total(query)),
-            Part::Ids { offset, limit } => (Topic::TokenIds, TokenQuery::Ids { query, offset, limit }),
-            Part::Place(id) => (Topic::TokenPlace, TokenQuery::Place { query, id }),
-        };
-        (topic, Query::Token(query))
+    fn window(
+        ctx: &Ctx,
+        order: &Order<Sort>,
+        offset: u64,
+        limit: u32,
+        total: Option<u64>,
+    ) -> Result<Vec<Result<Self, Damaged>>, StoreError> {
+        ctx.store.read(|c| store::window(c, &query(order), offset, limit, total))
     }
-    fn window(answer: Answer) -> Option<Window<Self>> {
-        match answer {
-            Answer::Token(TokenAnswer::Window(window)) => Some(window),
-            _ => None,
-        }
+    fn count(ctx: &Ctx, order: &Order<Sort>) -> Result<u64, StoreError> {
+        ctx.store.read(|c| store::count(c, &query(order)))
     }
-    fn total(answer: Answer) -> Option<u64> {
-        match answer {
-            Answer::Token(TokenAnswer::Total(total)) => Some(total),
-            _ => None,
-        }
+    fn place(ctx: &Ctx, order: &Order<Sort>, id: &str) -> Result<Option<u64>, StoreError> {
+        ctx.store.read(|c| store::place(c, &query(order), id))
     }
-    fn ids(answer: Answer) -> Option<Vec<TokenId>> {
-        match answer {
-            Answer::Token(TokenAnswer::Ids(ids)) => Some(ids),
-            _ => None,
-        }
-    }
-    fn place(answer: Answer) -> Option<Option<u64>> {
-        match answer {
-            Answer::Token(TokenAnswer::Place(place)) => Some(place),
-            _ => None,
-        }
-    }
+}
+
+fn query(order: &Order<Sort>) -> Query {
+    let Order { filter, sort, descending, now } = order.clone();
+    Query { filter, sort, descending, now }
 }
 
 const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
     Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", Tokens::filter),
-    Binding::new("token.issue", "new", "Issue a token", |_, t| t.push(IssueToken::new())).writes(),
+    Binding::new("token.issue", "new", "Issue a token", |_, t| t.push(IssueToken::panel())).writes(),
     Binding::new("token.revoke", "revoke…", "Revoke it, or all of its subject, of its key, or from before a moment", Tokens::revoke)
         .writes()
         .when(Tokens::some),
@@ -113,8 +114,8 @@ const BINDINGS: &[Binding<Tokens>] = list_bindings![Tokens;
             "Forget all tokens whose rows are damaged?".into(),
             "This is for good. What was revoked of them stays revoked.".into(),
         ];
-        let deed = Deed::Token(TokenDeed::PurgeDamaged);
-        t.push(Confirm::new("forget damaged tokens", lines, "forget", "forgot the damaged tokens", deed));
+        let done = "forgot the damaged tokens";
+        t.push(Confirm::new("forget damaged tokens", lines, "forget", done, |_| PurgeDamaged));
     })
     .writes()
     .seldom()
@@ -219,8 +220,7 @@ impl Tokens {
     }
 
     fn ask_detail(&mut self, jti: TokenId, turn: &mut Turn<'_>) {
-        let query = Query::Token(TokenQuery::Detail { jti, now: turn.now });
-        self.detail.wait_for(turn.load(Topic::TokenDetail, query));
+        self.detail.ask(ShowToken { jti, now: turn.now }, turn);
     }
 
     fn open(&mut self, turn: &mut Turn<'_>) {
@@ -309,10 +309,7 @@ impl Layer for Tokens {
             self.open &= self.list.total > 0 && !self.list.has_lost_its_row();
             self.follow(turn);
         }
-        self.detail.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::Detail(detail)) => Some(*detail),
-            _ => None,
-        });
+        self.detail.settle(reply);
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let (list, right) = areas(area, self.open);

@@ -4,11 +4,15 @@
 mod detail;
 mod explain;
 mod inspect;
-mod issue;
-mod key_forms;
+pub mod issue;
+pub mod key_forms;
 mod list;
+mod private_key;
+pub mod reach;
 mod revoke;
 pub mod signing_keys;
+#[cfg(test)]
+mod tests;
 
 pub use list::Tokens;
 

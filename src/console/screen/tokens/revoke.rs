@@ -5,10 +5,9 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{
-    Answer, Deed, Held, Query, Reach, Reached, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
-};
+use crate::console::effect::Reply;
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Layer, Turn, is_for_all};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::long_list::LongList;
@@ -21,6 +20,7 @@ use crate::domain::text::counted;
 use crate::domain::token::TokenId;
 use crate::store::token::Standing;
 
+use super::reach::{CountReached, Reach, Reached, Revoke};
 use super::{short_id, short_kid};
 
 const THESE: &str = "selected";
@@ -97,8 +97,7 @@ impl RevokeTokens {
 
     fn ask(&mut self, turn: &mut Turn<'_>) {
         let reaches = OPTIONS.iter().filter_map(|option| self.reach(option, turn.now)).collect();
-        let query = Query::Token(TokenQuery::Reach { reaches, now: turn.now });
-        self.reached.wait_for(turn.load(Topic::TokenReach, query));
+        self.reached.ask(CountReached { reaches, now: turn.now }, turn);
     }
 
     /// What one of the options means, for people.
@@ -182,7 +181,8 @@ fn question(reach: &Reach, named: &str, reached: Reached) -> Confirm {
         Reach::Key(kid) => kid.as_str().chars().take(8).collect(),
         Reach::IssuedBefore(_) => "before".into(),
     };
-    let deed = Deed::Token(TokenDeed::Revoke { reach: reach.clone(), reason: String::new() });
+    let reach = reach.clone();
+    let deed = move |reason| Revoke { reach: reach.clone(), reason };
     Confirm::new("revoke tokens", lines, "revoke", format!("revoked {named}"), deed)
         .in_use(reached.calls, word)
         .asks_reason()
@@ -237,11 +237,7 @@ impl Layer for RevokeTokens {
         self.ask(turn);
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
-        let came = self.reached.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::Reached(reached)) => Some(reached),
-            _ => None,
-        });
-        if came {
+        if self.reached.settle(reply) {
             self.form.fault = None;
             self.say_reach(turn.now);
         }

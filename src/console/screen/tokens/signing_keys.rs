@@ -1,15 +1,16 @@
 //! The keys that sign tokens: made, brought along, rotated, retired; their public parts to copy.
 
+mod ask;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{
-    Answer, Deed, Held, KeyInUse, KeysInUse, Query, Reach, Reply, TokenAnswer, TokenDeed, TokenQuery, Topic,
-};
+use crate::console::effect::Reply;
 use crate::console::event::Moved;
+use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::overlay::confirm::{Confirm, Counted, Counting};
+use crate::console::overlay::confirm::{Confirm, Counted};
 use crate::console::theme::signing_key_glyph;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
@@ -20,8 +21,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::signing_key::{SigningKey, SigningKeyState};
 
 use super::explain::time;
-use super::key_forms::KeyForm;
+use super::key_forms::{CreateKey, ImportKey, RotateKey};
+use super::reach::{CountReached, Reach, Reached};
 use super::{INSET, short_kid};
+
+pub use ask::{KeyInUse, KeysInUse, ListSigningKeys, Retire};
 
 /// So many lines are told of what is wrong with a key.
 const MOST_OF_FAULT: usize = 4;
@@ -33,10 +37,10 @@ pub struct SigningKeys {
 }
 
 const BINDINGS: &[Binding<SigningKeys>] = &[
-    Binding::new("signing-key.create", "new", "Make a signing key", |_, t| t.push(KeyForm::create()))
+    Binding::new("signing-key.create", "new", "Make a signing key", |_, t| t.push(CreateKey::panel()))
         .writes(),
     Binding::new("signing-key.import", "import", "Take a private key out of a file", |_, t| {
-        t.push(KeyForm::import())
+        t.push(ImportKey::panel())
     })
     .writes(),
     Binding::new(
@@ -45,7 +49,7 @@ const BINDINGS: &[Binding<SigningKeys>] = &[
         "Have a new key take over; the old one verifies for a while",
         |s: &mut SigningKeys, t| {
             if let Some(row) = s.selected() {
-                t.push(KeyForm::rotate(&row.key));
+                t.push(RotateKey::panel(&row.key));
             }
         },
     )
@@ -141,8 +145,7 @@ impl SigningKeys {
         }
     }
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        let query = Query::Token(TokenQuery::SigningKeys { now: turn.now });
-        self.keys.wait_for(turn.load(Topic::SigningKeys, query));
+        self.keys.ask(ListSigningKeys { now: turn.now }, turn);
     }
     fn height(&self, turn: &Turn<'_>) -> u64 {
         let inside = turn.body.inner(INSET);
@@ -170,27 +173,23 @@ impl SigningKeys {
             "To replace it without ending anything, rotate it instead.".into(),
         ];
         let reaches = vec![Reach::Key(key.kid.clone())];
-        let counting = Counting {
-            topic: Topic::TokenReach,
-            query: Query::Token(TokenQuery::Reach { reaches, now: turn.now }),
-            read: |answer| match answer {
-                Answer::Token(TokenAnswer::Reached(reached)) => reached.first().map(|reached| Counted {
-                    lines: vec![match reached.live {
-                        0 => "No live token was signed by it.".to_owned(),
-                        1 => "It ends the one live token that it signed.".into(),
-                        live => format!("It ends {} live tokens that it signed.", grouped(live)),
-                    }],
-                    calls: reached.calls,
-                }),
-                _ => None,
-            },
-            name: key.kid.as_str().chars().take(8).collect(),
-        };
+        let name = key.kid.as_str().chars().take(8).collect();
         let done = format!("retired signing key {}", short_kid(&key.kid));
-        let deed = Deed::Token(TokenDeed::RetireKey { kid: key.kid, reason: String::new() });
+        let deed = move |reason| Retire { kid: key.kid.clone(), reason };
         let confirm = Confirm::new("retire signing key", lines, "retire", done, deed);
-        turn.push(confirm.counting(counting).asks_reason());
+        turn.push(confirm.counting(CountReached { reaches, now: turn.now }, in_use, name).asks_reason());
     }
+}
+
+/// What retiring a key would end.
+fn in_use(reached: Vec<Reached>) -> Counted {
+    let reached = reached.first().copied().unwrap_or_default();
+    let said = match reached.live {
+        0 => "No live token was signed by it.".to_owned(),
+        1 => "It ends the one live token that it signed.".into(),
+        live => format!("It ends {} live tokens that it signed.", grouped(live)),
+    };
+    Counted { lines: vec![said], calls: reached.calls }
 }
 
 /// The list, as high as it has rows and half of what there is at most, and what is told of one key below it.
@@ -234,11 +233,7 @@ impl Layer for SigningKeys {
     }
     fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
         let before = self.selected().map(|row| row.key.kid.clone());
-        let came = self.keys.settle(reply, |answer| match answer {
-            Answer::Token(TokenAnswer::SigningKeys(keys)) => Some(keys),
-            _ => None,
-        });
-        if came {
+        if self.keys.settle(reply) {
             let place = before.and_then(|kid| self.rows().iter().position(|row| row.key.kid == kid));
             let total = self.rows().len() as u64;
             let height = self.height(turn);
@@ -378,4 +373,17 @@ fn lines(row: &KeyInUse, now: Timestamp) -> Vec<Line> {
         None => lines.push(Line::fact("public key", "none: one secret signs and verifies").ink(Ink::Warning)),
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_one_key_leaves_room_for_the_others() {
+        assert!(note(&[], 80).is_empty());
+        let long = format!("the row `{}` is damaged", "long ".repeat(10_000));
+        let told = note(&[long, "another".into()], 80);
+        assert!(told.len() == 2 + MOST_OF_FAULT && told[0].contains("2 signing keys"), "{told:?}");
+    }
 }

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use super::Form;
 use crate::console::canvas::{Canvas, centred};
 use crate::console::widget::fault::draw_fault;
+use crate::console::widget::text::wrap;
 
 /// In the middle of what lies below it.
 pub struct Panel<'a> {
@@ -23,14 +24,16 @@ impl Panel<'_> {
     pub fn draw(&self, form: Option<&Form>, fault: Option<&str>, canvas: &mut Canvas<'_>, area: Rect) {
         let cells = self.width.min(area.width).saturating_sub(4);
         let rows = form.map_or(3, |form| form.rows(canvas, cells));
-        let above = if self.about.is_some() { 3 } else { 1 };
+        let about = self.about.map(|about| wrap(&canvas.shown(about), usize::from(cells)));
+        let about = about.unwrap_or_default();
+        let above = if about.is_empty() { 1 } else { u16::try_from(about.len()).unwrap_or(1) + 2 };
         let panel = centred(area, self.width, rows + 2 + above);
         canvas.blank(panel);
         let dim = canvas.theme().dim;
         let frame = canvas.frame(panel, self.title, self.style);
         let (x, width) = (frame.x + 1, frame.width.saturating_sub(2));
-        if let Some(about) = self.about {
-            canvas.put(x, frame.y + 1, width, about, dim);
+        for (y, line) in (frame.y + 1..frame.bottom()).zip(&about) {
+            canvas.put(x, y, width, line, dim);
         }
         let inside = Rect { x, y: frame.y + above, width, height: frame.height.saturating_sub(above) };
         match (form, fault) {

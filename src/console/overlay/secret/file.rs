@@ -5,19 +5,35 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::console::effect::Fault;
+use crate::console::effect::{Deed, Fault};
 use crate::domain::secret::Secret;
+use crate::ops::Ctx;
+
+/// Writes a secret into a file that is not there yet.
+#[derive(Debug)]
+pub struct WriteSecret {
+    pub file: PathBuf,
+    pub text: Secret,
+}
+
+impl Deed for WriteSecret {
+    /// Where it was written to.
+    type Answer = PathBuf;
+    fn carry_out(&self, _ctx: &Ctx) -> Result<PathBuf, Fault> {
+        write(&self.file, &self.text)
+    }
+}
 
 /// Writes `text` on one line into `file`, which nobody else may read. Returns where it is. What is there already stays as it
 /// is; a file that could not be written whole is not left.
-pub fn write(file: &Path, text: &Secret) -> Result<PathBuf, Fault> {
+fn write(file: &Path, text: &Secret) -> Result<PathBuf, Fault> {
     let file = below_home(file);
     let fault = |error: io::Error| {
         let why = match error.kind() {
             io::ErrorKind::AlreadyExists => "is there already; choose another name".to_owned(),
             _ => format!("cannot be written: {error}"),
         };
-        Fault { message: format!("{} {why}", file.display()), conflict: false }
+        Fault::new(format!("{} {why}", file.display()))
     };
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(fault)?;
     if let Err(error) = fill(made, text) {

@@ -1,16 +1,51 @@
-//! What the usage screen asks for and gets.
+//! What the usage screen asks for: how far back, of what, and what came of it.
 
 use std::time::Duration;
 
-use crate::domain::{clock::Timestamp, usage::Totals};
+use crate::console::ask::{Busy, busiest, since};
+use crate::console::effect::Question;
+use crate::domain::{
+    clock::Timestamp,
+    usage::{Dimension, Totals},
+};
+use crate::ops::{self, Ctx, OpsError};
+use crate::store;
 
-use super::Busy;
+const LISTED: u32 = 50;
 
 #[derive(Clone, Debug, Default)]
 pub struct UsageView {
     pub totals: Totals,
     pub series: Vec<(Timestamp, Totals)>,
     pub top: Vec<Busy>,
+}
+
+#[derive(Debug)]
+pub struct ShowUsage {
+    pub range: Range,
+    pub focus: Focus,
+    pub now: Timestamp,
+}
+
+impl Question for ShowUsage {
+    type Answer = UsageView;
+    fn answer(&self, ctx: &Ctx) -> Result<UsageView, OpsError> {
+        let query = store::usage::Query {
+            credential: self.focus.credential.clone(),
+            endpoint: self.focus.endpoint.clone(),
+            ..since(self.now, self.range.length())
+        };
+        let by = match self.focus.by {
+            By::Credential => Dimension::Credential,
+            By::Endpoint => Dimension::Endpoint,
+            By::Outcome => Dimension::Outcome,
+        };
+        Ok(UsageView {
+            totals: ops::usage::totals(ctx, query.clone())?,
+            series: ops::usage::series(ctx, query.clone(), self.range.step_minutes())?,
+            top: busiest(ctx, &query, by, LISTED)?,
+        })
+    }
 }
 
 /// How far back the usage screen looks.

@@ -1,24 +1,87 @@
 //! Acts on several keys.
 
-use crate::console::effect::{Answer, Fault, Partly};
+use crate::console::effect::{Deed, Fault};
+use crate::console::layer::Turn;
+use crate::console::tally::Tally;
 use crate::domain::api_key::KeyId;
 use crate::domain::pace::{Pace, Unit};
 use crate::ops::api_key::Changes;
 use crate::ops::{self, Ctx, OpsError};
 use crate::store;
 
-use super::fault;
+/// Refuses the keys until they are enabled again.
+#[derive(Debug)]
+pub struct Disable(pub Vec<KeyId>);
+
+impl Deed for Disable {
+    type Answer = Tally;
+    const VERB: &'static str = "disabling";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        for_each(ctx, &self.0, |ctx, ids| ops::api_key::disable_all(ctx, ids).map(|_| ()))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
+    }
+}
+
+/// Takes the keys again.
+#[derive(Debug)]
+pub struct Enable(pub Vec<KeyId>);
+
+impl Deed for Enable {
+    type Answer = Tally;
+    const VERB: &'static str = "enabling";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        for_each(ctx, &self.0, |ctx, ids| ops::api_key::enable_all(ctx, ids).map(|_| ()))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
+    }
+}
+
+/// Ends the keys for good.
+#[derive(Debug)]
+pub struct Revoke {
+    pub ids: Vec<KeyId>,
+    pub reason: String,
+}
+
+impl Deed for Revoke {
+    type Answer = Tally;
+    const VERB: &'static str = "revoking";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        for_each(ctx, &self.ids, |ctx, ids| ops::api_key::revoke_all(ctx, ids, &self.reason).map(|_| ()))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
+    }
+}
+
+/// Removes all whose rows are damaged.
+#[derive(Debug)]
+pub struct PurgeDamaged;
+
+impl Deed for PurgeDamaged {
+    type Answer = Tally;
+    const VERB: &'static str = "removing";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        Ok(Tally::at_pace(ops::api_key::purge_damaged(ctx)?, &ctx.pace))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
+    }
+}
 
 /// Changed in one transaction, so that many take little time and other writers get their turn between.
 const AT_ONCE: usize = 100;
 
 /// Does `act` to every key, many at a time; with several, those that it will not be done to stand alone. One that is gone, or
 /// that refuses, keeps no other from it; a store that fails ends it, and it is said how many were done.
-pub fn for_each(
+fn for_each(
     ctx: &Ctx,
     ids: &[KeyId],
     act: impl Fn(&Ctx, &[KeyId]) -> Result<(), OpsError>,
-) -> Result<Answer, Fault> {
+) -> Result<Tally, Fault> {
     // A batch is done as a whole, and counts for itself.
     let own = Ctx { pace: Pace::default(), ..ctx.clone() };
     let is_living = |id: &&KeyId| {
@@ -35,80 +98,71 @@ fn in_batches(
     pace: &Pace,
     batches: &[Vec<KeyId>],
     mut act: impl FnMut(&[KeyId]) -> Result<(), OpsError>,
-) -> Result<Answer, Fault> {
+) -> Result<Tally, Fault> {
     let all: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
-    let mut partly = Partly::default();
+    let mut tally = Tally::default();
     pace.expect(all, Unit::Items);
     for batch in batches {
         if pace.is_cancelled() {
-            partly.left = all - pace.progress().done;
+            tally.left = all - pace.progress().done;
             break;
         }
         match act(batch) {
-            Ok(()) => partly.done += batch.len() as u64,
+            Ok(()) => tally.done += batch.len() as u64,
             // One of them was changed meanwhile.
             Err(OpsError::NotFound(_) | OpsError::Conflict(_)) if batch.len() > 1 => {
                 for id in batch {
-                    one(&mut partly, act(&[*id])).map_err(|error| ended(&partly, all, *id, &error))?;
+                    one(&mut tally, act(&[*id])).map_err(|error| ended(&tally, all, *id, &error))?;
                 }
             }
-            Err(error) if all == 1 => return Err(fault(error)),
+            Err(error) if all == 1 => return Err(error.into()),
             outcome => {
                 let Some(id) = batch.first() else { continue };
-                one(&mut partly, outcome).map_err(|error| ended(&partly, all, *id, &error))?;
+                one(&mut tally, outcome).map_err(|error| ended(&tally, all, *id, &error))?;
             }
         }
         pace.step(batch.len() as u64);
     }
-    Ok(if partly == (Partly { done: all, ..Partly::default() }) {
-        Answer::Changed(all)
-    } else {
-        Answer::Partly(partly)
-    })
+    Ok(tally)
 }
 
 /// Counts what came of one key.
-fn one(partly: &mut Partly, outcome: Result<(), OpsError>) -> Result<(), OpsError> {
+fn one(tally: &mut Tally, outcome: Result<(), OpsError>) -> Result<(), OpsError> {
     match outcome {
-        Ok(()) => partly.done += 1,
-        Err(OpsError::NotFound(_)) => partly.gone += 1,
+        Ok(()) => tally.done += 1,
+        Err(OpsError::NotFound(_)) => tally.gone += 1,
         Err(OpsError::Store(error)) if !error.is_of_one_row() => return Err(OpsError::Store(error)),
         Err(error @ (OpsError::Conflict(_) | OpsError::Store(_))) => {
-            if partly.refused == 0 {
-                partly.why = error.to_string();
+            if tally.refused == 0 {
+                tally.why = error.to_string();
             }
-            partly.refused += 1;
+            tally.refused += 1;
         }
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-fn ended(partly: &Partly, all: u64, id: KeyId, error: &OpsError) -> Fault {
-    let left = all - partly.done;
-    Fault { message: format!("{} done, {left} not: at key {id}: {error}", partly.done), conflict: false }
+fn ended(tally: &Tally, all: u64, id: KeyId, error: &OpsError) -> Fault {
+    let left = all - tally.done;
+    Fault::new(format!("{} done, {left} not: at key {id}: {error}", tally.done))
 }
 
 /// Changes all of them that are still there, or none.
-pub fn set(ctx: &Ctx, ids: &[KeyId], changes: Changes) -> Result<Answer, Fault> {
+pub(super) fn set(ctx: &Ctx, ids: &[KeyId], changes: Changes) -> Result<Tally, Fault> {
     let is_there = |id: &KeyId| ctx.store.read(|connection| store::api_key::find(connection, *id));
     let mut there = Vec::with_capacity(ids.len());
     for id in ids {
-        if ids.len() == 1 || is_there(id).map_err(|error| fault(error.into()))?.is_some() {
+        if ids.len() == 1 || is_there(id).map_err(OpsError::from)?.is_some() {
             there.push(*id);
         }
     }
     let gone = (ids.len() - there.len()) as u64;
     if there.is_empty() {
-        return Ok(Answer::Partly(Partly { gone, ..Partly::default() }));
+        return Ok(Tally { gone, ..Tally::default() });
     }
-    ops::api_key::set_all(ctx, &there, changes).map_err(fault)?;
-    let done = there.len() as u64;
-    Ok(if gone == 0 {
-        Answer::Changed(done)
-    } else {
-        Answer::Partly(Partly { done, gone, ..Partly::default() })
-    })
+    ops::api_key::set_all(ctx, &there, changes)?;
+    Ok(Tally { gone, ..Tally::at_pace(there.len() as u64, &ctx.pace) })
 }
 
 #[cfg(test)]
@@ -135,8 +189,8 @@ mod tests {
             [_] => Ok(()),
             _ => Err(OpsError::Conflict("one is revoked".into())),
         });
-        let Ok(Answer::Partly(partly)) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(partly.to_string(), "2 done, 1 not there any more, 2 refused: it is revoked");
+        let Ok(tally) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(tally.to_string(), "2 done, 1 not there any more, 2 refused: it is revoked");
 
         // a store that fails does end it
         let batches: Vec<Vec<KeyId>> = ids.iter().map(|id| vec![*id]).collect();
@@ -165,8 +219,8 @@ mod tests {
             }
             Ok(())
         });
-        let Ok(Answer::Partly(partly)) = outcome else { panic!("{outcome:?}") };
-        assert_eq!((done, partly.to_string().as_str()), (4, "4 done, 2 left as they were: cancelled"));
+        let Ok(tally) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((done, tally.to_string().as_str()), (4, "4 done, 2 left as they were: cancelled"));
     }
 
     #[test]
@@ -193,11 +247,8 @@ mod tests {
             .unwrap();
         ids.push(format!("{:022}", 7).parse().unwrap());
         let disable = |ctx: &Ctx, ids: &[KeyId]| ops::api_key::disable_all(ctx, ids).map(|_| ());
-        let Ok(Answer::Partly(partly)) = for_each(&ctx, &ids, disable) else { panic!() };
-        assert_eq!(
-            (partly.done, partly.refused, partly.gone, partly.left),
-            (2 * AT_ONCE as u64 + 1, 2, 1, 0)
-        );
+        let Ok(tally) = for_each(&ctx, &ids, disable) else { panic!() };
+        assert_eq!((tally.done, tally.refused, tally.gone, tally.left), (2 * AT_ONCE as u64 + 1, 2, 1, 0));
         let recorded = |act: &str| {
             let query = audit::Query { act: Some(act.into()), limit: 1_000, ..Default::default() };
             ops::audit::list(&ctx, &query).unwrap().len()

@@ -3,16 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::*;
-use crate::console::effect::Answer;
+use super::detail::ShowToken;
+use super::inspect::Judge;
+use super::issue::Issue;
+use super::key_forms::Import;
+use super::private_key;
+use super::reach::{CountReached, Reach, Reached, Revoke};
+use super::signing_keys::{KeysInUse, ListSigningKeys};
+use crate::console::effect::{Deed, Fault, Question};
+use crate::console::tally::Tally;
 use crate::domain::clock::ManualClock;
 use crate::domain::name::Subject;
 use crate::domain::secret::Secret;
-use crate::domain::token::TokenState;
+use crate::domain::signing_key::SigningKey;
+use crate::domain::token::{IssuedToken, TokenState};
 use crate::domain::usage::{Count, Outcome};
 use crate::ops::token::{Issued, NewToken};
-use crate::store::Mode;
+use crate::ops::{self, Ctx};
 use crate::store::home::Home;
+use crate::store::{self, Mode};
 
 struct Desk {
     ctx: Ctx,
@@ -40,13 +49,10 @@ impl Desk {
             once: false,
             rests_on: Default::default(),
         };
-        match carry_out(&self.ctx, TokenDeed::Issue(Box::new(new))) {
-            Ok(Answer::Token(TokenAnswer::Issued(issued))) => *issued,
-            other => panic!("{other:?}"),
-        }
+        Issue(new).carry_out(&self.ctx).unwrap()
     }
     /// Takes a secret out of a file of a name, with a text in it or absent.
-    fn import(&self, name: &str, text: Option<&str>) -> Result<Answer, Fault> {
+    fn import(&self, name: &str, text: Option<&str>) -> Result<SigningKey, Fault> {
         let file = self.folder.path().join(name);
         if let Some(text) = text {
             std::fs::write(&file, text).unwrap();
@@ -57,24 +63,20 @@ impl Desk {
             bits: Default::default(),
             kid: None,
         };
-        carry_out(&self.ctx, TokenDeed::ImportKey { new, file })
+        Import { new, file }.carry_out(&self.ctx)
     }
     fn reached(&self, reach: &Reach) -> Reached {
-        let query = TokenQuery::Reach { reaches: vec![reach.clone()], now: self.ctx.now() };
-        match answer(&self.ctx, query) {
-            Ok(TokenAnswer::Reached(reached)) => reached[0],
-            other => panic!("{other:?}"),
-        }
+        CountReached { reaches: vec![reach.clone()], now: self.ctx.now() }.answer(&self.ctx).unwrap()[0]
     }
-    fn revoke(&self, reach: Reach) -> Result<Answer, Fault> {
-        carry_out(&self.ctx, TokenDeed::Revoke { reach, reason: "lost".into() })
+    fn revoke(&self, reach: Reach) -> Result<Tally, Fault> {
+        Revoke { reach, reason: "lost".into() }.carry_out(&self.ctx)
     }
     fn judged(&self, text: &str) -> Option<crate::domain::decision::Reason> {
-        let query = TokenQuery::Judge { text: Secret::new(text.to_owned()), now: self.ctx.now() };
-        match answer(&self.ctx, query) {
-            Ok(TokenAnswer::Judged(judged)) => judged.verdict.reason,
-            other => panic!("{other:?}"),
-        }
+        let judge = Judge { text: Secret::new(text.to_owned()), now: self.ctx.now() };
+        judge.answer(&self.ctx).unwrap().verdict.reason
+    }
+    fn signing_keys(&self) -> KeysInUse {
+        ListSigningKeys { now: self.ctx.now() }.answer(&self.ctx).unwrap()
     }
 }
 
@@ -98,10 +100,7 @@ fn what_would_end_is_told_before_and_is_what_ends() {
             Reach::IssuedBefore(_) => 0,
         };
         assert_eq!(desk.reached(&reach), Reached { live, calls: 0 }, "{reach:?}");
-        assert!(
-            matches!(desk.revoke(reach.clone()), Ok(Answer::Changed(ended)) if ended == live),
-            "{reach:?}"
-        );
+        assert_eq!(desk.revoke(reach.clone()), Ok(Tally::all(live)), "{reach:?}");
         assert_eq!(desk.reached(&reach).live, 0, "{reach:?}");
         let refused = tokens.iter().filter(|issued| desk.judged(issued.text.expose()).is_some()).count();
         assert_eq!(refused as u64, live, "{reach:?}");
@@ -112,8 +111,8 @@ fn what_would_end_is_told_before_and_is_what_ends() {
 fn of_several_those_revoked_already_do_not_stop_the_others() {
     let desk = Desk::new();
     let ids: Vec<_> = (0..3).map(|_| desk.issue("ana").token.jti).collect();
-    assert!(matches!(desk.revoke(Reach::Tokens(vec![ids[1]])), Ok(Answer::Changed(1))));
-    assert!(matches!(desk.revoke(Reach::Tokens(ids.clone())), Ok(Answer::Changed(2))));
+    assert_eq!(desk.revoke(Reach::Tokens(vec![ids[1]])), Ok(Tally::all(1)));
+    assert_eq!(desk.revoke(Reach::Tokens(ids.clone())), Ok(Tally::all(2)));
     let again = desk.revoke(Reach::Tokens(vec![ids[1]])).unwrap_err();
     assert!(again.conflict && again.message.contains("already"), "{again:?}");
 }
@@ -136,8 +135,7 @@ fn calls_of_what_is_meant_are_counted_and_no_others() {
     assert_eq!(desk.reached(&Reach::Tokens(vec![ana.jti])).calls, 3);
     assert_eq!(desk.reached(&Reach::Subject(bo.subject.clone())).calls, 4);
     assert_eq!(desk.reached(&Reach::Key(bo.kid.clone())).calls, 7);
-    let query = TokenQuery::Detail { jti: ana.jti, now: desk.ctx.now() };
-    let Ok(TokenAnswer::Detail(detail)) = answer(&desk.ctx, query) else { panic!("no detail") };
+    let detail = ShowToken { jti: ana.jti, now: desk.ctx.now() }.answer(&desk.ctx).unwrap();
     assert_eq!((detail.day.allowed, detail.standing.state), (3, TokenState::Live));
     assert!(detail.covers.contains_key("mcp:read") && detail.audit.len() == 1);
 }
@@ -147,13 +145,12 @@ fn a_private_key_is_taken_from_a_file_that_can_be_read_and_is_one() {
     let desk = Desk::new();
     let import = |name: &str, text: Option<&str>| desk.import(name, text);
     assert!(import("absent", None).unwrap_err().message.contains("absent cannot be read"));
-    let long = "x".repeat(LONGEST_KEY as usize + 1);
+    let long = "x".repeat(private_key::LONGEST as usize + 1);
     assert!(import("long", Some(&long)).unwrap_err().message.contains("longer than"));
     assert!(import("short", Some("too short")).is_err());
     let made = import("secret", Some("0123456789abcdef0123456789abcdef"));
-    assert!(matches!(made, Ok(Answer::Token(TokenAnswer::KeyMade(_)))), "{made:?}");
-    let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
-    let Ok(TokenAnswer::SigningKeys(keys)) = answer(&desk.ctx, query) else { panic!("no keys") };
+    assert!(made.is_ok(), "{made:?}");
+    let keys = desk.signing_keys();
     assert_eq!((keys.sound.len(), keys.sound[0].tokens, keys.damaged.len()), (1, 0, 0));
 }
 
@@ -164,8 +161,7 @@ fn a_damaged_signing_key_is_named_and_the_others_are_listed() {
     desk.import("secret", Some("0123456789abcdef0123456789abcdef")).unwrap();
     let database = rusqlite::Connection::open(desk.folder.path().join("home/portcullis.db")).unwrap();
     database.execute("UPDATE signing_key SET name = 'x' WHERE kid = ?1", [kid.as_str()]).unwrap();
-    let query = TokenQuery::SigningKeys { now: desk.ctx.now() };
-    let Ok(TokenAnswer::SigningKeys(keys)) = answer(&desk.ctx, query) else { panic!("no keys") };
+    let keys = desk.signing_keys();
     assert_eq!(keys.sound.len(), 1);
     assert_ne!(keys.sound[0].key.kid, kid);
     let [damaged] = &keys.damaged[..] else { panic!("{keys:?}") };

@@ -1,14 +1,24 @@
 //! The busiest credentials and endpoints, by what people call them.
 
-use crate::console::effect::Busy;
 use crate::domain::{
     text::excerpt,
-    usage::{self, Dimension, NOBODY, NOT_KEPT},
+    usage::{self, Dimension, NOBODY, NOT_KEPT, Totals},
 };
 use crate::ops::{self, Ctx, OpsError, credential::Credential};
 use crate::store::usage::Query;
 
-pub(super) fn busiest(ctx: &Ctx, query: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
+/// One busy credential or endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Busy {
+    /// A credential's id or an endpoint.
+    pub object: String,
+    /// What people call it.
+    pub label: String,
+    pub totals: Totals,
+}
+
+/// The busiest first, `limit` at most.
+pub fn busiest(ctx: &Ctx, query: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, OpsError> {
     let top = ops::usage::top(ctx, query.clone(), by, limit)?;
     top.into_iter().map(|busy| named(ctx, by, busy)).collect()
 }
