@@ -26,7 +26,7 @@ use super::freshness::Freshness;
 use super::metrics::Metrics;
 use super::origin;
 use super::received::Parts;
-use super::worker::Shared;
+use super::shared::Shared;
 
 /// The head of a proxy's question holds all fields of its client's request.
 const BUFFER: usize = 64 * 1024;

@@ -21,7 +21,7 @@ use super::place::{self, Place};
 use super::refusal::Refusal;
 use super::request_id::{RequestId, RequestIds};
 use super::wire::Fields;
-use super::worker::Shared;
+use super::shared::Shared;
 
 /// What is said of a proof of possession that is not there, or that comes beside no token.
 const NO_PROOF: &str = "proof: Authorization: DPoP needs a token, and one proof in DPoP";

@@ -38,7 +38,7 @@ use super::received::Parts;
 use super::refusal::Refusal;
 use super::request_id::RequestIds;
 use super::wire::{Fields, Several, text};
-use super::worker::Shared;
+use super::shared::Shared;
 use super::{mcp, origin, proxy};
 
 const PATH: &str = "/verify";

@@ -34,6 +34,8 @@ mod received;
 mod refusal;
 mod request_id;
 mod route;
+mod serve;
+mod shared;
 mod sources;
 mod stream;
 mod streams;
@@ -72,10 +74,10 @@ use freshness::Freshness;
 use mcp::{aside::Aside, session::Binder};
 use metrics::Metrics;
 use route::McpPath;
+use shared::Shared;
 use sources::Sources;
 use streams::EventStreams;
 use tls::Tls;
-use worker::Shared;
 
 /// Why a gateway cannot start, or did not stop well.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +159,7 @@ impl Gateway {
             let (shared, counters) = (shared.clone(), metrics.of_worker(index));
             let freshness = Freshness::new(shared.engine.clone())?;
             running.spawn(format!("gateway-{index}"), move || {
-                worker::run(shared, counters, freshness, listener)
+                serve::run(shared, counters, freshness, listener)
             })?;
         }
         let freshness = Freshness::new(shared.engine.clone())?;

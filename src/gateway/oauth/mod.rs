@@ -33,7 +33,8 @@ use super::proxy::{self, of_foreign};
 use super::received::{Parts, Received};
 use super::refusal::Refusal;
 use super::stream::Reply;
-use super::worker::{Shared, Worker};
+use super::shared::Shared;
+use super::worker::Worker;
 
 pub use metadata::Page;
 
