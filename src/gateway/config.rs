@@ -11,8 +11,6 @@ use ipnet::IpNet;
 use crate::domain::jose;
 
 use super::headers::names::FieldPattern;
-use super::place::Place;
-use super::streams;
 use super::tls::Identity;
 
 pub use url::{BadSetting, Origin, PublicUrl, Upstream};
@@ -105,6 +103,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
 }
 
+/// For each principal, of the streams that clients open to listen, where nothing was asked for.
+const STREAMS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 /// The body of a request that is taken where the operator says nothing.
 pub const BODY: usize = 4 * 1024 * 1024;
 
@@ -125,7 +125,7 @@ impl Settings {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 1024,
             connections_per_source: None,
-            streams_per_principal: streams::MOST,
+            streams_per_principal: STREAMS,
             max_token: jose::USUAL,
             max_body: BODY,
             advertises_tokens: false,
@@ -140,11 +140,6 @@ impl Settings {
             (None, Some(_)) => "https",
             (None, None) => "http",
         }
-    }
-
-    /// The public URL of the MCP endpoint, where the operator has named it.
-    pub fn resource(&self) -> Option<String> {
-        self.public_url.as_ref().map(|_| Place::default().resource(self))
     }
 
     /// Whether keys would cross a network in the clear without anybody having asked for it.

@@ -5,93 +5,24 @@
 
 pub mod names;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
 
 use super::upstream::RequestHead;
-use super::wire::{Field, Fields, Lines};
+use super::wire::{Field, Fields, HOP_BY_HOP, Lines, Suspects, is_among, options, spelled};
 
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Fields of one connection (RFC 9110 §7.6.1, with the customary ones beside), compared like those below.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Fields that each request has of its own.
 const OF_A_REQUEST: [&str; 3] = ["host", "content-length", "expect"];
-
-/// Of names of some kind, for the first two letters a bit for each length: spares most names the comparisons.
-struct Suspects([u64; 1024]);
-
-impl Suspects {
-    /// Those that are one of `names`, or begin with one of `beginnings`.
-    const fn new(names: &[&[&str]], beginnings: &[(&str, &[&str])]) -> Self {
-        let mut suspects = [0; 1024];
-        let mut list = 0;
-        while list < names.len() {
-            let mut index = 0;
-            while index < names[list].len() {
-                let name = names[list][index].as_bytes();
-                suspects[Self::place(name[0], name[1])] |= 1 << name.len();
-                index += 1;
-            }
-            list += 1;
-        }
-        let mut index = 0;
-        while index < beginnings.len() {
-            let beginning = beginnings[index].0.as_bytes();
-            suspects[Self::place(beginning[0], beginning[1])] |= u64::MAX << beginning.len();
-            index += 1;
-        }
-        Self(suspects)
-    }
-
-    /// Letters have places of their own; which mark it is does not count.
-    const fn place(first: u8, second: u8) -> usize {
-        let second = if second.is_ascii_alphanumeric() { second } else { b'-' };
-        (first as usize & 31) << 5 | (second as usize & 31)
-    }
-
-    fn has(&self, name: &[u8]) -> bool {
-        let lengths = match name {
-            [first, second, ..] => self.0[Self::place(*first, *second)],
-            _ => 0,
-        };
-        lengths & (1 << name.len().min(63)) != 0
-    }
-}
 
 static OF_REQUESTS: Suspects =
     Suspects::new(&[&HOP_BY_HOP, &OF_A_REQUEST, names::JUDGED_HERE, names::TELLING], names::FAMILIES);
 static OF_KEYS: Suspects = Suspects::new(&[], &[names::KEYS]);
-static OF_RESPONSES: Suspects = Suspects::new(&[&HOP_BY_HOP, &["server"]], &[("x-portcullis", &[])]);
-
-/// A name, which is in lower case, with every mark between its words made a `-`.
-fn spelled(name: &[u8]) -> Cow<'_, [u8]> {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    if name.iter().all(is_plain) {
-        return Cow::Borrowed(name);
-    }
-    Cow::Owned(name.iter().map(|byte| if is_plain(byte) { *byte } else { b'-' }).collect())
-}
-
-fn is_among(name: &[u8], names: &[&str]) -> bool {
-    names.iter().any(|known| known.as_bytes() == name)
-}
 
 /// Whether a field of a request goes no further. `name`: in lower case.
 fn ends_here(name: &[u8]) -> bool {
@@ -113,14 +44,6 @@ fn ends_here(name: &[u8]) -> bool {
             && !is_among(name, names::HARMLESS))
 }
 
-/// Whether a field of an answer goes no further. `name`: in lower case.
-pub fn is_withheld(name: &[u8]) -> bool {
-    OF_RESPONSES.has(name) && {
-        let name = &*spelled(name);
-        is_among(name, &HOP_BY_HOP) || name == b"server" || name.starts_with(b"x-portcullis")
-    }
-}
-
 /// Whether `Connection` names a field that is judged and passed on: the upstream would receive the request without what it
 /// was judged by.
 pub fn takes_away_what_is_judged(fields: &Fields) -> bool {
@@ -130,11 +53,6 @@ pub fn takes_away_what_is_judged(fields: &Fields) -> bool {
         is_among(name, names::JUDGED_AND_PASSED) || name.starts_with(names::JUDGED_FAMILY.as_bytes())
     };
     fields.all(&header::CONNECTION).flat_map(options).any(is_judged)
-}
-
-/// The words of a list; of `Connection`: names of fields of this connection, beside `close` and `keep-alive`.
-pub fn options(connection: &[u8]) -> impl Iterator<Item = &[u8]> {
-    connection.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// What every request begins with: the upstream's own name, and how and from where a client reached the gateway. One thread

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::engine::Engine;
 
-use super::refusal::UpstreamFault;
+use super::upstream::UpstreamFault;
 
 type Labels = [(&'static str, String); 1];
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;

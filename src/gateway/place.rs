@@ -91,6 +91,13 @@ impl<'a> Place<'a> {
     }
 }
 
+impl Settings {
+    /// The public URL of the MCP endpoint, where the operator has named it.
+    pub fn resource(&self) -> Option<String> {
+        self.public_url.as_ref().map(|_| Place::default().resource(self))
+    }
+}
+
 /// The URLs by which a gateway that listens at `listen` knows its own MCP endpoint: the public one, else by its own address
 /// and port, on loopback by that one's names as well. What a client writes into `Host` does not count: it could name
 /// whatever a token is for.

@@ -26,10 +26,10 @@ use super::oauth;
 use super::origin::{self, Foreign};
 use super::place::Place;
 use super::received::{Parts, Received};
-use super::refusal::{Refusal, UpstreamFault};
+use super::refusal::Refusal;
 use super::stream::{Passed, Reply, ReplyBody};
 use super::unfit;
-use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead};
+use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead, UpstreamFault};
 use super::wire::{Fields, MOST_FIELDS, Media};
 use super::worker::Worker;
 

@@ -19,6 +19,7 @@ use crate::domain::usage;
 
 use super::challenge::Challenge;
 use super::mcp::era::{BY_REQUEST, Mismatch, Odd, PROTOCOL_VERSION};
+use super::upstream::UpstreamFault;
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;
@@ -30,27 +31,6 @@ const INVALID_PARAMS: i32 = -32602;
 const UNAUTHORIZED: &str = "a valid API key or token is needed, and this request came with none, or with one that is mistyped, \
                             expired or withdrawn: send it as Authorization: Bearer, or a key as X-API-Key; whoever runs this \
                             gateway issues them";
-
-/// What is wrong with the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UpstreamFault {
-    /// No connection, or one that ended before the answer.
-    Down,
-    /// No answer in time.
-    Slow,
-    /// An answer that is not HTTP, or not MCP.
-    Garbled,
-}
-
-impl UpstreamFault {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Down => "upstream_down",
-            Self::Slow => "upstream_slow",
-            Self::Garbled => "upstream_garbled",
-        }
-    }
-}
 
 /// One refusal: what the client is told, and what is recorded.
 #[derive(Debug)]

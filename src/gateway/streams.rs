@@ -14,9 +14,6 @@ use crate::domain::identity::Identity;
 
 use super::refusal::Refusal;
 
-/// For each principal, of those that clients open to listen, where nothing was asked for.
-pub const MOST: NonZeroUsize = NonZeroUsize::new(100).unwrap();
-
 const SHARDS: usize = 16;
 
 /// Who has streams: a key with the tokens got with it, or a subject with its tokens.

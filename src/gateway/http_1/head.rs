@@ -11,10 +11,9 @@ use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Uri};
 use httparse::Status;
 
-use crate::gateway::headers;
 use crate::gateway::received::Parts;
 use crate::gateway::wire::{
-    Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, may_be_whole, number,
+    Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, may_be_whole, number, options,
 };
 
 /// More than the gateway's own limits, so that it can answer 414 and 431 itself where it knows whom.
@@ -106,5 +105,5 @@ fn length(value: &[u8]) -> Result<u64, Garbled> {
 
 /// Whether an option is among those of a list.
 fn says(value: &[u8], option: &[u8]) -> bool {
-    headers::options(value).any(|found| found.eq_ignore_ascii_case(option))
+    options(value).any(|found| found.eq_ignore_ascii_case(option))
 }

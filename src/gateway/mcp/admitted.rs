@@ -15,11 +15,11 @@ use crate::domain::decision::Principal;
 use crate::gateway::call::Call;
 use crate::gateway::proxy::{self, answer, are_media, upstream_refusal};
 use crate::gateway::received::Parts;
-use crate::gateway::refusal::{Refusal, UpstreamFault};
+use crate::gateway::refusal::Refusal;
 use crate::gateway::stream::{Passed, Reply, ReplyBody};
 use crate::gateway::streams::Place;
 use crate::gateway::unfit;
-use crate::gateway::upstream::{Answer, AnswerHead, Outgoing};
+use crate::gateway::upstream::{Answer, AnswerHead, Outgoing, UpstreamFault};
 use crate::gateway::wire::is_same;
 use crate::gateway::worker::Worker;
 

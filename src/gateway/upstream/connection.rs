@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
+use super::fault::UpstreamFault;
 use super::head::{AnswerHead, RequestHead};
 use super::outgoing::{BrokenBody, Capped, Outgoing};
-use crate::gateway::refusal::UpstreamFault;
 use crate::gateway::timely::Alarm;
 use crate::gateway::wire::{Garbled, Outbox};
 

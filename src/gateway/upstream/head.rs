@@ -7,14 +7,16 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 
-use crate::gateway::headers;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::wire::{
-    Chunk, Content, Field, Fields, Garbled, Lines, MOST_FIELDS, Outbox, Places, may_be_whole, number,
+    Chunk, Content, Field, Fields, Garbled, HOP_BY_HOP, Lines, MOST_FIELDS, Outbox, Places, Suspects, is_among,
+    may_be_whole, number, options, spelled,
 };
 
 /// So long may the head of an answer be.
 const LONGEST: usize = 128 * 1024;
+
+static OF_RESPONSES: Suspects = Suspects::new(&[&HOP_BY_HOP, &["server"]], &[("x-portcullis", &[])]);
 
 /// The head of a request, as it is written, but for what frames its body. No target holds the end of a line, by its type.
 pub struct RequestHead {
@@ -79,6 +81,14 @@ impl RequestHead {
     }
 }
 
+/// Whether a field of an answer goes no further. `name`: in lower case.
+fn is_withheld(name: &[u8]) -> bool {
+    OF_RESPONSES.has(name) && {
+        let name = &*spelled(name);
+        is_among(name, &HOP_BY_HOP) || name == b"server" || name.starts_with(b"x-portcullis")
+    }
+}
+
 /// The head of an answer: what of it is for the client, and how its body is framed.
 #[derive(Debug)]
 pub struct AnswerHead {
@@ -132,12 +142,12 @@ impl AnswerHead {
             match field.name() {
                 b"content-length" => length = length.and_then(|length| length.and(value)),
                 b"transfer-encoding" => codings = Some(is_chunked(value)),
-                b"connection" => headers::options(value).for_each(|option| match option {
+                b"connection" => options(value).for_each(|option| match option {
                     _ if option.eq_ignore_ascii_case(b"close") => is_closed = true,
                     _ if option.eq_ignore_ascii_case(b"keep-alive") => is_asked_for = true,
                     _ => of_connection.push(option.to_ascii_lowercase()),
                 }),
-                name => return !headers::is_withheld(name),
+                name => return !is_withheld(name),
             }
             false
         });

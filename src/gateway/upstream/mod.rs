@@ -6,11 +6,13 @@
 
 mod answer;
 mod connection;
+mod fault;
 mod head;
 mod outgoing;
 mod pool;
 
 pub use answer::{Answer, BrokenAnswer};
+pub use fault::UpstreamFault;
 pub use head::{AnswerHead, RequestHead};
 pub use outgoing::{BrokenBody, Outgoing};
 pub use pool::Pool;

@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::Answer;
 use super::connection::Connection;
+use super::fault::UpstreamFault;
 use super::head::{AnswerHead, RequestHead};
 use super::outgoing::Outgoing;
 use crate::gateway::config::{Timeouts, Upstream};
-use crate::gateway::refusal::UpstreamFault;
 
 /// Kept connections a thread.
 const KEPT: usize = 256;

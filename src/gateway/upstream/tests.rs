@@ -11,9 +11,8 @@ use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use super::head::{AnswerHead, RequestHead};
-use super::{BrokenAnswer, Outgoing, Pool};
+use super::{BrokenAnswer, Outgoing, Pool, UpstreamFault};
 use crate::gateway::config::Settings;
-use crate::gateway::refusal::UpstreamFault;
 use crate::gateway::wire::{Chunk, Content, Garbled};
 
 type Answered = Result<(AnswerHead, Result<Bytes, BrokenAnswer>), UpstreamFault>;
