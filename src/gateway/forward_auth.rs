@@ -37,9 +37,10 @@ use super::place::Place;
 use super::received::Parts;
 use super::refusal::Refusal;
 use super::request_id::RequestIds;
+use super::route::{endpoint, is_served};
 use super::wire::{Fields, Several, text};
 use super::shared::Shared;
-use super::{mcp, origin, proxy};
+use super::{cors, mcp, origin};
 
 const PATH: &str = "/verify";
 
@@ -101,7 +102,7 @@ impl Verifier {
         let mut response = match judged {
             None => {
                 let mut response = Response::default();
-                origin::invite(response.headers_mut(), headers);
+                cors::invite(response.headers_mut(), headers);
                 response
             }
             Some(Ok(principal)) => {
@@ -122,7 +123,7 @@ impl Verifier {
             }
         };
         if let Ok(Some(origin)) = page {
-            origin::share_fields(response.headers_mut(), origin);
+            cors::share_fields(response.headers_mut(), origin);
         }
         call.request_id.put_into(response.headers_mut());
         response
@@ -159,7 +160,7 @@ impl Verifier {
         });
         freshness.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
         let settings = &self.shared.settings;
-        origin::page(headers, settings).map_err(|foreign| proxy::of_foreign(foreign, headers, settings))?;
+        origin::page(headers, settings).map_err(|foreign| foreign.refusal(headers, settings))?;
         // What was asked for in no way that can be read is nothing that a proof could be for.
         let (method, path, query) = match &asked {
             Ok(asked) => (&asked.method, asked.path.as_str(), asked.query),
@@ -179,7 +180,7 @@ impl Verifier {
                 _ => Err(Refusal::method_not_allowed("POST")),
             };
         }
-        if !proxy::is_served(&asked.method) {
+        if !is_served(&asked.method) {
             return Err(Refusal::method_not_allowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         call.asks(asked.path.clone());
@@ -221,7 +222,7 @@ fn asked(parts: &Parts) -> Result<Asked<'_>, Refusal> {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    let normal = proxy::endpoint(path)?;
+    let normal = endpoint(path)?;
     if normal.as_str() != path {
         let message = "the path is not in normal form, and the proxy passes it on as it is";
         return Err(bad_request(message));

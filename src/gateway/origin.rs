@@ -1,4 +1,4 @@
-//! Who may ask from a browser: the `Host` and `Origin` checks, and the answers to preflights.
+//! Who may ask from a browser: the `Host` and `Origin` checks.
 //!
 //! A page of a stranger that rebinds its name to a loopback address arrives with the stranger's name in `Host` and
 //! `Origin`; both are judged before anything else (MCP 2026-07-28, Streamable HTTP, Security).
@@ -6,14 +6,15 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, uri::Authority};
+use http::{StatusCode, header, uri::Authority};
 
+use crate::domain::decision::Reason;
 use crate::domain::leak::redacted;
 use crate::domain::text::{first_of, url_excerpt};
 
 use super::config::Settings;
 use super::received::Parts;
-use super::stream::Reply;
+use super::refusal::Refusal;
 use super::wire::{Fields, text};
 
 /// Why a request's `Host` or `Origin` is not taken.
@@ -26,6 +27,17 @@ pub enum Foreign {
 }
 
 impl Foreign {
+    /// The refusal for it.
+    pub fn refusal(self, headers: &Fields, settings: &Settings) -> Refusal {
+        let refusal = match self {
+            Self::HostInvalid => {
+                Refusal::bad_request(StatusCode::BAD_REQUEST, "the request needs exactly one valid Host")
+            }
+            Self::HostDenied | Self::OriginDenied => Refusal::because(Reason::OriginDenied),
+        };
+        refusal.noting(self.why(headers, settings))
+    }
+
     /// What was compared with what: for the event.
     pub fn why(self, headers: &Fields, settings: &Settings) -> String {
         let is_of_page = self == Self::OriginDenied;
@@ -72,6 +84,9 @@ impl LastHost {
 }
 
 /// Judges `Host` and `Origin`; the answer is the page's origin, where a page asks.
+///
+/// # Errors
+/// Where either is not one of those that are taken here; `Host` also where there is not exactly one that is valid.
 pub fn check<'a>(
     parts: &'a Parts,
     settings: &Settings,
@@ -102,6 +117,9 @@ fn check_host(parts: &Parts, host: &[u8], settings: &Settings) -> Result<(), For
 }
 
 /// The origin of the page that asks, where a page asks.
+///
+/// # Errors
+/// [`Foreign::OriginDenied`] where it is none of those that may, or there are several.
 pub fn page<'a>(headers: &'a Fields, settings: &Settings) -> Result<Option<&'a [u8]>, Foreign> {
     match headers.single(&header::ORIGIN) {
         Ok(None) => Ok(None),
@@ -161,54 +179,6 @@ fn is_loopback_origin(origin: &str) -> bool {
         .or_else(|| origin.strip_prefix("https://"))
         .and_then(|rest| rest.parse::<Authority>().ok())
         .is_some_and(|authority| !authority.as_str().contains('@') && is_loopback(&authority))
-}
-
-/// Whether it is a browser's question before the real request.
-pub fn is_preflight(parts: &Parts) -> bool {
-    parts.method == Method::OPTIONS && parts.headers.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// The answer to a preflight: the origin was found good, whatever fields it asks for may be sent. No credential is
-/// asked for, because browsers send none here, and nothing is forwarded.
-pub fn preflight(asked: &Fields) -> Response<Reply> {
-    let mut response = Response::new(Reply::default());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    invite(response.headers_mut(), asked);
-    response
-}
-
-/// The fields of such an answer, beside those of [`share_fields`].
-pub fn invite(headers: &mut HeaderMap, asked: &Fields) {
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-    );
-    let fields = asked.get(&header::ACCESS_CONTROL_REQUEST_HEADERS);
-    if let Some(fields) = fields.and_then(|fields| HeaderValue::from_bytes(fields).ok()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
-    }
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-}
-
-/// Lets the page that asked read the answer (Fetch §3.2), and the fields of it that MCP clients need.
-pub fn share(response: &mut Response<Reply>, origin: &[u8]) {
-    for name in [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
-        response.body_mut().fields.remove(&name);
-    }
-    share_fields(response.headers_mut(), origin);
-}
-
-/// The fields that do so.
-pub fn share_fields(headers: &mut HeaderMap, origin: &[u8]) {
-    let Ok(origin) = HeaderValue::from_bytes(origin) else { return };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(
-            "mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy, x-portcullis-request-id",
-        ),
-    );
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
 #[cfg(test)]

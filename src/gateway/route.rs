@@ -1,9 +1,14 @@
-//! Which path is the MCP endpoint.
+//! Which path is the MCP endpoint, and what any other path asks for.
 //!
 //! Whatever a lenient router behind the gateway could take for the MCP endpoint is judged as the MCP endpoint, so that
 //! no spelling of its path gets by with the rules of plain HTTP.
 
+use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
+
+use crate::domain::endpoint::{BadEndpoint, Endpoint};
+
+use super::refusal::Refusal;
 
 /// The MCP endpoint's path, and what it looks like to a router that is not strict.
 #[derive(Clone, Debug)]
@@ -78,6 +83,23 @@ fn resolved(path: &str) -> Option<Vec<String>> {
         }
     }
     Some(segments)
+}
+
+/// What a path asks for. Who wrote a credential into one is told so.
+///
+/// # Errors
+/// 400 where servers could read it in more than one way.
+pub fn endpoint(path: &str) -> Result<Endpoint, Refusal> {
+    Endpoint::http(path).map_err(|fault| match fault {
+        BadEndpoint::Credential => Refusal::bad_request(StatusCode::BAD_REQUEST, fault.to_string()),
+        _ => Refusal::bad_request(StatusCode::BAD_REQUEST, "the path cannot be normalised"),
+    })
+}
+
+/// Whether requests by this method are forwarded.
+pub fn is_served(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        .contains(method)
 }
 
 #[cfg(test)]

@@ -7,20 +7,19 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, timeout};
 
-use super::LAST_EVENT_ID;
 use super::list;
 use super::listing::Listing;
-use super::session::SESSION_ID;
+use super::session::{LAST_EVENT_ID, SESSION_ID};
 use crate::domain::decision::Principal;
 use crate::gateway::call::Call;
-use crate::gateway::proxy::{self, answer, are_media, upstream_refusal};
+use crate::gateway::forward::{self, answer, upstream_refusal};
 use crate::gateway::received::Parts;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::stream::{Passed, Reply, ReplyBody};
 use crate::gateway::streams::Place;
 use crate::gateway::unfit;
 use crate::gateway::upstream::{Answer, AnswerHead, Outgoing, UpstreamFault};
-use crate::gateway::wire::is_same;
+use crate::gateway::wire::{are_media, is_same};
 use crate::gateway::worker::Worker;
 
 /// What the way to the upstream needs to know of a request that may go there.
@@ -53,12 +52,12 @@ pub(super) async fn forward(
         worker.upstream_is_unfit(why);
         garbled()
     };
-    let target = proxy::target(&parts.uri, upstream.path())?;
+    let target = forward::target(&parts.uri, upstream.path())?;
     // Only a stream is resumed, and only within its session.
     let resumes = parts.method == Method::GET && admitted.session.is_some();
     // Of sessions there is what the upstream itself named, and only where there are any. A list that is edited must be
     // readable.
-    let mut head = proxy::head_for(worker, call, &admitted.principal, parts, &target, |name| {
+    let mut head = forward::head_for(worker, call, &admitted.principal, parts, &target, |name| {
         let is = |known: &HeaderName| is_same(name, known.as_str().as_bytes());
         is(&SESSION_ID)
             || (is(&LAST_EVENT_ID) && !resumes)
@@ -67,7 +66,7 @@ pub(super) async fn forward(
     if let Some(session) = &admitted.session {
         head.add(&SESSION_ID, session);
     }
-    let (mut head, body) = proxy::send(worker, head, Outgoing::Whole(bytes), now).await?;
+    let (mut head, body) = forward::send(worker, head, Outgoing::Whole(bytes), now).await?;
     if let Some(why) = unfit::at_endpoint(upstream, &head) {
         worker.upstream_is_unfit(&why);
     }
@@ -108,7 +107,7 @@ pub(super) async fn forward(
     if is_turned_away && !is_stream && !is_json {
         return Err(turned_away(&head));
     }
-    let listing = admitted.lists_tools.then(|| Listing::new(call, &admitted.principal));
+    let listing = admitted.lists_tools.then(|| Listing::new(&admitted.principal, call.address, call.at));
     let body = match listing {
         listing if is_json && (listing.is_some() || (is_turned_away && !is_encoded)) => {
             let whole = whole(worker, body).await?;

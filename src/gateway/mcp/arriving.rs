@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::gateway::proxy;
+use crate::gateway::forward::{ended_early, too_slow};
 use crate::gateway::received::{EndedEarly, Received};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::wire::{Fields, Media, Several, text};
@@ -57,7 +57,10 @@ impl Arriving {
         self.all.extend_from_slice(&piece);
     }
 
-    /// The same as far as it can be done now; `None` where more is still to come.
+    /// [`Self::read_within`] as far as it can be done now; `None` where more is still to come.
+    ///
+    /// # Errors
+    /// As there.
     pub async fn read_there(&mut self, most: usize) -> Result<Option<bool>, Refusal> {
         let mut reading = pin!(self.read_within(most));
         poll_fn(|context| match reading.as_mut().poll(context) {
@@ -68,13 +71,16 @@ impl Arriving {
     }
 
     /// Reads on to the end; `false` where there is more than `most`, which an announced length tells before it is read.
+    ///
+    /// # Errors
+    /// 400 where it breaks off, 408 where it is not there in time.
     pub async fn read_within(&mut self, most: usize) -> Result<bool, Refusal> {
         while self.rest.size_hint().lower() <= most.saturating_sub(self.length()) as u64 {
             match self.frame().await? {
                 None => return Ok(true),
                 // Trailers are not read.
                 Some(Ok(frame)) => frame.into_data().into_iter().for_each(|piece| self.take(piece)),
-                Some(Err(_)) => return Err(proxy::ended_early()),
+                Some(Err(_)) => return Err(ended_early()),
             }
             if self.length() > most {
                 break;
@@ -90,11 +96,14 @@ impl Arriving {
             return Ok(frame);
         }
         let until = *self.until.get_or_insert_with(|| Instant::now() + self.limit);
-        timeout_at(until, self.rest.frame()).await.map_err(|_| proxy::too_slow())
+        timeout_at(until, self.rest.frame()).await.map_err(|_| too_slow())
     }
 }
 
 /// The body must be what was read: JSON in UTF-8, not in another coding that only the upstream would undo.
+///
+/// # Errors
+/// 415 where it is said to be anything else.
 pub fn is_plain_json(headers: &Fields) -> Result<(), Refusal> {
     let unsupported = |message| Err(Refusal::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     let one = match headers.single(&header::CONTENT_TYPE) {

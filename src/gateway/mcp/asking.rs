@@ -2,11 +2,15 @@
 
 use super::body::Message;
 use super::era::{self, Mismatch};
-use super::{SESSION_END, STREAM, bad_request};
+use super::refusing::bad_request;
 use crate::domain::endpoint::Endpoint;
 use crate::gateway::call::Call;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::wire::Fields;
+
+/// The endpoints of GET and DELETE.
+pub(super) const STREAM: &str = "stream";
+pub(super) const SESSION_END: &str = "session/end";
 
 /// So many messages, with the resources that they want to hear of, may stand in one HTTP request.
 const MOST: usize = 256;
@@ -14,6 +18,9 @@ const MOST: usize = 256;
 const MOST_READ: usize = 32 * 1024;
 
 /// Makes calls of messages: of all, or of none where one asks for what cannot be.
+///
+/// # Errors
+/// 400 where one is no endpoint, or there is more in the request than may be.
 pub(super) fn ask(call: &mut Call<'_>, messages: &[Message<'_>]) -> Result<(), Refusal> {
     let count: usize = messages.iter().map(|message| 1 + message.subscriptions().len()).sum();
     let is_bounded = match count > MOST {
@@ -63,6 +70,9 @@ fn method_endpoint(method: &str, target: Option<&str>) -> Result<Endpoint, Refus
 }
 
 /// Makes a call of what the headers of a POST ask for, where nobody will see the body.
+///
+/// # Errors
+/// 400 where they are missing, contradict each other, or name no endpoint.
 pub fn ask_by_headers(call: &mut Call<'_>, headers: &Fields) -> Result<(), Refusal> {
     let (method, target) = era::asked(headers).map_err(Refusal::mismatch)?;
     // What it acts on is in the body alone, where the header does not name it.

@@ -13,7 +13,6 @@ use crate::domain::decision::{self, Principal};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::quota::Charge;
 
-use super::super::call::Call;
 use super::aside::Aside;
 use super::list::{self, Events, Unreadable};
 
@@ -26,8 +25,9 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub fn new(call: &Call<'_>, principal: &Principal) -> Self {
-        Self { principal: Arc::new(principal.clone()), address: call.address, at: call.at }
+    /// As it is decided for a principal who asks from `address` at this moment.
+    pub fn new(principal: &Principal, address: Option<IpAddr>, at: Timestamp) -> Self {
+        Self { principal: Arc::new(principal.clone()), address, at }
     }
 
     fn may_call(&self, tool: &str) -> bool {
@@ -38,6 +38,9 @@ impl Listing {
     }
 
     /// A whole answer, without the tools that the principal may not call.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or has no turn to be.
     pub async fn edit(self, whole: Bytes, aside: Aside) -> Result<Bytes, Unreadable> {
         let (account, length) = (self.principal.account.clone(), whole.len());
         let edit = move || {

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
 use crate::domain::decision::{Account, Principal, Reason};
@@ -32,12 +32,14 @@ use self::arriving::{Arriving, is_plain_json};
 use self::aside::Aside;
 use self::body::{BadBody, Body, Kind, Message};
 use self::era::{Era, Mismatch};
-use self::refusing::{refuse_unproved, refuse_unread, refused};
+use self::asking::{SESSION_END, STREAM};
+use self::refusing::{UNPROVED, bad_request, refuse_unproved, refuse_unread, refused};
+use self::session::LAST_EVENT_ID;
 use super::call::Call;
 use super::config::Refusals;
 use super::credential::Credential;
+use super::forward::{discard, refuse, too_long};
 use super::origin::Foreign;
-use super::proxy::{self, of_foreign, refuse};
 use super::received::{Parts, Received};
 use super::refusal::Refusal;
 use super::stream::Reply;
@@ -45,19 +47,10 @@ use super::streams::Place;
 use super::wire::Fields;
 use super::worker::Worker;
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// So much of a body is kept of someone who may not call: all of it, as a rule, so that the refusal can name the request's
-/// id. That of a longer body has no id.
-const UNPROVED: usize = 64 * 1024;
-/// How long such a refusal waits for the rest of a body to name its id. Then it is told without.
+/// How long the refusal of who may not call waits for the rest of a body to name its id. Then it is told without.
 const GRACE: Duration = Duration::from_millis(200);
 
 const ALLOW: &str = "GET, POST, DELETE, OPTIONS";
-
-/// The endpoints of GET and DELETE.
-const STREAM: &str = "stream";
-const SESSION_END: &str = "session/end";
 
 fn allowed() -> Response<Reply> {
     let mut response = Response::new(Reply::default());
@@ -176,7 +169,7 @@ async fn receive(
             if !is_expectant && matches!(timeout(GRACE, body.read_within(UNPROVED)).await, Ok(Ok(true))) {
                 return Err(refuse_unproved(call, refusal, &body.whole()));
             }
-            return Err(refuse(call, &proxy::discard(worker, &parts.headers, body.rest, refusal).await));
+            return Err(refuse(call, &discard(worker, &parts.headers, body.rest, refusal).await));
         }
         if read.is_ok() {
             read = body.read_within(worker.shared.settings.max_body).await.map(Some);
@@ -186,7 +179,7 @@ async fn receive(
     let refusal = match read {
         Ok(Some(true)) => return Ok(whole),
         Err(refusal) => refusal,
-        Ok(_) => proxy::discard(worker, &parts.headers, rest, proxy::too_long(worker)).await,
+        Ok(_) => discard(worker, &parts.headers, rest, too_long(worker)).await,
     };
     Err(refuse_unread(call, &refusal, &whole))
 }
@@ -200,7 +193,7 @@ async fn identify(
     credential: &Credential,
 ) -> Result<Rc<Principal>, Refusal> {
     let now = worker.up_to_date().await.map_err(|_| Refusal::because(Reason::Unavailable))?;
-    foreign.map_err(|foreign| of_foreign(foreign, &parts.headers, &worker.shared.settings))?;
+    foreign.map_err(|foreign| foreign.refusal(&parts.headers, &worker.shared.settings))?;
     call.authenticate(credential, now)
 }
 
@@ -239,10 +232,6 @@ async fn judge(
         lists_tools: messages.iter().any(|message| message.method() == Some("tools/list")),
         place,
     })
-}
-
-fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    Refusal::bad_request(StatusCode::BAD_REQUEST, message)
 }
 
 fn agrees(era: Era, headers: &Fields, body: &Body<'_>) -> Result<(), Refusal> {

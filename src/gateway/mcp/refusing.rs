@@ -1,14 +1,24 @@
 //! Refusals of what came to the MCP endpoint, as who sent it reads them.
 
-use http::Response;
+use std::borrow::Cow;
 
-use super::UNPROVED;
+use http::{Response, StatusCode};
+
 use super::body::{BadBody, Body, Message};
 use super::era::{Era, Mismatch};
 use super::glimpse::Glimpse;
 use crate::gateway::call::Call;
 use crate::gateway::refusal::Refusal;
 use crate::gateway::stream::Reply;
+
+/// So much of a body is kept of someone who may not call: all of it, as a rule, so that the refusal can name the request's
+/// id. That of a longer body has no id.
+pub(super) const UNPROVED: usize = 64 * 1024;
+
+/// Of what is not asked for as MCP has it.
+pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::bad_request(StatusCode::BAD_REQUEST, message)
+}
 
 /// Answers who has not proved itself: with the id of its request, and with word of what it seems to ask for.
 pub(super) fn refuse_unproved(call: &mut Call<'_>, refusal: Refusal, body: &[u8]) -> Response<Reply> {

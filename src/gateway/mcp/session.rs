@@ -20,6 +20,8 @@ use crate::domain::name::ScopeName;
 use crate::domain::scope::EVERYTHING;
 use crate::gateway::wire::{Fields, Several, text};
 
+/// Of a stream that goes on where another broke off.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// Characters of a tag: 132 bits.

@@ -5,18 +5,23 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::header;
 use percent_encoding::percent_decode_str;
 
-use super::super::call::Call;
-use super::super::credential::{Credential, KEY, KEY_ID, KEY_SECRET, Manner};
-use super::super::received::Parts;
-use super::super::wire::text;
+use super::answer::{Fault, Service};
 use super::form::Form;
-use super::{Fault, Service, grant};
+use super::grant;
 use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::secret::Secret;
 use crate::engine::{Presented, PresentedToken};
+use crate::gateway::call::Call;
+use crate::gateway::credential::{Credential, KEY, KEY_ID, KEY_SECRET, Manner};
+use crate::gateway::received::Parts;
+use crate::gateway::wire::text;
 
 const SEVERAL: &str = "the client authenticates in more than one way";
 
+/// What a client presents for itself.
+///
+/// # Errors
+/// `invalid_request` where it does so in more than one way, or by half of one.
 pub fn credential(
     call: &Call<'_>,
     parts: &Parts,

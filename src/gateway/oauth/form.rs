@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Fault;
+use super::answer::Fault;
 use crate::domain::secret::Secret;
 
 /// The parameters of a request. One that is sent without a value counts as left out.
@@ -10,6 +10,8 @@ use crate::domain::secret::Secret;
 pub struct Form(BTreeMap<String, Secret>);
 
 impl Form {
+    /// # Errors
+    /// `invalid_request` where it is not ASCII, or a parameter stands in it twice.
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         if !bytes.is_ascii() {
             return Err(Fault::invalid_request("a form holds nothing but ASCII"));
@@ -25,10 +27,13 @@ impl Form {
         Ok(Self(parameters))
     }
 
+    /// The value of a parameter, where it was sent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(Secret::expose)
     }
 
+    /// # Errors
+    /// `invalid_request` where the parameter was not sent.
     pub fn need(&self, name: &'static str) -> Result<&str, Fault> {
         self.get(name).ok_or_else(|| Fault::invalid_request(format!("the parameter {name} is missing")))
     }

@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::call::Call;
+use super::answer::{Fault, done};
 use super::form::Form;
-use super::{Fault, LIFE, Worker, done};
 use crate::domain::api_key::KeyId;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Principal, Proof};
 use crate::domain::name::ScopeName;
 use crate::domain::scope::{holds, is_own};
 use crate::domain::token::{Grounds, KeyGround, MOST_PARENTS, Parent, Verified, is_same_audience};
+use crate::gateway::call::Call;
+use crate::gateway::worker::Worker;
 use crate::ops::OpsError;
 use crate::ops::token::{Issued, NewToken, issue};
 
+/// How long a token lives that a client gets for its credential.
+const LIFE: Duration = Duration::from_secs(300);
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -28,6 +31,9 @@ pub fn is_exchange(form: &Form) -> bool {
 }
 
 /// What is wrong with a form can be said before anything is charged or used up for it.
+///
+/// # Errors
+/// In the words of RFC 6749 §5.2 and RFC 8693 §2.2.2: which parameter is missing or wrong, or what the caller may not have.
 pub fn check(worker: &Worker, call: &Call<'_>, principal: &Principal, form: &Form) -> Result<(), Fault> {
     require_target(worker, call, form)?;
     match form.need("grant_type")? {
@@ -44,6 +50,9 @@ pub fn check(worker: &Worker, call: &Call<'_>, principal: &Principal, form: &For
 }
 
 /// Answers a form that was checked.
+///
+/// # Errors
+/// `invalid_grant` where the token cannot be narrowed for this caller, and whatever issuing meets.
 pub async fn serve(worker: &Worker, principal: &Principal, form: &Form) -> Result<Value, Fault> {
     match is_exchange(form) {
         true => for_token(worker, principal, form).await,

@@ -4,11 +4,12 @@
 
 use serde_json::{Value, json};
 
+use super::answer::{Fault, done};
 use super::form::Form;
-use super::{Fault, Worker, done};
 use crate::domain::decision::{CredentialId, Principal};
 use crate::domain::name::ScopeName;
 use crate::domain::token::Claims;
+use crate::gateway::worker::Worker;
 use crate::ops::OpsError;
 use crate::ops::token::revoke_text;
 use crate::store::{StoreError, one_time};

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::json;
 
-use super::super::refusal::Refusal;
-use super::super::stream::Reply;
-use super::to_bytes;
+use super::answer::to_bytes;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::stream::Reply;
 
 /// What somebody who wants to log in is told.
 pub const NO_LOGIN: &str = "nobody can log in here: this gateway takes an API key or a token, sent as Authorization: Bearer \

@@ -7,19 +7,21 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::call::Call;
-use super::super::origin::{self, Foreign};
-use super::super::place;
-use super::super::proxy::{of_foreign, refuse};
-use super::super::received::Parts;
-use super::super::refusal::Refusal;
-use super::super::stream::Reply;
-use super::super::wire::{Fields, text};
-use super::super::shared::Shared;
-use super::super::worker::Worker;
-use super::{grant, login, to_bytes};
+use super::answer::to_bytes;
+use super::{grant, login};
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Algorithm, base64};
+use crate::gateway::call::Call;
+use crate::gateway::cors;
+use crate::gateway::forward::refuse;
+use crate::gateway::origin::Foreign;
+use crate::gateway::place;
+use crate::gateway::received::Parts;
+use crate::gateway::refusal::Refusal;
+use crate::gateway::shared::Shared;
+use crate::gateway::stream::Reply;
+use crate::gateway::wire::{Fields, text};
+use crate::gateway::worker::Worker;
 
 /// For what rests on a client's word, or on that of a proxy that may have passed one on: others must not go by it.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
@@ -71,10 +73,10 @@ pub async fn serve(
 ) -> Response<Reply> {
     const ALLOW: &str = "GET, HEAD, OPTIONS";
     if let Err(foreign @ (Foreign::HostInvalid | Foreign::HostDenied)) = foreign {
-        return refuse(call, &of_foreign(foreign, &parts.headers, &worker.shared.settings));
+        return refuse(call, &foreign.refusal(&parts.headers, &worker.shared.settings));
     }
     let mut response = match parts.method {
-        Method::OPTIONS => origin::preflight(&parts.headers),
+        Method::OPTIONS => cors::preflight(&parts.headers),
         Method::GET | Method::HEAD => match worker.up_to_date().await {
             Ok(_) => {
                 let is_kept = page == Page::Keys || call.is_place_certain();

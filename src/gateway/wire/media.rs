@@ -1,5 +1,9 @@
 //! Media types as fields name them (RFC 9110 §8.3, §12.5.1): one in `Content-Type`, ranges with their weights in `Accept`.
 
+use http::header;
+
+use super::fields::Fields;
+
 /// A media type, or a range of them, with its parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Media<'a> {
@@ -44,6 +48,12 @@ impl<'a> Media<'a> {
         let weight = std::str::from_utf8(weight).ok().and_then(|weight| weight.parse().ok());
         weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
     }
+}
+
+/// Whether the media type is one of these, and which, whatever its parameters.
+pub fn are_media<const N: usize>(fields: &Fields, media_types: [&str; N]) -> [bool; N] {
+    let media = Media::of(fields.get(&header::CONTENT_TYPE).unwrap_or_default());
+    media_types.map(|media_type| media.is(media_type))
 }
 
 /// The parts of a list. A separator within quotation marks (RFC 9110 §5.6.4) parts nothing.

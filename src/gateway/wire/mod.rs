@@ -8,6 +8,6 @@ mod outbox;
 
 pub use content::{Chunk, Content, Garbled, Next, are_whole_lines, may_be_whole, number};
 pub use fields::{Field, Fields, MOST_FIELDS, Places, Several, is_same, text};
-pub use media::Media;
+pub use media::{Media, are_media};
 pub use names::{HOP_BY_HOP, Suspects, is_among, options, spelled};
 pub use outbox::{Lines, Outbox};
