@@ -20,13 +20,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::call::origin;
 use super::exposition::Exposition;
 use super::forward_auth::{self, Verifier};
 use super::freshness::Freshness;
 use super::metrics::Metrics;
-use super::origin;
-use super::received::Parts;
 use super::shared::Shared;
+use super::wire::Parts;
 
 /// The head of a proxy's question holds all fields of its client's request.
 const BUFFER: usize = 64 * 1024;

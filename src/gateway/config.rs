@@ -10,8 +10,8 @@ use ipnet::IpNet;
 
 use crate::domain::jose;
 
-use super::headers::names::FieldPattern;
-use super::tls::Identity;
+use super::call::headers::names::FieldPattern;
+use super::connection::tls::Identity;
 
 pub use url::{BadSetting, Origin, PublicUrl, Upstream};
 

@@ -3,9 +3,8 @@
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::received::Parts;
 use super::stream::Reply;
-use super::wire::Fields;
+use super::wire::{Fields, Parts};
 
 /// Whether it is a browser's question before the real request.
 pub fn is_preflight(parts: &Parts) -> bool {

@@ -14,20 +14,19 @@ use crate::domain::decision::Principal;
 use crate::domain::text;
 
 use super::call::Call;
-use super::headers;
-use super::received::{Parts, Received};
-use super::refusal::Refusal;
+use super::call::headers;
+use super::call::refusal::Refusal;
 use super::stream::{Reply, ReplyBody};
-use super::unfit;
+use super::upstream::unfit;
 use super::upstream::{Answer, AnswerHead, BrokenBody, Outgoing, RequestHead, UpstreamFault};
-use super::wire::Fields;
+use super::wire::{Fields, Parts, Received};
 use super::worker::Worker;
 
 /// Keeps a proxy in front from holding back the events of a stream.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Forgets what has come of a body. A refusal that is known waits for nobody: where the rest is still on its way it ends
-/// the connection, which for a while reads on so that the client sees it ([`http_1`](super::http_1)).
+/// the connection, which for a while reads on so that the client sees it ([`http_1`](super::connection::http_1)).
 #[must_use]
 pub async fn discard(worker: &Worker, headers: &Fields, mut body: Received, refusal: Refusal) -> Refusal {
     // Who waits for a word before it sends the body is not given it.

@@ -29,18 +29,16 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::text::first_of;
 
 use super::call::Call;
-use super::client_address::{client_behind, is_trusted};
+use super::call::client_address::{client_behind, is_trusted};
+use super::call::introduction::Introductions;
+use super::call::origin::{self, Foreign};
+use super::call::place::Place;
+use super::call::refusal::Refusal;
+use super::call::route::{endpoint, is_served};
 use super::freshness::Freshness;
-use super::introduction::Introductions;
-use super::origin::Foreign;
-use super::place::Place;
-use super::received::Parts;
-use super::refusal::Refusal;
-use super::request_id::RequestIds;
-use super::route::{endpoint, is_served};
-use super::wire::{Fields, Several, text};
 use super::shared::Shared;
-use super::{cors, mcp, origin};
+use super::wire::{Fields, Parts, RequestIds, Several, text};
+use super::{cors, mcp};
 
 const PATH: &str = "/verify";
 

@@ -7,47 +7,25 @@
 //! Each worker is a thread with a runtime, a listening socket and upstream connections of its own; workers share only
 //! the engine. No worker writes the store itself, and the gateway knows of policies only what the engine decides.
 
-mod abrupt;
 mod admin;
 mod call;
-mod challenge;
-mod client_address;
 mod config;
+mod connection;
 mod cors;
-mod credential;
-mod descriptors;
 mod exposition;
 mod forward;
 mod forward_auth;
 mod freshness;
-mod headers;
-mod http_1;
-mod http_2;
-mod introduction;
 pub mod issuers;
-mod listen;
 mod mcp;
 mod metrics;
 mod oauth;
-mod origin;
-mod place;
 mod proxy;
-mod received;
-mod refusal;
-mod request_id;
-mod route;
 mod serve;
 mod shared;
-mod sources;
 mod stream;
 mod streams;
-mod tap;
-mod timely;
-mod tls;
-mod unfit;
 mod upstream;
-mod waiters;
-mod watch;
 mod wire;
 mod worker;
 
@@ -64,22 +42,21 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::{Semaphore, watch as signal};
 use tokio_util::sync::CancellationToken;
 
+pub use call::headers::names::{self, BadFieldPattern, FieldPattern};
 pub use config::{BODY, BadSetting, Origin, PublicUrl, Refusals, Settings, Timeouts, Upstream};
-pub use headers::names::{self, BadFieldPattern, FieldPattern};
-pub use listen::CannotListen;
-pub use tls::{Identity, TlsError};
+pub use connection::listen::CannotListen;
+pub use connection::tls::{Identity, TlsError};
 
 use crate::engine::Engine;
 use crate::ops::{self, Ctx};
 use crate::store::{StoreError, gateway::Held};
+use call::{place, route::McpPath};
+use connection::{descriptors, listen, sources::Sources, tls::Tls};
 use freshness::Freshness;
 use mcp::{aside::Aside, session::Binder};
 use metrics::Metrics;
-use route::McpPath;
 use shared::Shared;
-use sources::Sources;
 use streams::EventStreams;
-use tls::Tls;
 
 /// Why a gateway cannot start, or did not stop well.
 #[derive(Debug, thiserror::Error)]

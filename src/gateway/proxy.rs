@@ -13,20 +13,19 @@ use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
 
 use super::call::Call;
-use super::client_address::{client_address, is_trusted};
+use super::call::client_address::{client_address, is_trusted};
+use super::call::headers;
+use super::call::origin::{self, Foreign};
+use super::call::place::Place;
+use super::call::refusal::Refusal;
+use super::call::route::{endpoint, is_served};
 use super::cors;
 use super::forward::{answer, discard, head_for, is_too_long, refuse, send, target, too_long};
-use super::headers;
 use super::mcp;
 use super::oauth;
-use super::origin::{self, Foreign};
-use super::place::Place;
-use super::received::{Parts, Received};
-use super::refusal::Refusal;
-use super::route::{endpoint, is_served};
 use super::stream::{Passed, Reply};
 use super::upstream::Outgoing;
-use super::wire::{MOST_FIELDS, Media, are_media};
+use super::wire::{MOST_FIELDS, Media, Parts, Received, are_media};
 use super::worker::Worker;
 
 /// A longer target is 414.

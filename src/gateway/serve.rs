@@ -17,18 +17,16 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::abrupt::Abrupt;
+use super::connection::http_1;
+use super::connection::http_2::{self, Frames, Streams};
+use super::connection::tls;
+use super::connection::waiters::{Waiter, Waiters};
+use super::connection::watch::{self, Rest};
 use super::freshness::Freshness;
-use super::http_1;
-use super::http_2::{self, Frames, Streams};
 use super::metrics::WorkerMetrics;
 use super::proxy;
 use super::shared::Shared;
-use super::tap::Tapped;
-use super::timely::{Opening, Taken};
-use super::tls;
-use super::waiters::{Waiter, Waiters};
-use super::watch::{self, Rest};
+use super::wire::{Abrupt, Opening, Taken, Tapped};
 use super::worker::Worker;
 
 /// After an accept that failed for want of descriptors, and between two looks for a place, so that the loop does not spin.

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::ops::Ctx;
 
+use super::call::route::McpPath;
 use super::config::Settings;
+use super::connection::sources::Sources;
+use super::connection::tls::Tls;
 use super::mcp::aside::Aside;
 use super::mcp::session::Binder;
-use super::route::McpPath;
-use super::sources::Sources;
 use super::streams::EventStreams;
-use super::tls::Tls;
 
 /// What all workers of a gateway have in common.
 pub struct Shared {

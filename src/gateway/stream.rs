@@ -21,10 +21,9 @@ use crate::domain::decision::{Principal, Request};
 
 use super::mcp::listing::{Editor, Listing};
 use super::metrics::Held;
-use super::request_id::RequestId;
 use super::streams::Place;
 use super::upstream::{Answer, BrokenAnswer};
-use super::wire::Fields;
+use super::wire::{Fields, RequestId};
 use super::worker::Worker;
 
 /// The body of a response to a client and, where the upstream has answered, the fields of its answer that are passed on
@@ -102,7 +101,7 @@ pub enum BrokenOff {
 }
 
 /// Whose a body is that is passed on, and how far it has come. It is looked at by the body, and while nobody asks the
-/// body for more by who sends it: [`watch`](super::watch) for HTTP/2, [`http_1`](super::http_1).
+/// body for more by who sends it: [`watch`](super::connection::watch) for HTTP/2, [`http_1`](super::connection::http_1).
 pub struct Passage {
     worker: Rc<Worker>,
     principal: Rc<Principal>,

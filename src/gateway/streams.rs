@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::domain::decision::{Account, Principal};
 use crate::domain::identity::Identity;
 
-use super::refusal::Refusal;
+use super::call::refusal::Refusal;
 
 const SHARDS: usize = 16;
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{self, Principal};
 
+use super::call::headers::Preface;
+use super::call::introduction::Introductions;
+use super::call::origin::LastHost;
 use super::freshness::{Freshness, Unavailable};
-use super::headers::Preface;
-use super::introduction::Introductions;
 use super::metrics::WorkerMetrics;
-use super::origin::LastHost;
-use super::request_id::RequestIds;
 use super::shared::Shared;
 use super::upstream::Pool;
+use super::wire::RequestIds;
 
 /// One worker, as its requests see it.
 pub struct Worker {

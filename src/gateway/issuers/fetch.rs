@@ -28,7 +28,7 @@ use url::{Host, Position, Url};
 use super::address::{Place, place};
 use crate::domain::json;
 use crate::domain::text::{excerpt, without_user_info};
-use crate::gateway::tls;
+use crate::gateway::connection::tls;
 use crate::gateway::wire::Media;
 use crate::ops::issuer::Published;
 

@@ -12,14 +12,12 @@ use super::listing::Listing;
 use super::session::{LAST_EVENT_ID, SESSION_ID};
 use crate::domain::decision::Principal;
 use crate::gateway::call::Call;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::forward::{self, answer, upstream_refusal};
-use crate::gateway::received::Parts;
-use crate::gateway::refusal::Refusal;
 use crate::gateway::stream::{Passed, Reply, ReplyBody};
 use crate::gateway::streams::Place;
-use crate::gateway::unfit;
-use crate::gateway::upstream::{Answer, AnswerHead, Outgoing, UpstreamFault};
-use crate::gateway::wire::{are_media, is_same};
+use crate::gateway::upstream::{Answer, AnswerHead, Outgoing, UpstreamFault, unfit};
+use crate::gateway::wire::{Parts, are_media, is_same};
 use crate::gateway::worker::Worker;
 
 /// What the way to the upstream needs to know of a request that may go there.

@@ -11,10 +11,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::forward::{ended_early, too_slow};
-use crate::gateway::received::{EndedEarly, Received};
-use crate::gateway::refusal::Refusal;
-use crate::gateway::wire::{Fields, Media, Several, text};
+use crate::gateway::wire::{EndedEarly, Fields, Media, Received, Several, text};
 
 /// A body on its way from the client.
 pub struct Arriving {

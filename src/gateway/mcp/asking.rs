@@ -5,7 +5,7 @@ use super::era::{self, Mismatch};
 use super::refusing::bad_request;
 use crate::domain::endpoint::Endpoint;
 use crate::gateway::call::Call;
-use crate::gateway::refusal::Refusal;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::wire::Fields;
 
 /// The endpoints of GET and DELETE.

@@ -30,21 +30,20 @@ pub use self::asking::ask_by_headers;
 use self::admitted::{Admitted, forward};
 use self::arriving::{Arriving, is_plain_json};
 use self::aside::Aside;
+use self::asking::{SESSION_END, STREAM};
 use self::body::{BadBody, Body, Kind, Message};
 use self::era::{Era, Mismatch};
-use self::asking::{SESSION_END, STREAM};
 use self::refusing::{UNPROVED, bad_request, refuse_unproved, refuse_unread, refused};
 use self::session::LAST_EVENT_ID;
 use super::call::Call;
+use super::call::credential::Credential;
+use super::call::origin::Foreign;
+use super::call::refusal::Refusal;
 use super::config::Refusals;
-use super::credential::Credential;
 use super::forward::{discard, refuse, too_long};
-use super::origin::Foreign;
-use super::received::{Parts, Received};
-use super::refusal::Refusal;
 use super::stream::Reply;
 use super::streams::Place;
-use super::wire::Fields;
+use super::wire::{Fields, Parts, Received};
 use super::worker::Worker;
 
 /// How long the refusal of who may not call waits for the rest of a body to name its id. Then it is told without.

@@ -8,7 +8,7 @@ use super::body::{BadBody, Body, Message};
 use super::era::{Era, Mismatch};
 use super::glimpse::Glimpse;
 use crate::gateway::call::Call;
-use crate::gateway::refusal::Refusal;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::stream::Reply;
 
 /// So much of a body is kept of someone who may not call: all of it, as a rule, so that the refusal can name the request's

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::decision::{Principal, Reason};
-use crate::gateway::refusal::Refusal;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::stream::Reply;
 use crate::gateway::worker::Worker;
 use crate::ops::{Ctx, OpsError};

@@ -12,9 +12,8 @@ use crate::domain::api_key::{BadKey, MARK, PresentedKey};
 use crate::domain::secret::Secret;
 use crate::engine::{Presented, PresentedToken};
 use crate::gateway::call::Call;
-use crate::gateway::credential::{Credential, KEY, KEY_ID, KEY_SECRET, Manner};
-use crate::gateway::received::Parts;
-use crate::gateway::wire::text;
+use crate::gateway::call::credential::{Credential, KEY, KEY_ID, KEY_SECRET, Manner};
+use crate::gateway::wire::{Parts, text};
 
 const SEVERAL: &str = "the client authenticates in more than one way";
 

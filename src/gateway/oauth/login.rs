@@ -7,7 +7,7 @@ use http::Response;
 use serde_json::json;
 
 use super::answer::to_bytes;
-use crate::gateway::refusal::Refusal;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::stream::Reply;
 
 /// What somebody who wants to log in is told.

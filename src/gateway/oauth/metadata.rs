@@ -12,15 +12,14 @@ use super::{grant, login};
 use crate::domain::decision::Reason;
 use crate::domain::jose::{Algorithm, base64};
 use crate::gateway::call::Call;
+use crate::gateway::call::origin::Foreign;
+use crate::gateway::call::place;
+use crate::gateway::call::refusal::Refusal;
 use crate::gateway::cors;
 use crate::gateway::forward::refuse;
-use crate::gateway::origin::Foreign;
-use crate::gateway::place;
-use crate::gateway::received::Parts;
-use crate::gateway::refusal::Refusal;
 use crate::gateway::shared::Shared;
 use crate::gateway::stream::Reply;
-use crate::gateway::wire::{Fields, text};
+use crate::gateway::wire::{Fields, Parts, text};
 use crate::gateway::worker::Worker;
 
 /// For what rests on a client's word, or on that of a proxy that may have passed one on: others must not go by it.

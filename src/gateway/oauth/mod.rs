@@ -26,13 +26,12 @@ use crate::domain::endpoint::Endpoint;
 use self::answer::{Fault, Service, refused, whole};
 use self::form::Form;
 use super::call::Call;
+use super::call::origin::Foreign;
+use super::call::refusal::Refusal;
 use super::forward::{discard, ended_early, too_slow};
-use super::origin::Foreign;
-use super::received::{Parts, Received};
-use super::refusal::Refusal;
 use super::shared::Shared;
 use super::stream::Reply;
-use super::wire::are_media;
+use super::wire::{Parts, Received, are_media};
 use super::worker::Worker;
 
 pub use metadata::Page;
@@ -181,4 +180,3 @@ async fn receive(worker: &Worker, body: Received) -> Result<Form, Stopped> {
     };
     Ok(Form::parse(&bytes)?)
 }
-

@@ -15,8 +15,7 @@ use tokio_util::io::poll_read_buf;
 use super::fault::UpstreamFault;
 use super::head::{AnswerHead, RequestHead};
 use super::outgoing::{BrokenBody, Capped, Outgoing};
-use crate::gateway::timely::Alarm;
-use crate::gateway::wire::{Garbled, Outbox};
+use crate::gateway::wire::{Alarm, Garbled, Outbox};
 
 /// So much is read at once.
 const READ: usize = 8 * 1024;

@@ -7,10 +7,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use httparse::{ParserConfig, Status};
 
-use crate::gateway::request_id::RequestId;
 use crate::gateway::wire::{
-    Chunk, Content, Field, Fields, Garbled, HOP_BY_HOP, Lines, MOST_FIELDS, Outbox, Places, Suspects, is_among,
-    may_be_whole, number, options, spelled,
+    Chunk, Content, Field, Fields, Garbled, HOP_BY_HOP, Lines, MOST_FIELDS, Outbox, Places, RequestId,
+    Suspects, is_among, may_be_whole, number, options, spelled,
 };
 
 /// So long may the head of an answer be.

@@ -10,6 +10,7 @@ mod fault;
 mod head;
 mod outgoing;
 mod pool;
+pub mod unfit;
 
 pub use answer::{Answer, BrokenAnswer};
 pub use fault::UpstreamFault;

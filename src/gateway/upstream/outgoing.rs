@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::{Sleep, sleep};
 
-use crate::gateway::received::Received;
+use crate::gateway::wire::Received;
 
 /// The body of a request to the upstream.
 pub enum Outgoing {

@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::domain::jose::Algorithm;
+use crate::gateway::connection::tls;
 use crate::gateway::issuers::fetch::Resolver;
-use crate::gateway::tls;
 use crate::vault::{RsaBits, SigningPair};
 
 /// What stands between head and body.

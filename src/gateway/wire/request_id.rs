@@ -14,7 +14,7 @@ use uuid::{Builder, Uuid};
 
 use crate::domain::clock::Timestamp;
 
-use super::wire::Outbox;
+use super::outbox::Outbox;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-portcullis-request-id");
 /// The field that tells an id, as it is written before and behind the text.

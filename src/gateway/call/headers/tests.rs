@@ -2,9 +2,9 @@ use super::names::{BadFieldPattern, FieldPattern};
 use super::*;
 use crate::domain::api_key::KeyId;
 use crate::domain::decision::CredentialId;
-use crate::gateway::introduction::{CREDENTIAL, Introductions, SCOPES, SUBJECT};
-use crate::gateway::request_id::{REQUEST_ID, RequestId};
+use crate::gateway::call::introduction::{CREDENTIAL, Introductions, SCOPES, SUBJECT};
 use crate::gateway::testing;
+use crate::gateway::wire::{REQUEST_ID, RequestId};
 use http::HeaderMap;
 
 fn forwarded(fields: &[(&str, &str)], subject: &str) -> HeaderMap {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::gateway::credential::Manner;
+use crate::gateway::call::credential::Manner;
 
 fn id(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()

@@ -11,9 +11,9 @@ use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Uri};
 use httparse::Status;
 
-use crate::gateway::received::Parts;
 use crate::gateway::wire::{
-    Chunk, Content, Fields, Garbled, MOST_FIELDS, Places, are_whole_lines, may_be_whole, number, options,
+    Chunk, Content, Fields, Garbled, MOST_FIELDS, Parts, Places, are_whole_lines, may_be_whole, number,
+    options,
 };
 
 /// More than the gateway's own limits, so that it can answer 414 and 431 itself where it knows whom.

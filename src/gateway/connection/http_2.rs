@@ -24,9 +24,9 @@ use hyper::server::conn::http2::Builder;
 use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::config::Timeouts;
-use super::tap::Tap;
 use super::watch::{Slot, Unread};
+use crate::gateway::config::Timeouts;
+use crate::gateway::wire::Tap;
 
 /// The length of what a client says first (RFC 9113 §3.4).
 pub const PREFACE: usize = 24;

@@ -13,7 +13,7 @@ use crate::domain::decision::{CredentialId, Principal};
 use crate::domain::identity::Identity;
 use crate::domain::name::ScopeName;
 
-use super::wire::Lines;
+use crate::gateway::wire::Lines;
 
 /// Whose word it is; not told where it is this home's own.
 pub const ISSUER: HeaderName = HeaderName::from_static("x-portcullis-issuer");

@@ -10,7 +10,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use super::headers::FORWARDED_FOR;
-use super::wire::{Fields, text};
+use crate::gateway::wire::{Fields, text};
 
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 

@@ -6,8 +6,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::gateway::received::EndedEarly;
-use crate::gateway::wire::{Content, Garbled, Next};
+use super::content::{Content, Garbled, Next};
 
 /// What a connection has read. The connection reads, and whoever answers a request takes its body: both in one task, so
 /// that nothing has to be handed over.
@@ -76,6 +75,11 @@ impl Intake {
         next
     }
 }
+
+/// The client has broken its body off, or framed it in a way that HTTP does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the body ended early")]
+pub struct EndedEarly;
 
 /// The body of a request that is on its way.
 pub struct Arriving {

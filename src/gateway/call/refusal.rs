@@ -18,8 +18,8 @@ use crate::domain::quota::{Charge, Window};
 use crate::domain::usage;
 
 use super::challenge::Challenge;
-use super::mcp::era::{BY_REQUEST, Mismatch, Odd, PROTOCOL_VERSION};
-use super::upstream::UpstreamFault;
+use crate::gateway::mcp::era::{BY_REQUEST, Mismatch, Odd, PROTOCOL_VERSION};
+use crate::gateway::upstream::UpstreamFault;
 
 /// JSON-RPC codes that MCP 2026-07-28 fixes (basic, Error Codes).
 const HEADER_MISMATCH: i32 = -32020;

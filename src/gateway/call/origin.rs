@@ -12,10 +12,9 @@ use crate::domain::decision::Reason;
 use crate::domain::leak::redacted;
 use crate::domain::text::{first_of, url_excerpt};
 
-use super::config::Settings;
-use super::received::Parts;
 use super::refusal::Refusal;
-use super::wire::{Fields, text};
+use crate::gateway::config::Settings;
+use crate::gateway::wire::{Fields, Parts, text};
 
 /// Why a request's `Host` or `Origin` is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,15 @@
 //! What is known of one request while it is judged, and its one record.
 
+pub mod challenge;
+pub mod client_address;
+pub mod credential;
+pub mod headers;
+pub mod introduction;
+pub mod origin;
+pub mod place;
+pub mod refusal;
+pub mod route;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -15,13 +25,12 @@ use crate::domain::token::{Possession, Shown, is_same_audience};
 use crate::domain::usage;
 use crate::engine::{Decided, Engine, Judged, Presented, Seen};
 
-use super::challenge::Challenge;
-use super::credential::{self, Aim, Credential, Manner, Proof, Wrong};
-use super::place::{self, Place};
-use super::refusal::Refusal;
-use super::request_id::{RequestId, RequestIds};
-use super::wire::Fields;
+use self::challenge::Challenge;
+use self::credential::{Aim, Credential, Manner, Proof, Wrong};
+use self::place::Place;
+use self::refusal::Refusal;
 use super::shared::Shared;
+use super::wire::{Fields, RequestId, RequestIds};
 
 /// What is said of a proof of possession that is not there, or that comes beside no token.
 const NO_PROOF: &str = "proof: Authorization: DPoP needs a token, and one proof in DPoP";

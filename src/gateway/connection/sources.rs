@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-use super::client_address::is_trusted;
+use crate::gateway::call::client_address::is_trusted;
 
 /// For each source off loopback, where nothing was asked for; but no more than a [`PART`] of all.
 const MOST: NonZeroUsize = NonZeroUsize::new(64).unwrap();

@@ -8,8 +8,8 @@ use http::{Method, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::http_1::Arriving;
-use super::wire::Fields;
+use super::arriving::{Arriving, EndedEarly};
+use super::fields::Fields;
 
 /// A client's request without its body.
 #[derive(Debug)]
@@ -61,11 +61,6 @@ impl Streamed {
         Poll::Pending
     }
 }
-
-/// The client has broken its body off, or framed it in a way that HTTP does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body ended early")]
-pub struct EndedEarly;
 
 impl Body for Received {
     type Data = Bytes;

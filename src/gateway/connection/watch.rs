@@ -20,9 +20,9 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::config::Timeouts;
-use super::stream::{BrokenOff, Passage, Reply, ReplyBody, in_one};
 use super::waiters::Waiter;
+use crate::gateway::config::Timeouts;
+use crate::gateway::stream::{BrokenOff, Passage, Reply, ReplyBody, in_one};
 
 /// So many more requests may a connection forsake before their answer than it lets be answered (CVE-2023-44487).
 const MOST_FORSAKEN: usize = 100;

@@ -7,10 +7,10 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use url::Url;
 
-use super::config::Upstream;
-use super::upstream::AnswerHead;
-use super::wire::text;
+use super::head::AnswerHead;
 use crate::domain::text::{excerpt, url_excerpt};
+use crate::gateway::config::Upstream;
+use crate::gateway::wire::text;
 
 /// Its answer is not HTTP.
 pub const NO_HTTP: &str =

@@ -14,7 +14,7 @@ use crate::domain::decision::Reason;
 use crate::domain::leak::{self, Sought};
 use crate::engine::Presented;
 
-use super::wire::{self, Fields, Several};
+use crate::gateway::wire::{self, Fields, Several};
 
 pub const KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub const KEY_ID: HeaderName = HeaderName::from_static("x-api-key-id");

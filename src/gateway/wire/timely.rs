@@ -109,7 +109,7 @@ fn late(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::tap::Tapped;
+    use crate::gateway::wire::Tapped;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const SOON: Duration = Duration::from_millis(20);

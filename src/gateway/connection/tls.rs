@@ -164,6 +164,6 @@ fn config(
 }
 
 /// Named each time, so that nothing depends on a default of the whole process.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -6,9 +6,8 @@
 //!
 //! How long a connection may do nothing: a head has so long from its first byte, the first one from the beginning; between
 //! two requests there is more time; a body is bounded by who reads it, an answer that nobody takes by
-//! [`Taken`](super::timely::Taken) and, where it may no longer be sent, here.
+//! [`Taken`](crate::gateway::wire::Taken) and, where it may no longer be sent, here.
 
-mod arriving;
 mod head;
 mod reply;
 
@@ -27,19 +26,13 @@ use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
-pub use arriving::Arriving;
-
-use self::arriving::Intake;
 use self::head::Head;
 use self::reply::{Manner, Sending};
-use super::abrupt::Abrupt;
-use super::config::Timeouts;
-use super::received::{Parts, Received};
-use super::stream::Reply;
-use super::timely::Alarm;
 use super::waiters::Waiter;
-use super::wire::Outbox;
 use crate::domain::clock::Clock;
+use crate::gateway::config::Timeouts;
+use crate::gateway::stream::Reply;
+use crate::gateway::wire::{Abrupt, Alarm, Intake, Outbox, Parts, Received};
 
 /// So much is read at once.
 const READ: usize = 8 * 1024;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use http::{HeaderName, header, uri::Authority};
 
-use super::config::Settings;
 use super::headers::{FORWARDED_HOST, FORWARDED_PROTO};
-use super::wire::{Fields, text};
+use crate::gateway::config::Settings;
+use crate::gateway::wire::{Fields, text};
 
 /// Where metadata of protected resources is (RFC 9728 §3.1).
 pub const METADATA: &str = "/.well-known/oauth-protected-resource";

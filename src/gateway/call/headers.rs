@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::upstream::RequestHead;
-use super::wire::{Field, Fields, HOP_BY_HOP, Lines, Suspects, is_among, options, spelled};
+use crate::gateway::upstream::RequestHead;
+use crate::gateway::wire::{Field, Fields, HOP_BY_HOP, Lines, Suspects, is_among, options, spelled};
 
 pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
