@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, TcpListener as StdListener};
+use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::call::origin;
+use super::connection::peer::Peer;
 use super::exposition::Exposition;
 use super::forward_auth::{self, Verifier};
 use super::freshness::Freshness;
@@ -41,6 +42,9 @@ struct Admin {
 }
 
 /// Runs the admin listener on this thread until the gateway stops.
+///
+/// # Errors
+/// Where the thread gets no runtime, the listener is none that the runtime can take, or the system gives no random bytes.
 pub fn run(
     shared: Arc<Shared>,
     metrics: Metrics,
@@ -63,7 +67,7 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
     let connections = Arc::new(Semaphore::new(admin.shared.settings.connections));
     while let Ok(permit) = connections.clone().acquire_owned().await {
         let (stream, peer) = match listener.accept().await {
-            Ok((stream, peer)) => (stream, peer.ip()),
+            Ok((stream, address)) => (stream, Peer::at(address.ip())),
             Err(error) => {
                 tracing::warn!(%error, "an admin connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -94,7 +98,7 @@ async fn accept(admin: Rc<Admin>, listener: TcpListener) {
     }
 }
 
-async fn answer(admin: &Admin, peer: IpAddr, parts: &Parts) -> Response<Full<Bytes>> {
+async fn answer(admin: &Admin, peer: Peer, parts: &Parts) -> Response<Full<Bytes>> {
     if forward_auth::is_question(parts.uri.path()) {
         return admin.verifier.answer(&admin.freshness, peer, parts).await;
     }

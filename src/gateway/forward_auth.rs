@@ -15,7 +15,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,12 +28,11 @@ use crate::domain::endpoint::Endpoint;
 use crate::domain::text::first_of;
 
 use super::call::Call;
-use super::call::client_address::{client_behind, is_trusted};
 use super::call::introduction::Introductions;
 use super::call::origin::{self, Foreign};
-use super::call::place::Place;
 use super::call::refusal::Refusal;
 use super::call::route::{endpoint, is_served};
+use super::connection::peer::Peer;
 use super::freshness::Freshness;
 use super::shared::Shared;
 use super::wire::{Fields, Parts, RequestIds, Several, text};
@@ -83,17 +81,14 @@ impl Verifier {
     }
 
     /// Decides, charges and records a request that the proxy holds back, as the data path does.
-    pub async fn answer(&self, freshness: &Freshness, peer: IpAddr, parts: &Parts) -> Response<Full<Bytes>> {
-        let peer = peer.to_canonical();
+    pub async fn answer(&self, freshness: &Freshness, peer: Peer, parts: &Parts) -> Response<Full<Bytes>> {
         let headers = &parts.headers;
         if let Some(why) = self.stranger(peer, headers) {
             let refusal = Refusal::stranger().noting(why);
-            Call::new(&self.shared, &self.ids, Some(peer), Place::default()).refused(&refusal);
+            Call::of_stranger(&self.shared, &self.ids, peer).refused(&refusal);
             return refusal.render(None, false);
         }
-        let address = client_behind(peer, headers, &self.trusted);
-        let place = Place::behind(&self.shared.settings, headers);
-        let mut call = Call::new(&self.shared, &self.ids, address, place);
+        let mut call = Call::behind(&self.shared, &self.ids, peer, headers, &self.trusted);
         let page = origin::page(headers, &self.shared.settings);
         let is_preflight = matches!(page, Ok(Some(_))) && is_preflight(parts);
         let judged = if is_preflight { None } else { Some(self.judge(freshness, &mut call, parts).await) };
@@ -128,12 +123,13 @@ impl Verifier {
     }
 
     /// Why whoever asks may not, where that is so: for the event.
-    fn stranger(&self, peer: IpAddr, headers: &Fields) -> Option<String> {
-        if !is_trusted(peer, &self.trusted) {
+    fn stranger(&self, peer: Peer, headers: &Fields) -> Option<String> {
+        let address = peer.address;
+        if !peer.is_of(&self.trusted) {
             let trusted = first_of(&self.trusted, ToString::to_string);
             return Some(match self.trusted.is_empty() {
-                true => format!("{peer} asks for a decision; no proxy is trusted (--trusted-proxy)"),
-                false => format!("{peer} asks for a decision; trusted proxies: {trusted}"),
+                true => format!("{address} asks for a decision; no proxy is trusted (--trusted-proxy)"),
+                false => format!("{address} asks for a decision; trusted proxies: {trusted}"),
             });
         }
         let settings = &self.shared.settings;

@@ -1,7 +1,6 @@
 //! The way of a request: limits, who may ask from where, then MCP or plain HTTP, then the upstream (design §3).
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -13,12 +12,11 @@ use crate::domain::decision::{Principal, Reason};
 use crate::domain::endpoint::Endpoint;
 
 use super::call::Call;
-use super::call::client_address::{client_address, is_trusted};
 use super::call::headers;
 use super::call::origin::{self, Foreign};
-use super::call::place::Place;
 use super::call::refusal::Refusal;
 use super::call::route::{endpoint, is_served};
+use super::connection::peer::Peer;
 use super::cors;
 use super::forward::{answer, discard, head_for, is_too_long, refuse, send, target, too_long};
 use super::mcp;
@@ -36,16 +34,13 @@ const FIELDS: usize = 32 * 1024;
 /// Answers one request.
 pub async fn serve(
     worker: Rc<Worker>,
-    peer: IpAddr,
+    peer: Peer,
     parts: Parts,
     body: Received,
 ) -> Result<Response<Reply>, Infallible> {
     let _in_flight = worker.metrics.request();
     let settings = &worker.shared.settings;
-    let address = client_address(peer, &parts.headers, &settings.trusted_proxies);
-    let is_trusted = is_trusted(peer.to_canonical(), &settings.trusted_proxies);
-    let place = Place::of(settings, is_trusted, &parts.headers);
-    let mut call = Call::new(&worker.shared, &worker.ids, address, place);
+    let mut call = Call::new(&worker.shared, &worker.ids, peer, &parts.headers);
     let origin = origin::check(&parts, settings, &worker.last_host);
     let mut response = route(&worker, &mut call, origin.map(drop), &parts, body).await;
     response.body_mut().request_id = Some(call.request_id);

@@ -1,7 +1,7 @@
 //! The loop of one thread of the data path: it takes connections, finds each a place, and has its requests answered.
 
 use std::io;
-use std::net::{IpAddr, TcpListener as StdListener};
+use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::http_1;
 use super::connection::http_2::{self, Frames, Streams};
+use super::connection::peer::Peer;
 use super::connection::tls;
 use super::connection::waiters::{Waiter, Waiters};
 use super::connection::watch::{self, Rest};
@@ -82,8 +83,9 @@ async fn accept(door: &Rc<Door>, listener: TcpListener, open: &TaskTracker) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let Ok(place) = shared.sources.enter(peer.ip()) else {
+            Ok((stream, address)) => {
+                let peer = Peer::at(address.ip());
+                let Ok(place) = shared.sources.enter(peer) else {
                     door.worker.metrics.connection_refused();
                     continue;
                 };
@@ -92,7 +94,7 @@ async fn accept(door: &Rc<Door>, listener: TcpListener, open: &TaskTracker) {
                 let (door, token) = (door.clone(), open.token());
                 spawn_local(async move {
                     let entry = door.waiters.enter();
-                    serve(&door, stream, peer.ip(), &entry.waiter).await;
+                    serve(&door, stream, peer, &entry.waiter).await;
                     drop((entry, place, permit, token));
                 });
             }
@@ -125,7 +127,7 @@ async fn permit(door: &Door, full: &mut signal::Receiver<()>) -> Option<OwnedSem
 }
 
 /// Serves one connection to its end, under TLS where the listener has it.
-async fn serve(door: &Door, stream: TcpStream, peer: IpAddr, waiter: &Waiter) {
+async fn serve(door: &Door, stream: TcpStream, peer: Peer, waiter: &Waiter) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -155,7 +157,7 @@ async fn serve(door: &Door, stream: TcpStream, peer: IpAddr, waiter: &Waiter) {
     }
 }
 
-async fn serve_http_1<S>(door: &Door, stream: S, peer: IpAddr, waiter: &Waiter) -> io::Result<()>
+async fn serve_http_1<S>(door: &Door, stream: S, peer: Peer, waiter: &Waiter) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Abrupt + Unpin,
 {
@@ -164,7 +166,7 @@ where
 }
 
 /// Who says nothing after the handshake is let go as one who sends no head.
-async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: IpAddr, waiter: &Waiter) -> hyper::Result<()>
+async fn serve_http_2<S>(worker: Rc<Worker>, stream: S, peer: Peer, waiter: &Waiter) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {

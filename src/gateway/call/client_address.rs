@@ -10,13 +10,10 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 use super::headers::FORWARDED_FOR;
+use crate::gateway::connection::peer::{Peer, is_of};
 use crate::gateway::wire::{Fields, text};
 
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|network| network.contains(&address))
-}
 
 /// One element of `X-Forwarded-For`: an address, with a port or without.
 fn address_in(text: &str) -> Option<IpAddr> {
@@ -33,16 +30,15 @@ fn address_in(text: &str) -> Option<IpAddr> {
 
 /// The address of the client: the peer, or the rightmost untrusted one of `X-Forwarded-For` where the peer is a trusted
 /// proxy. `None` = unknown, because that field was malformed where it had to be read.
-pub fn client_address(peer: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = peer.to_canonical();
-    if !is_trusted(peer, trusted) {
-        return Some(peer);
+pub fn client_address(peer: Peer, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut client = peer.address;
+    if !peer.is_of(trusted) {
+        return Some(client);
     }
-    let mut client = peer;
     for value in headers.all_to_the_letter(&FORWARDED_FOR).rev() {
         for element in text(value)?.rsplit(',') {
             client = address_in(element)?;
-            if !is_trusted(client, trusted) {
+            if !is_of(client, trusted) {
                 return Some(client);
             }
         }
@@ -53,7 +49,7 @@ pub fn client_address(peer: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Opti
 /// The address of the client of a trusted proxy that only asks for a decision. The peer never is that client: where the
 /// proxy says nothing, the address is unknown. `X-Real-IP` counts only where there is no `X-Forwarded-For`, because
 /// proxies that write the latter pass the former on as the client sent it.
-pub fn client_behind(proxy: IpAddr, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
+pub fn client_behind(proxy: Peer, headers: &Fields, trusted: &[IpNet]) -> Option<IpAddr> {
     if headers.all_to_the_letter(&FORWARDED_FOR).next().is_some() {
         return client_address(proxy, headers, trusted);
     }
@@ -71,7 +67,7 @@ mod tests {
             headers.append("x-forwarded-for", field.parse().unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        client_address(peer.parse().unwrap(), &Fields::from(&headers), &trusted)
+        client_address(Peer::at(peer.parse().unwrap()), &Fields::from(&headers), &trusted)
             .map(|found| found.to_string())
     }
 
@@ -107,7 +103,7 @@ mod tests {
                 headers.append(*name, value.parse().unwrap());
             }
             let trusted = ["10.0.0.0/8".parse().unwrap()];
-            client_behind("10.0.0.5".parse().unwrap(), &Fields::from(&headers), &trusted)
+            client_behind(Peer::at("10.0.0.5".parse().unwrap()), &Fields::from(&headers), &trusted)
                 .map(|found| found.to_string())
         };
         assert_eq!(behind(&[]), None);

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::Method;
+use ipnet::IpNet;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{CredentialId, Decision, Outcome, Principal, Reason, Request};
@@ -26,9 +27,11 @@ use crate::domain::usage;
 use crate::engine::{Decided, Engine, Judged, Presented, Seen};
 
 use self::challenge::Challenge;
+use self::client_address::{client_address, client_behind};
 use self::credential::{Aim, Credential, Manner, Proof, Wrong};
 use self::place::Place;
 use self::refusal::Refusal;
+use super::connection::peer::Peer;
 use super::shared::Shared;
 use super::wire::{Fields, RequestId, RequestIds};
 
@@ -50,6 +53,7 @@ pub struct Call<'a> {
     place: Place<'a>,
     manner: Manner,
     pub request_id: RequestId,
+    /// The client's; `None` where a trusted proxy does not tell it.
     pub address: Option<IpAddr>,
     pub at: Timestamp,
     asked: Vec<Asked>,
@@ -65,7 +69,31 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(shared: &'a Shared, ids: &RequestIds, address: Option<IpAddr>, place: Place<'a>) -> Self {
+    /// Of a request that comes from `peer`, or through it where it is a trusted proxy.
+    pub fn new(shared: &'a Shared, ids: &RequestIds, peer: Peer, headers: &'a Fields) -> Self {
+        let (settings, trusted) = (&shared.settings, &shared.settings.trusted_proxies);
+        let place = Place::of(settings, peer.is_of(trusted), headers);
+        Self::begin(shared, ids, client_address(peer, headers, trusted), place)
+    }
+
+    /// Of a request that a proxy holds back, and asks about.
+    pub fn behind(
+        shared: &'a Shared,
+        ids: &RequestIds,
+        proxy: Peer,
+        headers: &'a Fields,
+        trusted: &[IpNet],
+    ) -> Self {
+        let place = Place::behind(&shared.settings, headers);
+        Self::begin(shared, ids, client_behind(proxy, headers, trusted), place)
+    }
+
+    /// Of who asks about a request, and may not.
+    pub fn of_stranger(shared: &'a Shared, ids: &RequestIds, peer: Peer) -> Self {
+        Self::begin(shared, ids, Some(peer.address), Place::default())
+    }
+
+    fn begin(shared: &'a Shared, ids: &RequestIds, address: Option<IpAddr>, place: Place<'a>) -> Self {
         let at = shared.engine.clock().now();
         Self {
             shared,

@@ -5,6 +5,7 @@ pub mod descriptors;
 pub mod http_1;
 pub mod http_2;
 pub mod listen;
+pub mod peer;
 pub mod sources;
 pub mod tls;
 pub mod waiters;

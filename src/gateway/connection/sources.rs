@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-use crate::gateway::call::client_address::is_trusted;
+use super::peer::Peer;
 
 /// For each source off loopback, where nothing was asked for; but no more than a [`PART`] of all.
 const MOST: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -49,13 +49,15 @@ impl Sources {
         Self { most, is_asked_for, trusted, open: Mutex::default() }
     }
 
-    /// Takes a place for a connection from this address.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
-        let peer = peer.to_canonical();
-        if is_trusted(peer, &self.trusted) || (!self.is_asked_for && peer.is_loopback()) {
+    /// Takes a place for a connection of this peer.
+    ///
+    /// # Errors
+    /// Where its source has all that it may have.
+    pub fn enter(self: &Arc<Self>, peer: Peer) -> Result<Place, Full> {
+        if peer.is_of(&self.trusted) || (!self.is_asked_for && peer.address.is_loopback()) {
             return Ok(Place(None));
         }
-        let (most, source) = (self.most, source(peer));
+        let (most, source) = (self.most, source(peer.address));
         let mut open = self.open();
         let of_source = open.entry(source).or_insert(Open { connections: 0, is_told: false });
         if of_source.connections < most {
@@ -114,11 +116,14 @@ mod tests {
         Arc::new(Sources::new(most.map(|most| most.try_into().unwrap()), 1024, trusted))
     }
 
+    fn at(address: &str) -> Peer {
+        Peer::at(address.parse().unwrap())
+    }
+
     /// Opens one connection more than it says.
     fn fill(sources: &Arc<Sources>, address: &str, most: usize) -> Vec<Place> {
-        let address: IpAddr = address.parse().unwrap();
-        let places: Vec<_> = (0..most).map(|_| sources.enter(address).unwrap()).collect();
-        assert!(sources.enter(address).is_err(), "{address}");
+        let places: Vec<_> = (0..most).map(|_| sources.enter(at(address)).unwrap()).collect();
+        assert!(sources.enter(at(address)).is_err(), "{address}");
         places
     }
 
@@ -128,8 +133,8 @@ mod tests {
         let mut places = fill(&sources, "192.0.2.1", 3);
         let _others = fill(&sources, "192.0.2.2", 3);
         places.pop();
-        places.push(sources.enter("192.0.2.1".parse().unwrap()).unwrap());
-        assert!(sources.enter("192.0.2.1".parse().unwrap()).is_err());
+        places.push(sources.enter(at("192.0.2.1")).unwrap());
+        assert!(sources.enter(at("192.0.2.1")).is_err());
         drop(places);
         assert_eq!(sources.open().len(), 1, "what has no connection is forgotten");
     }
@@ -138,10 +143,10 @@ mod tests {
     fn an_address_cannot_hide_in_its_own_network() {
         let sources = sources(None);
         let _six = fill(&sources, "2001:db8::1", 64);
-        assert!(sources.enter("2001:db8::ffff:0:0:2".parse().unwrap()).is_err(), "the same /64");
-        assert!(sources.enter("2001:db8:0:1::1".parse().unwrap()).is_ok(), "the next /64");
+        assert!(sources.enter(at("2001:db8::ffff:0:0:2")).is_err(), "the same /64");
+        assert!(sources.enter(at("2001:db8:0:1::1")).is_ok(), "the next /64");
         let _four = fill(&sources, "::ffff:192.0.2.1", 64);
-        assert!(sources.enter("192.0.2.1".parse().unwrap()).is_err(), "the same address");
+        assert!(sources.enter(at("192.0.2.1")).is_err(), "the same address");
     }
 
     #[test]
@@ -149,7 +154,7 @@ mod tests {
         for (connections, most) in [(1024, 64), (256, 64), (255, 63), (58, 14), (4, 1), (1, 1)] {
             let sources = Arc::new(Sources::new(None, connections, Vec::new()));
             let _places = fill(&sources, "192.0.2.1", most);
-            assert!(sources.enter("192.0.2.2".parse().unwrap()).is_ok(), "{connections}");
+            assert!(sources.enter(at("192.0.2.2")).is_ok(), "{connections}");
         }
         let asked = Arc::new(Sources::new(NonZeroUsize::new(32), 58, Vec::new()));
         let _places = fill(&asked, "192.0.2.1", 32);
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn loopback_is_counted_where_asked_for_and_a_trusted_proxy_never() {
         let many = |sources: &Arc<Sources>, address: &str| {
-            let places: Vec<_> = (0..100).map(|_| sources.enter(address.parse().unwrap())).collect();
+            let places: Vec<_> = (0..100).map(|_| sources.enter(at(address))).collect();
             places.iter().all(Result::is_ok)
         };
         let (unasked, asked) = (sources(None), sources(Some(2)));
