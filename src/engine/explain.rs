@@ -40,8 +40,10 @@ impl Explained {
 
 /// Every check with its outcome and without effect, as a look from outside a running engine: reads the one key and loads no
 /// other. What has an end is judged as of `ends` (see [`HighWater::judge_by`](crate::domain::clock::HighWater::judge_by)), all
-/// else at the moment of the request. Lock-out is each gateway's own: who
-/// knows of one says so with [`Explained::lock_out`]. An error where a row that the answer rests on is damaged.
+/// else at the moment of the request. Lock-out is each gateway's own: who knows of one says so with [`Explained::lock_out`].
+///
+/// # Errors
+/// Where the store cannot be read, or a row that the answer rests on is damaged.
 pub fn explain(
     store: &Store,
     vault: &Vault,
@@ -50,77 +52,58 @@ pub fn explain(
     ends: Timestamp,
 ) -> Result<Explained, StoreError> {
     store.set_row_key(RowKey::new(vault.row_key()));
-    let snapshot = match presented {
-        Presented::ApiKey(key) => store.read(|c| Snapshot::load_one(c, key.id))?,
-        Presented::Token(token) => return of_token(store, vault, token, request, ends),
-        Presented::Nothing | Presented::Malformed(_) => Snapshot::empty(),
-    };
-    Look { store, pepper: vault.pepper(), ends }.explain(&snapshot, presented, request)
+    match presented {
+        Presented::Nothing => Ok(unread(Reason::MissingCredential, "none was presented")),
+        Presented::Malformed(fault) => Ok(unread(Reason::Malformed, fault)),
+        Presented::ApiKey(key) => of_key(store, vault.pepper(), key, request, ends),
+        Presented::Token(token) => of_token(store, vault, token, request, ends),
+    }
 }
 
-struct Look<'a> {
-    store: &'a Store,
-    pepper: &'a Pepper,
+/// There is nothing to judge.
+fn unread(reason: Reason, detail: impl std::fmt::Display) -> Explained {
+    refused(reason, vec![check("credential", false, detail)])
+}
+
+fn of_key(
+    store: &Store,
+    pepper: &Pepper,
+    key: &PresentedKey,
+    request: &Request,
     ends: Timestamp,
+) -> Result<Explained, StoreError> {
+    let snapshot = store.read(|c| Snapshot::load_one(c, key.id))?;
+    let mut checks = vec![check("credential", true, "a well-formed API key")];
+    let judged = snapshot.with(key.id, |entry| judge_key(entry, pepper, key, ends, &mut checks));
+    checks.extend(Check::of_clock(ends, judged.as_ref().err().copied()));
+    match judged {
+        Ok(principal) => store.read(|c| decided(c, principal, request, checks)),
+        Err(reason) => Ok(refused(reason, checks)),
+    }
 }
 
-impl Look<'_> {
-    fn explain(
-        &self,
-        snapshot: &Snapshot,
-        presented: &Presented,
-        request: &Request,
-    ) -> Result<Explained, StoreError> {
-        let mut checks = Vec::new();
-        let key = match presented {
-            Presented::Nothing => {
-                checks.push(check("credential", false, "none was presented"));
-                return Ok(refused(Reason::MissingCredential, checks));
-            }
-            Presented::Malformed(fault) => {
-                checks.push(check("credential", false, fault));
-                return Ok(refused(Reason::Malformed, checks));
-            }
-            Presented::ApiKey(key) => key,
-            // Judged by itself.
-            Presented::Token(_) => return Ok(refused(Reason::Unavailable, checks)),
-        };
-        checks.push(check("credential", true, "a well-formed API key"));
-        let judged = snapshot.with(key.id, |entry| self.judge_key(entry, key, &mut checks));
-        checks.extend(Check::of_clock(self.ends, judged.as_ref().err().copied()));
-        let principal = match judged {
-            Ok(principal) => principal,
-            Err(reason) => return Ok(refused(reason, checks)),
-        };
-        self.store.read(|c| decided(c, principal, request, checks))
+fn judge_key(
+    entry: Option<&KeyEntry>,
+    pepper: &Pepper,
+    key: &PresentedKey,
+    ends: Timestamp,
+    checks: &mut Vec<Check>,
+) -> Result<Principal, Reason> {
+    let judged = prove(entry, key, &pepper.digest(&key.secret), ends);
+    let Some(entry) = entry else {
+        checks.push(check("known", false, format_args!("there is no key {}", key.id)));
+        return judged;
+    };
+    checks.push(check("known", true, format_args!("key {} of {}", key.id, entry.environment)));
+    let is_proved = !matches!(judged, Err(Reason::BadSecret));
+    checks.push(check("secret", is_proved, if is_proved { "it fits" } else { "it does not fit this key" }));
+    if let Some(environment) = key.environment {
+        let fits = environment == entry.environment;
+        checks.push(check("environment", fits, format_args!("presented for {environment}")));
     }
-
-    fn judge_key(
-        &self,
-        entry: Option<&KeyEntry>,
-        key: &PresentedKey,
-        checks: &mut Vec<Check>,
-    ) -> Result<Principal, Reason> {
-        let judged = prove(entry, key, &self.pepper.digest(&key.secret), self.ends);
-        let Some(entry) = entry else {
-            checks.push(check("known", false, format_args!("there is no key {}", key.id)));
-            return judged;
-        };
-        checks.push(check("known", true, format_args!("key {} of {}", key.id, entry.environment)));
-        let is_proved = !matches!(judged, Err(Reason::BadSecret));
-        checks.push(check(
-            "secret",
-            is_proved,
-            if is_proved { "it fits" } else { "it does not fit this key" },
-        ));
-        if let Some(environment) = key.environment {
-            let fits = environment == entry.environment;
-            checks.push(check("environment", fits, format_args!("presented for {environment}")));
-        }
-        let state = entry.state(self.ends);
-        checks.push(check("state", state == KeyState::Active, format_args!("the key is {}", state.as_str())));
-        judged
-    }
+    let state = entry.state(ends);
+    checks.push(check("state", state == KeyState::Active, format_args!("the key is {}", state.as_str())));
+    judged
 }
 
 fn of_token(

@@ -268,7 +268,8 @@ impl Engine {
                 self.snapshot.with(id, |entry| authenticate::renew(entry, id, proof, judged_by).ok())
             }
             (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, judged_by),
-            _ => None,
+            (CredentialId::ApiKey(_), Some(Proof::Token(_)) | None)
+            | (CredentialId::Token(_), Some(Proof::Secret(_)) | None) => None,
         };
         renewed.is_some_and(|principal| {
             asked.iter().all(|request| {
@@ -326,7 +327,7 @@ impl Engine {
             (None, Some(CredentialId::ApiKey(id))) => {
                 self.snapshot.with(id, |entry| entry.map(|entry| entry.subject.clone()))
             }
-            _ => None,
+            (None, Some(CredentialId::Token(_)) | None) | (Some(_), _) => None,
         };
         let credential = seen.credential.filter(|_| seen.subject.is_some() || known.is_some());
         // State is judged after proof: whoever is refused for it is the subject of the key.

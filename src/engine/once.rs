@@ -140,7 +140,10 @@ impl Engine {
 }
 
 fn uses(principal: &Principal) -> Vec<Use> {
-    let Some(Proof::Token(proof)) = &principal.proof else { return Vec::new() };
+    let proof = match &principal.proof {
+        Some(Proof::Token(proof)) => proof,
+        Some(Proof::Secret(_)) | None => return Vec::new(),
+    };
     let possession = proof.possession.as_ref().map(|possession| Use {
         realm: PROOFS,
         id: possession.id.clone(),

@@ -148,7 +148,7 @@ fn authorized(
         *manner = match presented {
             _ if presented.is_key(credential) => Manner::Key,
             Presented::Token(_) => Manner::Token,
-            _ => Manner::Nothing,
+            Presented::Nothing | Presented::Malformed(_) | Presented::ApiKey(_) => Manner::Nothing,
         };
         return Ok(presented);
     }
@@ -162,7 +162,10 @@ fn authorized(
             *proof = Some(Proof { text: text.to_owned(), aim: aim().ok_or(NOWHERE)? });
             Ok(presented)
         }
-        _ => Err(Wrong::Proof(Reason::Malformed)),
+        (Presented::Token(_), None)
+        | (Presented::Nothing | Presented::Malformed(_) | Presented::ApiKey(_), _) => {
+            Err(Wrong::Proof(Reason::Malformed))
+        }
     }
 }
 

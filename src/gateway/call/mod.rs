@@ -182,7 +182,8 @@ impl<'a> Call<'a> {
                     Possession::read(text, &Shown { method, urls, token, bound_to, now })
                 })
             }
-            _ => self.engine().authenticate(presented, self.address, now),
+            (Presented::Nothing | Presented::Malformed(_) | Presented::ApiKey(_), _)
+            | (Presented::Token(_), None) => self.engine().authenticate(presented, self.address, now),
         };
         match judged {
             Ok(principal) => {
@@ -196,7 +197,10 @@ impl<'a> Call<'a> {
                 let is_known = denied.reason != Reason::UnknownCredential;
                 self.credential = match presented {
                     Presented::ApiKey(key) if is_known => Some(CredentialId::ApiKey(key.id)),
-                    _ => denied.credential,
+                    Presented::Nothing
+                    | Presented::Malformed(_)
+                    | Presented::ApiKey(_)
+                    | Presented::Token(_) => denied.credential,
                 };
                 self.identity = denied.identity;
                 let refusal = match denied.is_of_proof {

@@ -153,7 +153,7 @@ fn of_key(id: KeyId, principal: &Principal) -> Result<Grounds, Fault> {
         Some(Proof::Secret(digest)) => {
             Ok(Grounds { key: Some(KeyGround { id, secret: digest.mark() }), parents: Vec::new() })
         }
-        _ => Err(Fault::unavailable()),
+        Some(Proof::Token(_)) | None => Err(Fault::unavailable()),
     }
 }
 
