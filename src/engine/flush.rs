@@ -13,6 +13,10 @@
 //! What a stranger causes to be written has a bound: some rows a minute, and `usage.db` within its room (see
 //! [`crate::store::room`]). A disk that others have filled stops calls until there is room, and then they go on.
 
+mod signal;
+
+pub(super) use signal::Signal;
+
 use super::{
     lock,
     meter::{Due, Meter, Part, Pending},
@@ -27,8 +31,8 @@ use crate::store::{
 };
 use std::{
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -54,66 +58,6 @@ pub struct Books {
     pub unwritten: u64,
     /// Rows that went for want of room since the start.
     pub shed: u64,
-}
-
-/// What the flusher and everyone else tell each other.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    /// Something was recorded since the last flush began.
-    dirty: AtomicBool,
-    stopping: Mutex<bool>,
-    changed: Condvar,
-    /// Why calls are refused, if they are.
-    failure: Mutex<Option<StoreError>>,
-    /// Whether there is a failure: what is read at every request.
-    failed: AtomicBool,
-    used: AtomicU64,
-    pub(super) budget: AtomicU64,
-    unwritten: AtomicU64,
-    pub(super) shed: AtomicU64,
-}
-
-impl Signal {
-    /// Has what was just recorded flushed soon.
-    pub(super) fn wake(&self) {
-        if self.dirty.load(Ordering::Acquire) || self.dirty.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        // Under the lock, so that the flusher does not fall asleep between its look and this.
-        let _stopping = lock(&self.stopping);
-        self.changed.notify_one();
-    }
-
-    fn stop(&self) {
-        *lock(&self.stopping) = true;
-        self.changed.notify_one();
-    }
-
-    /// Fails while what must be recorded cannot be.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        if !self.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        lock(&self.failure).clone().map_or(Ok(()), Err)
-    }
-
-    fn settle(&self, outcome: &Result<(), StoreError>) {
-        *lock(&self.failure) = outcome.as_ref().err().cloned();
-        self.failed.store(outcome.is_err(), Ordering::Release);
-    }
-
-    /// Waits until something was recorded, `limit` has passed, or it is time to stop; says the last.
-    fn wait_for_work(&self, limit: Duration) -> bool {
-        let idle = |stopping: &mut bool| !*stopping && !self.dirty.load(Ordering::Acquire);
-        let woken = self.changed.wait_timeout_while(lock(&self.stopping), limit, idle);
-        *woken.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Lets `time` pass; says whether it is time to stop.
-    fn pause(&self, time: Duration) -> bool {
-        let woken = self.changed.wait_timeout_while(lock(&self.stopping), time, |stopping| !*stopping);
-        *woken.unwrap_or_else(PoisonError::into_inner).0
-    }
 }
 
 /// The handle of the thread.

@@ -3,6 +3,7 @@
 //! Nothing that a stranger chooses takes room of its own: what did not prove itself is counted under the methods of MCP and
 //! `(other)`, never under a name or a path, and has tables of its own, so that no noise folds what is known of others.
 
+mod count;
 mod denials;
 mod pending;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::domain::{
     event::lockout_detail,
     usage::{self, NOBODY, Outcome},
 };
+use count::{Bounded, CountKey, Counter, MINUTE, Who};
 use denials::{Burst, Denials, Key, Kind};
 use std::{
     cell::Cell,
@@ -38,47 +40,6 @@ const LONGEST_ENDPOINT: usize = 256;
 const LONGEST_REASON: usize = 512;
 /// Bytes of a request's id, and of what was compared, that are stored.
 const LONGEST_DETAIL: usize = 384;
-const MINUTE: i64 = 60_000;
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct CountKey<E> {
-    minute: i64,
-    credential: Option<CredentialId>,
-    endpoint: E,
-    outcome: Outcome,
-}
-
-/// Whom a credential speaks for, and who vouches for that; the home's own is the empty text.
-#[derive(Clone, Debug)]
-struct Who {
-    issuer: Box<str>,
-    subject: Box<str>,
-}
-
-impl Who {
-    fn of(seen: &Seen<'_>) -> Self {
-        Self {
-            issuer: seen.issuer.unwrap_or_default().into(),
-            subject: seen.subject.unwrap_or(NOBODY).into(),
-        }
-    }
-
-    fn own(subject: &str) -> Self {
-        Self { issuer: Box::default(), subject: subject.into() }
-    }
-
-    fn nobody() -> Self {
-        Self::own(NOBODY)
-    }
-}
-
-/// How often, and who it was.
-#[derive(Clone, Debug)]
-struct Counter {
-    who: Who,
-    calls: u64,
-}
-
 /// What one group of threads has counted since the last flush. Endpoints are numbered, so that counting a call that is
 /// like an earlier one allocates nothing: first those of [`usage::NAMES`], then what the lane has met.
 #[derive(Debug, Default)]
@@ -88,10 +49,6 @@ struct Lane {
     denials: Denials<u32>,
     totals: Bounded<Outcome, u64>,
 }
-
-/// What a stranger can choose of the keys is bounded in number, and the hasher's seed is of this process: nobody gains by
-/// collisions.
-type Bounded<K, V> = HashMap<K, V, foldhash::quality::RandomState>;
 
 impl Lane {
     fn endpoint(&mut self, text: &str) -> u32 {

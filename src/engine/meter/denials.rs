@@ -4,7 +4,7 @@
 //! none takes the room of another. What does not fit loses its endpoint first, then its address, and its credential only
 //! where there are more credentials than a home has in use.
 
-use super::{Bounded, Who};
+use super::count::{Bounded, Who};
 use crate::domain::{
     clock::Timestamp,
     decision::{CredentialId, Reason},

@@ -1,7 +1,7 @@
 //! What is to be flushed. What could not be flushed stays, and the next is added to it; all of it is bounded.
 
 use super::{
-    CountKey, Counter, MINUTE, Who,
+    count::{CountKey, Counter, MINUTE, Who},
     denials::{Burst, Denials, Key, Kind, Shelf},
 };
 use crate::domain::{
