@@ -5,14 +5,15 @@
 
 use super::{
     Denied, Engine, Presented,
+    key::KeyEntry,
     lockout::{Pair, Standing},
-    snapshot::KeyEntry,
 };
 use crate::domain::{
     api_key::{KeyId, PresentedKey, SecretDigest},
     clock::{Timestamp, it_is},
-    decision::{CredentialId, Principal, Reason},
+    decision::{self, CredentialId, Principal, Proof, Reason, Request},
     name::Subject,
+    quota::Charge,
 };
 use std::{hint::black_box, net::IpAddr};
 
@@ -22,6 +23,9 @@ const NOBODY: SecretDigest = SecretDigest::from_bytes([0; 32]);
 impl Engine {
     /// Judges the credential: its form, its proof, its state, for keys lock-out. Judging a key costs the same whatever the
     /// outcome.
+    ///
+    /// # Errors
+    /// What is wrong with it, as precisely as it can be known; its client is told none of that.
     pub fn authenticate(
         &self,
         presented: &Presented,
@@ -37,6 +41,27 @@ impl Engine {
             Presented::ApiKey(key) => self.authenticate_key(key, address, now),
             Presented::Token(token) => self.authenticate_token(token, now),
         }
+    }
+
+    /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
+    /// that are still open. What was admitted has been charged; but where a limit is 0 by now, nothing goes on.
+    pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
+        let judged_by = self.judge_by(now);
+        let renewed = match (principal.credential, &principal.proof) {
+            (CredentialId::ApiKey(id), Some(Proof::Secret(proof))) => {
+                self.snapshot.with(id, |entry| renew(entry, id, proof, judged_by).ok())
+            }
+            (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, judged_by),
+            (CredentialId::ApiKey(_), Some(Proof::Token(_)) | None)
+            | (CredentialId::Token(_), Some(Proof::Secret(_)) | None) => None,
+        };
+        renewed.is_some_and(|principal| {
+            asked.iter().all(|request| {
+                let request = Request { at: now, ..request.clone() };
+                let charge = || Charge::of_nothing(&principal.limits()).unwrap_or(Charge::Granted);
+                decision::decide(&principal, &request, charge).is_allowed()
+            })
+        })
     }
 
     fn authenticate_key(

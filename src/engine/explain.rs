@@ -2,10 +2,7 @@
 //! counted, nothing recorded.
 
 use super::{
-    Presented, PresentedToken,
-    authenticate::prove,
-    snapshot::{KeyEntry, Snapshot},
-    token,
+    Presented, PresentedToken, authenticate::prove, key::KeyEntry, snapshot::Snapshot, token::Reach,
 };
 use crate::domain::{
     api_key::{KeyState, Pepper, PresentedKey},
@@ -134,11 +131,10 @@ fn of_token(
             Some(name) => issuer::find(c, name)?,
             None => None,
         };
-        let snapshot = Snapshot::empty();
         let digest = Sha256::digest(text).into();
-        let reach = snapshot.reach_of(c, &verified, issuer.as_ref())?;
+        let reach = Reach::read(c, &verified, issuer.as_ref())?;
         let verified = Arc::new(verified);
-        let principal = reach.and_then(|reach| token::principal(&verified, &reach, digest, None));
+        let principal = reach.and_then(|reach| reach.principal(&verified, digest, None));
         match principal {
             Some(principal) => decided(c, principal, request, checks),
             None => {

@@ -2,8 +2,9 @@
 
 use super::{
     lock,
-    once::{self, Spending},
-    quota::{Accounts, Balance, Held, Refusal, Unavailable, Waiting},
+    message::{Message, Spending, Unavailable},
+    quota::{Accounts, Balance, Held, Refusal, Waiting},
+    used_up,
 };
 use crate::domain::{
     clock::{Clock, Timestamp},
@@ -38,17 +39,6 @@ const BETWEEN_SLICES: Duration = Duration::from_millis(100);
 /// When the first sweep begins, and how long there is none after each.
 const FIRST_SWEEP: Duration = Duration::from_secs(60);
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(600);
-
-/// What the lessor is told.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// Requests of this account wait for a lease.
-    Ask(Account),
-    /// A call uses up what may be used once.
-    Spend(Spending),
-    /// Give everything back and end.
-    Stop,
-}
 
 /// The thread's own state.
 pub(super) struct Lessor {
@@ -86,7 +76,7 @@ impl Return {
     }
 }
 
-/// A lease wanted: for how many requests each that waits asks at once, so that all of them go on.
+/// A lease wanted: for how many requests each that waits asks at so that all of them go on.
 #[derive(Clone, Debug)]
 struct Want {
     account: Account,
@@ -148,7 +138,7 @@ impl Lessor {
     pub(super) fn sweep(&mut self) -> bool {
         let (now, after) = (self.clock.now(), self.sweep.after.clone());
         let swept = self.store.write(move |c| {
-            let forgotten = once::forget(c, now, SLICE)?;
+            let forgotten = used_up::forget(c, now, SLICE)?;
             Ok::<_, StoreError>((forgotten < SLICE.into(), quota::sweep(c, &after, now, SLICE)?))
         });
         let (is_all_forgotten, last) = swept.unwrap_or_else(|error| {
@@ -160,15 +150,15 @@ impl Lessor {
         is_done
     }
 
-    /// Uses up what may be used once, all in one commit; where that fails nobody may go on.
+    /// Uses up what may be used all in one commit; where that fails nobody may go on.
     fn spend(&self, spendings: Vec<Spending>) {
         if spendings.is_empty() {
             return;
         }
-        let asks: Vec<_> = spendings.iter().map(Spending::asks).collect();
+        let asks: Vec<_> = spendings.iter().map(used_up::asks).collect();
         let now = self.clock.now();
         let spent = self.store.write(move |c| {
-            once::forget(c, now, SLICE)?;
+            used_up::forget(c, now, SLICE)?;
             asks.iter().map(|ask| ask(c)).collect::<Result<Vec<_>, _>>()
         });
         let outcomes: Vec<_> = match spent {

@@ -3,182 +3,73 @@
 //! Nothing here writes SQLite while a call waits, but for a quota lease that has run out; counters and events are flushed
 //! in batches by a thread of the engine's own. What the engine cannot know it refuses.
 
+mod access;
 mod authenticate;
 mod checkup;
 mod decide;
+mod denied;
 mod explain;
 mod flush;
-mod home;
+mod key;
 mod lessor;
 mod lockout;
+mod message;
 mod meter;
 mod missed;
 mod once;
+mod presented;
 mod pulse;
 mod quota;
 mod recorder;
+mod seen;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod tidy;
 mod token;
+mod used_up;
 
 pub use decide::{Decided, Denying};
+pub use denied::Denied;
 pub use explain::{Explained, explain};
 pub use flush::Books;
 pub use missed::MissedKeys;
+pub use presented::{Presented, PresentedToken};
+pub use seen::{Judged, Seen};
 pub use snapshot::Watch;
-pub use token::PresentedToken;
 
 use crate::domain::{
-    api_key::{BadKey, MARK, Pepper, PresentedKey},
+    api_key::Pepper,
     audit::ChainKey,
     clock::{Clock, Timestamp},
-    decision::{self, CredentialId, Principal, Proof, Reason, Request},
+    decision::{CredentialId, Reason},
     endpoint::Endpoint,
-    identity::Identity,
-    leak,
     name::Subject,
-    quota::Charge,
-    secret::Secret,
-    text::visible,
-    token::{Failed, Verified},
     usage::Outcome,
 };
 use crate::store::{RowKey, Store, StoreError, feed::Feed};
 use crate::vault::Vault;
 use checkup::Checkup;
 use flush::Flusher;
-use lessor::{Lessor, Message};
+use lessor::Lessor;
 use lockout::Lockouts;
+use message::Message;
 use meter::Meter;
-use once::UsedUp;
 use pulse::Pulse;
 use quota::{Accounts, Quota};
 use snapshot::Snapshot;
 use std::{
     fmt,
-    net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread::JoinHandle,
 };
-
-/// What a call came with, before it is judged.
-#[derive(Clone, Debug)]
-pub enum Presented {
-    Nothing,
-    Malformed(BadKey),
-    ApiKey(PresentedKey),
-    Token(PresentedToken),
-}
-
-impl Presented {
-    /// A credential by its text alone. What has the mark of our keys is a key, and what has the shape of a token (RFC 7515
-    /// §7.1: three parts of base64url) is one; neither is ever tried as the other.
-    pub fn of_text(text: &str) -> Self {
-        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let mut parts = text.split('.');
-        let is_token = !text.starts_with(MARK)
-            && parts.clone().count() == 3
-            && parts.all(|part| !part.is_empty() && part.bytes().all(is_letter));
-        if is_token {
-            return Self::Token(PresentedToken { text: Secret::new(text.to_owned()), possession: None });
-        }
-        PresentedKey::parse(text).map_or_else(Self::Malformed, Self::ApiKey)
-    }
-
-    /// Whether it was meant as an API key.
-    pub fn is_key(&self, text: &str) -> bool {
-        matches!(self, Self::ApiKey(_)) || text.starts_with(MARK)
-    }
-}
-
-/// Why a credential is not taken, and whose it is where that was proved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
-    pub reason: Reason,
-    pub credential: Option<CredentialId>,
-    pub identity: Option<Identity>,
-    /// Whether the token would do, and the proof of possession beside it does not.
-    pub is_of_proof: bool,
-    /// Which check failed, and what it compared with what: for the event, never for the client.
-    pub why: Option<String>,
-}
-
-impl Denied {
-    fn of(verified: &Verified, reason: Reason) -> Self {
-        let credential = Some(CredentialId::Token(verified.claims.id));
-        Self { reason, credential, identity: Some(verified.identity()), is_of_proof: false, why: None }
-    }
-
-    /// Of a token that is believed, and fails one more check.
-    fn failed(verified: &Verified, failed: &Failed) -> Self {
-        Self { why: Some(failed.why()), ..Self::of(verified, failed.reason) }
-    }
-
-    /// The same, of the proof beside it.
-    fn of_proof(verified: &Verified, failed: &Failed) -> Self {
-        Self { is_of_proof: true, ..Self::failed(verified, failed) }
-    }
-
-    /// Of nobody who is known.
-    fn because(reason: Reason, why: impl fmt::Display) -> Self {
-        Self { why: Some(why.to_string()), ..reason.into() }
-    }
-}
-
-impl From<Reason> for Denied {
-    fn from(reason: Reason) -> Self {
-        Self { reason, credential: None, identity: None, is_of_proof: false, why: None }
-    }
-}
-
-/// One call as it was seen, for the counters.
-#[derive(Clone, Debug)]
-pub struct Seen<'a> {
-    /// The credential that was presented, whether it proved itself or not.
-    pub credential: Option<CredentialId>,
-    /// Who vouches for the subject: the name of a registered issuer; `None` where it is the home, or nobody.
-    pub issuer: Option<&'a str>,
-    /// Whom it speaks for; `None` where it did not prove itself.
-    pub subject: Option<&'a str>,
-    pub endpoint: &'a str,
-    pub address: Option<IpAddr>,
-    pub outcome: Outcome,
-    pub request_id: &'a str,
-    pub at: Timestamp,
-    /// By what it was judged, where it was.
-    pub judged: Option<Judged<'a>>,
-    /// Why it was denied, where that was for another reason: the check that failed, and what it compared with what.
-    pub why: Option<&'a str>,
-}
-
-/// What a call was judged by, so that the event of a denial can say what was compared with what.
-#[derive(Clone, Copy, Debug)]
-pub struct Judged<'a> {
-    pub principal: &'a Principal,
-    pub endpoint: &'a Endpoint,
-    /// What the charge came to, where it was asked.
-    pub charge: Option<&'a Charge>,
-}
-
-impl Seen<'_> {
-    /// The request's id, and why it was denied: whatever callers had a say in is without credentials, and harmless.
-    fn detail(&self, reason: Reason) -> String {
-        let why = self.judged.and_then(|Judged { principal, endpoint, charge }| {
-            let request = Request { endpoint: endpoint.clone(), address: self.address, at: self.at };
-            decision::why(principal, &request, reason, charge)
-        });
-        match why.as_deref().or(self.why) {
-            Some(why) => format!("{}; {}", self.request_id, visible(&leak::redacted(why))),
-            None => self.request_id.to_owned(),
-        }
-    }
-}
+use thread::{lock, spawn};
+use used_up::UsedUp;
 
 /// Shared by all threads of a process.
 pub struct Engine {
@@ -203,6 +94,9 @@ pub struct Engine {
 
 impl Engine {
     /// Loads the snapshot and starts the flusher (every 250 ms while there is something to flush) and the lessor of quota.
+    ///
+    /// # Errors
+    /// Where the store or the vault's signer cannot be read, or a thread cannot be started.
     pub fn start(store: Store, vault: &Arc<Vault>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
         store.set_row_key(RowKey::new(vault.row_key()));
         let snapshot = Snapshot::load(&mut Feed::new(&store)?, Arc::clone(vault))?;
@@ -239,45 +133,33 @@ impl Engine {
     }
 
     /// A view of the change feed for the calling thread.
+    ///
+    /// # Errors
+    /// Where the store cannot be opened once more.
     pub fn watch(&self) -> Result<Watch, StoreError> {
         Ok(Watch::new(Feed::new(&self.store)?))
     }
 
     /// Has the whole file of the store read in the background, as a gateway does at its start: where a fault is found,
     /// every [`Engine::refresh`] fails from then on.
+    ///
+    /// # Errors
+    /// Where the thread cannot be started.
     pub fn begin_checkup(&self) -> Result<(), StoreError> {
         self.checkup.begin(self.store.clone(), self.chain_key.clone(), self.clock.now())
     }
 
     /// Brings the snapshot up to the last commit of any process. Call it after a request has begun and before it is
-    /// judged; one call serves all requests that had begun by then. An error means 503, as long as the store cannot be
-    /// read or what must be recorded cannot be, and for good where the store is not whole.
+    /// judged; one call serves all requests that had begun by then.
+    ///
+    /// # Errors
+    /// Nobody may be admitted then (503): as long as the store cannot be read or what must be recorded cannot be, and for
+    /// good where the store is not whole.
     pub fn refresh(&self, watch: &mut Watch) -> Result<(), StoreError> {
         self.flusher.check()?;
         self.checkup.check()?;
         self.pulse.check()?;
         self.snapshot.follow(watch)
-    }
-
-    /// Whether a principal admitted earlier would still be, by the same secret and to all that was `asked`: for answers
-    /// that are still open. What was admitted has been charged; but where a limit is 0 by now, nothing goes on.
-    pub fn still_valid(&self, principal: &Principal, asked: &[Request], now: Timestamp) -> bool {
-        let judged_by = self.judge_by(now);
-        let renewed = match (principal.credential, &principal.proof) {
-            (CredentialId::ApiKey(id), Some(Proof::Secret(proof))) => {
-                self.snapshot.with(id, |entry| authenticate::renew(entry, id, proof, judged_by).ok())
-            }
-            (CredentialId::Token(_), Some(Proof::Token(proof))) => self.renew_token(proof, judged_by),
-            (CredentialId::ApiKey(_), Some(Proof::Token(_)) | None)
-            | (CredentialId::Token(_), Some(Proof::Secret(_)) | None) => None,
-        };
-        renewed.is_some_and(|principal| {
-            asked.iter().all(|request| {
-                let request = Request { at: now, ..request.clone() };
-                let charge = || Charge::of_nothing(&principal.limits()).unwrap_or(Charge::Granted);
-                decision::decide(&principal, &request, charge).is_allowed()
-            })
-        })
     }
 
     /// The moment by which the ends of credentials are judged at `now`. Says where the clock was set back.
@@ -317,7 +199,7 @@ impl Engine {
         if endpoint.is_protocol() {
             return None;
         }
-        self.snapshot.catalogue().narrowest(endpoint).map(ToString::to_string)
+        self.snapshot.access().catalogue().narrowest(endpoint).map(ToString::to_string)
     }
 
     /// Counts an outcome and, where it is a denial, records an event. An id that no key has is not told apart from others
@@ -350,6 +232,9 @@ impl Engine {
     }
 
     /// Flushes, gives unused leases back, stops the threads. Idempotent.
+    ///
+    /// # Errors
+    /// Where the last counters, events or leases could not be written, or a thread ended in a panic.
     pub fn stop(&self) -> Result<(), StoreError> {
         self.checkup.stop();
         self.pulse.stop();
@@ -389,20 +274,4 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Engine(…)")
     }
-}
-
-/// Locks, whatever became of a thread that held the lock: every critical section here leaves its data whole.
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Starts a thread of the engine's own.
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, StoreError> {
-    std::thread::Builder::new()
-        .name(format!("engine {name}"))
-        .spawn(work)
-        .map_err(|error| StoreError::Home(format!("cannot start the {name} of the engine: {error}")))
 }

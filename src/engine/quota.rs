@@ -8,7 +8,10 @@
 
 mod free;
 
-use super::{lessor::Message, lock};
+use super::{
+    lock,
+    message::{Message, Unavailable},
+};
 use crate::domain::{
     clock::Timestamp,
     decision::Account,
@@ -34,10 +37,6 @@ const REFUSAL_LASTS: Duration = Duration::from_secs(1);
 /// By how much a request may have begun before the lease it is charged to was taken.
 const SLACK: Duration = Duration::from_secs(10);
 const SHARDS: usize = 64;
-
-/// The ledger did not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unavailable;
 
 /// What is left of a lease.
 #[derive(Clone, Debug)]

@@ -1,24 +1,19 @@
 //! Every key in memory, ready to be judged, what tokens are judged by, and how that picture follows the store.
 //!
-//! Readers take no lock. Keys with the same scopes under the same policy share one [`AccessSlot`], which goes by what is
+//! Readers take no lock. Keys with the same scopes under the same policy share one [`AccessSlot`](access::AccessSlot), which goes by what is
 //! exchanged when the policy or the catalogue changes, so that such a change touches no key: it costs as much for a million
 //! as for one. A policy that is missing, damaged or cannot be compiled leaves the slot empty, and an empty slot denies. A key whose row is damaged is not known,
 //! and a scope whose row is damaged covers nothing; all others are judged as ever.
 
-mod access;
-mod key;
-
 use super::{
+    access::{self, Accesses, Policies, compiled, unless_damaged},
+    key::KeyEntry,
     lock,
-    token::{self, Reach, Tokens},
+    token::Tokens,
 };
 use crate::domain::{
     api_key::{ApiKey, KeyId},
-    issuer::Issuer,
-    name::{PolicyName, ScopeName},
-    policy::CompiledPolicy,
     scope::Catalogue,
-    token::{KeyGround, Verified},
 };
 use crate::store::{
     Rows, StoreError, api_key,
@@ -26,12 +21,8 @@ use crate::store::{
     policy, scope,
 };
 use crate::vault::Vault;
-pub(super) use access::AccessSlot;
-use access::PolicyAccess;
-use arc_swap::ArcSwap;
-pub(super) use key::KeyEntry;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -61,17 +52,11 @@ pub(super) struct Snapshot {
     tokens: Tokens,
     /// Opens the secrets that tokens are signed with; a look at one key needs none.
     vault: Option<Arc<Vault>>,
-    catalogue: ArcSwap<Catalogue>,
-    applied: Mutex<Applied>,
+    access: Accesses,
+    /// Up to where the feed was read. Whoever brings the snapshot up to date takes it first, and the policies then.
+    position: Mutex<i64>,
     /// Set while the last attempt to catch up has failed: nobody may rely on the snapshot then.
     stale: AtomicBool,
-}
-
-/// What was read so far, and from where on to read.
-#[derive(Debug, Default)]
-struct Applied {
-    position: i64,
-    policies: HashMap<PolicyName, PolicyAccess>,
 }
 
 impl Snapshot {
@@ -81,8 +66,8 @@ impl Snapshot {
             keys: Keys::default(),
             tokens: Tokens::default(),
             vault: None,
-            catalogue: ArcSwap::default(),
-            applied: Mutex::new(Applied::default()),
+            access: Accesses::default(),
+            position: Mutex::default(),
             stale: AtomicBool::new(false),
         }
     }
@@ -91,11 +76,11 @@ impl Snapshot {
     pub(super) fn load(feed: &mut Feed, vault: Arc<Vault>) -> Result<Self, StoreError> {
         let snapshot = Self { vault: Some(vault), ..Self::empty() };
         {
-            let mut applied = lock(&snapshot.applied);
+            let mut applied = lock(&snapshot.position);
             // The position first: what is committed after it is applied a second time, which changes nothing.
             let position = feed.position()?;
-            feed.read(|c| snapshot.read_all(c, &mut applied))?;
-            applied.position = position;
+            feed.read(|c| snapshot.read_all(c, &mut snapshot.access.policies()))?;
+            *applied = position;
         }
         Ok(snapshot)
     }
@@ -108,8 +93,8 @@ impl Snapshot {
             policy::find(c, &key.policy)?;
             key.scopes.iter().try_for_each(|name| scope::find(c, name).map(|_| ()))?;
         }
-        snapshot.catalogue.store(catalogue(c)?);
-        snapshot.read_key(c, &mut lock(&snapshot.applied), id)?;
+        snapshot.access.set_catalogue(access::catalogue(c)?);
+        snapshot.read_key(c, &mut snapshot.access.policies(), id)?;
         Ok(snapshot)
     }
 
@@ -125,21 +110,21 @@ impl Snapshot {
         if !watch.behind && !self.stale.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut applied = lock(&self.applied);
-        let outcome = self.catch_up(&mut watch.feed, &mut applied);
+        let mut position = lock(&self.position);
+        let outcome = self.catch_up(&mut watch.feed, &mut position);
         self.stale.store(outcome.is_err(), Ordering::Release);
         watch.behind = outcome.is_err();
         outcome
     }
 
-    fn catch_up(&self, feed: &mut Feed, applied: &mut Applied) -> Result<(), StoreError> {
-        let (changes, position) = feed.changes(applied.position)?;
-        feed.read(|c| self.apply(c, applied, changes))?;
-        applied.position = position;
+    fn catch_up(&self, feed: &mut Feed, position: &mut i64) -> Result<(), StoreError> {
+        let (changes, newest) = feed.changes(*position)?;
+        feed.read(|c| self.apply(c, &mut self.access.policies(), changes))?;
+        *position = newest;
         Ok(())
     }
 
-    fn apply(&self, c: &Rows<'_>, applied: &mut Applied, changes: Vec<Change>) -> Result<(), StoreError> {
+    fn apply(&self, c: &Rows<'_>, held: &mut Policies, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut keys = HashSet::new();
         let mut policies = HashSet::new();
         let mut scopes = HashSet::new();
@@ -154,17 +139,17 @@ impl Snapshot {
                 Change::Revoked(id) => revoked.push(id),
                 Change::Revocations => revocations = true,
                 Change::SigningKeys | Change::Issuers => beliefs = true,
-                Change::All => return self.read_all(c, applied),
+                Change::All => return self.read_all(c, held),
             }
         }
         // All is compiled before any of it is exchanged: nobody who is judged meanwhile waits for it.
         let read = |name| Ok((compiled(c, &name)?, name));
         let policies = policies.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
         let changed = match scopes {
-            _ if all_scopes => Some(catalogue(c)?),
+            _ if all_scopes => Some(access::catalogue(c)?),
             names if names.is_empty() => None,
             names => {
-                let mut changed = Catalogue::clone(&self.catalogue.load());
+                let mut changed = Catalogue::clone(&self.access.catalogue());
                 for name in names {
                     unless_damaged(scope::renew(c, &mut changed, &name).map(Some))?;
                 }
@@ -172,18 +157,18 @@ impl Snapshot {
             }
         };
         if let Some(changed) = &changed {
-            self.catalogue.store(Arc::clone(changed));
+            self.access.set_catalogue(Arc::clone(changed));
             self.tokens.outdate();
         }
-        let catalogue = self.catalogue.load();
+        let catalogue = self.access.catalogue();
         for (compiled, name) in policies {
-            applied.policies.entry(name).or_default().exchange(compiled, &catalogue);
+            held.exchange(name, compiled, &catalogue);
         }
         if changed.is_some() {
-            applied.policies.values().for_each(|policy| policy.recatalogue(&catalogue));
+            held.recatalogue(&catalogue);
         }
         for id in keys {
-            self.read_key(c, applied, id)?;
+            self.read_key(c, held, id)?;
         }
         if revocations || !revoked.is_empty() {
             self.tokens.revoke(c, revoked, revocations)?;
@@ -196,10 +181,10 @@ impl Snapshot {
         self.vault.as_ref().map_or(Ok(()), |vault| self.tokens.read_beliefs(c, vault))
     }
 
-    fn read_key(&self, c: &Rows<'_>, applied: &mut Applied, id: KeyId) -> Result<(), StoreError> {
+    fn read_key(&self, c: &Rows<'_>, policies: &mut Policies, id: KeyId) -> Result<(), StoreError> {
         match unless_damaged(api_key::find(c, id))? {
             Some(key) => {
-                let slot = applied.slot(c, &self.catalogue.load(), &key)?;
+                let slot = policies.slot_of(c, &self.access.catalogue(), &key)?;
                 self.keys.pin().insert(id, KeyEntry::new(key, slot));
             }
             None => _ = self.keys.pin().remove(&id),
@@ -207,14 +192,14 @@ impl Snapshot {
         Ok(())
     }
 
-    fn read_all(&self, c: &Rows<'_>, applied: &mut Applied) -> Result<(), StoreError> {
-        self.catalogue.store(catalogue(c)?);
-        let catalogue = self.catalogue.load();
+    fn read_all(&self, c: &Rows<'_>, policies: &mut Policies) -> Result<(), StoreError> {
+        let catalogue = access::catalogue(c)?;
+        self.access.set_catalogue(Arc::clone(&catalogue));
         // Also those that no key is under: a token may be.
-        let names: HashSet<_> = applied.policies.keys().cloned().chain(policy::names(c)?).collect();
+        let names: HashSet<_> = policies.names().cloned().chain(policy::names(c)?).collect();
         for name in names {
             let policy = compiled(c, &name)?;
-            applied.policies.entry(name).or_default().exchange(policy, &catalogue);
+            policies.exchange(name, policy, &catalogue);
         }
         let pinned = self.keys.pin();
         let mut seen = HashSet::new();
@@ -225,7 +210,7 @@ impl Snapshot {
             if is_reload {
                 seen.insert(key.id);
             }
-            let slot = applied.slot(c, &catalogue, &key)?;
+            let slot = policies.slot_of(c, &catalogue, &key)?;
             pinned.insert(key.id, KeyEntry::new(key, slot));
             Ok(())
         };
@@ -242,36 +227,8 @@ impl Snapshot {
         }
     }
 
-    /// Where a token under `policy` with `scopes` finds what it may reach; `None` where there is no such policy.
-    pub(super) fn slot(&self, policy: &PolicyName, scopes: &[ScopeName]) -> Option<Arc<AccessSlot>> {
-        let mut applied = lock(&self.applied);
-        Some(applied.policies.get_mut(policy)?.slot(policy, scopes))
-    }
-
-    /// What a token may reach, for a single look: with its policy and the catalogue read for it.
-    pub(super) fn reach_of(
-        &self,
-        c: &Rows<'_>,
-        verified: &Verified,
-        issuer: Option<&Issuer>,
-    ) -> Result<Option<Reach>, StoreError> {
-        let catalogue = catalogue(c)?;
-        self.catalogue.store(Arc::clone(&catalogue));
-        let under = match verified.claims.grounds.key {
-            None => None,
-            Some(KeyGround { id, .. }) => {
-                let Some(key) = api_key::find(c, id)? else { return Ok(None) };
-                Some(lock(&self.applied).slot(c, &catalogue, &key)?)
-            }
-        };
-        let terms = token::terms(verified, issuer, under.as_deref(), &catalogue);
-        let Some((policy, ..)) = terms else { return Ok(None) };
-        let compiled = policy::find(c, &policy)?
-            .and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok());
-        let Some(compiled) = compiled else { return Ok(None) };
-        let access = PolicyAccess::new(Some(compiled), &self.catalogue.load());
-        lock(&self.applied).policies.insert(policy, access);
-        Ok(token::reach(self, verified, issuer, under))
+    pub(super) fn access(&self) -> &Accesses {
+        &self.access
     }
 
     pub(super) fn tokens(&self) -> &Tokens {
@@ -281,7 +238,8 @@ impl Snapshot {
     /// Takes, as who applies a revocation takes them and in that order, what he needs to himself.
     #[cfg(test)]
     pub(super) fn take_for_a_change(&self) {
-        let _applied = lock(&self.applied);
+        let _position = lock(&self.position);
+        let _policies = self.access.policies();
         self.tokens.take_for_a_change();
     }
 
@@ -289,48 +247,4 @@ impl Snapshot {
     pub(super) fn with<T>(&self, id: KeyId, look: impl FnOnce(Option<&KeyEntry>) -> T) -> T {
         look(self.keys.pin().get(&id))
     }
-
-    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
-        self.catalogue.load_full()
-    }
 }
-
-impl Applied {
-    fn slot(
-        &mut self,
-        c: &Rows<'_>,
-        catalogue: &Arc<Catalogue>,
-        key: &ApiKey,
-    ) -> Result<Arc<AccessSlot>, StoreError> {
-        if !self.policies.contains_key(&key.policy) {
-            let access = PolicyAccess::new(compiled(c, &key.policy)?, catalogue);
-            self.policies.insert(key.policy.clone(), access);
-        }
-        Ok(self.policies.entry(key.policy.clone()).or_default().slot(&key.policy, &key.scopes))
-    }
-}
-
-fn compiled(c: &Rows<'_>, name: &PolicyName) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
-    let revision = unless_damaged(policy::find(c, name))?;
-    Ok(revision.and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok()))
-}
-
-fn catalogue(c: &Rows<'_>) -> Result<Arc<Catalogue>, StoreError> {
-    let (catalogue, damaged) = scope::sound(c)?;
-    damaged.into_iter().try_for_each(|error| unless_damaged::<()>(Err(error)).map(|_| ()))?;
-    Ok(Arc::new(catalogue))
-}
-
-/// Goes on without a row that is damaged, and says so; what rests on it is denied. Any other error is passed on.
-fn unless_damaged<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
-    found.or_else(|error| {
-        if !error.is_of_one_row() {
-            return Err(error);
-        }
-        tracing::error!(%error, "what rests on this row is denied");
-        Ok(None)
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,71 +5,27 @@
 //! whom it likes, so that strangers could lock out others.
 
 mod cache;
+mod entry;
 mod memory;
+mod reach;
+mod told;
 
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    Denied, Engine,
-    snapshot::{AccessSlot, Snapshot},
-};
+use super::{Denied, Engine, PresentedToken, access::AccessSlot};
 use crate::domain::{
     clock::Timestamp,
-    decision::{Account, CredentialId, Principal, Proof, Reason, TokenProof},
+    decision::{CredentialId, Principal, Reason, TokenProof},
     identity::Identity,
-    issuer::Issuer,
-    name::{PolicyName, ScopeName},
-    scope::Catalogue,
-    secret::Secret,
     token::{self, Failed, KeyGround, Possession, Refused, Verified, require_possession},
 };
-use crate::store::quota;
+use entry::Entry;
+use memory::Known;
 
-pub(super) use memory::{Known, Tokens};
-
-/// A token as a call came with it.
-#[derive(Clone, Debug)]
-pub struct PresentedToken {
-    pub text: Secret,
-    /// The proof of possession beside it, if there was one; it fits the request.
-    pub possession: Option<Possession>,
-}
-
-/// A token whose signature was verified, and where what it may reach is found.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) verified: Arc<Verified>,
-    reach: Reach,
-    /// As of when its reach was found ([`Tokens::generation`]).
-    generation: u64,
-}
-
-/// What a token may reach, and whose quota it uses.
-#[derive(Clone, Debug)]
-pub(super) struct Reach {
-    pub(super) slot: Arc<AccessSlot>,
-    pub(super) account: Account,
-    /// What the key that it rests on may reach; `None` where it rests on none.
-    pub(super) under: Option<Arc<AccessSlot>>,
-}
-
-impl Entry {
-    /// Whether its reach is still what would be found. A key may have been put under another policy, or given other scopes.
-    fn is_current(&self, generation: u64, under: Option<&Arc<AccessSlot>>) -> bool {
-        let is_same = match (&self.reach.under, under) {
-            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-            (before, now) => before.is_none() && now.is_none(),
-        };
-        is_same && self.generation == generation
-    }
-
-    /// `None` where its policy is missing or cannot be compiled.
-    pub(super) fn scopes(&self) -> Option<Arc<[ScopeName]>> {
-        self.reach.slot.load().as_ref().map(|access| Arc::clone(&access.scopes))
-    }
-}
+pub(super) use memory::Tokens;
+pub(super) use reach::Reach;
 
 impl Engine {
     pub(super) fn authenticate_token(
@@ -83,8 +39,8 @@ impl Engine {
         let possession = presented.possession.as_ref();
         require_possession(&entry.verified.claims, possession)
             .map_err(|failed| Denied::failed(&entry.verified, &failed))?;
-        principal(&entry.verified, &entry.reach, digest, possession.cloned())
-            .ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))
+        let principal = entry.reach.principal(&entry.verified, digest, possession.cloned());
+        principal.ok_or_else(|| Denied::of(&entry.verified, Reason::Unavailable))
     }
 
     /// Judges a token, and then the proof of possession beside it: `prove` looks at that for the key to which the token is
@@ -126,7 +82,7 @@ impl Engine {
     }
 
     /// A token that is to be believed, with what is remembered of it. The revocations are let go of before this returns:
-    /// who applies changes waits for them while he holds what [`Snapshot::slot`] waits for.
+    /// who applies changes waits for them while he holds what [`Accesses::slot`](super::access::Accesses::slot) waits for.
     fn verified(
         &self,
         text: &str,
@@ -178,7 +134,7 @@ impl Engine {
     /// What a token may reach by what is known of its issuer.
     fn reach(&self, verified: &Verified, known: &Known, under: Option<Arc<AccessSlot>>) -> Option<Reach> {
         let issuer = verified.issuer.as_ref().and_then(|name| known.issuers.get(name));
-        reach(&self.snapshot, verified, issuer, under)
+        Reach::of(self.snapshot.access(), verified, issuer, under)
     }
 
     /// Has the keys of an issuer asked for again where the token names one that is not known: it may be new. This call is
@@ -207,73 +163,6 @@ impl Engine {
             Some(entry) if entry.is_current(generation, under.as_ref()) => entry.reach.clone(),
             _ => self.reach(verified, known, under)?,
         };
-        principal(verified, &reach, proof.digest, proof.possession.clone())
+        reach.principal(verified, proof.digest, proof.possession.clone())
     }
-}
-
-/// `None` where its policy is not known.
-pub(super) fn reach(
-    snapshot: &Snapshot,
-    verified: &Verified,
-    issuer: Option<&Issuer>,
-    under: Option<Arc<AccessSlot>>,
-) -> Option<Reach> {
-    let (policy, scopes, account) = terms(verified, issuer, under.as_deref(), &snapshot.catalogue())?;
-    Some(Reach { slot: snapshot.slot(&policy, &scopes)?, account, under })
-}
-
-/// The policy that a token is under, the scopes that it has by what it carries itself and rests on, and whose quota it
-/// uses. `None` where its issuer is not known.
-pub(super) fn terms(
-    verified: &Verified,
-    issuer: Option<&Issuer>,
-    under: Option<&AccessSlot>,
-    catalogue: &Catalogue,
-) -> Option<(PolicyName, Vec<ScopeName>, Account)> {
-    let claims = &verified.claims;
-    let subject = &claims.subject;
-    let (policy, scopes, account) = match (&verified.issuer, issuer) {
-        // Under what the key is under, at the same cost.
-        (None, _) if under.is_some() => {
-            let (key, under) = claims.grounds.key.zip(under)?;
-            (under.policy.clone(), claims.scope_names(), Account::ApiKey(key.id))
-        }
-        (None, _) => {
-            let policy = claims.policy.clone().unwrap_or_default();
-            let account = Account::Tokens(quota::account_of_subject(subject, &policy).into());
-            (policy, claims.scope_names(), account)
-        }
-        (Some(name), Some(issuer)) => {
-            let policy = issuer.policy.clone();
-            let account = quota::account_of_foreign_subject(name, subject, &policy);
-            let scopes = issuer.mapping.scopes_here(&claims.scopes, |scope| catalogue.is_reserved(scope));
-            (policy, scopes, Account::Foreign(account.into()))
-        }
-        (Some(_), None) => return None,
-    };
-    let scopes = token::scopes_left(scopes, under.map(|under| &*under.scopes), claims.bound.as_ref());
-    Some((policy, scopes, account))
-}
-
-/// `None` where the policy is missing or cannot be compiled.
-pub(super) fn principal(
-    verified: &Arc<Verified>,
-    reach: &Reach,
-    digest: [u8; 32],
-    possession: Option<Possession>,
-) -> Option<Principal> {
-    let access = reach.slot.load();
-    let access = access.as_ref()?;
-    let claims = &verified.claims;
-    Some(Principal {
-        credential: CredentialId::Token(claims.id),
-        identity: verified.identity(),
-        scopes: Arc::clone(&access.scopes),
-        covered: Arc::clone(&access.covered),
-        policy: Arc::clone(&access.policy),
-        bound: claims.bound.clone(),
-        account: reach.account.clone(),
-        expires_at: Some(claims.expires_at),
-        proof: Some(Proof::Token(TokenProof { verified: Arc::clone(verified), digest, possession })),
-    })
 }

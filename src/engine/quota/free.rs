@@ -4,11 +4,11 @@
 //! accounts that chance put there. Each free call is counted in all its places, and passes while one of them has room: an
 //! account never gets more than its bound, and is held back by others only where it shares all its places with busy ones.
 
-use super::{super::lock, Charge};
 use crate::domain::{
     clock::Timestamp,
-    quota::{free_spent, minute_of, still_counts},
+    quota::{Charge, free_spent, minute_of, still_counts},
 };
+use crate::engine::lock;
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::{

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::Entry;
+use super::entry::Entry;
 use crate::domain::{clock::Timestamp, token::MOST_SKEW};
 use crate::engine::lock;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Denied, Engine};
 use crate::domain::{
     clock::Timestamp,
     decision::Reason,
@@ -13,6 +12,7 @@ use crate::domain::{
     signing_key::key_set,
     token::{Profile, Verified},
 };
+use crate::engine::{Denied, Engine};
 use crate::store::StoreError;
 
 impl Engine {
@@ -36,6 +36,9 @@ impl Engine {
     }
 
     /// Takes also tokens for `resources`: the URLs by which the gateway knows its own MCP endpoint.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
     pub fn serve_at(&self, resources: Vec<String>) -> Result<(), StoreError> {
         self.snapshot.tokens().add_resources(resources);
         self.store.read(|c| self.snapshot.read_beliefs(c))
@@ -50,12 +53,15 @@ impl Engine {
     /// The scopes that a client may want for the MCP server: neither the one that covers everything, which nobody should
     /// ask for unasked, nor those of this gateway's own endpoints.
     pub fn wanted_scopes(&self) -> Vec<String> {
-        let catalogue = self.snapshot.catalogue();
+        let catalogue = self.snapshot.access().catalogue();
         let wanted = catalogue.iter().map(|scope| &scope.name).filter(|name| !catalogue.is_reserved(name));
         wanted.map(ToString::to_string).collect()
     }
 
     /// Looks at a token as a call with it would be judged, without a call: nothing is used up, no policy is asked.
+    ///
+    /// # Errors
+    /// Why it would not be taken.
     pub fn look_at_token(&self, text: &str, now: Timestamp) -> Result<Arc<Verified>, Denied> {
         let entry = self.believe(text, Sha256::digest(text).into(), self.judge_by(now))?;
         Ok(Arc::clone(&entry.verified))
@@ -63,6 +69,9 @@ impl Engine {
 
     /// The same, with the scopes that it has here: those of others count as their issuer's mapping has them, and none beyond
     /// the ceiling of the policy or the key that it rests on.
+    ///
+    /// # Errors
+    /// As [`Engine::look_at_token`]; where its policy is not there, [`Reason::Unavailable`].
     pub fn look_at_reach(
         &self,
         text: &str,

@@ -1,29 +1,33 @@
-//! What scopes may reach under a policy, shared by all keys and tokens that have the same ones.
+//! What scopes may reach: the catalogue of scopes, the policies, and under each policy a slot for each set of scopes, shared
+//! by all keys and tokens that have the same ones.
 //!
 //! A change of a policy or of the catalogue touches none of them: it exchanges the [`Terms`] of the policy, and whoever
 //! calls next finds that what was made by others no longer counts, and has it made anew.
 
+use super::lock;
 use crate::domain::{
+    api_key::ApiKey,
     endpoint::EndpointSet,
     name::{PolicyName, ScopeName},
     policy::CompiledPolicy,
     scope::Catalogue,
 };
-use arc_swap::{ArcSwapOption, Guard};
+use crate::store::{Rows, StoreError, policy, scope};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 /// What scopes may reach, made once for all that have them and the same terms.
 #[derive(Debug)]
-pub(in crate::engine) struct Access {
-    pub(in crate::engine) scopes: Arc<[ScopeName]>,
-    pub(in crate::engine) covered: Arc<EndpointSet>,
-    pub(in crate::engine) policy: Arc<CompiledPolicy>,
+pub(super) struct Access {
+    pub(super) scopes: Arc<[ScopeName]>,
+    pub(super) covered: Arc<EndpointSet>,
+    pub(super) policy: Arc<CompiledPolicy>,
     generation: u64,
 }
 
@@ -55,11 +59,11 @@ impl Standing {
 
 /// Where keys and tokens find their [`Access`].
 #[derive(Debug)]
-pub(in crate::engine) struct AccessSlot {
+pub(super) struct AccessSlot {
     /// Under which policy, by name.
-    pub(in crate::engine) policy: PolicyName,
+    pub(super) policy: PolicyName,
     /// The scopes that were given, whatever the policy leaves of them.
-    pub(in crate::engine) scopes: Arc<[ScopeName]>,
+    pub(super) scopes: Arc<[ScopeName]>,
     standing: Arc<Standing>,
     made: ArcSwapOption<Access>,
 }
@@ -67,7 +71,7 @@ pub(in crate::engine) struct AccessSlot {
 impl AccessSlot {
     /// By the terms that hold now; empty where there are none, and an empty slot denies.
     #[inline]
-    pub(in crate::engine) fn load(&self) -> Guard<Option<Arc<Access>>> {
+    pub(super) fn load(&self) -> Guard<Option<Arc<Access>>> {
         let made = self.made.load();
         let newest = self.standing.generation.load(Ordering::Acquire);
         if made.as_ref().is_some_and(|access| access.generation == newest) { made } else { self.renew() }
@@ -144,3 +148,107 @@ impl PolicyAccess {
         self.slots.len()
     }
 }
+
+/// The policies and their slots, by name.
+#[derive(Debug, Default)]
+pub(super) struct Policies(HashMap<PolicyName, PolicyAccess>);
+
+impl Policies {
+    pub(super) fn names(&self) -> impl Iterator<Item = &PolicyName> {
+        self.0.keys()
+    }
+
+    /// Puts a policy in the place of the one that held.
+    pub(super) fn exchange(
+        &mut self,
+        name: PolicyName,
+        policy: Option<Arc<CompiledPolicy>>,
+        catalogue: &Arc<Catalogue>,
+    ) {
+        self.0.entry(name).or_default().exchange(policy, catalogue);
+    }
+
+    /// Puts a catalogue in the place of the one that held.
+    pub(super) fn recatalogue(&self, catalogue: &Arc<Catalogue>) {
+        self.0.values().for_each(|policy| policy.recatalogue(catalogue));
+    }
+
+    /// Where a key finds what it may reach. A policy that is not known yet is read.
+    pub(super) fn slot_of(
+        &mut self,
+        c: &Rows<'_>,
+        catalogue: &Arc<Catalogue>,
+        key: &ApiKey,
+    ) -> Result<Arc<AccessSlot>, StoreError> {
+        if !self.0.contains_key(&key.policy) {
+            let access = PolicyAccess::new(compiled(c, &key.policy)?, catalogue);
+            self.0.insert(key.policy.clone(), access);
+        }
+        Ok(self.0.entry(key.policy.clone()).or_default().slot(&key.policy, &key.scopes))
+    }
+}
+
+/// All that scopes may reach here.
+#[derive(Debug, Default)]
+pub(super) struct Accesses {
+    catalogue: ArcSwap<Catalogue>,
+    policies: Mutex<Policies>,
+}
+
+impl Accesses {
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    pub(super) fn set_catalogue(&self, catalogue: Arc<Catalogue>) {
+        self.catalogue.store(catalogue);
+    }
+
+    /// The policies, for one thread at a time.
+    pub(super) fn policies(&self) -> MutexGuard<'_, Policies> {
+        lock(&self.policies)
+    }
+
+    /// Where a token under `policy` with `scopes` finds what it may reach; `None` where there is no such policy.
+    pub(super) fn slot(&self, policy: &PolicyName, scopes: &[ScopeName]) -> Option<Arc<AccessSlot>> {
+        Some(self.policies().0.get_mut(policy)?.slot(policy, scopes))
+    }
+
+    /// Reads one policy, for a single look; says whether there is one that can be compiled. An error where its row is
+    /// damaged, so that it can be named.
+    pub(super) fn read_policy(&self, c: &Rows<'_>, name: &PolicyName) -> Result<bool, StoreError> {
+        let revision = policy::find(c, name)?;
+        let compiled =
+            revision.and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok());
+        let Some(compiled) = compiled else { return Ok(false) };
+        self.policies().exchange(name.clone(), Some(compiled), &self.catalogue());
+        Ok(true)
+    }
+}
+
+/// A policy as it is judged by; `None` where it is missing, damaged or cannot be compiled.
+pub(super) fn compiled(c: &Rows<'_>, name: &PolicyName) -> Result<Option<Arc<CompiledPolicy>>, StoreError> {
+    let revision = unless_damaged(policy::find(c, name))?;
+    Ok(revision.and_then(|revision| CompiledPolicy::new(revision.policy, revision.revision).ok()))
+}
+
+/// The scopes as they are judged by, without those whose rows are damaged.
+pub(super) fn catalogue(c: &Rows<'_>) -> Result<Arc<Catalogue>, StoreError> {
+    let (catalogue, damaged) = scope::sound(c)?;
+    damaged.into_iter().try_for_each(|error| unless_damaged::<()>(Err(error)).map(|_| ()))?;
+    Ok(Arc::new(catalogue))
+}
+
+/// Goes on without a row that is damaged, and says so; what rests on it is denied. Any other error is passed on.
+pub(super) fn unless_damaged<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    found.or_else(|error| {
+        if !error.is_of_one_row() {
+            return Err(error);
+        }
+        tracing::error!(%error, "what rests on this row is denied");
+        Ok(None)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! One key in memory: what proves it, how it stands, and what it may reach.
 
-use super::AccessSlot;
+use super::access::AccessSlot;
 use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest, SecretMark},
     clock::Timestamp,
@@ -19,14 +19,14 @@ struct Previous {
 
 /// One key: what judging it needs and no more, since there may be a million.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct KeyEntry {
+pub(super) struct KeyEntry {
     digest: SecretDigest,
-    pub(in crate::engine) environment: Environment,
+    pub(super) environment: Environment,
     disabled: bool,
     revoked: bool,
-    pub(in crate::engine) expires_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
     previous: Option<Box<Previous>>,
-    pub(in crate::engine) subject: Subject,
+    pub(super) subject: Subject,
     slot: Arc<AccessSlot>,
 }
 
@@ -50,7 +50,7 @@ impl KeyEntry {
 
     /// Revoked beats expired beats disabled, as in [`ApiKey::state`].
     #[inline]
-    pub(in crate::engine) fn state(&self, now: Timestamp) -> KeyState {
+    pub(super) fn state(&self, now: Timestamp) -> KeyState {
         if self.revoked {
             return KeyState::Revoked;
         }
@@ -63,7 +63,7 @@ impl KeyEntry {
     /// Whether `presented` is the secret of this key at `now`. Compares with both digests whatever the first comparison
     /// said; where there is no previous one, with the current one again.
     #[inline]
-    pub(in crate::engine) fn is_proved_by(&self, presented: &SecretDigest, now: Timestamp) -> bool {
+    pub(super) fn is_proved_by(&self, presented: &SecretDigest, now: Timestamp) -> bool {
         let (previous, until) = match &self.previous {
             Some(previous) => (&previous.digest, previous.until),
             None => (&self.digest, Timestamp::from_millis(i64::MIN)),
@@ -74,18 +74,14 @@ impl KeyEntry {
     }
 
     /// Until when a secret was taken that is not any more, where it is the one from before the last rotation.
-    pub(in crate::engine) fn previous_ended(&self, presented: &SecretDigest) -> Option<Timestamp> {
+    pub(super) fn previous_ended(&self, presented: &SecretDigest) -> Option<Timestamp> {
         let previous = self.previous.as_ref().filter(|previous| previous.digest.matches(presented));
         previous.map(|previous| previous.until)
     }
 
     /// What the key may reach, for a token that was got with the secret of this mark; while the key stands, and that secret
     /// of it.
-    pub(in crate::engine) fn upholds(
-        &self,
-        secret: SecretMark,
-        now: Timestamp,
-    ) -> Result<Arc<AccessSlot>, Reason> {
+    pub(super) fn upholds(&self, secret: SecretMark, now: Timestamp) -> Result<Arc<AccessSlot>, Reason> {
         let previous = self.previous.as_ref().filter(|previous| now < previous.until);
         if self.digest.mark() != secret && previous.is_none_or(|previous| previous.digest.mark() != secret) {
             return Err(Reason::Revoked);
@@ -94,13 +90,13 @@ impl KeyEntry {
     }
 
     /// Looks at the far end of what [`Self::principal`] will need, so that it is on its way from memory.
-    pub(in crate::engine) fn touch(&self) -> usize {
+    pub(super) fn touch(&self) -> usize {
         self.subject.as_str().as_bytes().first().map_or(0, |&byte| byte.into())
     }
 
     /// `None` where the key's policy is missing or cannot be compiled.
     #[inline]
-    pub(in crate::engine) fn principal(&self, id: KeyId, proof: &SecretDigest) -> Option<Principal> {
+    pub(super) fn principal(&self, id: KeyId, proof: &SecretDigest) -> Option<Principal> {
         let access = self.slot.load();
         let access = access.as_ref()?;
         Some(Principal {
