@@ -40,6 +40,7 @@ const LONGEST_ENDPOINT: usize = 256;
 const LONGEST_REASON: usize = 512;
 /// Bytes of a request's id, and of what was compared, that are stored.
 const LONGEST_DETAIL: usize = 384;
+
 /// What one group of threads has counted since the last flush. Endpoints are numbered, so that counting a call that is
 /// like an earlier one allocates nothing: first those of [`usage::NAMES`], then what the lane has met.
 #[derive(Debug, Default)]

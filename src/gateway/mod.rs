@@ -1,8 +1,24 @@
 //! The gateway: a reverse proxy in front of one MCP server that lets only decided calls through.
 //!
 //! ```text
-//! bytes -> limits, Host and Origin, client address -> mcp -> engine.authenticate -> engine.decide -> upstream | refusal
+//! bytes
+//!   connection/ + serve.rs   a place for the peer, TLS, HTTP/1.1 or HTTP/2; wire/ reads heads and bodies strictly
+//!   proxy.rs                 limits; a Call: where it comes from, by which URL; Host and Origin (call/origin)
+//!     mcp/                     the body names the endpoints; its era; its session
+//!     oauth/                   pages for everybody; tokens, for who may have some
+//!     proxy::plain             the path is the endpoint
+//!   each of them, on the one Call of the request:
+//!     worker.up_to_date        the engine knows all that was committed before            | 503
+//!     call.authenticate        whose credential it is, and whether it holds              | 401
+//!     call.decide              the policy, the scopes, and the quota, which is charged   | 403 429
+//!   forward.rs               the head made anew, the body as it came -> upstream/ -> the answer
+//!   stream.rs                what is passed on is cut when its principal no longer holds
+//!   connection/              written as it comes; call.answered or call.refused has recorded it once
 //! ```
+//!
+//! A credential is read with the head. Where the body is not there with it, the credential is judged before the body is
+//! waited for; it is judged, and the call decided, when the last byte is there. Proxies that only ask come in by `admin.rs`
+//! and `forward_auth.rs` and take the same steps, without the body and the upstream.
 //!
 //! Each worker is a thread with a runtime, a listening socket and upstream connections of its own; workers share only
 //! the engine. No worker writes the store itself, and the gateway knows of policies only what the engine decides.
@@ -84,6 +100,10 @@ pub struct Gateway;
 impl Gateway {
     /// Listens, starts the workers, and returns when clients can connect. Blocks shortly. `ctx` is the operator's in whose
     /// home tokens are issued and revoked for clients that may have that.
+    ///
+    /// # Errors
+    /// Where keys would cross a network in the clear, the vault is not open, a listener or its certificate cannot be had, or
+    /// the store or a thread fails.
     pub fn start(mut settings: Settings, engine: Arc<Engine>, ctx: Ctx) -> Result<Running, GatewayError> {
         let vault = ctx.vault.clone().ok_or(StoreError::OpenedReadOnly)?;
         if settings.exposes_keys() {
@@ -173,6 +193,9 @@ impl Running {
 
     /// Takes no more requests, ends open streams, lets requests in flight finish (at most [`Timeouts::drain`]), then
     /// stops the engine, which flushes. Blocks.
+    ///
+    /// # Errors
+    /// Where the engine could not write the last of what it holds, or a thread ended in a panic.
     pub fn shutdown(mut self) -> Result<(), GatewayError> {
         self.shared.stop.cancel();
         let ended: Vec<_> = self.threads.drain(..).map(JoinHandle::join).collect();
