@@ -70,6 +70,9 @@ struct Asked<'a> {
 impl Verifier {
     /// Trusted are the proxies of `--trusted-proxy`; and where the admin listener is on loopback, so that nobody else
     /// can reach it, loopback.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes for the ids of requests.
     pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let mut trusted = shared.settings.trusted_proxies.clone();
         if shared.settings.admin_listen.ip().to_canonical().is_loopback() {

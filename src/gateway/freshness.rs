@@ -30,6 +30,8 @@ pub struct Freshness {
 }
 
 impl Freshness {
+    /// # Errors
+    /// Where the store cannot be opened once more.
     pub fn new(engine: Arc<Engine>) -> Result<Self, StoreError> {
         let watch = RefCell::new(engine.watch()?);
         Ok(Self {
@@ -44,6 +46,9 @@ impl Freshness {
 
     /// Returns when the engine knows all that was committed before the call, and as of when it knows it: by that moment
     /// requests are judged.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or what must be recorded cannot be.
     pub async fn up_to_date(&self) -> Result<Timestamp, Unavailable> {
         let ticket = self.arrived.get() + 1;
         self.arrived.set(ticket);
@@ -68,6 +73,8 @@ impl Freshness {
         self.outcome.set(outcome.map(|()| now).map_err(|_| Unavailable));
     }
 
+    /// # Errors
+    /// As [`Self::up_to_date`].
     pub fn outcome(&self) -> Result<Timestamp, Unavailable> {
         self.outcome.get()
     }

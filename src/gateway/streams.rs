@@ -46,11 +46,17 @@ impl EventStreams {
     }
 
     /// Takes a place for a stream that its client opens to hear of whatever happens.
+    ///
+    /// # Errors
+    /// 429 where the principal has all that it may have.
     pub fn listen(self: &Arc<Self>, principal: &Principal) -> Result<Place, Refusal> {
         self.enter(principal, self.most)
     }
 
     /// Takes a place for a stream that answers a call: there are as many again, so that who listens can still call.
+    ///
+    /// # Errors
+    /// 429 where the principal has all that it may have.
     pub fn answer(self: &Arc<Self>, principal: &Principal) -> Result<Place, Refusal> {
         self.enter(principal, self.most_of_all())
     }

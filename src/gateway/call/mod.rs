@@ -160,6 +160,10 @@ impl<'a> Call<'a> {
     }
 
     /// Finds out who asks.
+    ///
+    /// # Errors
+    /// What its client is told: 401 for whatever is wrong with it, 400 for a way in which none is taken, 503 where that cannot be
+    /// known.
     pub fn authenticate(
         &mut self,
         credential: &Credential,
@@ -263,6 +267,9 @@ impl<'a> Call<'a> {
 
     /// Decides on every call, and charges for all; one that is denied denies all. What may be used once is used up last, and
     /// only by what everything else admits: each use leaves a row in the store.
+    ///
+    /// # Errors
+    /// The first call that is denied, as its client is told; nothing was charged then. 401 where what may be used once was.
     pub async fn decide(&mut self, principal: &Principal) -> Result<(), Refusal> {
         let is_spending = self.engine().is_spending(principal);
         if is_spending {

@@ -38,11 +38,17 @@ fn start(socket: Socket) -> io::Result<TcpListener> {
 }
 
 /// Listens on `address` as one socket that shares with nobody.
+///
+/// # Errors
+/// Where the system does not give it, and why; `option` says what to change.
 pub fn listen_alone(address: SocketAddr, option: &'static str) -> Result<TcpListener, CannotListen> {
     bind(address, false).and_then(start).map_err(|fault| explained(fault, address, option))
 }
 
 /// Listens on `address` as `count` sockets. With port 0 all are on the one port that the system picked.
+///
+/// # Errors
+/// As [`listen_alone`].
 pub fn listen(
     address: SocketAddr,
     count: NonZeroUsize,

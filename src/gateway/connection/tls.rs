@@ -65,6 +65,9 @@ type Written = [SystemTime; 2];
 
 impl Tls {
     /// Reads or makes the certificate. `listen` is named in one that is made.
+    ///
+    /// # Errors
+    /// Where the files cannot be read, hold no certificate and key, or these do not fit each other.
     pub fn new(identity: Identity, listen: IpAddr) -> Result<Self, TlsError> {
         let (written, config) = match &identity {
             Identity::Files { certificate, key } => (written(certificate, key).ok(), read(certificate, key)?),
@@ -74,6 +77,9 @@ impl Tls {
     }
 
     /// Shakes hands under the certificate that the files hold now.
+    ///
+    /// # Errors
+    /// Where the client does not shake hands as TLS wants it, or not in time.
     pub async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,

@@ -200,6 +200,9 @@ enum Leave {
 }
 
 /// Serves a connection until it ends, rests for too long, or the gateway stops.
+///
+/// # Errors
+/// Where the connection broke.
 pub async fn serve<C: GracefulConnection>(
     connection: C,
     rest: &Rest,

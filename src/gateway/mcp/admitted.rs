@@ -36,6 +36,9 @@ pub(super) struct Admitted {
 }
 
 /// Sends an admitted request to the upstream and makes its answer the client's.
+///
+/// # Errors
+/// 502 or 504 for what the upstream did or did not answer; what the client did to its own body; 429 for a stream too many.
 pub(super) async fn forward(
     worker: &Rc<Worker>,
     call: &Call<'_>,

@@ -66,6 +66,9 @@ impl<'a> Body<'a> {
 }
 
 /// Reads a body.
+///
+/// # Errors
+/// What is wrong with it, as the first thing that is found.
 pub fn parse(bytes: &[u8]) -> Result<Body<'_>, BadBody> {
     let text = std::str::from_utf8(bytes).map_err(|_| BadBody::Encoding)?;
     if text.starts_with('\u{feff}') {

@@ -92,6 +92,9 @@ fn single<'a>(headers: &'a Fields, name: &HeaderName) -> Result<Option<&'a [u8]>
 }
 
 /// The era by `MCP-Protocol-Version`.
+///
+/// # Errors
+/// Where the version is none of MCP, or stands twice.
 pub fn of(headers: &Fields) -> Result<Era, Mismatch> {
     let Some(value) = single(headers, &PROTOCOL_VERSION)? else {
         return Ok(Era::Old { batches: true });
@@ -107,6 +110,9 @@ pub fn of(headers: &Fields) -> Result<Era, Mismatch> {
 }
 
 /// Whether the headers of a POST agree with its one message.
+///
+/// # Errors
+/// Where one of them says otherwise, is missing though the era needs it, or stands twice.
 pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mismatch> {
     let version = single(headers, &PROTOCOL_VERSION)?;
     if let Version::Given(given) = &message.version
@@ -159,6 +165,9 @@ pub fn agree(era: Era, headers: &Fields, message: &Message<'_>) -> Result<(), Mi
 }
 
 /// Whether a request without a body names none in its headers: a server that goes by these would do what nobody judged.
+///
+/// # Errors
+/// Where one does, or stands twice.
 pub fn names_nothing(headers: &Fields) -> Result<(), Mismatch> {
     match (single(headers, &METHOD)?, single(headers, &NAME)?) {
         (None, None) => Ok(()),
@@ -168,6 +177,9 @@ pub fn names_nothing(headers: &Fields) -> Result<(), Mismatch> {
 
 /// What a POST asks for by its headers alone: the method, and the name or URI where it needs one. Servers must refuse a
 /// body that says otherwise, but only from 2026-07-28 on; requests of older revisions are refused (Server Validation).
+///
+/// # Errors
+/// Where one is missing, stands twice, or the version is an older one.
 pub fn asked(headers: &Fields) -> Result<(&str, Option<Cow<'_, str>>), Mismatch> {
     if of(headers)? != Era::New {
         let version = single(headers, &PROTOCOL_VERSION)?.and_then(text);

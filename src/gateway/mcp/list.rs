@@ -44,6 +44,9 @@ fn place(whole: &str, part: &str) -> Range<usize> {
 }
 
 /// A message, or an array of them, without the tools that `may_call` refuses; `None` where nothing changes.
+///
+/// # Errors
+/// Where it cannot be read as messages of MCP.
 pub fn edit(text: &str, may_call: &mut dyn FnMut(&str) -> bool) -> Result<Option<String>, Unreadable> {
     let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
     if text.trim_start().starts_with('[') {

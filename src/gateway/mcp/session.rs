@@ -70,6 +70,9 @@ impl Binder {
 
     /// The id for the upstream, where the client presents one. `as_opened`: whether it needs the scopes that the session was
     /// opened with.
+    ///
+    /// # Errors
+    /// Where it is not one that was bound to this principal, or its scopes do not reach as far as those then.
     pub fn unbind(
         &self,
         owner: &Principal,

@@ -14,6 +14,8 @@ use crate::ops::OpsError;
 use crate::ops::token::revoke_text;
 use crate::store::{StoreError, one_time};
 
+/// # Errors
+/// Where the form has no token, or the store cannot be read.
 pub async fn introspect(worker: &Worker, form: &Form) -> Result<Value, Fault> {
     let text = form.need("token")?;
     let inactive = json!({ "active": false });
@@ -58,6 +60,9 @@ pub fn is_own(worker: &Worker, principal: &Principal, text: &str) -> bool {
 }
 
 /// Takes back a token of which the caller holds the whole. One that is not valid is none that could be taken back.
+///
+/// # Errors
+/// Where the form has no token, or the store cannot be written.
 pub async fn revoke(worker: &Worker, principal: &Principal, form: &Form) -> Result<(), Fault> {
     let text = form.need("token")?.to_owned();
     if worker.shared.engine.look_at_token(&text, worker.now()).is_err() {

@@ -62,6 +62,9 @@ impl Connection {
 
     /// Sends a request and waits for the head of its answer, which has to come `within` a time of `now`; where the client is
     /// still sending the body then, within that time of its end. A body that is not there by then is the client's fault.
+    ///
+    /// # Errors
+    /// Where the upstream goes away, answers no HTTP, or not in time.
     pub async fn exchange(
         &mut self,
         head: RequestHead,
@@ -116,6 +119,9 @@ impl Connection {
     }
 
     /// Reads what there is: how many bytes, none at the end of the connection.
+    ///
+    /// # Errors
+    /// Where the connection broke.
     pub fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.read.reserve(READ);
         poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read)

@@ -109,6 +109,9 @@ impl AnswerHead {
 
     /// Takes a head out of what was read, `None` where it is not whole. Interim answers (RFC 9110 §15.2) are passed over;
     /// nobody asked to switch protocols.
+    ///
+    /// # Errors
+    /// Where it is not HTTP/1, is framed in two ways, or is too long.
     pub fn take(read: &mut BytesMut, method: &Method) -> Result<Option<Self>, Garbled> {
         loop {
             let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];

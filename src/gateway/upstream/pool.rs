@@ -95,6 +95,9 @@ impl Pool {
     }
 
     /// Sends a request, which it is time for `now`, and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// Where no connection can be had, or the upstream goes away, answers no HTTP, or not in time.
     pub async fn send(
         self: &Rc<Self>,
         head: RequestHead,

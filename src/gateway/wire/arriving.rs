@@ -89,6 +89,9 @@ pub struct Arriving {
 
 impl Arriving {
     /// The next piece, `None` at the end. Where it is pending the connection reads and asks its task again.
+    ///
+    /// # Errors
+    /// Where the client broke it off, or framed it in a way that HTTP does not know.
     pub fn poll_piece(&mut self) -> Poll<Result<Option<Bytes>, EndedEarly>> {
         let intake = &*self.intake;
         if intake.request.get() != self.request {

@@ -45,6 +45,9 @@ pub enum Next {
 
 impl Content {
     /// Takes what comes next out of what was read of the connection.
+    ///
+    /// # Errors
+    /// Where it is not framed as HTTP wants it.
     pub fn take(&mut self, read: &mut BytesMut) -> Result<Next, Garbled> {
         loop {
             let piece = match self {
@@ -142,6 +145,9 @@ pub fn may_be_whole(read: &[u8], from: usize, longest: usize) -> bool {
 }
 
 /// A number of digits and nothing else, as lengths are written (RFC 9110 §8.6).
+///
+/// # Errors
+/// Where there is anything else in it, or it is too large.
 pub fn number(digits: &[u8]) -> Result<u64, Garbled> {
     let and = |number: u64, digit: &u8| match digit {
         b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),

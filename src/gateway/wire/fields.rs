@@ -200,6 +200,9 @@ impl Fields {
     }
 
     /// The value of a field that a proxy may say once.
+    ///
+    /// # Errors
+    /// Where it stands more than once in this spelling.
     pub fn single_to_the_letter(&self, name: &HeaderName) -> Result<Option<&[u8]>, Several> {
         let mut values = self.all_to_the_letter(name);
         let first = values.next();
@@ -207,6 +210,9 @@ impl Fields {
     }
 
     /// The value of a field that may stand once.
+    ///
+    /// # Errors
+    /// Where it stands more than once.
     pub fn single(&self, name: &HeaderName) -> Result<Option<&[u8]>, Several> {
         let mut values = self.all(name);
         let first = values.next();

@@ -101,6 +101,9 @@ impl Outbox {
     }
 
     /// Writes all of it.
+    ///
+    /// # Errors
+    /// Where the connection broke, or takes no more.
     pub fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,

@@ -65,6 +65,8 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
+    /// # Errors
+    /// Where the system gives no random bytes.
     pub fn new() -> io::Result<Self> {
         let mut random = [0; 10];
         getrandom::fill(&mut random).map_err(io::Error::other)?;

@@ -52,6 +52,9 @@ pub struct Terms {
 
 /// Serves a connection until its client has enough, does nothing for too long, or is told to stop. `service` answers a
 /// request, and is dropped where its client goes away.
+///
+/// # Errors
+/// Where the connection breaks, or what is answered breaks off.
 pub async fn serve<S, F, A>(stream: S, terms: &Terms, waiter: &Waiter, service: F) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Abrupt + Unpin,
