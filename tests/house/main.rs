@@ -1,9 +1,13 @@
-//! The house keeps its own rules: which room may import which, and who may name which crate.
+//! The house keeps its own rules: which room may import which, who may name which crate, and that files import each other
+//! in no circle.
 //!
 //! The sources are read with the compiler's own lexer (`proc_macro2`), so that comments, strings and grouped imports are
 //! what they are to the compiler. The rules are for what is shipped: a room's tests may set the scene with any room.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that finds what it did not expect has failed")]
+
+mod circles;
+mod imports;
 
 use std::{
     fs,
