@@ -119,17 +119,20 @@ fn examine(session: &Session, since: Option<Timestamp>) -> Result<Examined, CliE
         }
     };
     if !has_store {
-        match session.witness() {
-            Ok(_) => note(
+        match Ctx::open(&home, Mode::ReadOnly, "cli", Arc::clone(&session.clock)) {
+            Ok(_) | Err(OpsError::Store(StoreError::Missing(_))) => note(
                 "home",
                 Ok(format!(
                     "there is no store in {} yet; the first command that needs one makes it",
                     home.path().display()
                 )),
             ),
+            // What a restore left is told above.
+            Err(OpsError::Store(StoreError::Unfinished(_))) => {}
             Err(error) => {
                 is_lost = true;
-                note("store", Err((error.message, error.mend.unwrap_or_default())));
+                let CliError { message, mend, .. } = error.into();
+                note("store", Err((message, mend.unwrap_or_default())));
             }
         }
         return Ok(Examined { findings, is_lost });

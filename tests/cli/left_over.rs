@@ -136,6 +136,12 @@ fn a_home_that_a_restore_was_killed_in_is_told_of_and_filled_by_the_next() {
         assert_eq!(code(&doctor), 1, "{}", out(&doctor));
         assert!(out(&doctor).contains(&format!("rm -rf {0} {0}.lock", folder.display())), "{}", out(&doctor));
         assert!(folder.is_dir(), "to look changes nothing");
+        let list = place.run(&["--home", at, "key", "list"]);
+        assert!(
+            code(&list) == 5 && err(&list).contains("restore again"),
+            "no other home is made: {}",
+            err(&list)
+        );
     }
     let put_back = restore();
     assert_eq!(code(&put_back), 0, "{}", err(&put_back));
