@@ -2,8 +2,8 @@
 
 use super::{Ctx, OpsError};
 use crate::store::{
+    examine::{self, Examined},
     home::Home,
-    seal::{self, Examined},
     stops, vault_entry,
 };
 
@@ -29,5 +29,5 @@ pub fn examine(ctx: &Ctx, home: &Home) -> Result<Examined, OpsError> {
     if ctx.vault.is_none() {
         vault_entry::open_vault(&ctx.store, home)?;
     }
-    Ok(ctx.store.read(seal::examine)?)
+    Ok(ctx.store.read(examine::examine)?)
 }

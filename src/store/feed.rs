@@ -1,10 +1,12 @@
 //! The change feed: what was committed since one last looked, by any process.
-use rusqlite::{Connection, params_from_iter};
+use std::ops::ControlFlow;
+
+use rusqlite::Connection;
 
 use super::{
     RowKey, Rows, Store, StoreError,
     connection::{Database, in_transaction},
-    seal::Table,
+    table::Table,
 };
 use crate::domain::{
     api_key::KeyId,
@@ -15,7 +17,7 @@ use crate::domain::{
 /// How many changes are kept for those who look seldom.
 const KEPT: i64 = 10_000;
 
-pub(super) static TABLE: Table = Table { name: "change", columns: "seq, noun, object", width: 3, key: 1 };
+pub(super) static TABLE: Table = Table::new("change", "seq, noun, object", 1);
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,11 +72,8 @@ impl Change {
 pub fn append(c: &Rows<'_>, change: &Change) -> Result<(), StoreError> {
     let (noun, object) = change.columns();
     let seq = position(c)?.saturating_add(1);
-    let values = TABLE.seal(c, [seq.into(), noun.to_owned().into(), object.into()])?;
-    c.prepare_cached("INSERT INTO change (seq, noun, object, mac) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params_from_iter(values))?;
-    c.prepare_cached("DELETE FROM change WHERE seq <= ?1")?.execute([seq - KEPT])?;
-    Ok(())
+    TABLE.insert(c, [seq.into(), noun.into(), object.into()])?;
+    c.run("DELETE FROM change WHERE seq <= ?1", [seq - KEPT]).map(|_| ())
 }
 
 /// Watches the store from one thread, over a connection of its own.
@@ -139,23 +138,19 @@ pub fn position(c: &Connection) -> Result<i64, StoreError> {
 
 fn changes(c: &Rows<'_>, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     let newest = position(c)?;
-    let mut select =
-        c.prepare_cached("SELECT seq, noun, object, mac FROM change WHERE seq > ?1 ORDER BY seq")?;
-    let mut rows = select.query([after])?;
-    let mut changes = Vec::new();
-    let mut last = after;
-    while let Some(row) = rows.next()? {
-        if row.get_ref(0)?.as_i64().ok() != last.checked_add(1) || TABLE.check(c, row, 0).is_err() {
-            return Ok((vec![Change::All], newest));
+    let (mut changes, mut last) = (Vec::new(), after);
+    let gap = c.walk(&TABLE.select("WHERE seq > ?1 ORDER BY seq"), [after], |row| {
+        if row.get(0).ok() != last.checked_add(1) || TABLE.check(c, row, 0).is_err() {
+            return Ok(ControlFlow::Break(()));
         }
         last += 1;
-        changes.push(Change::from_columns(
-            row.get_ref(1)?.as_str().unwrap_or_default(),
-            row.get_ref(2)?.as_str().unwrap_or_default(),
-        ));
-    }
+        let text = |column| row.text(column).unwrap_or_default();
+        changes.push(Change::from_columns(text(1), text(2)));
+        Ok(ControlFlow::Continue(()))
+    })?;
     // After a copy was put back, `after` may also lie beyond the newest.
-    Ok(if last == newest { (changes, newest) } else { (vec![Change::All], newest) })
+    let is_whole = gap.is_none() && last == newest;
+    Ok(if is_whole { (changes, newest) } else { (vec![Change::All], newest) })
 }
 
 pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {

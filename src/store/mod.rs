@@ -10,16 +10,17 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod ballast;
-mod condition;
 mod connection;
 mod error;
 pub mod event;
+pub mod examine;
 pub mod feed;
 mod file;
 pub mod gateway;
 pub mod home;
 pub mod issuer;
 pub mod issuer_source;
+mod listing;
 mod migrate;
 mod modes;
 mod newest;
@@ -32,12 +33,14 @@ pub mod quota;
 pub mod revocation;
 pub mod room;
 pub mod scope;
-pub mod seal;
+mod seal;
 pub mod sealed_setting;
 pub mod setting;
 pub mod signing_key;
+mod sqlite;
 pub mod staging;
 pub mod stops;
+mod table;
 #[cfg(test)]
 mod tests;
 pub mod thread;
@@ -46,6 +49,7 @@ pub mod trust;
 pub mod upgrade;
 pub mod usage;
 pub mod user;
+mod value;
 pub mod vault_entry;
 pub mod verdict;
 mod writer;
@@ -62,7 +66,8 @@ use rusqlite::{Connection, Transaction};
 pub use error::{StoreError, io as io_error};
 pub use page::{Damaged, Page, Sound};
 pub use probe::Probe;
-pub use seal::{RowKey, Rows};
+pub use seal::RowKey;
+pub use sqlite::Rows;
 pub use writer::BeforeCommit;
 
 use crate::{
@@ -74,6 +79,7 @@ use ballast::{Ballast, Need};
 use connection::Database;
 use file::File;
 use upgrade::CopyBefore;
+use value::to_json;
 use writer::Writer;
 
 /// How a store may be used.
@@ -401,9 +407,4 @@ impl<E: From<StoreError>> From<StoreError> for Attempt<E> {
         let wants_room = error.wants_room();
         Self { error: error.into(), wants_room }
     }
-}
-
-/// A column that holds JSON of our own.
-fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Sqlite(error.to_string()))
 }

@@ -1,11 +1,7 @@
 //! Pages of lists, in which a damaged row is named and hides no other.
 
-use super::{StoreError, condition::Condition, seal::Table};
+use super::{StoreError, sqlite::Row, value::ValueRef};
 use crate::domain::text::excerpt;
-use rusqlite::{
-    Connection, OptionalExtension, Row, params_from_iter,
-    types::{Value, ValueRef},
-};
 
 /// A page of a list.
 #[derive(Clone, Debug)]
@@ -38,7 +34,7 @@ pub(super) fn in_its_place<T>(
         Err(StoreError::Row { table, row, why }) => (table, row, why),
         Err(error) => return Err(error),
     };
-    let id = match row.get_ref(0)? {
+    let id = match row.value(0) {
         ValueRef::Text(bytes) => excerpt(&String::from_utf8_lossy(bytes)),
         _ => "?".into(),
     };
@@ -47,74 +43,40 @@ pub(super) fn in_its_place<T>(
     Ok(Err(Damaged { id, why }))
 }
 
-/// Where the row of this id stands among those that fit `condition`, in the order of `column` and then of the id, where what
-/// has no value comes last; `None` where it is not among them.
-pub(super) fn place(
-    c: &Connection,
-    table: &Table,
-    condition: Condition,
-    (column, descending): (&str, bool),
-    id: &str,
-) -> Result<Option<u64>, StoreError> {
-    let Condition { sql: fits, values } = condition;
-    let (name, key) = (table.name, table.id());
-    let own = std::iter::once(Value::from(id.to_owned()));
-    let found: Option<Value> = c
-        .prepare_cached(&format!("SELECT {column} FROM {name} WHERE {key} = ? AND {fits}"))?
-        .query_row(params_from_iter(own.clone().chain(values.clone())), |row| row.get(0))
-        .optional()?;
-    let (before, wanted) = match (found, descending) {
-        (None, _) => return Ok(None),
-        (Some(Value::Null), false) => (format!("({column} IS NOT NULL OR {key} < ?)"), None),
-        (Some(Value::Null), true) => (format!("({column} IS NULL AND {key} > ?)"), None),
-        (Some(value), false) => (format!("({column}, {key}) < (?, ?)"), Some(value)),
-        (Some(value), true) => (format!("({column} IS NULL OR ({column}, {key}) > (?, ?))"), Some(value)),
-    };
-    let mut select = c.prepare_cached(&format!("SELECT count(*) FROM {name} WHERE {fits} AND {before}"))?;
-    let count: i64 =
-        select.query_row(params_from_iter(values.into_iter().chain(wanted).chain(own)), |row| row.get(0))?;
-    Ok(Some(count.unsigned_abs()))
-}
-
-/// Gathers the items of a page from the rows of one statement after another.
-pub(super) struct Gathering<T> {
+/// Gathers the items of a page from one row after another, and remembers where the last one stands.
+pub(super) struct Gathering<T, P> {
     limit: usize,
     items: Vec<T>,
+    last: Option<P>,
     damaged: Vec<StoreError>,
     /// Damaged rows after the last item: they belong to the page after it, where there is one.
     after: Vec<StoreError>,
     has_more: bool,
 }
 
-impl<T> Gathering<T> {
+impl<T, P> Gathering<T, P> {
     pub fn new(limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, items: Vec::new(), damaged: Vec::new(), after: Vec::new(), has_more: false }
+        Self { limit, items: Vec::new(), last: None, damaged: Vec::new(), after: Vec::new(), has_more: false }
     }
 
-    /// Whether the page is full, and it is known that there is more.
-    pub fn is_done(&self) -> bool {
-        self.has_more
+    /// How many rows are still to be had: those that the page lacks, and one that shows that there is more. None where the
+    /// page is full, and it is known that there is.
+    pub fn wanted(&self) -> u64 {
+        if self.has_more { 0 } else { (self.limit - self.items.len()) as u64 + 1 }
     }
 
-    /// Takes the next rows, as many as are wanted.
-    pub fn take(
-        &mut self,
-        rows: &mut rusqlite::Rows<'_>,
-        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<(), StoreError> {
-        while !self.has_more
-            && let Some(row) = rows.next()?
-        {
-            match read(row) {
-                Ok(_) if self.items.len() == self.limit => self.has_more = true,
-                Ok(item) => {
-                    self.damaged.append(&mut self.after);
-                    self.items.push(item);
-                }
-                Err(error) if error.is_of_one_row() => self.after.push(error),
-                Err(error) => return Err(error),
+    /// Takes the next row, which stands at `place`.
+    pub fn take(&mut self, read: Result<T, StoreError>, place: impl FnOnce() -> P) -> Result<(), StoreError> {
+        match read {
+            Ok(_) if self.items.len() == self.limit => self.has_more = true,
+            Ok(item) => {
+                self.damaged.append(&mut self.after);
+                self.items.push(item);
+                self.last = Some(place());
             }
+            Err(error) if error.is_of_one_row() => self.after.push(error),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -122,12 +84,12 @@ impl<T> Gathering<T> {
     /// The page; `cursor` says where the next one begins after an item.
     pub fn page(
         mut self,
-        cursor: impl FnOnce(&T) -> Result<String, StoreError>,
+        cursor: impl FnOnce(P) -> Result<String, StoreError>,
     ) -> Result<Page<T>, StoreError> {
         if !self.has_more {
             self.damaged.append(&mut self.after);
         }
-        let next = self.items.last().filter(|_| self.has_more).map(cursor).transpose()?;
+        let next = self.last.filter(|_| self.has_more).map(cursor).transpose()?;
         Ok(Page { items: self.items, next, damaged: self.damaged })
     }
 }

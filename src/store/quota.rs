@@ -10,16 +10,15 @@ pub use foreign::{has_room, open_foreign, sweep};
 
 use std::time::Duration;
 
-use super::{Rows, StoreError, seal::Table};
+use super::{Rows, StoreError, table::Table, value::ValueRef};
 use crate::domain::{
     clock::Timestamp,
     name::{IssuerName, PolicyName, Subject},
     policy::RateLimits,
     quota::{Cells, Charge, Standing, Window, free_after},
 };
-use rusqlite::{OptionalExtension, params_from_iter};
 
-pub(super) static TABLE: Table = Table { name: "quota", columns: "account, charged", width: 2, key: 1 };
+pub(super) static TABLE: Table = Table::new("quota", "account, charged", 1);
 
 /// Whose quota: an API key's id, or what [`account_of_subject`] says.
 pub type Account = String;
@@ -77,10 +76,7 @@ struct Tally {
 /// Makes the row of an account, in the transaction that makes its credential. Without it nothing is leased: a row that
 /// was lost must not count as one that has charged nothing.
 pub fn open(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
-    let values = TABLE.seal(c, [account.to_owned().into(), Vec::new().into()])?;
-    c.prepare_cached("INSERT INTO quota (account, charged, mac) VALUES (?1, ?2, ?3)")?
-        .execute(params_from_iter(values))?;
-    Ok(())
+    TABLE.insert(c, [account.into(), Vec::new().into()])
 }
 
 /// The same for an account that credentials share: it may be there already.
@@ -90,14 +86,12 @@ pub fn open_shared(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
 
 /// Whether an account is there.
 pub fn is_open(c: &Rows<'_>, account: &str) -> Result<bool, StoreError> {
-    let mut select = c.prepare_cached("SELECT EXISTS (SELECT 1 FROM quota WHERE account = ?1)")?;
-    Ok(select.query_row([account], |row| row.get(0))?)
+    c.exists("SELECT 1 FROM quota WHERE account = ?1", [account])
 }
 
 /// Removes the row of an account whose credential is removed.
 pub fn close(c: &Rows<'_>, account: &str) -> Result<(), StoreError> {
-    c.prepare_cached("DELETE FROM quota WHERE account = ?1")?.execute([account])?;
-    Ok(())
+    TABLE.delete(c, account).map(|_| ())
 }
 
 /// Takes a lease: debits every limited window's current cell by the same number, or none. Within a transaction.
@@ -163,15 +157,14 @@ pub fn peek(
 
 /// The accounts of keys and of issued tokens that have no row, each as an error that names it.
 pub(super) fn missing(c: &Rows<'_>) -> Result<Vec<StoreError>, StoreError> {
-    let mut select = c.prepare(
+    c.all(
         "SELECT id FROM api_key WHERE NOT EXISTS (SELECT 1 FROM quota WHERE account = api_key.id)
          UNION ALL
          SELECT account FROM (SELECT DISTINCT ?1 || policy || ':' || subject AS account FROM token) AS shared
          WHERE NOT EXISTS (SELECT 1 FROM quota WHERE quota.account = shared.account)",
-    )?;
-    let missing =
-        select.query_map([TOKENS], |row| Ok(gone(&row.get::<_, String>(0)?)))?.collect::<Result<_, _>>()?;
-    Ok(missing)
+        [TOKENS],
+        |row| Ok(gone(row.text(0)?)),
+    )
 }
 
 fn gone(account: &str) -> StoreError {
@@ -183,22 +176,15 @@ fn charged(c: &Rows<'_>, account: &str, limits: &RateLimits) -> Result<Vec<Cell>
     if Window::ALL.into_iter().all(|window| window.limit(limits).is_none()) {
         return Ok(Vec::new());
     }
-    c.prepare_cached("SELECT account, charged, mac FROM quota WHERE account = ?1")?
-        .query_row([account], |row| {
-            let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-            Ok(TABLE.check(c, row, 0).and_then(|()| {
-                decode(bytes).ok_or_else(|| StoreError::row(TABLE.name, account, "its cells cannot be read"))
-            }))
-        })
-        .optional()?
-        .ok_or_else(|| gone(account))?
+    let found = c.one(&TABLE.select("WHERE account = ?1"), [account], |row| {
+        let columns = TABLE.open(c, row)?;
+        decode(row.value(1)).ok_or_else(|| columns.bad("its cells cannot be read"))
+    })?;
+    found.ok_or_else(|| gone(account))
 }
 
 fn write(c: &Rows<'_>, account: &str, cells: &[Cell]) -> Result<(), StoreError> {
-    let values = TABLE.seal(c, [account.to_owned().into(), encode(cells).into()])?;
-    c.prepare_cached("UPDATE quota SET charged = ?2, mac = ?3 WHERE account = ?1")?
-        .execute(params_from_iter(values))?;
-    Ok(())
+    TABLE.update(c, [account.into(), encode(cells).into()])
 }
 
 fn encode(cells: &[Cell]) -> Vec<u8> {
@@ -211,7 +197,8 @@ fn encode(cells: &[Cell]) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Vec<Cell>> {
+fn decode(charged: ValueRef<'_>) -> Option<Vec<Cell>> {
+    let ValueRef::Blob(bytes) = charged else { return None };
     let (cells, rest) = bytes.as_chunks::<CELL>();
     let cells = cells.iter().map(|&[window, a, b, c, d, e, f, g, h, used @ ..]| {
         let window = Window::ALL.into_iter().find(|known| number(*known) == window)?;

@@ -7,39 +7,13 @@
 //!
 //! A seal does not show that a row is missing, nor that it was replaced by an older one of itself.
 
-use std::{fmt, ops::Deref};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use rusqlite::{
-    Connection, OptionalExtension, Row,
-    types::{Value, ValueRef},
-};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{
-    StoreError, api_key, feed, issuer, issuer_source, one_time, policy, quota, revocation, scope,
-    sealed_setting, signing_key, token,
-};
-
-/// Every table whose rows are sealed. (Of the others, `vault_entry` is sealed by the vault itself, the vault proves
-/// what is in `setting`, and `audit` is a chain of its own.)
-pub(super) static TABLES: [&Table; 14] = [
-    &scope::TABLE,
-    &policy::TABLE,
-    &policy::REVISIONS,
-    &api_key::TABLE,
-    &signing_key::TABLE,
-    &token::TABLE,
-    &token::GROUNDS,
-    &revocation::TABLE,
-    &one_time::TABLE,
-    &issuer::TABLE,
-    &issuer_source::TABLE,
-    &sealed_setting::TABLE,
-    &quota::TABLE,
-    &feed::TABLE,
-];
+use super::value::ValueRef;
 
 /// The key under which rows are sealed: [`Vault::row_key`](crate::vault::Vault::row_key), as a keyed HMAC state.
 #[derive(Clone)]
@@ -52,119 +26,32 @@ impl RowKey {
         block[..32].copy_from_slice(key);
         Self(Hmac::new((&*block).into()))
     }
-}
 
-impl fmt::Debug for RowKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RowKey(…)")
-    }
-}
-
-/// A connection within a transaction, with the key to the seals of its rows where the vault is open.
-#[derive(Clone, Copy)]
-pub struct Rows<'a> {
-    connection: &'a Connection,
-    key: Option<&'a RowKey>,
-}
-
-impl<'a> Rows<'a> {
-    pub(super) fn new(connection: &'a Connection, key: Option<&'a RowKey>) -> Self {
-        Self { connection, key }
+    /// The seal of a row of `table` that holds `values`.
+    pub(super) fn seal<'v>(&self, table: &str, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<u8> {
+        self.mac(table, values).finalize().into_bytes().to_vec()
     }
 
-    /// An error where no seal can be checked, because the vault is not open.
-    pub(super) fn must_be_checked(&self) -> Result<(), StoreError> {
-        self.key.map(|_| ()).ok_or(StoreError::Unsealed)
-    }
-}
-
-impl Deref for Rows<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection
-    }
-}
-
-/// A sealed table.
-pub(super) struct Table {
-    pub name: &'static str,
-    /// All columns but `mac`, as SQL, those of the primary key first.
-    pub columns: &'static str,
-    /// How many these are, and how many of them are the primary key.
-    pub width: usize,
-    pub key: usize,
-}
-
-impl Table {
-    /// The column of the id.
-    pub fn id(&self) -> &'static str {
-        self.columns.split(',').next().unwrap_or_default()
-    }
-
-    /// `values`, one for each column, with the seal as the last.
-    pub fn seal<const N: usize>(&self, c: &Rows<'_>, values: [Value; N]) -> Result<Vec<Value>, StoreError> {
-        let key = c.key.ok_or(StoreError::Unsealed)?;
-        let mac = self.mac(key, values.iter().map(ValueRef::from)).finalize().into_bytes();
-        let mut values = Vec::from(values);
-        values.push(Value::Blob(mac.to_vec()));
-        Ok(values)
-    }
-
-    /// Refuses a row whose seal does not fit. Its columns, and then the seal, stand in `row` from `first` on.
-    pub fn check(&self, c: &Rows<'_>, row: &Row<'_>, first: usize) -> Result<(), StoreError> {
-        let Some(key) = c.key else { return Ok(()) };
-        let column = |index: usize| row.get_ref(first + index).unwrap_or(ValueRef::Null);
-        let mac = self.mac(key, (0..self.width).map(column));
-        match column(self.width) {
-            ValueRef::Blob(seal) if mac.verify_slice(seal).is_ok() => Ok(()),
-            _ => Err(self.damaged((0..self.key).map(column), "its seal does not fit what it holds")),
-        }
-    }
-
-    /// The ids (the first column) of rows that `read` finds damaged, as they stand there. Needs the vault.
-    pub fn damaged_ids<T>(
+    /// Whether `seal` is that.
+    pub(super) fn fits<'v>(
         &self,
-        c: &Rows<'_>,
-        read: impl Fn(&Rows<'_>, &Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Vec<String>, StoreError> {
-        c.must_be_checked()?;
-        let mut select = c.prepare_cached(&format!("SELECT {}, mac FROM {}", self.columns, self.name))?;
-        let mut rows = select.query([])?;
-        let mut damaged = Vec::new();
-        while let Some(row) = rows.next()? {
-            if is_damage(read(c, row))? {
-                damaged.push(row.get(0)?);
-            }
-        }
-        Ok(damaged)
-    }
-
-    /// Whether there is a row of this id that `read` finds damaged. Needs the vault.
-    pub fn holds_damaged<T>(
-        &self,
-        c: &Rows<'_>,
-        id: &str,
-        read: impl Fn(&Rows<'_>, &Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<bool, StoreError> {
-        c.must_be_checked()?;
-        let (columns, name) = (self.columns, self.name);
-        let key = self.id();
-        let mut select = c.prepare_cached(&format!("SELECT {columns}, mac FROM {name} WHERE {key} = ?1"))?;
-        let found = select.query_row([id], |row| Ok(is_damage(read(c, row)))).optional()?.transpose()?;
-        Ok(found.unwrap_or(false))
+        seal: &[u8],
+        table: &str,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> bool {
+        self.mac(table, values).verify_slice(seal).is_ok()
     }
 
     /// The table's name, then each value with its type and length: no two rows give the same bytes.
-    fn mac<'v>(&self, key: &RowKey, values: impl Iterator<Item = ValueRef<'v>>) -> Hmac<Sha256> {
-        let mut mac = key.0.clone();
+    fn mac<'v>(&self, table: &str, values: impl Iterator<Item = ValueRef<'v>>) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
         let mut absorb = |kind: u8, bytes: &[u8]| {
             let mut head = [kind; 9];
             head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
             mac.update(&head);
             mac.update(bytes);
         };
-        absorb(b'T', self.name.as_bytes());
+        absorb(b'T', table.as_bytes());
         for value in values {
             match value {
                 ValueRef::Null => absorb(b'n', &[]),
@@ -176,47 +63,61 @@ impl Table {
         }
         mac
     }
+}
 
-    /// The error that names a row by its primary key.
-    fn damaged<'v>(&self, key: impl Iterator<Item = ValueRef<'v>>, why: &str) -> StoreError {
-        let key = key.map(|value| match value {
-            ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            ValueRef::Integer(number) => number.to_string(),
-            _ => "?".into(),
-        });
-        StoreError::row(self.name, &key.collect::<Vec<_>>().join(" "), why)
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RowKey(…)")
     }
-}
-
-/// Whether what was read is damaged; other errors are errors.
-fn is_damage<T>(read: Result<T, StoreError>) -> Result<bool, StoreError> {
-    Ok(StoreError::none_where_damaged(read.map(Some))?.is_none())
-}
-
-/// What [`examine`] found.
-#[derive(Clone, Debug, Default)]
-pub struct Examined {
-    /// How many rows were checked.
-    pub rows: u64,
-    /// Those that are damaged or missing, each named.
-    pub damaged: Vec<StoreError>,
-}
-
-/// Checks every sealed row. Takes seconds for a million keys. Needs the vault.
-pub fn examine(c: &Rows<'_>) -> Result<Examined, StoreError> {
-    c.must_be_checked()?;
-    let mut found = Examined::default();
-    for table in TABLES {
-        let mut select = c.prepare(&format!("SELECT {}, mac FROM {}", table.columns, table.name))?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            found.rows += 1;
-            found.damaged.extend(table.check(c, row, 0).err());
-        }
-    }
-    found.damaged.extend(quota::missing(c)?);
-    Ok(found)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn seal(key: u8, table: &str, values: &[ValueRef<'_>]) -> Vec<u8> {
+        RowKey::new(&[key; 32]).seal(table, values.iter().copied())
+    }
+
+    #[test]
+    fn values_of_other_kinds_or_cut_elsewhere_give_another_seal() {
+        let text = |text: &'static str| ValueRef::Text(text.as_bytes());
+        let seals = [
+            seal(7, "t", &[text("ab"), text("c")]),
+            seal(7, "t", &[text("a"), text("bc")]),
+            seal(7, "t", &[text("abc")]),
+            seal(7, "t", &[text("ab"), text("c"), ValueRef::Null]),
+            seal(7, "t", &[text("ab"), ValueRef::Blob(b"c")]),
+            seal(7, "t", &[text("c"), text("ab")]),
+            seal(7, "t", &[ValueRef::Integer(1), ValueRef::Null]),
+            seal(7, "t", &[ValueRef::Real(1.0), ValueRef::Null]),
+            seal(7, "t", &[text("1"), ValueRef::Null]),
+            seal(7, "t", &[ValueRef::Null, ValueRef::Integer(1)]),
+            seal(7, "u", &[text("ab"), text("c")]),
+            seal(8, "t", &[text("ab"), text("c")]),
+        ];
+        let distinct: std::collections::HashSet<_> = seals.iter().collect();
+        assert_eq!(distinct.len(), seals.len());
+    }
+
+    /// Homes of before hold such seals: no change of ours may give a row another one.
+    #[test]
+    fn the_seal_is_the_one_that_is_written_down_here() {
+        let mut by_hand = Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap();
+        by_hand.update(b"T\x01\0\0\0\0\0\0\0t");
+        by_hand.update(b"t\x02\0\0\0\0\0\0\0abi\x08\0\0\0\0\0\0\0\x02\x01\0\0\0\0\0\0n\0\0\0\0\0\0\0\0");
+        by_hand.update(b"b\x01\0\0\0\0\0\0\0\xffr\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\xe0\x3f");
+        let by_hand = by_hand.finalize().into_bytes().to_vec();
+        let values = [
+            ValueRef::Text(b"ab"),
+            ValueRef::Integer(258),
+            ValueRef::Null,
+            ValueRef::Blob(&[255]),
+            ValueRef::Real(0.5),
+        ];
+        assert_eq!(seal(7, "t", &values), by_hand);
+        let key = RowKey::new(&[7; 32]);
+        assert!(key.fits(&by_hand, "t", values.into_iter()));
+        assert!(!key.fits(&by_hand, "u", values.into_iter()));
+    }
+}

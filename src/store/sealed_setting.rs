@@ -1,13 +1,12 @@
 //! Settings that decisions rest on, by name; sealed, as those of [`super::setting`] are not.
-use rusqlite::{OptionalExtension, params_from_iter};
 
 use super::{
     Rows, StoreError,
     feed::{self, Change},
-    seal::Table,
+    table::Table,
 };
 
-pub(super) static TABLE: Table = Table { name: "sealed_setting", columns: "name, value", width: 2, key: 1 };
+pub(super) static TABLE: Table = Table::new("sealed_setting", "name, value", 1);
 
 /// The public MCP URL of this home's gateway.
 pub const RESOURCE: &str = "resource";
@@ -16,19 +15,11 @@ pub const RESOURCE: &str = "resource";
 pub const SKEW: &str = "skew";
 
 pub fn get(c: &Rows<'_>, name: &str) -> Result<Option<String>, StoreError> {
-    c.prepare_cached("SELECT name, value, mac FROM sealed_setting WHERE name = ?1")?
-        .query_row([name], |row| Ok(TABLE.check(c, row, 0).and_then(|()| Ok(row.get(1)?))))
-        .optional()?
-        .transpose()
+    c.one(&TABLE.select("WHERE name = ?1"), [name], |row| TABLE.open(c, row)?.get(1))
 }
 
 pub fn set(c: &Rows<'_>, name: &str, value: &str) -> Result<(), StoreError> {
-    let values = TABLE.seal(c, [name.to_owned().into(), value.to_owned().into()])?;
-    c.prepare_cached(
-        "INSERT INTO sealed_setting (name, value, mac) VALUES (?1, ?2, ?3)
-         ON CONFLICT (name) DO UPDATE SET value = ?2, mac = ?3",
-    )?
-    .execute(params_from_iter(values))?;
+    TABLE.upsert(c, [name.into(), value.into()])?;
     // Who this home is decides whose tokens are its own, as the issuers do for all others.
     feed::append(c, &Change::Issuers)
 }

@@ -1,11 +1,11 @@
 //! Signing keys in SQLite. Their private parts are entries of the vault, written and removed with the rows.
-use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{
-    Rows, StoreError,
+    Rows, Sound, StoreError,
     feed::{self, Change},
-    seal::Table,
-    to_json, vault_entry,
+    table::{self, Columns, Noun, Table, moment},
+    value::{Value, to_json},
+    vault_entry,
 };
 use crate::{
     domain::{clock::Timestamp, name::Kid, signing_key::SigningKey},
@@ -15,36 +15,20 @@ use crate::{
 const COLUMNS: &str = "kid, algorithm, name, created_at, signs_from, signs_until, verifies_until, retired_at, \
                        public_jwk";
 
-pub(super) static TABLE: Table = Table { name: "signing_key", columns: COLUMNS, width: 9, key: 1 };
+pub(super) static TABLE: Table = Table::new("signing_key", COLUMNS, 1);
 
 pub fn find(c: &Rows<'_>, kid: &Kid) -> Result<Option<SigningKey>, StoreError> {
-    c.prepare_cached(&format!("SELECT {COLUMNS}, mac FROM signing_key WHERE kid = ?1"))?
-        .query_row([kid.as_str()], |row| Ok(checked(c, row)))
-        .optional()?
-        .transpose()
+    table::find(c, kid.as_str())
 }
 
 /// Every key that there ever was, the newest first; an error where one of them is damaged.
 pub fn list(c: &Rows<'_>) -> Result<Vec<SigningKey>, StoreError> {
-    let (keys, damaged) = sound(c)?;
-    damaged.into_iter().next().map_or(Ok(keys), Err)
+    table::all(sound(c)?)
 }
 
 /// The keys that are not damaged, the newest first, and what is wrong with the others: what those signed is refused.
-pub fn sound(c: &Rows<'_>) -> Result<(Vec<SigningKey>, Vec<StoreError>), StoreError> {
-    let mut select = c.prepare_cached(&format!(
-        "SELECT {COLUMNS}, mac FROM signing_key ORDER BY signs_from DESC, created_at DESC, kid"
-    ))?;
-    let mut rows = select.query([])?;
-    let (mut keys, mut damaged) = (Vec::new(), Vec::new());
-    while let Some(row) = rows.next()? {
-        match checked(c, row) {
-            Ok(key) => keys.push(key),
-            Err(error) if error.is_of_one_row() => damaged.push(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((keys, damaged))
+pub fn sound(c: &Rows<'_>) -> Result<Sound<SigningKey>, StoreError> {
+    table::sound(c, "signs_from DESC, created_at DESC, kid")
 }
 
 /// The private part as the vault sealed it; `None` where there is none (any more).
@@ -59,10 +43,7 @@ pub fn insert(
     private: &SealedEntry,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    c.prepare_cached(&format!(
-        "INSERT INTO signing_key ({COLUMNS}, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-    ))?
-    .execute(params_from_iter(sealed(c, key)?))?;
+    table::insert(c, key)?;
     vault_entry::insert(c, private, now)?;
     feed::append(c, &Change::SigningKeys)
 }
@@ -89,56 +70,42 @@ pub fn set_retired(c: &Rows<'_>, kid: &Kid, at: Timestamp) -> Result<bool, Store
     alter(c, kid, |key| _ = key.retired_at.get_or_insert(at))
 }
 
-/// Writes a key anew with a change. Its seal is checked first, so that what was tampered with is never sealed.
 fn alter(c: &Rows<'_>, kid: &Kid, change: impl FnOnce(&mut SigningKey)) -> Result<bool, StoreError> {
-    let Some(mut key) = find(c, kid)? else { return Ok(false) };
-    change(&mut key);
-    c.prepare_cached(&format!(
-        "UPDATE signing_key SET ({COLUMNS}, mac) = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) WHERE kid = ?1"
-    ))?
-    .execute(params_from_iter(sealed(c, &key)?))?;
-    feed::append(c, &Change::SigningKeys)?;
-    Ok(true)
+    let altered = table::alter(c, kid.as_str(), change)?;
+    if altered {
+        feed::append(c, &Change::SigningKeys)?;
+    }
+    Ok(altered)
 }
 
-/// The values of [`COLUMNS`], and the seal.
-fn sealed(c: &Rows<'_>, key: &SigningKey) -> Result<Vec<Value>, StoreError> {
-    let moment = |moment: Option<Timestamp>| Value::from(moment.map(Timestamp::millis));
-    TABLE.seal(
-        c,
-        [
-            key.kid.to_string().into(),
-            key.algorithm.to_string().into(),
-            key.name.clone().into(),
-            key.created_at.millis().into(),
-            key.signs_from.millis().into(),
-            moment(key.signs_until),
-            moment(key.verifies_until),
-            moment(key.retired_at),
-            key.public.as_ref().map(to_json).transpose()?.into(),
-        ],
-    )
-}
+impl Noun for SigningKey {
+    const TABLE: &'static Table = &TABLE;
 
-/// A row of [`COLUMNS`] and its seal.
-fn checked(c: &Rows<'_>, row: &Row<'_>) -> Result<SigningKey, StoreError> {
-    TABLE.check(c, row, 0)?;
-    let kid: &str = row.get_ref(0)?.as_str().map_err(|error| StoreError::row(TABLE.name, "?", error))?;
-    let bad = |why: &dyn std::fmt::Display| StoreError::row(TABLE.name, kid, why);
-    let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| bad(&error));
-    let moment = |column: usize| -> Result<_, StoreError> {
-        Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
-    };
-    let public: Option<String> = row.get(8)?;
-    Ok(SigningKey {
-        kid: kid.parse().map_err(|error| bad(&error))?,
-        algorithm: text(1)?.parse().map_err(|error| bad(&error))?,
-        name: row.get(2)?,
-        created_at: Timestamp::from_millis(row.get(3)?),
-        signs_from: Timestamp::from_millis(row.get(4)?),
-        signs_until: moment(5)?,
-        verifies_until: moment(6)?,
-        retired_at: moment(7)?,
-        public: public.map(|json| serde_json::from_str(&json)).transpose().map_err(|error| bad(&error))?,
-    })
+    fn values(&self) -> Result<Vec<Value>, StoreError> {
+        Ok(vec![
+            self.kid.to_string().into(),
+            self.algorithm.to_string().into(),
+            self.name.clone().into(),
+            self.created_at.millis().into(),
+            self.signs_from.millis().into(),
+            moment(self.signs_until),
+            moment(self.verifies_until),
+            moment(self.retired_at),
+            self.public.as_ref().map(to_json).transpose()?.into(),
+        ])
+    }
+
+    fn read(_: &Rows<'_>, row: &Columns<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            kid: row.parse(0)?,
+            algorithm: row.parse(1)?,
+            name: row.get(2)?,
+            created_at: row.moment(3)?,
+            signs_from: row.moment(4)?,
+            signs_until: row.moment_if_any(5)?,
+            verifies_until: row.moment_if_any(6)?,
+            retired_at: row.moment_if_any(7)?,
+            public: row.json_if_any(8)?,
+        })
+    }
 }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use rusqlite::params;
-
 use super::super::{Rows, StoreError, setting};
 use super::{Cell, FOREIGN, TABLE, close, decode, is_open, open};
 use crate::domain::{clock::Timestamp, policy::Algorithm, quota::counts_until};
@@ -43,20 +41,18 @@ pub fn has_room(c: &Rows<'_>, account: &str) -> Result<bool, StoreError> {
 /// the last one that it looked at; `None` at the end.
 pub fn sweep(c: &Rows<'_>, after: &str, now: Timestamp, most: u32) -> Result<Option<String>, StoreError> {
     let after = if after < FOREIGN { FOREIGN } else { after };
-    let mut select = c.prepare_cached(
-        "SELECT account, charged, mac FROM quota WHERE account > ?1 AND account < 'issuer;' ORDER BY account LIMIT ?2",
-    )?;
-    let mut rows = select.query(params![after, most])?;
+    let sql = TABLE.select("WHERE account > ?1 AND account < 'issuer;' ORDER BY account LIMIT ?2");
     let (mut whole, mut last, mut looked_at) = (Vec::new(), None, 0);
-    while let Some(row) = rows.next()? {
+    c.each(&sql, (after, most), |row| {
         let account: String = row.get(0)?;
         // One that is damaged stays, and is refused.
-        let cells = TABLE.check(c, row, 0).ok().and_then(|()| decode(row.get_ref(1).ok()?.as_blob().ok()?));
+        let cells = TABLE.check(c, row, 0).ok().and_then(|()| decode(row.value(1)));
         if cells.is_some_and(|cells| cells.iter().all(|cell| is_over(cell, now))) {
             whole.push(account.clone());
         }
         (last, looked_at) = (Some(account), looked_at + 1);
-    }
+        Ok(())
+    })?;
     for account in &whole {
         let there = count(c, account)?;
         close(c, account)?;
@@ -76,9 +72,8 @@ fn count(c: &Rows<'_>, account: &str) -> Result<u64, StoreError> {
     if let Some(count) = setting::get(c, &format!("{COUNT}{issuer}"))?.and_then(|text| text.parse().ok()) {
         return Ok(count);
     }
-    let mut select = c.prepare_cached("SELECT count(*) FROM quota WHERE account > ?1 AND account < ?2")?;
-    let count: i64 = select.query_row([format!("{issuer}:"), format!("{issuer};")], |row| row.get(0))?;
-    Ok(count.unsigned_abs())
+    let within = [format!("{issuer}:"), format!("{issuer};")];
+    c.count("SELECT count(*) FROM quota WHERE account > ?1 AND account < ?2", within)
 }
 
 fn set_count(c: &Rows<'_>, account: &str, count: u64) -> Result<(), StoreError> {

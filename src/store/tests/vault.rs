@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     domain::name::PolicyName,
-    store::{feed::Feed, one_time, policy, scope, seal, signing_key, vault_entry::*},
+    store::{examine, feed::Feed, one_time, policy, scope, signing_key, vault_entry::*},
     vault::{Vault, VaultError},
 };
 
@@ -204,7 +204,7 @@ fn a_home_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_holds() {
     let store = place.open();
     open_vault(&store, &place.home).unwrap();
     assert!(store.read(|c| policy::find(c, &PolicyName::default())).unwrap().is_some());
-    assert_eq!(store.read(seal::examine).unwrap().damaged, []);
+    assert_eq!(store.read(examine::examine).unwrap().damaged, []);
     let used = store.write(|c| one_time::use_up(c, one_time::TOKENS, "a", NOW)).unwrap();
     assert!(used && store.read(signing_key::list).unwrap().is_empty());
 }

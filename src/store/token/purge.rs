@@ -1,20 +1,20 @@
 //! What is forgotten of tokens: those that ended, and rows that are damaged.
 
-use rusqlite::params;
-
-use super::{TABLE, checked, ground};
-use crate::domain::{clock::Timestamp, token::Grounds};
-use crate::store::{Rows, StoreError, quota};
+use super::{
+    ground::{self, Expired, expired},
+    row::TABLE,
+};
+use crate::domain::{
+    clock::Timestamp,
+    token::{Grounds, IssuedToken},
+};
+use crate::store::{Rows, StoreError, quota, table};
 
 /// Removes up to `most` tokens that expired before `before`, with quotas that no token shares any more; returns their ids.
 pub fn purge(c: &Rows<'_>, before: Timestamp, most: u32) -> Result<Vec<String>, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT jti, subject, policy FROM token WHERE expires_at < ?1 ORDER BY expires_at, jti LIMIT ?2",
-    )?;
-    let expired = select
-        .query_map(params![before.millis(), most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<Result<Vec<_>, _>>()?;
-    remove(c, expired)
+    let sql =
+        "SELECT jti, subject, policy FROM token WHERE expires_at < ?1 ORDER BY expires_at, jti LIMIT ?2";
+    remove(c, c.all(sql, (before.millis(), most), expired)?)
 }
 
 /// The same for those alone that rest, last of all, on what `grounds` rest on: clients got them for themselves, and nobody
@@ -28,14 +28,13 @@ pub fn purge_beside(
     remove(c, ground::expired_beside(c, grounds, before, most)?)
 }
 
-fn remove(c: &Rows<'_>, expired: Vec<(String, String, String)>) -> Result<Vec<String>, StoreError> {
+fn remove(c: &Rows<'_>, expired: Vec<Expired>) -> Result<Vec<String>, StoreError> {
     let mut removed = Vec::with_capacity(expired.len());
     for (jti, subject, policy) in expired {
-        c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([&jti])?;
+        TABLE.delete(c, &jti)?;
         ground::delete(c, &jti)?;
-        let is_shared: bool = c
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM token WHERE subject = ?1 AND policy = ?2)")?
-            .query_row([&subject, &policy], |row| row.get(0))?;
+        let is_shared =
+            c.exists("SELECT 1 FROM token WHERE subject = ?1 AND policy = ?2", [&subject, &policy])?;
         if let (false, Ok(subject), Ok(policy)) = (is_shared, subject.parse(), policy.parse()) {
             quota::close(c, &quota::account_of_subject(&subject, &policy))?;
         }
@@ -46,16 +45,15 @@ fn remove(c: &Rows<'_>, expired: Vec<(String, String, String)>) -> Result<Vec<St
 
 /// The ids of rows that are damaged, or rest on one that is, as they stand there. Needs the vault.
 pub fn damaged(c: &Rows<'_>) -> Result<Vec<String>, StoreError> {
-    TABLE.damaged_ids(c, checked)
+    table::damaged::<IssuedToken>(c)
 }
 
 /// Forgets the token of this id if its row is still damaged; `false` where it is not. Its quota stays: which one that is
 /// cannot be believed of the row, and others may share it.
 pub fn delete_damaged(c: &Rows<'_>, jti: &str) -> Result<bool, StoreError> {
-    if !TABLE.holds_damaged(c, jti, checked)? {
-        return Ok(false);
+    let removed = table::delete_damaged::<IssuedToken>(c, jti)?;
+    if removed {
+        ground::delete(c, jti)?;
     }
-    c.prepare_cached("DELETE FROM token WHERE jti = ?1")?.execute([jti])?;
-    ground::delete(c, jti)?;
-    Ok(true)
+    Ok(removed)
 }

@@ -1,6 +1,6 @@
 //! How an issued token stands: whether it is refused before it expires, and why.
 
-use super::ground_key;
+use super::ground;
 use crate::domain::{
     clock::Timestamp,
     name::{Kid, Subject},
@@ -85,7 +85,7 @@ fn refusal(c: &Rows<'_>, token: &IssuedToken, when: AsOf) -> Result<Option<Refus
         return Ok(by_itself);
     }
     if let Some(ground) = &token.rests_on.key {
-        let key = ground_key(c, ground.id)?;
+        let key = ground::key(c, ground.id)?;
         let fallen = match when {
             AsOf::Now(now) => ground.refusal(key.as_ref(), now),
             AsOf::Then(then) => ground.refusal_then(key.as_ref(), then),
