@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::{
     RowKey, Rows, Store, StoreError,
-    connection::{Database, in_transaction},
+    sqlite::connection::{Database, in_transaction},
     table::Table,
 };
 use crate::domain::{

@@ -8,27 +8,20 @@
 pub mod anchor;
 pub mod api_key;
 pub mod audit;
-pub mod backup;
-pub mod ballast;
-mod connection;
 mod error;
 pub mod event;
 pub mod examine;
 pub mod feed;
-mod file;
 pub mod gateway;
 pub mod home;
 pub mod issuer;
 pub mod issuer_source;
 mod listing;
-mod migrate;
 mod modes;
 mod newest;
 pub mod one_time;
 mod page;
-pub mod patience;
 pub mod policy;
-mod probe;
 pub mod quota;
 pub mod revocation;
 pub mod room;
@@ -46,13 +39,11 @@ mod tests;
 pub mod thread;
 pub mod token;
 pub mod trust;
-pub mod upgrade;
 pub mod usage;
 pub mod user;
 mod value;
 pub mod vault_entry;
 pub mod verdict;
-mod writer;
 pub mod writers;
 
 use std::{
@@ -65,10 +56,11 @@ use rusqlite::{Connection, Transaction};
 
 pub use error::{StoreError, io as io_error};
 pub use page::{Damaged, Page, Sound};
-pub use probe::Probe;
 pub use seal::RowKey;
-pub use sqlite::Rows;
-pub use writer::BeforeCommit;
+pub use sqlite::{
+    Probe, Rows, backup, ballast, patience, upgrade,
+    writer::BeforeCommit,
+};
 
 use crate::{
     domain::clock::{Clock, HighWater, Timestamp},
@@ -76,11 +68,14 @@ use crate::{
 };
 use anchor::Keeper;
 use ballast::{Ballast, Need};
-use connection::Database;
-use file::File;
+use sqlite::{
+    connection::{self, Database},
+    file::File,
+    migrate,
+    writer::Writer,
+};
 use upgrade::CopyBefore;
 use value::to_json;
-use writer::Writer;
 
 /// How a store may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

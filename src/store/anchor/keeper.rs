@@ -19,9 +19,8 @@ use crate::{
         clock::{Clock, HighWater, Timestamp},
     },
     store::{
-        StoreError,
-        connection::{Database, in_transaction},
-        setting,
+        StoreError, setting,
+        sqlite::connection::{Database, in_transaction},
     },
     vault::AuditSigner,
 };

@@ -379,7 +379,7 @@ fn lists_of_every_noun_walk_their_indexes_and_scan_without_them() {
     let parcels = Books::of(3);
     let filter = |fields| Filter::parse("x", fields, NOW).unwrap();
     lists_walk_their_indexes(&parcels.rows(), filter(FIELDS), &[Sort::Sender, Sort::Sent, Sort::Arrives]);
-    let c = crate::store::migrate::PORTCULLIS.in_memory();
+    let c = crate::store::sqlite::migrate::PORTCULLIS.in_memory();
     let rows = Rows::new(&c, None);
     lists_walk_their_indexes(&rows, filter(crate::domain::filter::KEY_FIELDS), &api_key::Sort::ALL);
     lists_walk_their_indexes(&rows, filter(crate::domain::filter::TOKEN_FIELDS), &token::Sort::ALL);

@@ -26,7 +26,7 @@ pub fn set(most: Duration, word: fn()) {
 }
 
 /// Has `connection` wait as this process waits, else `otherwise`.
-pub(super) fn give(connection: &mut Connection, otherwise: Duration) -> rusqlite::Result<()> {
+pub(in crate::store) fn give(connection: &mut Connection, otherwise: Duration) -> rusqlite::Result<()> {
     match OF_THIS_PROCESS.get() {
         Some(_) => connection.busy_handler(Some(wait)),
         None => connection.busy_timeout(otherwise),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{StoreError, connection::Database, feed};
+use super::connection::Database;
+use crate::store::{StoreError, feed};
 
 /// Asks whether `portcullis.db` can be written, on a connection of its own, and writes nothing.
 pub struct Probe {
@@ -18,7 +19,7 @@ pub struct Probe {
 const MOST_MISSED: u32 = 2;
 
 impl Probe {
-    pub(super) fn new(database: Database) -> Self {
+    pub(in crate::store) fn new(database: Database) -> Self {
         Self { database, connection: None, missed: 0 }
     }
 
@@ -41,7 +42,7 @@ impl Probe {
         self.judge(asked, others_wrote)
     }
 
-    pub(super) fn judge(
+    pub(in crate::store) fn judge(
         &mut self,
         asked: Result<(), StoreError>,
         others_wrote: bool,

@@ -5,18 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction};
 
 use super::{
-    Mode, StoreError,
     ballast::Ballast,
     connection::{Database, in_transaction},
-    error::shown,
     writer::Writer,
 };
+use crate::store::{Mode, StoreError, error::shown};
 
 /// How many idle read connections each file keeps.
 const READERS: usize = 4;
 
 /// A database file with those who use it.
-pub(super) struct File {
+pub(in crate::store) struct File {
     pub database: Database,
     /// Dropped before the writer, so that the writer's connection closes last and checkpoints.
     readers: Mutex<Vec<Connection>>,

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{StoreError, error::shown, home};
+use crate::store::{StoreError, error::shown, home};
 
 /// What a database file holds.
-pub(super) struct Schema {
+pub(in crate::store) struct Schema {
     pub file: &'static str,
     /// SQLite's `application_id`, so that no other database is taken for ours.
     application_id: i64,
@@ -21,30 +21,30 @@ pub(super) struct Schema {
     pub is_waited_for: bool,
 }
 
-pub(super) static PORTCULLIS: Schema = Schema {
+pub(in crate::store) static PORTCULLIS: Schema = Schema {
     file: home::STORE,
     application_id: 0x5043_4c53,
     unreleased: 1,
     steps: &[
-        include_str!("../../assets/migrations/portcullis/0001_first.sql"),
-        include_str!("../../assets/migrations/portcullis/0002_tokens.sql"),
-        include_str!("../../assets/migrations/portcullis/0003_issuers.sql"),
-        include_str!("../../assets/migrations/portcullis/0004_token_ground.sql"),
-        include_str!("../../assets/migrations/portcullis/0005_issuer_forms.sql"),
+        include_str!("../../../assets/migrations/portcullis/0001_first.sql"),
+        include_str!("../../../assets/migrations/portcullis/0002_tokens.sql"),
+        include_str!("../../../assets/migrations/portcullis/0003_issuers.sql"),
+        include_str!("../../../assets/migrations/portcullis/0004_token_ground.sql"),
+        include_str!("../../../assets/migrations/portcullis/0005_issuer_forms.sql"),
     ],
     synchronous: 2,
     is_waited_for: true,
 };
 
-pub(super) static USAGE: Schema = Schema {
+pub(in crate::store) static USAGE: Schema = Schema {
     file: home::USAGE,
     application_id: 0x5043_4c55,
     unreleased: 0,
     steps: &[
-        include_str!("../../assets/migrations/usage/0001_first.sql"),
-        include_str!("../../assets/migrations/usage/0002_issuers.sql"),
-        include_str!("../../assets/migrations/usage/0003_strangers.sql"),
-        include_str!("../../assets/migrations/usage/0004_event_moments.sql"),
+        include_str!("../../../assets/migrations/usage/0001_first.sql"),
+        include_str!("../../../assets/migrations/usage/0002_issuers.sql"),
+        include_str!("../../../assets/migrations/usage/0003_strangers.sql"),
+        include_str!("../../../assets/migrations/usage/0004_event_moments.sql"),
     ],
     synchronous: 1,
     is_waited_for: false,
@@ -52,7 +52,7 @@ pub(super) static USAGE: Schema = Schema {
 
 /// Where a file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Version {
+pub(in crate::store) struct Version {
     pub found: i64,
     pub known: i64,
 }

@@ -14,7 +14,7 @@ use std::{
 
 use rustix::fs::{FallocateFlags, OFlags};
 
-use super::{StoreError, modes};
+use crate::store::{StoreError, modes};
 
 /// What a whole one takes of the disk. A write-ahead log takes 4 MiB before it is begun anew; as much again holds some
 /// thousand more acts with their audit records.
@@ -31,14 +31,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What the room is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(in crate::store) enum Need {
     /// The files that SQLite makes or extends when a database is opened.
     Opening,
     /// An act that stops somebody.
     Act,
 }
 
-pub(super) struct Ballast {
+pub(in crate::store) struct Ballast {
     path: PathBuf,
     looked: Mutex<Option<Instant>>,
 }

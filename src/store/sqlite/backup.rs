@@ -22,19 +22,21 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    Store, StoreError, anchor, audit,
-    connection::Database,
-    error::{io as failed, shown},
-    home::{ANCHOR, Home, STORE, USAGE, VAULT_KEY},
-    modes, setting, vault_entry,
-};
+use super::connection::Database;
 use crate::{
     domain::{
         audit::Hash,
         clock::Timestamp,
         pace::{Cancelled, Pace, Unit},
         secret::Secret,
+    },
+    store::{
+        Store, StoreError, anchor, audit,
+        error::{io as failed, shown},
+        home::{ANCHOR, Home, STORE, USAGE, VAULT_KEY},
+        modes, setting,
+        value::to_json,
+        vault_entry,
     },
     vault::{
         VaultError,
@@ -218,7 +220,7 @@ impl Store {
         let version = env!("CARGO_PKG_VERSION").into();
         let manifest = Manifest { version, taken_at: now, store_id, seq, head, vault_key, parts };
         let pour = |out: &mut dyn Write| -> Result<(), BackupError> {
-            let text = super::to_json(&manifest)?;
+            let text = to_json(&manifest)?;
             writeln!(out, "{} {text}", digest(text.as_bytes()))?;
             for name in [STORE, USAGE] {
                 let copy = BufReader::with_capacity(BUFFER, File::open(folder.join(name))?);
@@ -262,7 +264,7 @@ impl Store {
 }
 
 /// What a database takes, in bytes.
-pub(super) fn size(c: &Connection) -> u64 {
+pub(in crate::store) fn size(c: &Connection) -> u64 {
     let number = |pragma| c.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap_or(0);
     number("page_count").saturating_mul(number("page_size")).unsigned_abs()
 }
@@ -274,7 +276,7 @@ fn facts(c: &Connection) -> Result<(String, (i64, String)), StoreError> {
 }
 
 /// Copies one database, and refuses a copy that is not whole: a fault is to be known while older backups are still there.
-pub(super) fn copy(
+pub(in crate::store) fn copy(
     source: &Connection,
     database: &Database,
     to: &Path,
@@ -369,7 +371,7 @@ impl<W: Write> Write for Hashing<W> {
 /// Marks `home` as an auditor's copy.
 pub fn mark(home: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let path = home.join(MARK);
-    let text = super::to_json(manifest)?;
+    let text = to_json(manifest)?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     let written = options.open(&path).and_then(|mut file| writeln!(file, "{text}"));

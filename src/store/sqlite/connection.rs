@@ -9,19 +9,17 @@ use std::{
 use rusqlite::{Connection, FileControl, OpenFlags, config::DbConfig};
 
 use super::{
-    StoreError,
-    error::shown,
-    home::STORE,
     migrate::{Schema, Version},
-    modes, patience,
+    patience,
 };
+use crate::store::{StoreError, error::shown, home::STORE, modes};
 
 /// How long a connection waits for another process before it answers `Busy`.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One database file: where it is, and what it must hold.
 #[derive(Clone)]
-pub(super) struct Database {
+pub(in crate::store) struct Database {
     pub path: PathBuf,
     pub schema: &'static Schema,
     pub busy_timeout: Duration,
@@ -31,7 +29,7 @@ pub(super) struct Database {
 
 /// Refuses a SQLite that can lose commits when two processes write and checkpoint at once
 /// (3.7.0 to 3.51.2, the "WAL-reset" bug, <https://sqlite.org/releaselog/3_51_3.html>).
-pub(super) fn check_version() -> Result<(), StoreError> {
+pub(in crate::store) fn check_version() -> Result<(), StoreError> {
     if rusqlite::version_number() < 3_051_003 {
         return Err(StoreError::OldSqlite(rusqlite::version().into()));
     }
@@ -211,12 +209,12 @@ impl Database {
 }
 
 /// The folder and the file name of a database.
-pub(super) fn database(home: &Path, schema: &'static Schema, busy_timeout: Duration) -> Database {
+pub(in crate::store) fn database(home: &Path, schema: &'static Schema, busy_timeout: Duration) -> Database {
     Database { path: home.join(schema.file), schema, busy_timeout, upgrades: false }
 }
 
 /// Runs `job` on one state of the file, however many statements it takes.
-pub fn in_transaction<T, E: From<StoreError>>(
+pub(in crate::store) fn in_transaction<T, E: From<StoreError>>(
     connection: &Connection,
     database: &Database,
     job: impl FnOnce(&Connection) -> Result<T, E>,

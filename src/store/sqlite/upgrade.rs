@@ -12,15 +12,14 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    StoreError, Versions, anchor,
     backup::{self, BackupError},
     ballast,
     connection::Database,
-    error::io,
-    home::ANCHOR,
-    setting,
 };
-use crate::domain::pace::Pace;
+use crate::{
+    domain::pace::Pace,
+    store::{StoreError, Versions, anchor, error::io, home::ANCHOR, setting, value::to_json},
+};
 
 /// What the name of the folder begins with that a copy is kept in; the versions of both files follow.
 const KEPT: &str = "before-upgrade-";
@@ -60,7 +59,7 @@ pub fn forget(c: &Connection) -> Result<(), StoreError> {
 
 /// Keeps a copy of the store in `home` and notes what is to be done, where a file of it is of an earlier version. For who
 /// holds the lock of the anchor, and brings the store up to date before letting go of it: who waited finds nothing to do.
-pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) -> Result<(), StoreError> {
+pub(in crate::store) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) -> Result<(), StoreError> {
     let [portcullis, usage] = databases;
     let found = [portcullis.version()?, usage.version()?];
     if !found.iter().any(|version| version.found > 0 && version.found < version.known) {
@@ -92,7 +91,7 @@ pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) 
     }
     let note = |copy: Option<&Path>, size| {
         let upgraded = Upgraded { from, to, copy: copy.map(Path::to_owned), size };
-        setting::set(&connection, NOTE, &super::to_json(&upgraded)?)
+        setting::set(&connection, NOTE, &to_json(&upgraded)?)
     };
     if copy == CopyBefore::Omit {
         return note(None, None);

@@ -16,7 +16,8 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{StoreError, ballast::Ballast, connection::Database};
+use super::{ballast::Ballast, connection::Database};
+use crate::store::{StoreError, thread as store_thread};
 
 /// How many jobs share a commit at most.
 const GROUP: usize = 128;
@@ -40,7 +41,7 @@ enum Outcome {
 }
 
 /// The handle of a writer thread, which ends when this is dropped and the queue is empty.
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     waiting: Arc<AtomicIsize>,
@@ -141,7 +142,7 @@ struct Desk {
 impl Desk {
     fn serve(&mut self, jobs: &mpsc::Receiver<Job>) {
         if !self.database.schema.is_waited_for {
-            super::thread::step_back();
+            store_thread::step_back();
         }
         while let Ok(first) = jobs.recv() {
             let mut group = VecDeque::from([first]);
