@@ -14,7 +14,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use super::{Rows, StoreError, error::io, home::ANCHOR, modes, setting, stops, vault_entry};
@@ -187,7 +186,7 @@ pub fn check(c: &Rows<'_>, found: Option<&Found>, key: Option<&ChainKey>) -> Res
     if contains(c, &anchor)? {
         return Ok(());
     }
-    let newest: i64 = c.query_row("SELECT coalesce(max(seq), 0) FROM audit", [], |row| row.get(0))?;
+    let newest: i64 = c.get("SELECT coalesce(max(seq), 0) FROM audit", ())?;
     Err(StoreError::Astray(if newest < anchor.seq {
         format!(
             "the store in this home is an older copy: its audit chain ends at record {newest}, and record {} was seen \
@@ -202,22 +201,19 @@ pub fn check(c: &Rows<'_>, found: Option<&Found>, key: Option<&ChainKey>) -> Res
     }))
 }
 
-fn contains(c: &Connection, anchor: &Anchor) -> Result<bool, StoreError> {
+fn contains(c: &Rows<'_>, anchor: &Anchor) -> Result<bool, StoreError> {
     if anchor.seq == 0 {
         return Ok(true);
     }
-    let mut select = c.prepare_cached("SELECT hash FROM audit WHERE seq = ?1")?;
-    let hash: Option<[u8; 32]> = select.query_row([anchor.seq], |row| row.get(0)).optional()?;
-    Ok(hash.is_some_and(|hash| Hash(hash).to_hex() == anchor.hash))
+    let hash = c.one("SELECT hash FROM audit WHERE seq = ?1", [anchor.seq], |row| Ok(Hash(row.get(0)?)))?;
+    Ok(hash.is_some_and(|hash| hash.to_hex() == anchor.hash))
 }
 
 /// What is to be remembered of the store that `c` reads, after `before`.
-pub fn of(c: &Connection, before: Option<&Anchor>, at: Timestamp) -> Result<Anchor, StoreError> {
-    let head: Option<(i64, [u8; 32])> = c
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (seq, hash) = head.map_or((0, Hash::GENESIS), |(seq, hash)| (seq, Hash(hash)));
+pub fn of(c: &Rows<'_>, before: Option<&Anchor>, at: Timestamp) -> Result<Anchor, StoreError> {
+    let sql = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    let head = c.one(sql, (), |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
+    let (seq, hash) = head.unwrap_or((0, Hash::GENESIS));
     let (mut stops, mut stops_after) =
         before.map_or_else(Default::default, |anchor| (anchor.stops.clone(), anchor.stops_after));
     let mut bound = |stops: &mut Vec<Record>, most: usize| {

@@ -4,14 +4,18 @@
 //! removed. A record's `detail` is stored in its canonical form (RFC 8785), so that even white
 //! space cannot be altered unseen.
 
-use super::{StoreError, newest::newest, to_json};
+use super::{
+    Rows, StoreError,
+    newest::newest,
+    sqlite::{BadColumn, Row},
+    value::{Value as Bound, ValueRef, to_json},
+};
 use crate::domain::{
     act::Act,
     audit::{Hash, Record},
     clock::Timestamp,
     leak,
 };
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, types::ValueRef};
 use serde_json::Value;
 
 pub mod verify;
@@ -42,7 +46,7 @@ pub struct Query {
 /// Appends one record to the chain and returns its position. Call it in the transaction of what
 /// it records: the two are committed together or not at all.
 pub fn append(
-    c: &Connection,
+    c: &Rows<'_>,
     at: Timestamp,
     actor: &str,
     act: Act,
@@ -62,72 +66,65 @@ pub fn append(
         detail,
     };
     let hash = record.link(previous).map_err(unwritable)?;
-    c.prepare_cached(
+    c.run(
         "INSERT INTO audit (seq, at, actor, act, object, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute((record.seq, at.millis(), actor, act.as_str(), object, text, hash.0))?;
+        (record.seq, at.millis(), actor, act.as_str(), object, text, hash.0),
+    )?;
     Ok(record.seq)
 }
 
 /// Signs the head where records came after the last signature: once for each commit, just before it.
 /// What is signed is the 32 bytes of the last record's hash.
-pub fn sign_head(c: &Connection, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), StoreError> {
-    let unsigned: Option<(i64, [u8; 32], bool)> = c
-        .prepare_cached("SELECT seq, hash, signature IS NULL FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((seq, hash, true)) = unsigned else { return Ok(()) };
-    c.prepare_cached("UPDATE audit SET signature = ?2 WHERE seq = ?1")?.execute((seq, sign(&hash)))?;
-    Ok(())
+pub fn sign_head(c: &Rows<'_>, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), StoreError> {
+    let sql = "SELECT seq, hash, signature IS NULL FROM audit ORDER BY seq DESC LIMIT 1";
+    let last = c.one(sql, (), |row| Ok((row.get::<i64>(0)?, row.get::<[u8; 32]>(1)?, row.get::<bool>(2)?)))?;
+    let Some((seq, hash, true)) = last else { return Ok(()) };
+    c.run("UPDATE audit SET signature = ?2 WHERE seq = ?1", (seq, sign(&hash))).map(|_| ())
 }
 
 /// So many of the newest records are asked what time it was.
 const TELLING: u32 = 256;
 
 /// The latest moment that the newest records tell of, from record `since` on; `None` where there are none.
-pub(super) fn latest_moment(c: &Connection, since: i64) -> Result<Option<Timestamp>, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT max(at) FROM (SELECT at FROM audit WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2)",
-    )?;
-    let at: Option<i64> = select.query_row((since, TELLING), |row| row.get(0))?;
-    Ok(at.map(Timestamp::from_millis))
+pub(super) fn latest_moment(c: &Rows<'_>, since: i64) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT max(at) FROM (SELECT at FROM audit WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2)";
+    Ok(c.get::<Option<i64>>(sql, (since, TELLING))?.map(Timestamp::from_millis))
 }
 
 /// The newest record, or `None` where there is none yet.
-pub fn head(c: &Connection) -> Result<Option<Entry>, StoreError> {
+pub fn head(c: &Rows<'_>) -> Result<Option<Entry>, StoreError> {
     Ok(list(c, &Query { limit: 1, ..Query::default() })?.pop())
 }
 
-pub fn list(c: &Connection, q: &Query) -> Result<Vec<Entry>, StoreError> {
+pub fn list(c: &Rows<'_>, q: &Query) -> Result<Vec<Entry>, StoreError> {
     let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
     let not_acts = (!q.not_acts.is_empty()).then(|| to_json(&q.not_acts)).transpose()?;
     // Its user is a number as well, and whom sudo named: `cli:alice` finds `cli:alice (uid 1000)`, and so does `alice`.
     let of_actor = "? IN (actor, substr(actor, 1, instr(actor, ' (') - 1), \
                     substr(substr(actor, 1, instr(actor, ' (') - 1), instr(actor, ':') + 1))";
-    let conditions: [(&str, Option<&dyn ToSql>); 7] = [
-        (of_actor, q.actor.as_ref().map(|v| v as _)),
-        ("act = ?", q.act.as_ref().map(|v| v as _)),
-        ("act NOT IN (SELECT value FROM json_each(?))", not_acts.as_ref().map(|v| v as _)),
-        ("at >= ?", since.as_ref().map(|v| v as _)),
-        ("at < ?", until.as_ref().map(|v| v as _)),
-        ("object = ?", q.object.as_ref().map(|v| v as _)),
-        ("seq < ?", q.before_seq.as_ref().map(|v| v as _)),
+    let text = |value: &Option<String>| value.clone().map(Bound::from);
+    let conditions = [
+        (of_actor, text(&q.actor)),
+        ("act = ?", text(&q.act)),
+        ("act NOT IN (SELECT value FROM json_each(?))", text(&not_acts)),
+        ("at >= ?", since.map(Bound::from)),
+        ("at < ?", until.map(Bound::from)),
+        ("object = ?", text(&q.object)),
+        ("seq < ?", q.before_seq.map(Bound::from)),
     ];
     newest(
         c,
         "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit WHERE 1",
-        &conditions,
+        conditions,
         "seq DESC",
         q.limit,
         entry,
     )
 }
 
-fn tail(c: &Connection) -> Result<(i64, Hash), StoreError> {
-    let last = c
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row((), |row| Ok((row.get(0)?, Hash(row.get(1)?))))
-        .optional()?;
+fn tail(c: &Rows<'_>) -> Result<(i64, Hash), StoreError> {
+    let sql = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1";
+    let last = c.one(sql, (), |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
     Ok(last.unwrap_or((0, Hash::GENESIS)))
 }
 
@@ -146,14 +143,14 @@ fn entry(row: &Row<'_>) -> Result<Entry, StoreError> {
     Ok(Entry { record, hash: Hash(row.get(6)?), signature: row.get(7)? })
 }
 
-fn lossy(row: &Row<'_>, column: usize) -> Result<String, StoreError> {
-    match row.get_ref(column)? {
+fn lossy(row: &Row<'_>, column: usize) -> Result<String, BadColumn> {
+    match row.value(column) {
         ValueRef::Text(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
-        _ => Ok(row.get(column)?),
+        _ => row.get(column),
     }
 }
 
 /// A record of ours that JSON cannot express: a fault of the caller, seen as SQLite would say it.
 pub(super) fn unwritable(error: serde_json::Error) -> StoreError {
-    rusqlite::Error::ToSqlConversionFailure(error.into()).into()
+    StoreError::Sqlite(error.to_string())
 }

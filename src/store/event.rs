@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use super::{
-    StoreError, audit,
+    Rows, StoreError, audit,
     newest::newest,
     room::{Cut, Part},
+    sqlite::Row,
+    value::Value as Bound,
 };
 use crate::domain::{act::Act, clock::Timestamp, event::Event, text::counted};
-use rusqlite::{Connection, Row, ToSql};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -88,46 +89,44 @@ const COLUMNS: &str = "seq, at, kind, credential, issuer, subject, endpoint, add
 
 /// By their moments and not by their numbers: a gateway tells those that follow a first one when their minute is over, and
 /// several gateways tell theirs as they come to it.
-pub fn list(c: &Connection, q: &Query) -> Result<Vec<Event>, StoreError> {
+pub fn list(c: &Rows<'_>, q: &Query) -> Result<Vec<Event>, StoreError> {
     const AFTER: &str = "(at, seq) < (SELECT at, seq FROM event WHERE seq = ?)";
-    let is_there = |seq: i64| c.prepare_cached("SELECT 1 FROM event WHERE seq = ?")?.exists([seq]);
+    let is_there = |seq: i64| c.exists("SELECT 1 FROM event WHERE seq = ?", [seq]);
     // Where it went meanwhile, those that were told before it are all that can follow.
     let after = match q.before_seq {
         Some(seq) if !is_there(seq)? => "seq < ?",
         _ => AFTER,
     };
     let [since, until] = [q.since, q.until].map(|at| at.map(Timestamp::millis));
-    let conditions: [(&str, Option<&dyn ToSql>); 9] = [
-        ("kind = ?", q.kind.as_ref().map(|v| v as _)),
-        ("credential = ?", q.credential.as_ref().map(|v| v as _)),
-        ("issuer = ?", q.issuer.as_ref().map(|v| v as _)),
-        ("subject = ?", q.subject.as_ref().map(|v| v as _)),
-        ("endpoint = ?", q.endpoint.as_ref().map(|v| v as _)),
-        ("address = ?", q.address.as_ref().map(|v| v as _)),
-        ("at >= ?", since.as_ref().map(|v| v as _)),
-        ("at < ?", until.as_ref().map(|v| v as _)),
-        (after, q.before_seq.as_ref().map(|v| v as _)),
+    let text = |value: &Option<String>| value.clone().map(Bound::from);
+    let conditions = [
+        ("kind = ?", text(&q.kind)),
+        ("credential = ?", text(&q.credential)),
+        ("issuer = ?", text(&q.issuer)),
+        ("subject = ?", text(&q.subject)),
+        ("endpoint = ?", text(&q.endpoint)),
+        ("address = ?", text(&q.address)),
+        ("at >= ?", since.map(Bound::from)),
+        ("at < ?", until.map(Bound::from)),
+        (after, q.before_seq.map(Bound::from)),
     ];
     let select = format!("SELECT {COLUMNS} FROM event WHERE 1");
-    newest(c, &select, &conditions, "at DESC, seq DESC", q.limit, |row| Ok(read(row)?))
+    newest(c, &select, conditions, "at DESC, seq DESC", q.limit, read)
 }
 
 /// Appends a batch of events and answers its number; the store gives their `seq`. Within a transaction.
-pub fn append(c: &Connection, whose: Whose, events: &[Event]) -> Result<i64, StoreError> {
+pub fn append(c: &Rows<'_>, whose: Whose, events: &[Event]) -> Result<i64, StoreError> {
     let newest = events.iter().map(|event| event.at.millis()).max().unwrap_or_default();
-    let number: i64 = c
-        .prepare_cached(
-            "SELECT max(?1, 1 + max(coalesce((SELECT max(batch) FROM event), 0),
-                                    coalesce((SELECT value FROM mark WHERE name = ?2), 0)))",
-        )?
-        .query_row((newest, BATCH), |row| row.get(0))?;
-    super::room::set_mark(c, BATCH, number)?;
-    let mut insert = c.prepare_cached(
-        "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch, stranger)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    let number: i64 = c.get(
+        "SELECT max(?1, 1 + max(coalesce((SELECT max(batch) FROM event), 0),
+                                coalesce((SELECT value FROM mark WHERE name = ?2), 0)))",
+        (newest, BATCH),
     )?;
+    super::room::set_mark(c, BATCH, number)?;
+    let sql = "INSERT INTO event (at, kind, credential, issuer, subject, endpoint, address, count, detail, batch, stranger)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     for event in events {
-        insert.execute(rusqlite::params![
+        let values = (
             event.at.millis(),
             &event.kind,
             &event.credential,
@@ -139,7 +138,8 @@ pub fn append(c: &Connection, whose: Whose, events: &[Event]) -> Result<i64, Sto
             &event.detail,
             number,
             whose == Whose::Strangers,
-        ])?;
+        );
+        c.run(sql, values)?;
     }
     Ok(number)
 }
@@ -178,7 +178,7 @@ impl Spans {
 }
 
 /// What no record up to the one that covers batch `after` covers.
-pub fn unrecorded(c: &Connection, after: i64) -> Result<Spans, StoreError> {
+pub fn unrecorded(c: &Rows<'_>, after: i64) -> Result<Spans, StoreError> {
     let find = |whose| {
         let found = span(c, whose, after.saturating_add(1), i64::MAX)?;
         Ok::<_, StoreError>((found.events > 0).then_some(found))
@@ -187,14 +187,13 @@ pub fn unrecorded(c: &Connection, after: i64) -> Result<Spans, StoreError> {
 }
 
 /// The batches from `first` to `last` as they stand in the store now, with the numbers of those that are there.
-fn span(c: &Connection, whose: Whose, first: i64, last: i64) -> Result<Span, StoreError> {
-    let mut statement = c.prepare_cached(&format!(
+fn span(c: &Rows<'_>, whose: Whose, first: i64, last: i64) -> Result<Span, StoreError> {
+    let sql = format!(
         "SELECT {COLUMNS}, batch FROM event WHERE batch BETWEEN ?1 AND ?2 AND stranger = ?3 ORDER BY seq"
-    ))?;
-    let mut rows = statement.query((first, last, whose == Whose::Strangers))?;
+    );
     let mut digest = Sha256::new();
     let (mut events, mut found) = (0, (first, first));
-    while let Some(row) = rows.next()? {
+    c.each(&sql, (first, last, whose == Whose::Strangers), |row| {
         match read(row) {
             Ok(event) => absorb(&mut digest, &event)?,
             // Not what was written here: no digest may fit it.
@@ -203,12 +202,13 @@ fn span(c: &Connection, whose: Whose, first: i64, last: i64) -> Result<Span, Sto
         let batch = row.get(10)?;
         found = if events == 0 { (batch, batch) } else { (found.0.min(batch), found.1.max(batch)) };
         events += 1;
-    }
+        Ok(())
+    })?;
     Ok(Span { first: found.0, last: found.1, events, digest: hex::encode(digest.finalize()) })
 }
 
 /// The newest record of events in the chain.
-pub fn last_record(c: &Connection) -> Result<LastRecord, StoreError> {
+pub fn last_record(c: &Rows<'_>) -> Result<LastRecord, StoreError> {
     let q = audit::Query {
         act: Some(Act::EventFlush.as_str().to_owned()),
         object: Some(String::new()),
@@ -224,7 +224,7 @@ pub fn last_record(c: &Connection) -> Result<LastRecord, StoreError> {
 /// and not before. `last` is the record they were found after; where another process has recorded meanwhile nothing is
 /// done, and the answer is `false`.
 pub fn record(
-    c: &Connection,
+    c: &Rows<'_>,
     spans: &Spans,
     last: LastRecord,
     actor: &str,
@@ -239,7 +239,7 @@ pub fn record(
 }
 
 /// Records that events are about to go before they have had their time.
-pub fn record_purge(c: &Connection, cut: Cut, actor: &str, now: Timestamp) -> Result<(), StoreError> {
+pub fn record_purge(c: &Rows<'_>, cut: Cut, actor: &str, now: Timestamp) -> Result<(), StoreError> {
     audit::append(c, now, actor, Act::EventPurge, "", purge_detail(cut))?;
     Ok(())
 }
@@ -250,25 +250,24 @@ pub fn purge_detail(cut: Cut) -> Value {
 }
 
 /// What the chain says of events that are gone. Whether it may be believed is the chain's to show.
-pub fn purged(c: &Connection) -> Result<Purged, StoreError> {
-    let mut select =
-        c.prepare_cached("SELECT detail FROM audit WHERE object = '' AND act = ?1 ORDER BY seq")?;
-    let mut rows = select.query([Act::EventPurge.as_str()])?;
+pub fn purged(c: &Rows<'_>) -> Result<Purged, StoreError> {
     let mut purged = Purged::default();
-    while let Some(row) = rows.next()? {
-        let text = row.get_ref(0)?.as_str().unwrap_or_default();
-        let Ok(detail) = serde_json::from_str::<Value>(text) else { continue };
-        let Some(before) = detail.get("before").and_then(Value::as_i64) else { continue };
-        let is_of_strangers = detail.get("strangers").and_then(Value::as_bool).unwrap_or(true);
-        let mark = if is_of_strangers { &mut purged.strangers } else { &mut purged.known };
-        *mark = before.max(*mark);
-    }
+    let sql = "SELECT detail FROM audit WHERE object = '' AND act = ?1 ORDER BY seq";
+    c.each(sql, [Act::EventPurge.as_str()], |row| {
+        let detail: Value = row.text(0).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        if let Some(before) = detail.get("before").and_then(Value::as_i64) {
+            let is_of_strangers = detail.get("strangers").and_then(Value::as_bool).unwrap_or(true);
+            let mark = if is_of_strangers { &mut purged.strangers } else { &mut purged.known };
+            *mark = before.max(*mark);
+        }
+        Ok(())
+    })?;
     Ok(purged)
 }
 
 /// Holds what a record of the chain says against the events themselves, as long as they must be there; says what is wrong.
 pub fn check(
-    c: &Connection,
+    c: &Rows<'_>,
     detail: &Value,
     purged: Purged,
     now: Timestamp,
@@ -302,7 +301,7 @@ pub fn check(
     Ok(Ok(()))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Event> {
+fn read(row: &Row<'_>) -> Result<Event, StoreError> {
     Ok(Event {
         seq: row.get(0)?,
         at: Timestamp::from_millis(row.get(1)?),

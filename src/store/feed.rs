@@ -1,11 +1,9 @@
 //! The change feed: what was committed since one last looked, by any process.
 use std::ops::ControlFlow;
 
-use rusqlite::Connection;
-
 use super::{
     RowKey, Rows, Store, StoreError,
-    sqlite::connection::{Database, in_transaction},
+    sqlite::connection::{Database, Reader},
     table::Table,
 };
 use crate::domain::{
@@ -78,10 +76,9 @@ pub fn append(c: &Rows<'_>, change: &Change) -> Result<(), StoreError> {
 
 /// Watches the store from one thread, over a connection of its own.
 pub struct Feed {
-    connection: Connection,
-    database: Database,
+    reader: Reader,
     key: Option<RowKey>,
-    version: i64,
+    moves: i64,
 }
 
 impl Feed {
@@ -91,26 +88,25 @@ impl Feed {
     }
 
     fn watch(database: &Database, key: Option<RowKey>) -> Result<Self, StoreError> {
-        let connection = database.reader()?;
-        let version = data_version(&connection)?;
-        Ok(Self { connection, database: database.clone(), key, version })
+        let reader = Reader::open(database)?;
+        let moves = reader.moves()?;
+        Ok(Self { reader, key, moves })
     }
 
-    /// Whether anything was committed to `portcullis.db` since the last call, by any connection (`PRAGMA data_version`). A few microseconds.
+    /// Whether anything was committed to `portcullis.db` since the last call, by any connection. A few microseconds.
     ///
     /// An error where the file was deleted or replaced: then nothing that is in memory counts.
     pub fn moved(&mut self) -> Result<bool, StoreError> {
-        self.database.check_place(&self.connection)?;
-        let version = data_version(&self.connection)?;
-        let moved = version != self.version;
-        self.version = version;
+        let moves = self.reader.moves()?;
+        let moved = moves != self.moves;
+        self.moves = moves;
         Ok(moved)
     }
 
     /// The position of the newest change: what to hand to [`Feed::changes`] after loading everything
     /// in the same [`Feed::read`], or before it.
     pub fn position(&self) -> Result<i64, StoreError> {
-        position(&self.connection)
+        self.reader.glance(position)
     }
 
     /// The changes after position `after`, oldest first, and the position of the last.
@@ -122,18 +118,18 @@ impl Feed {
 
     /// Reads on the feed's own connection.
     pub fn read<T>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        in_transaction(&self.connection, &self.database, |c| job(&Rows::new(c, self.key.as_ref())))
+        self.reader.read(self.key.as_ref(), job)
     }
 }
 
 /// The position of the newest change that there ever was, in the state that `c` reads. SQLite counts them apart from
 /// the rows, so that a row that is gone from the end is missed.
-pub fn position(c: &Connection) -> Result<i64, StoreError> {
-    let mut select = c.prepare_cached(
+pub fn position(c: &Rows<'_>) -> Result<i64, StoreError> {
+    c.get(
         "SELECT max(coalesce((SELECT max(seq) FROM change), 0),
                     coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0))",
-    )?;
-    Ok(select.query_row([], |row| row.get(0))?)
+        (),
+    )
 }
 
 fn changes(c: &Rows<'_>, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
@@ -151,10 +147,6 @@ fn changes(c: &Rows<'_>, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     // After a copy was put back, `after` may also lie beyond the newest.
     let is_whole = gap.is_none() && last == newest;
     Ok(if is_whole { (changes, newest) } else { (vec![Change::All], newest) })
-}
-
-pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {
-    Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 
 /// Watches `usage.db`.

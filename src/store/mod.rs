@@ -52,14 +52,11 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction};
-
 pub use error::{StoreError, io as io_error};
 pub use page::{Damaged, Page, Sound};
 pub use seal::RowKey;
 pub use sqlite::{
-    Probe, Rows, backup, ballast, patience, upgrade,
-    writer::BeforeCommit,
+    Probe, Rows, backup, ballast, connection::sqlite_version, patience, upgrade, writer::BeforeCommit,
 };
 
 use crate::{
@@ -134,7 +131,7 @@ impl Store {
         copy: CopyBefore,
         check_store: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
-        connection::check_version()?;
+        sqlite_version()?;
         let path = match mode {
             Mode::ReadWrite => home.make()?,
             Mode::ReadOnly => home.check()?,
@@ -254,7 +251,7 @@ impl Store {
         job: impl FnOnce(&Rows<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         let key = self.row_key().cloned();
-        self.0.portcullis.write(move |transaction| job(&Rows::new(transaction, key.as_ref())))
+        self.0.portcullis.write(key, job)
     }
 
     /// The same for a job that a full disk must not hinder: the ballast is given up, more at each attempt, until it fits.
@@ -269,7 +266,7 @@ impl Store {
             let attempt = self.write(move |c| {
                 // A disk that is full makes SQLite end the transaction in the midst of the job.
                 job(c)
-                    .map_err(|error| Attempt { error, wants_room: c.is_autocommit() && ballast.is_wanted() })
+                    .map_err(|error| Attempt { error, wants_room: c.is_undone() && ballast.is_wanted() })
             });
             match attempt {
                 Err(failed) if failed.wants_room && self.0.ballast.give_up(Need::Act, pieces) => pieces *= 2,
@@ -285,21 +282,21 @@ impl Store {
 
     /// Runs `job` on a read connection of `portcullis.db`, in one transaction. Blocks; keep it short.
     pub fn read<T, E: From<StoreError>>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, E>) -> Result<T, E> {
-        self.0.portcullis.read(|connection| job(&Rows::new(connection, self.row_key())))
+        self.0.portcullis.read(self.row_key(), job)
     }
 
     /// The same for `usage.db`.
     pub fn write_usage<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        self.0.usage.write(job)
+        self.0.usage.write(None, job)
     }
 
     /// The same for a job that makes room, which a full disk must not hinder: see [`Store::write_though_full`].
     pub fn write_usage_though_full<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
         self.though_full(|| self.write_usage(job.clone()))
     }
@@ -310,12 +307,7 @@ impl Store {
         if self.usage_room()?.used > room::MOST_COMPACTED {
             return Ok(());
         }
-        let database = &self.0.usage.database;
-        let connection = database.writer_again()?;
-        self.though_full(|| connection.execute_batch("VACUUM").map_err(|error| database.error(error)))?;
-        // Where somebody reads, the next checkpoint does it.
-        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        checkpoint.map_err(|error| database.error(error))
+        self.0.usage.compact(|vacuum| self.though_full(vacuum))
     }
 
     /// Tries again, with more and more of the ballast given up, while the disk is full.
@@ -332,9 +324,9 @@ impl Store {
     /// The same for `usage.db`.
     pub fn read_usage<T, E: From<StoreError>>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, E>,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.0.usage.read(job)
+        self.0.usage.read(None, job)
     }
 
     /// Has `hook` run at the end of every commit to `portcullis.db` from now on, in its transaction:
@@ -356,11 +348,7 @@ impl Store {
 
     /// Of which version each file's schema is.
     pub fn versions(&self) -> Result<Versions, StoreError> {
-        let version = |c: &Connection| c.pragma_query_value(None, "user_version", |row| row.get(0));
-        Ok(Versions {
-            portcullis: self.read(|c| Ok::<_, StoreError>(version(c)?))?,
-            usage: self.read_usage(|c| Ok::<_, StoreError>(version(c)?))?,
-        })
+        Ok(Versions { portcullis: self.0.portcullis.version()?, usage: self.0.usage.version()? })
     }
 
     /// How many changes to `portcullis.db` wait for the writer and are not begun.
@@ -373,6 +361,16 @@ impl Store {
     /// seconds for a million keys.
     pub fn check_pages(&self, stop: impl FnMut() -> bool + Send + 'static) -> Result<(), StoreError> {
         self.0.portcullis.check_pages(stop)
+    }
+
+    /// How each file keeps its journal: `wal` where all is well.
+    pub fn journal_modes(&self) -> Result<[String; 2], StoreError> {
+        Ok([self.0.portcullis.journal_mode()?, self.0.usage.journal_mode()?])
+    }
+
+    /// What SQLite says of each file, by its name: `ok`, or what is wrong with it first. Takes seconds for a million rows.
+    pub fn quick_check(&self) -> [(&'static str, Result<String, StoreError>); 2] {
+        [&self.0.portcullis, &self.0.usage].map(|file| (file.database.schema.file, file.quick_check()))
     }
 
     /// Reads both files from end to end and says what is wrong with them; nothing where all is

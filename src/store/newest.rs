@@ -1,21 +1,23 @@
 //! Lists of what is numbered, newest first.
 
-use rusqlite::{Connection, Row, ToSql};
-
-use super::StoreError;
+use super::{
+    Rows, StoreError,
+    sqlite::{Row, bound},
+    value::Value,
+};
 
 /// The first rows of a `SELECT … WHERE 1` in this order, at most `limit`, for which every condition holds that has a value;
 /// its one placeholder stands for that.
 pub(super) fn newest<T>(
-    c: &Connection,
+    c: &Rows<'_>,
     select: &str,
-    conditions: &[(&str, Option<&dyn ToSql>)],
+    conditions: impl IntoIterator<Item = (&'static str, Option<Value>)>,
     order: &str,
     limit: u32,
-    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let mut sql = select.to_owned();
-    let mut values: Vec<&dyn ToSql> = Vec::new();
+    let mut values = Vec::new();
     for (condition, value) in conditions {
         if let Some(value) = value {
             sql.push_str(" AND ");
@@ -24,12 +26,6 @@ pub(super) fn newest<T>(
         }
     }
     sql.push_str(&format!(" ORDER BY {order} LIMIT ?"));
-    values.push(&limit);
-    let mut statement = c.prepare_cached(&sql)?;
-    let mut rows = statement.query(values.as_slice())?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row)?);
-    }
-    Ok(found)
+    values.push(limit.into());
+    c.all(&sql, bound(values), read)
 }

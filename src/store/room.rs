@@ -6,9 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension};
-
-use super::{Store, StoreError, ballast, event, usage};
+use super::{Rows, Store, StoreError, ballast, event, usage};
 use crate::domain::clock::Timestamp;
 
 /// How long a slice may hold the file.
@@ -109,11 +107,10 @@ impl Part {
     }
 
     /// The time of the oldest.
-    pub fn oldest(self, c: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    pub fn oldest(self, c: &Rows<'_>) -> Result<Option<Timestamp>, StoreError> {
         let (_, _, time, _) = self.rows();
         let sql = format!("SELECT {time} FROM {} ORDER BY {time} LIMIT 1", self.from());
-        let oldest = c.prepare_cached(&sql)?.query_row([], |row| row.get(0)).optional()?;
-        Ok(oldest.map(Timestamp::from_millis))
+        c.one(&sql, (), |row| Ok(Timestamp::from_millis(row.get(0)?)))
     }
 }
 
@@ -126,17 +123,16 @@ impl Cut {
     }
 
     /// Removes some rows, the oldest first, and answers how many: 0 when none is left. Within a transaction.
-    pub fn slice(self, c: &Connection) -> Result<u64, StoreError> {
+    pub fn slice(self, c: &Rows<'_>) -> Result<u64, StoreError> {
         let (table, key, time, _) = self.part.rows();
         let sql = format!(
             "DELETE FROM {table} WHERE ({key}) IN
                  (SELECT {key} FROM {} AND {time} < ?1 ORDER BY {time} LIMIT ?2)",
             self.part.from()
         );
-        let mut delete = c.prepare_cached(&sql)?;
         let (begun, mut removed) = (Instant::now(), 0);
         loop {
-            let rows = delete.execute((self.before.millis(), ROWS))? as u64;
+            let rows = c.run(&sql, (self.before.millis(), ROWS))? as u64;
             removed += rows;
             if rows < u64::from(ROWS) || begun.elapsed() >= SLICE {
                 return Ok(removed);
@@ -146,7 +142,7 @@ impl Cut {
 }
 
 /// Rows that have had their time.
-pub fn ended(c: &Connection, now: Timestamp) -> Result<Option<Cut>, StoreError> {
+pub fn ended(c: &Rows<'_>, now: Timestamp) -> Result<Option<Cut>, StoreError> {
     for part in Part::ALL {
         let cut = Cut::of(part, now.minus(part.retention()));
         if part.oldest(c)?.is_some_and(|oldest| oldest < cut.before) {
@@ -157,7 +153,7 @@ pub fn ended(c: &Connection, now: Timestamp) -> Result<Option<Cut>, StoreError> 
 }
 
 /// What goes next for want of room; `None` where only the last hour is left.
-pub fn dispensable(c: &Connection, now: Timestamp) -> Result<Option<Cut>, StoreError> {
+pub fn dispensable(c: &Rows<'_>, now: Timestamp) -> Result<Option<Cut>, StoreError> {
     let kept = now.minus(KEPT);
     let by_the_minute = Part::Minutes.oldest(c)?.unwrap_or(kept).min(kept);
     let day = now.minus(Duration::from_secs(86_400));
@@ -188,12 +184,10 @@ fn hour(at: Timestamp) -> Timestamp {
 }
 
 /// How many bytes of the file hold something.
-pub fn used(c: &Connection) -> Result<u64, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT (page_count - freelist_count) * page_size
-         FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-    )?;
-    Ok(u64::try_from(select.query_row([], |row| row.get::<_, i64>(0))?).unwrap_or(0))
+pub fn used(c: &Rows<'_>) -> Result<u64, StoreError> {
+    let sql = "SELECT (page_count - freelist_count) * page_size
+               FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    Ok(u64::try_from(c.get::<i64>(sql, ())?).unwrap_or(0))
 }
 
 /// The names of [`set_mark`].
@@ -204,26 +198,24 @@ pub const SHED_STRANGERS: &str = "shed_strangers";
 pub const SHED: &str = "shed";
 
 /// A number that was kept.
-pub fn mark(c: &Connection, name: &str) -> Result<Option<i64>, StoreError> {
-    let mut select = c.prepare_cached("SELECT value FROM mark WHERE name = ?1")?;
-    Ok(select.query_row([name], |row| row.get(0)).optional()?)
+pub fn mark(c: &Rows<'_>, name: &str) -> Result<Option<i64>, StoreError> {
+    c.one("SELECT value FROM mark WHERE name = ?1", [name], |row| Ok(row.get(0)?))
 }
 
 /// Keeps a number.
-pub fn set_mark(c: &Connection, name: &str, value: i64) -> Result<(), StoreError> {
+pub fn set_mark(c: &Rows<'_>, name: &str, value: i64) -> Result<(), StoreError> {
     let sql = "INSERT INTO mark (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    c.prepare_cached(sql)?.execute((name, value))?;
-    Ok(())
+    c.run(sql, (name, value)).map(|_| ())
 }
 
 /// Notes what goes for want of room.
-pub fn note_shed(c: &Connection, cut: Cut) -> Result<(), StoreError> {
+pub fn note_shed(c: &Rows<'_>, cut: Cut) -> Result<(), StoreError> {
     let name = if cut.part.is_of_strangers() { SHED_STRANGERS } else { SHED };
     let before = cut.before.millis().max(mark(c, name)?.unwrap_or(i64::MIN));
     set_mark(c, name, before)
 }
 
-fn budget(c: &Connection) -> Result<Option<u64>, StoreError> {
+fn budget(c: &Rows<'_>) -> Result<Option<u64>, StoreError> {
     Ok(mark(c, BUDGET)?.and_then(|bytes| u64::try_from(bytes).ok()))
 }
 
@@ -257,7 +249,7 @@ impl Store {
 
     /// What was said of the room that `usage.db` may take; `None` where nothing was.
     pub fn usage_budget(&self) -> Result<Option<u64>, StoreError> {
-        self.read_usage(budget)
+        self.read_usage(|c| budget(c))
     }
 
     /// Says for good how much room `usage.db` may take.

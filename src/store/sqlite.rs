@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod ballast;
 pub(super) mod connection;
+mod error;
 pub(super) mod file;
 pub(super) mod migrate;
 pub mod patience;
@@ -12,5 +13,5 @@ pub mod upgrade;
 pub(super) mod writer;
 
 pub use probe::Probe;
-pub use rows::{Column, Row, Rows, Values};
+pub use rows::{BadColumn, Column, Row, Rows, Values};
 pub(super) use rows::bound;

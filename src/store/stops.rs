@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{Rows, StoreError, api_key, issuer, issuer_source, policy, scope, signing_key};
@@ -21,19 +20,17 @@ const SLACK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Calls `each` with the records of `acts` after `after`, oldest first.
 pub fn each(
-    c: &Connection,
+    c: &Rows<'_>,
     after: i64,
     acts: impl IntoIterator<Item = Act>,
     mut each: impl FnMut(Record),
 ) -> Result<(), StoreError> {
     // Names of ours: nothing in them could end the quotation.
     let acts = acts.into_iter().map(|act| format!("'{act}'")).collect::<Vec<_>>().join(", ");
-    let mut select = c.prepare(&format!(
+    let sql = format!(
         "SELECT seq, at, actor, act, object, detail FROM audit WHERE seq > ?1 AND act IN ({acts}) ORDER BY seq"
-    ))?;
-    let mut rows = select.query([after])?;
-    while let Some(row) = rows.next()? {
-        let detail: String = row.get(5)?;
+    );
+    c.each(&sql, [after], |row| {
         each(Record {
             seq: row.get(0)?,
             at: Timestamp::from_millis(row.get(1)?),
@@ -41,14 +38,14 @@ pub fn each(
             act: row.get(3)?,
             object: row.get(4)?,
             // Judging the chain itself is another's part.
-            detail: serde_json::from_str(&detail).unwrap_or(Value::Null),
+            detail: serde_json::from_str(&row.get::<String>(5)?).unwrap_or(Value::Null),
         });
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What the whole chain says.
-pub fn of_chain(c: &Connection) -> Result<Stops, StoreError> {
+pub fn of_chain(c: &Rows<'_>) -> Result<Stops, StoreError> {
     let mut stops = Stops::default();
     each(c, 0, Stops::acts(), |record| stops.add(&record))?;
     Ok(stops)
@@ -169,18 +166,16 @@ fn sound<N: FromStr, T>(
 }
 
 fn is_borne_out(c: &Rows<'_>, wanted: &Revoked, reach: &Reach) -> Result<bool, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT max(cut), count(*) FROM revocation WHERE kind = ?1 AND issuer = ?2 AND object = ?3",
-    )?;
     let key = (&wanted.kind, wanted.issuer.as_deref().unwrap_or_default(), &wanted.object);
-    let (cut, rows): (Option<i64>, i64) = select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows > 0 && cut.map(Timestamp::from_millis) >= reach.cut)
+    let sql = "SELECT cut FROM revocation WHERE kind = ?1 AND issuer = ?2 AND object = ?3";
+    let cut = c.one(sql, key, |row| Ok(row.get::<Option<i64>>(0)?.map(Timestamp::from_millis)))?;
+    Ok(cut.is_some_and(|cut| cut >= reach.cut))
 }
 
 /// Whether a row was written after the newest record: then the chain is not the one that belongs to it.
 fn newer(c: &Rows<'_>) -> Result<Option<String>, StoreError> {
-    let max = |sql: &str| -> Result<Option<i64>, StoreError> { Ok(c.query_row(sql, [], |row| row.get(0))?) };
-    let Some(chain) = max("SELECT max(at) FROM audit")?.map(Timestamp::from_millis) else { return Ok(None) };
+    let max = |sql: &str| Ok::<_, StoreError>(c.get::<Option<_>>(sql, ())?.map(Timestamp::from_millis));
+    let Some(chain) = max("SELECT max(at) FROM audit")? else { return Ok(None) };
     for (what, sql) in [
         ("an API key", "SELECT max(created_at) FROM api_key"),
         ("the revocation of an API key", "SELECT max(revoked_at) FROM api_key"),
@@ -190,7 +185,7 @@ fn newer(c: &Rows<'_>) -> Result<Option<String>, StoreError> {
         ("a revocation of tokens", "SELECT max(revoked_at) FROM revocation"),
         ("an issuer", "SELECT max(created_at) FROM issuer"),
     ] {
-        if let Some(at) = max(sql)?.map(Timestamp::from_millis).filter(|at| at.minus(SLACK) > chain) {
+        if let Some(at) = max(sql)?.filter(|at| at.minus(SLACK) > chain) {
             return Ok(Some(format!(
                 "nothing after {chain}, and {what} is of {at}: the tables are newer than the chain; put back a copy of \
                  the home"

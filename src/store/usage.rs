@@ -6,12 +6,15 @@ pub use add::{MOST_ENDPOINTS, add};
 
 use std::time::Duration;
 
-use super::StoreError;
+use super::{
+    Rows, StoreError,
+    sqlite::{BadColumn, Row, bound},
+    value::Value,
+};
 use crate::domain::{
     clock::Timestamp,
     usage::{Busy, Count, Dimension, Outcome, Totals},
 };
-use rusqlite::{Connection, Row, ToSql};
 
 /// How long the counters by the minute are kept.
 pub const MINUTES_RETENTION: Duration = Duration::from_secs(8 * 86_400);
@@ -65,19 +68,20 @@ macro_rules! strangers {
 const BY_MINUTE: [&str; 2] = ["usage_minute", strangers!("stranger_minute")];
 const BY_HOUR: [&str; 2] = ["usage_hour", strangers!("stranger_hour")];
 
-pub fn totals(c: &Connection, q: &Query) -> Result<Totals, StoreError> {
+pub fn totals(c: &Rows<'_>, q: &Query) -> Result<Totals, StoreError> {
     let grain = grain(c, q)?;
     let (condition, values) = conditions(q, &grain);
     let mut totals = Totals::default();
     for table in grain.tables {
         let sql = format!("SELECT {SUMS} FROM {table} WHERE {condition}");
-        totals = totals.plus(c.prepare_cached(&sql)?.query_row(values.as_slice(), |row| sums(row, 0))?);
+        let found = c.one(&sql, bound(values.clone()), |row| Ok(sums(row, 0)?))?;
+        totals = totals.plus(found.unwrap_or_default());
     }
     Ok(totals)
 }
 
 /// The busiest first; equals by name.
-pub fn top(c: &Connection, q: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, StoreError> {
+pub fn top(c: &Rows<'_>, q: &Query, by: Dimension, limit: u32) -> Result<Vec<Busy>, StoreError> {
     let (column, group, issuer, subject) = match by {
         Dimension::Credential => ("credential", "1", "issuer", "nullif(subject, '-')"),
         Dimension::Subject => ("subject", "1, 2", "issuer", "NULL"),
@@ -101,39 +105,33 @@ pub fn top(c: &Connection, q: &Query, by: Dimension, limit: u32) -> Result<Vec<B
          SELECT key, issuer, subject, max(last), sum(allowed), sum(denied), sum(failed) FROM part
          GROUP BY {group} ORDER BY sum(calls) DESC, 1, 2 LIMIT ?"
     );
-    let mut values = [values.as_slice(), values.as_slice()].concat();
-    values.push(&limit);
-    let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map(values.as_slice(), |row| {
+    let values = [values.clone(), values, vec![limit.into()]].concat();
+    c.all(&sql, bound(values), |row| {
         Ok(Busy { key: row.get(0)?, issuer: row.get(1)?, subject: row.get(2)?, totals: sums(row, 4)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// Totals per step of `step_minutes` (at least one; whole hours where the hours answer), oldest
 /// first, empty steps included. At most [`MOST_STEPS`]: later ones are left out.
-pub fn series(c: &Connection, q: &Query, step_minutes: u32) -> Result<Vec<(Timestamp, Totals)>, StoreError> {
+pub fn series(c: &Rows<'_>, q: &Query, step_minutes: u32) -> Result<Vec<(Timestamp, Totals)>, StoreError> {
     let grain = grain(c, q)?;
     let step = (i64::from(step_minutes.max(1)) * MINUTE + grain.unit - 1) / grain.unit * grain.unit;
-    let (condition, mut values) = conditions(q, &grain);
-    values.push(&grain.since);
-    values.push(&step);
+    let (condition, values) = conditions(q, &grain);
     // The step's values stand first in the statement.
-    values.rotate_right(2);
+    let values = [vec![grain.since.into(), step.into()], values].concat();
     let span = q.until.millis().saturating_sub(grain.since).max(0);
     let steps = (span / step + i64::from(span % step != 0)).min(MOST_STEPS);
     let mut series: Vec<_> =
         (0..steps).map(|n| (Timestamp::from_millis(grain.since + n * step), Totals::default())).collect();
     for table in grain.tables {
         let sql = format!("SELECT (at - ?) / ? AS step, {SUMS} FROM {table} WHERE {condition} GROUP BY step");
-        let mut statement = c.prepare_cached(&sql)?;
-        let mut rows = statement.query(values.as_slice())?;
-        while let Some(row) = rows.next()? {
-            let slot = usize::try_from(row.get::<_, i64>(0)?).ok().and_then(|n| series.get_mut(n));
+        c.each(&sql, bound(values.clone()), |row| {
+            let slot = usize::try_from(row.get::<i64>(0)?).ok().and_then(|n| series.get_mut(n));
             if let Some((_, totals)) = slot {
                 *totals = totals.plus(sums(row, 1)?);
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(series)
 }
@@ -143,34 +141,32 @@ pub const MOST_STEPS: i64 = 20_000;
 
 /// Calls `each` with every counter by the minute of `since..until`, oldest first: what a replay reads.
 pub fn each_minute(
-    c: &Connection,
+    c: &Rows<'_>,
     since: Timestamp,
     until: Timestamp,
     mut each: impl FnMut(Count),
 ) -> Result<(), StoreError> {
-    let mut statement = c.prepare_cached(
+    c.each(
         "SELECT at, credential, issuer, subject, endpoint, outcome, calls FROM usage_minute
          WHERE at >= ?1 AND at < ?2 ORDER BY at, credential, endpoint, outcome",
-    )?;
-    let mut rows = statement.query((floor(since.millis(), MINUTE), until.millis()))?;
-    while let Some(row) = rows.next()? {
-        let Some(outcome) = Outcome::from_code(row.get_ref(5)?.as_str().unwrap_or_default()) else {
-            continue;
-        };
-        each(Count {
-            minute: Timestamp::from_millis(row.get(0)?),
-            credential: row.get(1)?,
-            issuer: row.get(2)?,
-            subject: row.get(3)?,
-            endpoint: row.get(4)?,
-            outcome,
-            calls: unsigned(row, 6)?,
-        });
-    }
-    Ok(())
+        (floor(since.millis(), MINUTE), until.millis()),
+        |row| {
+            let Some(outcome) = Outcome::from_code(row.text(5).unwrap_or_default()) else { return Ok(()) };
+            each(Count {
+                minute: Timestamp::from_millis(row.get(0)?),
+                credential: row.get(1)?,
+                issuer: row.get(2)?,
+                subject: row.get(3)?,
+                endpoint: row.get(4)?,
+                outcome,
+                calls: unsigned(row, 6)?,
+            });
+            Ok(())
+        },
+    )
 }
 
-fn grain(c: &Connection, q: &Query) -> Result<Grain, StoreError> {
+fn grain(c: &Rows<'_>, q: &Query) -> Result<Grain, StoreError> {
     let (since, until) = (q.since.millis(), q.until.millis());
     let by_hour = Grain { tables: BY_HOUR, unit: HOUR, since: floor(since, HOUR), until };
     let by_minute = Grain { tables: BY_MINUTE, unit: MINUTE, since: floor(since, MINUTE), until };
@@ -178,24 +174,22 @@ fn grain(c: &Connection, q: &Query) -> Result<Grain, StoreError> {
         return Ok(by_hour);
     }
     // A short range of long ago: its minutes are swept, its hours are not.
-    let mut oldest = c.prepare_cached(
+    let oldest: Vec<(Option<i64>, Option<i64>)> = c.all(
         "SELECT (SELECT min(at) FROM usage_minute), (SELECT min(at) FROM usage_hour)
          UNION ALL SELECT (SELECT min(at) FROM stranger_minute), (SELECT min(at) FROM stranger_hour)",
+        (),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let mut rows = oldest.query(())?;
-    while let Some(row) = rows.next()? {
-        let (minutes, hours): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+    let is_swept = oldest.into_iter().any(|(minutes, hours)| {
         let kept_from = minutes.unwrap_or(i64::MAX);
-        if by_minute.since < kept_from && hours.is_some_and(|hour| hour < floor(kept_from, HOUR)) {
-            return Ok(by_hour);
-        }
-    }
-    Ok(by_minute)
+        by_minute.since < kept_from && hours.is_some_and(|hour| hour < floor(kept_from, HOUR))
+    });
+    Ok(if is_swept { by_hour } else { by_minute })
 }
 
-fn conditions<'a>(q: &'a Query, grain: &'a Grain) -> (String, Vec<&'a dyn ToSql>) {
+fn conditions(q: &Query, grain: &Grain) -> (String, Vec<Value>) {
     let mut sql = "at >= ? AND at < ?".to_owned();
-    let mut values: Vec<&dyn ToSql> = vec![&grain.since, &grain.until];
+    let mut values = vec![grain.since.into(), grain.until.into()];
     for (condition, value) in [
         (" AND credential = ?", &q.credential),
         (" AND issuer = ?", &q.issuer),
@@ -204,13 +198,13 @@ fn conditions<'a>(q: &'a Query, grain: &'a Grain) -> (String, Vec<&'a dyn ToSql>
     ] {
         if let Some(value) = value {
             sql.push_str(condition);
-            values.push(value);
+            values.push(value.as_str().into());
         }
     }
     (sql, values)
 }
 
-fn sums(row: &Row<'_>, first: usize) -> rusqlite::Result<Totals> {
+fn sums(row: &Row<'_>, first: usize) -> Result<Totals, BadColumn> {
     Ok(Totals {
         allowed: unsigned(row, first)?,
         denied: unsigned(row, first + 1)?,
@@ -218,8 +212,8 @@ fn sums(row: &Row<'_>, first: usize) -> rusqlite::Result<Totals> {
     })
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
+fn unsigned(row: &Row<'_>, column: usize) -> Result<u64, BadColumn> {
+    Ok(u64::try_from(row.get::<i64>(column)?).unwrap_or(0))
 }
 
 fn floor(millis: i64, unit: i64) -> i64 {

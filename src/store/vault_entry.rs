@@ -10,7 +10,6 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
     feed::{self, Change},
     home::Home,
     modes, policy, scope, setting,
+    sqlite::Row,
 };
 use crate::{
     domain::{
@@ -89,14 +89,14 @@ where
 
 /// Fills a new store: its id, the vault's entries, the built-in scopes, the policy `default`.
 /// `false`, and nothing done, where another process was first.
-fn create(c: &Connection, master: &MasterKey, now: Timestamp) -> Result<bool, StoreError> {
+fn create(c: &Rows<'_>, master: &MasterKey, now: Timestamp) -> Result<bool, StoreError> {
     if is_made(c)? {
         return Ok(false);
     }
     let store_id = uuid::Uuid::now_v7().to_string();
     let (vault, entries) = Vault::create(master, &store_id)?;
     let key = RowKey::new(vault.row_key());
-    let tx = &Rows::new(c, Some(&key));
+    let tx = &c.sealing(&key);
     setting::set(tx, setting::STORE_ID, &store_id)?;
     setting::set(tx, setting::AUDIT_PUBLIC_KEY, &vault.audit_signer().public_key_pem()?)?;
     for entry in &entries {
@@ -119,13 +119,9 @@ fn create(c: &Connection, master: &MasterKey, now: Timestamp) -> Result<bool, St
 
 /// Whether the store has its vault. One that was used and has lost it is damaged, and never gets another: the old one
 /// may still be had from a backup.
-fn is_made(c: &Connection) -> Result<bool, StoreError> {
-    let (is_made, is_used): (bool, bool) = c.query_row(
-        "SELECT EXISTS (SELECT 1 FROM vault_entry),
-                EXISTS (SELECT 1 FROM setting) OR EXISTS (SELECT 1 FROM api_key) OR EXISTS (SELECT 1 FROM audit)",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+fn is_made(c: &Rows<'_>) -> Result<bool, StoreError> {
+    let is_made = c.exists("SELECT 1 FROM vault_entry", ())?;
+    let is_used = c.exists("SELECT 1 FROM setting UNION ALL SELECT 1 FROM api_key UNION ALL SELECT 1 FROM audit", ())?;
     if is_used && !is_made {
         return Err(StoreError::Corrupt {
             file: "the store".into(),
@@ -135,7 +131,7 @@ fn is_made(c: &Connection) -> Result<bool, StoreError> {
     Ok(is_made)
 }
 
-fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
+fn open(c: &Rows<'_>, master: &MasterKey) -> Result<Vault, StoreError> {
     let vault = Vault::open(master, &store_id(c)?, &entries(c)?)?;
     let published = setting::get(c, setting::AUDIT_PUBLIC_KEY)?;
     if published != Some(vault.audit_signer().public_key_pem()?) {
@@ -144,18 +140,18 @@ fn open(c: &Connection, master: &MasterKey) -> Result<Vault, StoreError> {
     Ok(vault)
 }
 
-fn store_id(c: &Connection) -> Result<String, StoreError> {
+fn store_id(c: &Rows<'_>) -> Result<String, StoreError> {
     setting::get(c, setting::STORE_ID)?
         .ok_or_else(|| VaultError::DoesNotFit("the store has no id".into()).into())
 }
 
 /// Whether the vault says that the home has an anchor. It is the truth where the vault opens.
-pub(super) fn is_anchored(c: &Connection) -> Result<bool, StoreError> {
+pub(super) fn is_anchored(c: &Rows<'_>) -> Result<bool, StoreError> {
     Ok(entries(c)?.iter().any(vault::is_anchored))
 }
 
 /// Has the vault remember, for good, that the home has an anchor. `entry` is of [`Vault::seal_anchored`].
-pub(super) fn set_anchored(c: &Connection, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn set_anchored(c: &Rows<'_>, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
     if is_anchored(c)? {
         return Ok(());
     }
@@ -163,37 +159,30 @@ pub(super) fn set_anchored(c: &Connection, entry: &SealedEntry, now: Timestamp) 
     insert(c, entry, now)
 }
 
-fn entries(c: &Connection) -> Result<Vec<SealedEntry>, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT name, version, wrapped_key, sealed FROM vault_entry ORDER BY name, version",
-    )?;
-    Ok(select.query_map([], entry)?.collect::<Result<_, _>>()?)
+fn entries(c: &Rows<'_>) -> Result<Vec<SealedEntry>, StoreError> {
+    let sql = "SELECT name, version, wrapped_key, sealed FROM vault_entry ORDER BY name, version";
+    c.all(sql, (), entry)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<SealedEntry> {
+fn entry(row: &Row<'_>) -> Result<SealedEntry, StoreError> {
     Ok(SealedEntry { name: row.get(0)?, version: row.get(1)?, wrapped_key: row.get(2)?, sealed: row.get(3)? })
 }
 
 /// One entry, of those that come and go with what they belong to.
-pub(super) fn find(c: &Connection, name: &str) -> Result<Option<SealedEntry>, StoreError> {
-    let mut select = c.prepare_cached(
-        "SELECT name, version, wrapped_key, sealed FROM vault_entry WHERE name = ?1 ORDER BY version DESC",
-    )?;
-    Ok(select.query_row([name], entry).optional()?)
+pub(super) fn find(c: &Rows<'_>, name: &str) -> Result<Option<SealedEntry>, StoreError> {
+    let sql = "SELECT name, version, wrapped_key, sealed FROM vault_entry WHERE name = ?1 ORDER BY version DESC";
+    c.one(sql, [name], entry)
 }
 
 /// Removes an entry; nothing where there is none.
-pub(super) fn delete(c: &Connection, name: &str) -> Result<(), StoreError> {
-    c.prepare_cached("DELETE FROM vault_entry WHERE name = ?1")?.execute([name])?;
-    Ok(())
+pub(super) fn delete(c: &Rows<'_>, name: &str) -> Result<(), StoreError> {
+    c.run("DELETE FROM vault_entry WHERE name = ?1", [name]).map(|_| ())
 }
 
-pub(super) fn insert(c: &Connection, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
-    c.prepare_cached(
-        "INSERT INTO vault_entry (name, version, wrapped_key, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute(params![entry.name, entry.version, entry.wrapped_key, entry.sealed, now.millis()])?;
-    Ok(())
+pub(super) fn insert(c: &Rows<'_>, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
+    let SealedEntry { name, version, wrapped_key, sealed } = entry;
+    let sql = "INSERT INTO vault_entry (name, version, wrapped_key, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    c.run(sql, (name, version, wrapped_key, sealed, now.millis())).map(|_| ())
 }
 
 fn existing_key(home: &Home) -> Result<MasterKey, StoreError> {

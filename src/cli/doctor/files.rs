@@ -2,35 +2,26 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use rusqlite::Connection;
-
 use super::Found;
 use crate::{
     domain::text::for_shell,
     ops::Ctx,
     store::{
-        StoreError, ballast,
-        home::{Home, STORE, USAGE},
+        self, StoreError, ballast,
+        home::Home,
         staging::{self, Kind, Left, State},
         upgrade,
     },
 };
 
 const MIB: u64 = 1024 * 1024;
-/// The first SQLite in which two processes cannot lose each other's commits at a checkpoint.
-const SQLITE_SINCE: i32 = 3_051_003;
 /// Less free space than this is a fault: a store that cannot grow refuses every change.
 const LEAST_FREE: u64 = 64 * MIB;
 
 /// Whether the SQLite that is compiled in is one that loses nothing.
 pub(super) fn sqlite() -> Found {
-    if rusqlite::version_number() >= SQLITE_SINCE {
-        return Ok(rusqlite::version().to_owned());
-    }
-    Err((
-        format!("{} can lose commits", rusqlite::version()),
-        "build Portcullis with its bundled SQLite".into(),
-    ))
+    let version = store::sqlite_version();
+    version.map(str::to_owned).map_err(|error| (error.to_string(), "build Portcullis with its bundled SQLite".into()))
 }
 
 /// Home 0700, files 0600: nobody else may read or write them.
@@ -128,11 +119,7 @@ pub(super) fn weight(home: &Path) -> Found {
 /// Whether both databases open, as they are meant to be used.
 pub(super) fn pragmas(ctx: &Ctx) -> Found {
     let fault = |error: StoreError| (error.to_string(), "restore the home from a copy".to_owned());
-    let journal = |connection: &Connection| -> Result<String, StoreError> {
-        Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
-    };
-    for mode in [ctx.store.read(|c| journal(c)), ctx.store.read_usage(journal)] {
-        let mode = mode.map_err(fault)?;
+    for mode in ctx.store.journal_modes().map_err(fault)? {
         if mode != "wal" {
             return Err((
                 format!("journal mode is {mode}, not wal"),
@@ -145,11 +132,8 @@ pub(super) fn pragmas(ctx: &Ctx) -> Found {
 
 /// Whether SQLite finds both databases whole.
 pub(super) fn integrity(ctx: &Ctx) -> Found {
-    let check = |connection: &Connection| -> Result<String, StoreError> {
-        Ok(connection.pragma_query_value(None, "quick_check", |row| row.get(0))?)
-    };
-    for (file, found) in [(STORE, ctx.store.read(|c| check(c))), (USAGE, ctx.store.read_usage(check))] {
-        let found = found.unwrap_or_else(|error: StoreError| error.to_string());
+    for (file, found) in ctx.store.quick_check() {
+        let found = found.unwrap_or_else(|error| error.to_string());
         if found != "ok" {
             return Err((format!("{file}: {found}"), "restore the home from a copy".into()));
         }

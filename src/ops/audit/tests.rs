@@ -8,7 +8,7 @@ use crate::{
         bench::{Bench, DAY},
         policy,
     },
-    store::{audit::verify::Fault, event, room},
+    store::{Rows, audit::verify::Fault, event, room},
 };
 
 /// A home with a small chain of every shape of record, and both files opened for tampering.
@@ -16,6 +16,10 @@ struct Chain {
     bench: Bench,
     portcullis: Connection,
     usage: Connection,
+}
+
+fn rows(connection: &Connection) -> Rows<'_> {
+    connection.into()
 }
 
 impl Chain {
@@ -40,10 +44,10 @@ impl Chain {
 
     /// What verification says, in small steps, so that faults also fall on their borders.
     fn verify(&self) -> Result<u64, Fault> {
-        let key = setting::get(&self.portcullis, setting::AUDIT_PUBLIC_KEY).unwrap();
+        let key = setting::get(&rows(&self.portcullis), setting::AUDIT_PUBLIC_KEY).unwrap();
         let mut verifier = Verifier::new(key.as_deref().and_then(ChainKey::parse), self.bench.now());
         loop {
-            match verifier.step(&self.portcullis, Some(&self.usage), 2).unwrap() {
+            match verifier.step(&rows(&self.portcullis), Some(&rows(&self.usage)), 2).unwrap() {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(None) => return Ok(verifier.records()),
                 ControlFlow::Break(Some(fault)) => return Err(fault),
@@ -179,7 +183,7 @@ fn a_record_appended_without_the_vault_is_found() {
     let chain = Chain::new();
     let forged = chain.after(|c, _| {
         let at = chain.bench.now();
-        audit::append(c, at, "cli:mallory", Act::KeyCreate, "x", serde_json::json!({})).unwrap();
+        audit::append(&rows(c), at, "cli:mallory", Act::KeyCreate, "x", serde_json::json!({})).unwrap();
     });
     assert_eq!(forged.unwrap_err().seq, chain.length() + 1);
 }
@@ -189,9 +193,9 @@ fn a_chain_signed_with_another_key_is_found() {
     let chain = Chain::new();
     let other = Bench::new();
     let key = head(&other.ctx).unwrap().public_key;
-    let found = chain.after(|c, _| setting::set(c, setting::AUDIT_PUBLIC_KEY, &key).unwrap());
+    let found = chain.after(|c, _| setting::set(&rows(c), setting::AUDIT_PUBLIC_KEY, &key).unwrap());
     assert_eq!(found.unwrap_err().seq, 1);
-    let found = chain.after(|c, _| setting::set(c, setting::AUDIT_PUBLIC_KEY, "nonsense").unwrap());
+    let found = chain.after(|c, _| setting::set(&rows(c), setting::AUDIT_PUBLIC_KEY, "nonsense").unwrap());
     assert_eq!(found.unwrap_err().seq, 1);
     assert_eq!(chain.after_sql("DELETE FROM setting").unwrap_err().seq, 1);
 }
@@ -249,8 +253,8 @@ fn events_that_were_swept_are_not_missed() {
     let sweep = |chain: &Chain| {
         let now = chain.bench.now();
         chain.after(|_, usage| {
-            while let Some(cut) = room::ended(usage, now).unwrap() {
-                cut.slice(usage).unwrap();
+            while let Some(cut) = room::ended(&rows(usage), now).unwrap() {
+                cut.slice(&rows(usage)).unwrap();
             }
         })
     };

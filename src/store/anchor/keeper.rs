@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
-
 use super::{Anchor, contains, lock, of, read, write};
 use crate::{
     domain::{
@@ -20,7 +18,7 @@ use crate::{
     },
     store::{
         StoreError, setting,
-        sqlite::connection::{Database, in_transaction},
+        sqlite::connection::{Database, Reader},
     },
     vault::AuditSigner,
 };
@@ -81,7 +79,7 @@ impl Keeper {
         let signal = Arc::<Signal>::default();
         let heard = Arc::clone(&signal);
         let mut desk =
-            Desk { database, connection: None, home, signer, key, clock, high_water, begun, written: None };
+            Desk { database, reader: None, home, signer, key, clock, high_water, begun, written: None };
         let thread = std::thread::Builder::new()
             .name("store anchor".into())
             .spawn(move || {
@@ -130,7 +128,7 @@ impl Drop for Keeper {
 
 struct Desk {
     database: Database,
-    connection: Option<Connection>,
+    reader: Option<Reader>,
     home: PathBuf,
     signer: AuditSigner,
     key: ChainKey,
@@ -145,24 +143,22 @@ struct Desk {
 impl Desk {
     fn look(&mut self) -> Result<(), StoreError> {
         self.high_water.raise(self.clock.now());
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.database.reader()?,
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => Reader::open(&self.database)?,
         };
-        self.database.check_place(&connection)?;
-        let newest: i64 = in_transaction(&connection, &self.database, |c| {
-            Ok::<_, StoreError>(c.query_row("SELECT coalesce(max(seq), 0) FROM audit", [], |row| row.get(0))?)
-        })?;
+        reader.check_place()?;
+        let newest: i64 = reader.glance(|c| c.get("SELECT coalesce(max(seq), 0) FROM audit", ()))?;
         let at = self.high_water.latest();
         let is_written = self.written.is_some_and(|(seq, since)| newest <= seq && at < since.plus(GRAIN));
         if !is_written {
-            self.renew(&connection)?;
+            self.renew(&reader)?;
         }
-        self.connection = Some(connection);
+        self.reader = Some(reader);
         Ok(())
     }
 
-    fn renew(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    fn renew(&mut self, reader: &Reader) -> Result<(), StoreError> {
         let _alone = lock(&self.home)?;
         // None yet, or none any more: only opening the home anew may make one.
         let Some(found) = read(&self.home)? else { return Ok(()) };
@@ -174,7 +170,7 @@ impl Desk {
         }
         self.high_water.raise(before.at);
         let at = self.high_water.latest();
-        let anchor = in_transaction(connection, &self.database, |c| {
+        let anchor = reader.read(None, |c| {
             let store_id = setting::get(c, setting::STORE_ID)?;
             let fits = store_id.as_ref() == Some(&before.store_id) && contains(c, &before)?;
             if fits { of(c, Some(&before), at).map(Some) } else { Ok::<_, StoreError>(None) }

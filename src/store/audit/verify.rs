@@ -6,16 +6,18 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, Row, types::ValueRef};
-
-use super::super::{
-    StoreError,
-    event::{self, Purged},
-};
-use crate::domain::{
-    act::Act,
-    audit::{ChainKey, Hash, Record},
-    clock::Timestamp,
+use crate::{
+    domain::{
+        act::Act,
+        audit::{ChainKey, Hash, Record},
+        clock::Timestamp,
+    },
+    store::{
+        Rows, StoreError,
+        event::{self, Purged},
+        sqlite::Row,
+        value::ValueRef,
+    },
 };
 
 /// The first record that is not as it was written, and why that shows.
@@ -80,23 +82,27 @@ impl Verifier {
     /// `Break`: the end was reached (`None`), or the first fault was found.
     pub fn step(
         &mut self,
-        c: &Connection,
-        usage: Option<&Connection>,
+        c: &Rows<'_>,
+        usage: Option<&Rows<'_>>,
         limit: u32,
     ) -> Result<ControlFlow<Option<Fault>>, StoreError> {
-        let mut statement = c.prepare_cached(
+        let last = i64::try_from(self.records).unwrap_or(i64::MAX);
+        let mut seen = 0;
+        let fault = c.walk(
             "SELECT seq, at, actor, act, object, detail, hash, signature FROM audit
              WHERE (?1 = 0 OR seq > ?1) ORDER BY seq LIMIT ?2",
+            (last, limit),
+            |row| {
+                let seq = row.get(0)?;
+                seen += 1;
+                Ok(match self.link(seq, row, c, usage)? {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(reason) => ControlFlow::Break(Fault { seq, reason }),
+                })
+            },
         )?;
-        let last = i64::try_from(self.records).unwrap_or(i64::MAX);
-        let mut rows = statement.query((last, limit))?;
-        let mut seen = 0;
-        while let Some(row) = rows.next()? {
-            let seq: i64 = row.get(0)?;
-            if let Err(reason) = self.link(seq, row, c, usage)? {
-                return Ok(ControlFlow::Break(Some(Fault { seq, reason })));
-            }
-            seen += 1;
+        if fault.is_some() {
+            return Ok(ControlFlow::Break(fault));
         }
         if seen == limit {
             return Ok(ControlFlow::Continue(()));
@@ -119,8 +125,8 @@ impl Verifier {
         &mut self,
         seq: i64,
         row: &Row<'_>,
-        c: &Connection,
-        usage: Option<&Connection>,
+        c: &Rows<'_>,
+        usage: Option<&Rows<'_>>,
     ) -> Result<Result<(), String>, StoreError> {
         let expected = i64::try_from(self.records).unwrap_or(i64::MAX).saturating_add(1);
         if seq != expected {
@@ -133,10 +139,10 @@ impl Verifier {
         let Ok(hash) = record.link(self.previous) else {
             return Ok(Err("the record has no canonical form".into()));
         };
-        if row.get_ref(6)?.as_blob().ok() != Some(&hash.0) {
+        if row.value(6) != ValueRef::Blob(&hash.0) {
             return Ok(Err("its hash does not follow from its contents and the record before it".into()));
         }
-        let signature = match row.get_ref(7)? {
+        let signature = match row.value(7) {
             ValueRef::Null => None,
             ValueRef::Blob(bytes) => Some(bytes),
             _ => return Ok(Err("its signature is not a signature".into())),
@@ -172,8 +178,8 @@ impl Verifier {
     fn check_events(
         &mut self,
         record: &Record,
-        c: &Connection,
-        usage: &Connection,
+        c: &Rows<'_>,
+        usage: &Rows<'_>,
     ) -> Result<Result<(), String>, StoreError> {
         if record.act != Act::EventFlush.as_str() {
             return Ok(Ok(()));
@@ -196,7 +202,7 @@ fn read(seq: i64, row: &Row<'_>) -> Result<Result<Record, String>, StoreError> {
     }
     let mut texts = [""; 4];
     for (text, column) in texts.iter_mut().zip(2..) {
-        match row.get_ref(column)?.as_str() {
+        match row.text(column) {
             Ok(found) => *text = found,
             Err(_) => return Ok(Err("one of its texts is not UTF-8".into())),
         }

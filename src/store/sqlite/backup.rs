@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::connection::Database;
+use super::{connection::Database, rows::Rows};
 use crate::{
     domain::{
         audit::Hash,
@@ -98,7 +98,7 @@ impl Manifest {
     }
 
     /// Whether the store that `c` reads is the one that it tells of, as it was.
-    pub fn fits(&self, c: &Connection) -> Result<bool, StoreError> {
+    pub fn fits(&self, c: &Rows<'_>) -> Result<bool, StoreError> {
         let (store_id, head) = facts(c)?;
         Ok((store_id, head) == (self.store_id.clone(), (self.seq, self.head.clone())))
     }
@@ -216,7 +216,7 @@ impl Store {
             small.push((VAULT_KEY, vault_entry::key_file(home)?));
         }
         parts.extend(small.iter().map(|(name, bytes)| Part::new(name, bytes)));
-        let (store_id, (seq, head)) = facts(&moment.portcullis)?;
+        let (store_id, (seq, head)) = facts(&Rows::new(&moment.portcullis, None))?;
         let version = env!("CARGO_PKG_VERSION").into();
         let manifest = Manifest { version, taken_at: now, store_id, seq, head, vault_key, parts };
         let pour = |out: &mut dyn Write| -> Result<(), BackupError> {
@@ -270,7 +270,7 @@ pub(in crate::store) fn size(c: &Connection) -> u64 {
 }
 
 /// The store's id, and the number and the hash of its last audit record.
-fn facts(c: &Connection) -> Result<(String, (i64, String)), StoreError> {
+fn facts(c: &Rows<'_>) -> Result<(String, (i64, String)), StoreError> {
     let (seq, hash) = audit::head(c)?.map_or((0, Hash::GENESIS), |entry| (entry.record.seq, entry.hash));
     Ok((setting::get(c, setting::STORE_ID)?.unwrap_or_default(), (seq, hash.to_hex())))
 }

@@ -12,7 +12,8 @@ use super::{
     migrate::{Schema, Version},
     patience,
 };
-use crate::store::{StoreError, error::shown, home::STORE, modes};
+use super::rows::Rows;
+use crate::store::{StoreError, error::shown, home::STORE, modes, seal::RowKey};
 
 /// How long a connection waits for another process before it answers `Busy`.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,13 +28,13 @@ pub(in crate::store) struct Database {
     pub upgrades: bool,
 }
 
-/// Refuses a SQLite that can lose commits when two processes write and checkpoint at once
-/// (3.7.0 to 3.51.2, the "WAL-reset" bug, <https://sqlite.org/releaselog/3_51_3.html>).
-pub(in crate::store) fn check_version() -> Result<(), StoreError> {
+/// The version of the SQLite that is compiled in. Refuses one that can lose commits when two processes write and
+/// checkpoint at once (3.7.0 to 3.51.2, the "WAL-reset" bug, <https://sqlite.org/releaselog/3_51_3.html>).
+pub fn sqlite_version() -> Result<&'static str, StoreError> {
     if rusqlite::version_number() < 3_051_003 {
         return Err(StoreError::OldSqlite(rusqlite::version().into()));
     }
-    Ok(())
+    Ok(rusqlite::version())
 }
 
 impl Database {
@@ -213,14 +214,57 @@ pub(in crate::store) fn database(home: &Path, schema: &'static Schema, busy_time
     Database { path: home.join(schema.file), schema, busy_timeout, upgrades: false }
 }
 
-/// Runs `job` on one state of the file, however many statements it takes.
-pub(in crate::store) fn in_transaction<T, E: From<StoreError>>(
-    connection: &Connection,
-    database: &Database,
-    job: impl FnOnce(&Connection) -> Result<T, E>,
-) -> Result<T, E> {
-    let transaction = connection.unchecked_transaction().map_err(|error| database.error(error))?;
-    let result = job(&transaction)?;
-    transaction.finish().map_err(|error| database.error(error))?;
-    Ok(result)
+/// A connection that cannot write, for somebody of his own.
+pub(in crate::store) struct Reader {
+    connection: Connection,
+    database: Database,
+}
+
+impl Reader {
+    pub fn open(database: &Database) -> Result<Self, StoreError> {
+        Ok(Self { connection: database.reader()?, database: database.clone() })
+    }
+
+    /// Runs `job` on one state of the file, however many statements it takes. Where there is a key, seals are checked.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        key: Option<&RowKey>,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let error = |error| self.database.error(error);
+        let transaction = self.connection.unchecked_transaction().map_err(error)?;
+        let result = job(&Rows::new(&transaction, key))?;
+        transaction.finish().map_err(error)?;
+        Ok(result)
+    }
+
+    /// Runs `job` on as many states as it has statements.
+    pub fn glance<T>(&self, job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        job(&Rows::new(&self.connection, None))
+    }
+
+    /// A number that changes with each commit of any other connection. A few microseconds.
+    ///
+    /// An error where the file was deleted or replaced: then nothing that was read of it counts.
+    pub fn moves(&self) -> Result<i64, StoreError> {
+        self.check_place()?;
+        data_version(&self.connection)
+    }
+
+    /// Refuses one whose file is no longer the one at its path.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        self.database.check_place(&self.connection)
+    }
+
+    /// Whether SQLite finds the file whole, in its own words, looked at until `stop` says so.
+    pub fn quick_check(&mut self, stop: impl FnMut() -> bool + Send + 'static) -> Result<String, StoreError> {
+        const STEPS: i32 = 1000;
+        self.connection.progress_handler(STEPS, Some(stop)).map_err(|error| self.database.error(error))?;
+        let check = "PRAGMA quick_check(1)";
+        self.connection.query_row(check, [], |row| row.get(0)).map_err(|error| self.database.error(error))
+    }
+}
+
+pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {
+    Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }

@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Transaction};
-
 use super::{
     ballast::Ballast,
-    connection::{Database, in_transaction},
+    connection::{Database, Reader},
+    rows::Rows,
     writer::Writer,
 };
-use crate::store::{Mode, StoreError, error::shown};
+use crate::store::{Mode, RowKey, StoreError, error::shown};
 
 /// How many idle read connections each file keeps.
 const READERS: usize = 4;
@@ -18,7 +17,7 @@ const READERS: usize = 4;
 pub(in crate::store) struct File {
     pub database: Database,
     /// Dropped before the writer, so that the writer's connection closes last and checkpoints.
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Reader>>,
     pub writer: Option<Writer>,
 }
 
@@ -28,55 +27,54 @@ impl File {
             Mode::ReadWrite => {
                 (Vec::new(), Some(Writer::start(database.clone(), database.writer()?, Arc::clone(ballast))?))
             }
-            Mode::ReadOnly => (vec![database.reader()?], None),
+            Mode::ReadOnly => (vec![Reader::open(&database)?], None),
         };
         Ok(Self { database, readers: Mutex::new(readers), writer })
     }
 
+    /// Runs `job` in the writer's transaction. Where there is a key, rows are sealed with it.
     pub fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        key: Option<RowKey>,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         match &self.writer {
-            Some(writer) => writer.run(job),
+            Some(writer) => writer.run(move |transaction| job(&Rows::new(transaction, key.as_ref()))),
             None => Err(StoreError::OpenedReadOnly.into()),
         }
     }
 
+    /// Runs `job` on one state of the file. Where there is a key, seals are checked.
     pub fn read<T, E: From<StoreError>>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, E>,
+        key: Option<&RowKey>,
+        job: impl FnOnce(&Rows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = match self.idle_reader() {
-            Some(connection) => connection,
-            None => self.database.reader()?,
+        let reader = match self.idle_reader() {
+            Some(reader) => reader,
+            None => Reader::open(&self.database)?,
         };
-        let result = in_transaction(&connection, &self.database, job)?;
+        let result = reader.read(key, job)?;
         let mut readers = self.idle();
         if readers.len() < READERS {
-            readers.push(connection);
+            readers.push(reader);
         }
         Ok(result)
     }
 
     /// A reader that waits; those whose file is no longer the one at its path are given up.
-    fn idle_reader(&self) -> Option<Connection> {
+    fn idle_reader(&self) -> Option<Reader> {
         let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(|connection| self.database.check_place(connection).is_ok())
+        std::iter::from_fn(|| idle.pop()).find(|reader| reader.check_place().is_ok())
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Reader>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// On a connection of its own, since this is long.
     pub fn check_pages(&self, stop: impl FnMut() -> bool + Send + 'static) -> Result<(), StoreError> {
-        const STEPS: i32 = 1000;
-        let at = |error| self.database.error(error);
-        let mut connection = self.database.reader()?;
-        connection.progress_handler(STEPS, Some(stop)).map_err(at)?;
-        let found =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map_err(at)?;
+        let found = Reader::open(&self.database)?.quick_check(stop)?;
         match found.as_str() {
             "ok" => Ok(()),
             fault => Err(StoreError::Corrupt { file: shown(&self.database.path), detail: fault.to_owned() }),
@@ -85,17 +83,40 @@ impl File {
 
     pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
         let name = self.database.schema.file;
-        self.read(|connection| {
-            let mut faults = Vec::new();
-            let mut check = connection.prepare("PRAGMA integrity_check")?;
-            for fault in check.query_map([], |row| row.get::<_, String>(0))? {
-                faults.extend(Some(fault?).filter(|fault| fault != "ok"));
-            }
-            let mut check = connection.prepare("PRAGMA foreign_key_check")?;
-            for table in check.query_map([], |row| row.get::<_, String>(0))? {
-                faults.push(format!("a row of {} names a row that is not there", table?));
-            }
+        self.read(None, |c| {
+            let mut faults = c.all("PRAGMA integrity_check", (), |row| Ok(row.get::<String>(0)?))?;
+            faults.retain(|fault| fault != "ok");
+            faults.extend(c.all("PRAGMA foreign_key_check", (), |row| {
+                Ok(format!("a row of {} names a row that is not there", row.get::<String>(0)?))
+            })?);
             Ok(faults.into_iter().map(|fault| format!("{name}: {fault}")).collect())
         })
+    }
+
+    /// How it keeps its journal, in SQLite's word.
+    pub fn journal_mode(&self) -> Result<String, StoreError> {
+        self.read(None, |c| c.get("PRAGMA journal_mode", ()))
+    }
+
+    /// What SQLite says of it: `ok`, or what is wrong with it first.
+    pub fn quick_check(&self) -> Result<String, StoreError> {
+        self.read(None, |c| c.get("PRAGMA quick_check", ()))
+    }
+
+    /// Of which version its schema is.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        self.read(None, |c| c.get("PRAGMA user_version", ()))
+    }
+
+    /// Writes it anew without the pages that it holds free. `try_hard` tries again where the disk is full.
+    pub fn compact(
+        &self,
+        try_hard: impl FnOnce(&dyn Fn() -> Result<(), StoreError>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let connection = self.database.writer_again()?;
+        let error = |error| self.database.error(error);
+        try_hard(&|| connection.execute_batch("VACUUM").map_err(error))?;
+        // Where somebody reads, the next checkpoint does it.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(error)
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::connection::Database;
-use crate::store::{StoreError, feed};
+use super::connection::{Database, data_version};
+use crate::store::StoreError;
 
 /// Asks whether `portcullis.db` can be written, on a connection of its own, and writes nothing.
 pub struct Probe {
@@ -35,9 +35,9 @@ impl Probe {
         self.database.check_place(&connection)?;
         let at = |error| self.database.error(error);
         connection.busy_timeout(patience).map_err(at)?;
-        let before = feed::data_version(&connection)?;
+        let before = data_version(&connection)?;
         let asked = connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(at);
-        let others_wrote = asked == Err(StoreError::Busy) && feed::data_version(&connection)? != before;
+        let others_wrote = asked == Err(StoreError::Busy) && data_version(&connection)? != before;
         self.connection = Some(connection);
         self.judge(asked, others_wrote)
     }

@@ -99,6 +99,19 @@ impl<'a> Rows<'a> {
         self.key.map(|_| ()).ok_or(StoreError::Unsealed)
     }
 
+    /// The same, with a key that is new.
+    pub(in crate::store) fn sealing<'b>(&self, key: &'b RowKey) -> Rows<'b>
+    where
+        'a: 'b,
+    {
+        Rows::new(self.connection, Some(key))
+    }
+
+    /// Whether the database took back the whole transaction, in the midst of the job, as it does on a disk that is full.
+    pub(in crate::store) fn is_undone(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
     /// What `read` makes of the first row that is found; `None` where there is none.
     pub fn one<T>(
         &self,
@@ -175,6 +188,8 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Tests set a scene, and tamper, with SQL that no code of ours has.
+#[cfg(test)]
 impl std::ops::Deref for Rows<'_> {
     type Target = Connection;
 

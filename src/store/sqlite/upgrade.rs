@@ -15,6 +15,7 @@ use super::{
     backup::{self, BackupError},
     ballast,
     connection::Database,
+    rows::Rows,
 };
 use crate::{
     domain::pace::Pace,
@@ -47,14 +48,13 @@ pub struct Upgraded {
 }
 
 /// The upgrade that is not yet in the audit log.
-pub fn noted(c: &Connection) -> Result<Option<Upgraded>, StoreError> {
+pub fn noted(c: &Rows<'_>) -> Result<Option<Upgraded>, StoreError> {
     Ok(setting::get(c, NOTE)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// It stands in the audit log.
-pub fn forget(c: &Connection) -> Result<(), StoreError> {
-    c.execute("DELETE FROM setting WHERE name = ?1", [NOTE])?;
-    Ok(())
+pub fn forget(c: &Rows<'_>) -> Result<(), StoreError> {
+    c.run("DELETE FROM setting WHERE name = ?1", [NOTE]).map(|_| ())
 }
 
 /// Keeps a copy of the store in `home` and notes what is to be done, where a file of it is of an earlier version. For who
@@ -71,8 +71,8 @@ pub(in crate::store) fn prepare(home: &Path, databases: [&Database; 2], copy: Co
         return Ok(());
     }
     let connection = portcullis.changer()?;
-    let is_made = connection.query_row("SELECT EXISTS (SELECT 1 FROM vault_entry)", [], |row| row.get(0));
-    if !is_made.map_err(|error| portcullis.error(error))? {
+    let c = Rows::new(&connection, None);
+    if !c.exists("SELECT 1 FROM vault_entry", ())? {
         // Another process is about to make it: what it has so far is nothing that a copy could be kept of.
         return Ok(());
     }
@@ -85,13 +85,13 @@ pub(in crate::store) fn prepare(home: &Path, databases: [&Database; 2], copy: Co
     let is_whole = |noted: &Upgraded| {
         noted.from != from || noted.copy.as_ref().is_none_or(|copy| copy.symlink_metadata().is_ok())
     };
-    if noted(&connection)?.is_some_and(|noted| is_this(&noted) && is_whole(&noted)) {
+    if noted(&c)?.is_some_and(|noted| is_this(&noted) && is_whole(&noted)) {
         // One that was begun and not brought to its end: the copy is of before it.
         return Ok(());
     }
     let note = |copy: Option<&Path>, size| {
         let upgraded = Upgraded { from, to, copy: copy.map(Path::to_owned), size };
-        setting::set(&connection, NOTE, &to_json(&upgraded)?)
+        setting::set(&c, NOTE, &to_json(&upgraded)?)
     };
     if copy == CopyBefore::Omit {
         return note(None, None);

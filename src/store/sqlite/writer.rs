@@ -16,14 +16,14 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{ballast::Ballast, connection::Database};
+use super::{ballast::Ballast, connection::Database, rows::Rows};
 use crate::store::{StoreError, thread as store_thread};
 
 /// How many jobs share a commit at most.
 const GROUP: usize = 128;
 
 /// Runs in each commit's transaction after its jobs; an error takes the whole group back.
-pub type BeforeCommit = Arc<dyn Fn(&Transaction<'_>) -> Result<(), StoreError> + Send + Sync>;
+pub type BeforeCommit = Arc<dyn Fn(&Rows<'_>) -> Result<(), StoreError> + Send + Sync>;
 
 /// Runs after each commit.
 pub type AfterCommit = Arc<dyn Fn() + Send + Sync>;
@@ -209,7 +209,7 @@ impl Desk {
         }
         let hook = self.before_commit.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hook) = hook {
-            catch_unwind(AssertUnwindSafe(|| hook(&transaction))).unwrap_or(Err(StoreError::Panicked))?;
+            catch_unwind(AssertUnwindSafe(|| hook(&Rows::new(&transaction, None)))).unwrap_or(Err(StoreError::Panicked))?;
         }
         transaction.commit().map_err(at)?;
         if let Some(hook) = self.after_commit.get() {

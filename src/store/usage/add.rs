@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
-
 use super::{HOUR, MINUTE, floor};
 use crate::domain::usage::{self, Count};
-use crate::store::StoreError;
+use crate::store::{Rows, StoreError};
 
 /// How many endpoints of one credential are told apart within an hour; others are counted by their methods.
 pub const MOST_ENDPOINTS: usize = 200;
 
 /// Adds a flush of counters. Within a transaction.
-pub fn add(c: &Connection, counts: &[Count]) -> Result<(), StoreError> {
+pub fn add(c: &Rows<'_>, counts: &[Count]) -> Result<(), StoreError> {
     let mut endpoints = Endpoints { c, found: HashMap::new() };
     for count in counts {
         if count.credential == usage::NOBODY {
@@ -27,21 +25,14 @@ pub fn add(c: &Connection, counts: &[Count]) -> Result<(), StoreError> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (at, credential, endpoint, outcome) DO UPDATE SET calls = calls + excluded.calls"
             );
-            c.prepare_cached(&sql)?.execute((
-                at,
-                &count.credential,
-                &count.issuer,
-                &count.subject,
-                endpoint,
-                count.outcome.code(),
-                calls(count),
-            ))?;
+            let Count { credential, issuer, subject, outcome, .. } = count;
+            c.run(&sql, (at, credential, issuer, subject, endpoint, outcome.code(), calls(count)))?;
         }
     }
     Ok(())
 }
 
-fn add_stranger(c: &Connection, count: &Count) -> Result<(), StoreError> {
+fn add_stranger(c: &Rows<'_>, count: &Count) -> Result<(), StoreError> {
     for (table, unit) in [("stranger_hour", HOUR), ("stranger_minute", MINUTE)] {
         let sql = format!(
             "INSERT INTO {table} (at, endpoint, outcome, calls) VALUES (?1, ?2, ?3, ?4)
@@ -49,7 +40,7 @@ fn add_stranger(c: &Connection, count: &Count) -> Result<(), StoreError> {
         );
         let endpoint = usage::method(&count.endpoint);
         let at = floor(count.minute.millis(), unit);
-        c.prepare_cached(&sql)?.execute((at, endpoint, count.outcome.code(), calls(count)))?;
+        c.run(&sql, (at, endpoint, count.outcome.code(), calls(count)))?;
     }
     Ok(())
 }
@@ -60,7 +51,7 @@ fn calls(count: &Count) -> i64 {
 
 /// The endpoints that hours tell apart.
 struct Endpoints<'a> {
-    c: &'a Connection,
+    c: &'a Rows<'a>,
     /// How many there are, of those hours and credentials that a new one came for.
     found: HashMap<(i64, &'a str), usize>,
 }
@@ -69,19 +60,18 @@ impl<'a> Endpoints<'a> {
     /// What `count` is counted under: its endpoint where that is told apart already or there is room, else its method.
     fn counted(&mut self, hour: i64, count: &'a Count) -> Result<&'a str, StoreError> {
         let (credential, endpoint) = (count.credential.as_str(), count.endpoint.as_str());
-        let mut is_known = self.c.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM usage_hour WHERE at = ?1 AND credential = ?2 AND endpoint = ?3)",
+        let is_known = self.c.exists(
+            "SELECT 1 FROM usage_hour WHERE at = ?1 AND credential = ?2 AND endpoint = ?3",
+            (hour, credential, endpoint),
         )?;
-        if is_known.query_row((hour, credential, endpoint), |row| row.get(0))? {
+        if is_known {
             return Ok(endpoint);
         }
         let found = match self.found.get_mut(&(hour, credential)) {
             Some(found) => found,
             None => {
-                let mut select = self.c.prepare_cached(
-                    "SELECT count(DISTINCT endpoint) FROM usage_hour WHERE at = ?1 AND credential = ?2",
-                )?;
-                let found: i64 = select.query_row((hour, credential), |row| row.get(0))?;
+                let sql = "SELECT count(DISTINCT endpoint) FROM usage_hour WHERE at = ?1 AND credential = ?2";
+                let found = self.c.count(sql, (hour, credential))?;
                 self.found.entry((hour, credential)).or_insert(usize::try_from(found).unwrap_or(0))
             }
         };
