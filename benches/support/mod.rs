@@ -31,11 +31,20 @@ pub fn save_open_policy(ctx: &Ctx) {
 
 /// Adds `count` keys under the policy `open`, each with a subject and a secret of its own; what their owners present.
 pub fn add_keys(ctx: &Ctx, count: usize) -> Vec<PresentedKey> {
+    add_keys_with(ctx, count, |_, _| ())
+}
+
+/// The same, each with what `change` makes of it by its number.
+pub fn add_keys_with(ctx: &Ctx, count: usize, change: impl Fn(usize, &mut ApiKey)) -> Vec<PresentedKey> {
     let now = SystemClock.now();
     let mut presented = Vec::with_capacity(count);
     while presented.len() < count {
         let chunk: Vec<_> = (presented.len()..count.min(presented.len() + CHUNK))
-            .map(|number| key(ctx, number, now))
+            .map(|number| {
+                let (mut key, presented) = key(ctx, number, now);
+                change(number, &mut key);
+                (key, presented)
+            })
             .collect();
         let (keys, texts): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
         let insert = move |c: &Rows<'_>| keys.iter().try_for_each(|key| api_key::insert(c, key));

@@ -54,7 +54,7 @@ impl Recorder {
             return Ok(());
         }
         let now = self.clock.now();
-        let last = self.store.read(|c| event::last_record(c))?;
+        let last = self.store.read(event::last_record)?;
         if let Some(left) = left(last.at, now).filter(|_| !at_once) {
             self.not_before = Some(Instant::now() + left);
             return Ok(());

@@ -116,7 +116,7 @@ fn verify_with(ctx: &Ctx, of_vault: Option<ChainKey>, kept: &Kept) -> Result<Ver
         None => (beside.clone(), KeyFrom::Store),
     };
     let mut verifier = Verifier::new(key.clone(), ctx.now()).seeking(kept.head);
-    let records = ctx.store.read(|c| audit::head(c))?.map_or(0, |entry| entry.record.seq.unsigned_abs());
+    let records = ctx.store.read(audit::head)?.map_or(0, |entry| entry.record.seq.unsigned_abs());
     ctx.pace.expect(records, Unit::Items);
     let fault = loop {
         ctx.pace.or_nothing()?;
@@ -179,7 +179,7 @@ fn stranger(beside: Option<&ChainKey>, wanted: &str) -> Verdict {
 
 pub fn head(ctx: &Ctx) -> Result<Head, OpsError> {
     let public_key = public_key(ctx)?.unwrap_or_default();
-    let head = ctx.store.read(|c| audit::head(c))?;
+    let head = ctx.store.read(audit::head)?;
     Ok(Head {
         seq: head.as_ref().map_or(0, |entry| entry.record.seq),
         hash: head.as_ref().map_or(Hash::GENESIS, |entry| entry.hash).to_hex(),

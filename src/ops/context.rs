@@ -97,7 +97,7 @@ impl Ctx {
     /// Has the audit log say that the store was brought up to date, where it does not yet; returns what was done. On a full
     /// disk that waits for the next one who opens it.
     pub(super) fn record_upgrade(&self) -> Option<Upgraded> {
-        if !self.store.read(|c| upgrade::noted(c)).is_ok_and(|noted| noted.is_some()) {
+        if !self.store.read(upgrade::noted).is_ok_and(|noted| noted.is_some()) {
             return None;
         }
         let (to, version) = (self.store.versions(), env!("CARGO_PKG_VERSION"));

@@ -16,7 +16,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rows, StoreError, error::io, home::ANCHOR, modes, setting, stops, vault_entry};
+use super::{Rows, StoreError, error::io, home::ANCHOR, modes, sealed_entry, setting, stops};
 use crate::{
     domain::{
         audit::{ChainKey, Hash, Record},
@@ -167,7 +167,7 @@ pub(super) fn lock(home: &Path) -> Result<File, StoreError> {
 /// that must have signed the anchor.
 pub fn check(c: &Rows<'_>, found: Option<&Found>, key: Option<&ChainKey>) -> Result<(), StoreError> {
     let Some(found) = found else {
-        if vault_entry::is_anchored(c)? {
+        if sealed_entry::is_anchored(c)? {
             return Err(StoreError::Astray(
                 "the anchor of this home is gone, by which an older copy of its store would be noticed"
                     .into(),

@@ -4,7 +4,7 @@ mod tests;
 
 use super::{
     Rows, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
     listing::{self, Field, Holds, Listed},
     quota,
     table::{self, Columns, Noun, Table, moment},
@@ -133,7 +133,7 @@ pub fn delete_damaged(c: &Rows<'_>, id: &str) -> Result<bool, StoreError> {
     if removed {
         quota::close(c, id)?;
         // An id that is none was never told of as a key.
-        feed::append(c, &id.parse().map_or(Change::All, Change::Key))?;
+        change::append(c, &id.parse().map_or(Change::All, Change::Key))?;
     }
     Ok(removed)
 }
@@ -141,7 +141,7 @@ pub fn delete_damaged(c: &Rows<'_>, id: &str) -> Result<bool, StoreError> {
 pub fn insert(c: &Rows<'_>, key: &ApiKey) -> Result<(), StoreError> {
     table::insert(c, key)?;
     quota::open(c, key.id.as_str())?;
-    feed::append(c, &Change::Key(key.id))
+    change::append(c, &Change::Key(key.id))
 }
 
 /// Disables or enables a key; `false` where there is none.
@@ -188,7 +188,7 @@ pub fn set_rotated(
 fn alter(c: &Rows<'_>, id: KeyId, change: impl FnOnce(&mut ApiKey)) -> Result<bool, StoreError> {
     let altered = table::alter(c, id.as_str(), change)?;
     if altered {
-        feed::append(c, &Change::Key(id))?;
+        change::append(c, &Change::Key(id))?;
     }
     Ok(altered)
 }
@@ -198,7 +198,7 @@ pub fn delete(c: &Rows<'_>, id: KeyId) -> Result<bool, StoreError> {
     let removed = TABLE.delete(c, id.as_str())?;
     if removed {
         quota::close(c, id.as_str())?;
-        feed::append(c, &Change::Key(id))?;
+        change::append(c, &Change::Key(id))?;
     }
     Ok(removed)
 }

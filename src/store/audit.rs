@@ -77,7 +77,8 @@ pub fn append(
 /// What is signed is the 32 bytes of the last record's hash.
 pub fn sign_head(c: &Rows<'_>, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), StoreError> {
     let sql = "SELECT seq, hash, signature IS NULL FROM audit ORDER BY seq DESC LIMIT 1";
-    let last = c.one(sql, (), |row| Ok((row.get::<i64>(0)?, row.get::<[u8; 32]>(1)?, row.get::<bool>(2)?)))?;
+    let last =
+        c.one(sql, (), |row| Ok((row.get::<i64>(0)?, row.get::<[u8; 32]>(1)?, row.get::<bool>(2)?)))?;
     let Some((seq, hash, true)) = last else { return Ok(()) };
     c.run("UPDATE audit SET signature = ?2 WHERE seq = ?1", (seq, sign(&hash))).map(|_| ())
 }

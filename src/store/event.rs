@@ -254,7 +254,8 @@ pub fn purged(c: &Rows<'_>) -> Result<Purged, StoreError> {
     let mut purged = Purged::default();
     let sql = "SELECT detail FROM audit WHERE object = '' AND act = ?1 ORDER BY seq";
     c.each(sql, [Act::EventPurge.as_str()], |row| {
-        let detail: Value = row.text(0).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let detail: Value =
+            row.text(0).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         if let Some(before) = detail.get("before").and_then(Value::as_i64) {
             let is_of_strangers = detail.get("strangers").and_then(Value::as_bool).unwrap_or(true);
             let mark = if is_of_strangers { &mut purged.strangers } else { &mut purged.known };

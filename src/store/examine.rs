@@ -1,7 +1,7 @@
 //! Whether the rows that decisions rest on are as they were written: all of them, table by table.
 
 use super::{
-    Rows, StoreError, api_key, feed, issuer, issuer_source, one_time, policy, quota, revocation, scope,
+    Rows, StoreError, api_key, change, issuer, issuer_source, one_time, policy, quota, revocation, scope,
     sealed_setting, signing_key, table::Table, token,
 };
 
@@ -21,7 +21,7 @@ static TABLES: [&Table; 14] = [
     &issuer_source::TABLE,
     &sealed_setting::TABLE,
     &quota::TABLE,
-    &feed::TABLE,
+    &change::TABLE,
 ];
 
 /// What [`examine`] found.

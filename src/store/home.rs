@@ -18,6 +18,13 @@ use super::{
     writers,
 };
 
+/// How a store may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    ReadWrite,
+    ReadOnly,
+}
+
 /// The store's own file, which is made before all others.
 pub const STORE: &str = "portcullis.db";
 /// Counters and events.

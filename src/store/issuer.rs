@@ -2,12 +2,11 @@
 
 use super::{
     Rows, Sound, StoreError,
-    feed::{self, Change},
-    issuer_source,
+    change::{self, Change},
+    issuer_source, sealed_entry,
     table::{self, Columns, Noun, Table, moment},
     token,
     value::{Value, to_json},
-    vault_entry,
 };
 use crate::{
     domain::{
@@ -40,7 +39,7 @@ pub fn sound(c: &Rows<'_>) -> Result<Sound<Issuer>, StoreError> {
 
 /// The secret that the issuer signs with, as the vault sealed it; `None` where it has none.
 pub fn secret(c: &Rows<'_>, name: &IssuerName) -> Result<Option<SealedEntry>, StoreError> {
-    vault_entry::find(c, &issuer_entry(name))
+    sealed_entry::find(c, &issuer_entry(name))
 }
 
 /// A key or live token of this home whose subject begins with `prefix`, in words, and its subject.
@@ -78,9 +77,9 @@ pub fn holder_of(
 pub fn insert(c: &Rows<'_>, issuer: &Issuer, secret: Option<&SealedEntry>) -> Result<(), StoreError> {
     table::insert(c, issuer)?;
     if let Some(secret) = secret {
-        vault_entry::insert(c, secret, issuer.created_at)?;
+        sealed_entry::insert(c, secret, issuer.created_at)?;
     }
-    feed::append(c, &Change::Issuers)
+    change::append(c, &Change::Issuers)
 }
 
 /// Writes an issuer anew; `false` where there is none. The seal of what was there is checked first, so that what was
@@ -88,7 +87,7 @@ pub fn insert(c: &Rows<'_>, issuer: &Issuer, secret: Option<&SealedEntry>) -> Re
 pub fn update(c: &Rows<'_>, issuer: &Issuer) -> Result<bool, StoreError> {
     let altered = table::alter(c, issuer.name.as_str(), |found: &mut Issuer| *found = issuer.clone())?;
     if altered {
-        feed::append(c, &Change::Issuers)?;
+        change::append(c, &Change::Issuers)?;
     }
     Ok(altered)
 }
@@ -100,8 +99,8 @@ pub fn replace_secret(
     secret: Option<&SealedEntry>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    vault_entry::delete(c, &issuer_entry(name))?;
-    secret.map_or(Ok(()), |secret| vault_entry::insert(c, secret, now))
+    sealed_entry::delete(c, &issuer_entry(name))?;
+    secret.map_or(Ok(()), |secret| sealed_entry::insert(c, secret, now))
 }
 
 /// Removes an issuer and its secret; `false` where there is none.
@@ -109,8 +108,8 @@ pub fn delete(c: &Rows<'_>, name: &IssuerName) -> Result<bool, StoreError> {
     issuer_source::delete(c, name)?;
     let removed = TABLE.delete(c, name.as_str())?;
     if removed {
-        vault_entry::delete(c, &issuer_entry(name))?;
-        feed::append(c, &Change::Issuers)?;
+        sealed_entry::delete(c, &issuer_entry(name))?;
+        change::append(c, &Change::Issuers)?;
     }
     Ok(removed)
 }

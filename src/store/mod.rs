@@ -8,6 +8,8 @@
 pub mod anchor;
 pub mod api_key;
 pub mod audit;
+pub mod backup;
+pub mod change;
 mod error;
 pub mod event;
 pub mod examine;
@@ -27,6 +29,7 @@ pub mod revocation;
 pub mod room;
 pub mod scope;
 mod seal;
+mod sealed_entry;
 pub mod sealed_setting;
 pub mod setting;
 pub mod signing_key;
@@ -39,6 +42,7 @@ mod tests;
 pub mod thread;
 pub mod token;
 pub mod trust;
+pub mod upgrade;
 pub mod usage;
 pub mod user;
 mod value;
@@ -53,11 +57,11 @@ use std::{
 };
 
 pub use error::{StoreError, io as io_error};
+pub use home::Mode;
 pub use page::{Damaged, Page, Sound};
 pub use seal::RowKey;
-pub use sqlite::{
-    Probe, Rows, backup, ballast, connection::sqlite_version, patience, upgrade, writer::BeforeCommit,
-};
+pub use sqlite::{Probe, Rows, ballast, connection::sqlite_version, patience, writer::BeforeCommit};
+pub use upgrade::Versions;
 
 use crate::{
     domain::clock::{Clock, HighWater, Timestamp},
@@ -73,13 +77,6 @@ use sqlite::{
 };
 use upgrade::CopyBefore;
 use value::to_json;
-
-/// How a store may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    ReadWrite,
-    ReadOnly,
-}
 
 /// An open store. Cheap to clone; all clones share one writer thread a file and a few readers.
 /// The writers end, after what is queued, with the last clone.
@@ -219,13 +216,13 @@ impl Store {
 
     /// Whether the vault knows that the home has an anchor.
     pub fn is_anchored(&self) -> Result<bool, StoreError> {
-        self.read(|c| vault_entry::is_anchored(c))
+        self.read(sealed_entry::is_anchored)
     }
 
     /// Has the vault remember, for good, that the home has an anchor.
     pub fn set_anchored(&self, vault: &Vault, now: Timestamp) -> Result<(), StoreError> {
         let entry = vault.seal_anchored()?;
-        self.write(move |c| vault_entry::set_anchored(c, &entry, now))
+        self.write(move |c| sealed_entry::set_anchored(c, &entry, now))
     }
 
     pub fn mode(&self) -> Mode {
@@ -265,8 +262,7 @@ impl Store {
             let (job, ballast) = (job.clone(), Arc::clone(&self.0.ballast));
             let attempt = self.write(move |c| {
                 // A disk that is full makes SQLite end the transaction in the midst of the job.
-                job(c)
-                    .map_err(|error| Attempt { error, wants_room: c.is_undone() && ballast.is_wanted() })
+                job(c).map_err(|error| Attempt { error, wants_room: c.is_undone() && ballast.is_wanted() })
             });
             match attempt {
                 Err(failed) if failed.wants_room && self.0.ballast.give_up(Need::Act, pieces) => pieces *= 2,
@@ -299,15 +295,6 @@ impl Store {
         job: impl FnOnce(&Rows<'_>) -> Result<T, StoreError> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
         self.though_full(|| self.write_usage(job.clone()))
-    }
-
-    /// Gives the disk what `usage.db` holds free within itself, where what it holds is not much: it is written anew for
-    /// that, in memory and beside itself, and every flush waits. A large file uses its free pages itself.
-    pub fn compact_usage(&self) -> Result<(), StoreError> {
-        if self.usage_room()?.used > room::MOST_COMPACTED {
-            return Ok(());
-        }
-        self.0.usage.compact(|vacuum| self.though_full(vacuum))
     }
 
     /// Tries again, with more and more of the ballast given up, while the disk is full.
@@ -380,13 +367,6 @@ impl Store {
         faults.extend(self.0.usage.integrity()?);
         Ok(faults)
     }
-}
-
-/// The versions of the schemas of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Versions {
-    pub portcullis: i64,
-    pub usage: i64,
 }
 
 /// Why an attempt to write did not succeed, and whether more room on the disk might help.

@@ -2,7 +2,7 @@
 
 use super::{
     Rows, Sound, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
     sqlite::Row,
     table::{self, Table},
 };
@@ -100,7 +100,7 @@ pub fn insert(c: &Rows<'_>, revision: &Revision) -> Result<(), StoreError> {
         ],
     )?;
     TABLE.upsert(c, [name.to_string().into(), revision.revision.into()])?;
-    feed::append(c, &Change::Policy(name.clone()))
+    change::append(c, &Change::Policy(name.clone()))
 }
 
 /// Removes a policy; its revisions stay. `false` where there was none; a
@@ -108,7 +108,7 @@ pub fn insert(c: &Rows<'_>, revision: &Revision) -> Result<(), StoreError> {
 pub fn delete(c: &Rows<'_>, name: &PolicyName) -> Result<bool, StoreError> {
     let removed = TABLE.delete(c, name.as_str())?;
     if removed {
-        feed::append(c, &Change::Policy(name.clone()))?;
+        change::append(c, &Change::Policy(name.clone()))?;
     }
     Ok(removed)
 }

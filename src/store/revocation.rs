@@ -2,7 +2,7 @@
 
 use super::{
     Rows, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
     sqlite::Row,
     table::{Table, moment},
 };
@@ -69,7 +69,7 @@ pub fn upsert(c: &Rows<'_>, revocation: &Revocation) -> Result<(), StoreError> {
             moment(revocation.ends_at),
         ],
     )?;
-    feed::append(c, &change(target))
+    change::append(c, &change(target))
 }
 
 /// Removes up to `most` of those that can refuse nothing any more since before `before`; returns how many. Nothing is

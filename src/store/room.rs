@@ -18,7 +18,7 @@ pub const MOST: u64 = 2 * 1024 * 1024 * 1024;
 /// See [`MOST`].
 pub const LEAST: u64 = 1024 * 1024;
 /// How much is written anew to give room back to the disk.
-pub(super) const MOST_COMPACTED: u64 = 256 * 1024 * 1024;
+const MOST_COMPACTED: u64 = 256 * 1024 * 1024;
 /// A quarter of a small disk.
 const SHARE: u64 = 4;
 /// What is younger goes for no want of room.
@@ -249,12 +249,21 @@ impl Store {
 
     /// What was said of the room that `usage.db` may take; `None` where nothing was.
     pub fn usage_budget(&self) -> Result<Option<u64>, StoreError> {
-        self.read_usage(|c| budget(c))
+        self.read_usage(budget)
     }
 
     /// Says for good how much room `usage.db` may take.
     pub fn set_usage_budget(&self, bytes: u64) -> Result<(), StoreError> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.write_usage(move |c| set_mark(c, BUDGET, bytes))
+    }
+
+    /// Gives the disk what `usage.db` holds free within itself, where what it holds is not much: it is written anew for
+    /// that, in memory and beside itself, and every flush waits. A large file uses its free pages itself.
+    pub fn compact_usage(&self) -> Result<(), StoreError> {
+        if self.usage_room()?.used > MOST_COMPACTED {
+            return Ok(());
+        }
+        self.0.usage.compact(|vacuum| self.though_full(vacuum))
     }
 }

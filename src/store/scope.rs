@@ -2,7 +2,7 @@
 
 use super::{
     Rows, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
     table::{self, Columns, Noun, Table},
     value::{Value, to_json},
 };
@@ -41,14 +41,14 @@ pub fn renew(c: &Rows<'_>, catalogue: &mut Catalogue, name: &ScopeName) -> Resul
 /// Adds a scope, or gives it another description and other endpoints.
 pub fn upsert(c: &Rows<'_>, scope: &Scope) -> Result<(), StoreError> {
     TABLE.upsert(c, scope.values()?)?;
-    feed::append(c, &Change::Scope(scope.name.clone()))
+    change::append(c, &Change::Scope(scope.name.clone()))
 }
 
 /// Removes a scope; `false` where there was none.
 pub fn delete(c: &Rows<'_>, name: &ScopeName) -> Result<bool, StoreError> {
     let removed = TABLE.delete(c, name.as_str())?;
     if removed {
-        feed::append(c, &Change::Scope(name.clone()))?;
+        change::append(c, &Change::Scope(name.clone()))?;
     }
     Ok(removed)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Rows, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
     table::Table,
 };
 
@@ -21,5 +21,5 @@ pub fn get(c: &Rows<'_>, name: &str) -> Result<Option<String>, StoreError> {
 pub fn set(c: &Rows<'_>, name: &str, value: &str) -> Result<(), StoreError> {
     TABLE.upsert(c, [name.into(), value.into()])?;
     // Who this home is decides whose tokens are its own, as the issuers do for all others.
-    feed::append(c, &Change::Issuers)
+    change::append(c, &Change::Issuers)
 }

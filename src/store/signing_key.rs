@@ -2,10 +2,10 @@
 
 use super::{
     Rows, Sound, StoreError,
-    feed::{self, Change},
+    change::{self, Change},
+    sealed_entry,
     table::{self, Columns, Noun, Table, moment},
     value::{Value, to_json},
-    vault_entry,
 };
 use crate::{
     domain::{clock::Timestamp, name::Kid, signing_key::SigningKey},
@@ -33,7 +33,7 @@ pub fn sound(c: &Rows<'_>) -> Result<Sound<SigningKey>, StoreError> {
 
 /// The private part as the vault sealed it; `None` where there is none (any more).
 pub fn private(c: &Rows<'_>, kid: &Kid) -> Result<Option<SealedEntry>, StoreError> {
-    vault_entry::find(c, &signing_key_entry(kid))
+    sealed_entry::find(c, &signing_key_entry(kid))
 }
 
 /// Adds a key with its private part. A [`StoreError::Constraint`] where the kid was ever used.
@@ -44,8 +44,8 @@ pub fn insert(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     table::insert(c, key)?;
-    vault_entry::insert(c, private, now)?;
-    feed::append(c, &Change::SigningKeys)
+    sealed_entry::insert(c, private, now)?;
+    change::append(c, &Change::SigningKeys)
 }
 
 /// Ends a key's signing at `signs_until` and its verifying at `verifies_until`, unless they end sooner; `false` where there
@@ -66,14 +66,14 @@ pub fn set_ending(
 /// Retires a key for good, and destroys its private part; `false` where there is none. The first retirement's moment
 /// stays.
 pub fn set_retired(c: &Rows<'_>, kid: &Kid, at: Timestamp) -> Result<bool, StoreError> {
-    vault_entry::delete(c, &signing_key_entry(kid))?;
+    sealed_entry::delete(c, &signing_key_entry(kid))?;
     alter(c, kid, |key| _ = key.retired_at.get_or_insert(at))
 }
 
 fn alter(c: &Rows<'_>, kid: &Kid, change: impl FnOnce(&mut SigningKey)) -> Result<bool, StoreError> {
     let altered = table::alter(c, kid.as_str(), change)?;
     if altered {
-        feed::append(c, &Change::SigningKeys)?;
+        change::append(c, &Change::SigningKeys)?;
     }
     Ok(altered)
 }

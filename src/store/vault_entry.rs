@@ -14,11 +14,12 @@ use zeroize::Zeroizing;
 
 use super::{
     Mode, RowKey, Rows, Store, StoreError,
+    change::{self, Change},
     error::{beside, io, shown},
-    feed::{self, Change},
     home::Home,
-    modes, policy, scope, setting,
-    sqlite::Row,
+    modes, policy, scope,
+    sealed_entry::{self, entries},
+    setting,
 };
 use crate::{
     domain::{
@@ -30,7 +31,7 @@ use crate::{
         secret::Secret,
         text::for_shell,
     },
-    vault::{self, AuditSigner, KeyFile, MasterKey, SealedEntry, Vault, VaultError},
+    vault::{AuditSigner, KeyFile, MasterKey, Vault, VaultError},
 };
 
 /// No key file of ours is longer.
@@ -67,7 +68,7 @@ pub fn open_or_create<E>(
 where
     E: From<StoreError> + Send + 'static,
 {
-    let made = store.read(|c| is_made(c))?;
+    let made = store.read(is_made)?;
     if made {
         return Ok(open_vault(store, home)?);
     }
@@ -100,7 +101,7 @@ fn create(c: &Rows<'_>, master: &MasterKey, now: Timestamp) -> Result<bool, Stor
     setting::set(tx, setting::STORE_ID, &store_id)?;
     setting::set(tx, setting::AUDIT_PUBLIC_KEY, &vault.audit_signer().public_key_pem()?)?;
     for entry in &entries {
-        insert(tx, entry, now)?;
+        sealed_entry::insert(tx, entry, now)?;
     }
     for built_in in Catalogue::built_in() {
         scope::upsert(tx, &built_in)?;
@@ -113,7 +114,7 @@ fn create(c: &Rows<'_>, master: &MasterKey, now: Timestamp) -> Result<bool, Stor
         saved_at: now,
     };
     policy::insert(tx, &default)?;
-    feed::append(tx, &Change::All)?;
+    change::append(tx, &Change::All)?;
     Ok(true)
 }
 
@@ -121,7 +122,8 @@ fn create(c: &Rows<'_>, master: &MasterKey, now: Timestamp) -> Result<bool, Stor
 /// may still be had from a backup.
 fn is_made(c: &Rows<'_>) -> Result<bool, StoreError> {
     let is_made = c.exists("SELECT 1 FROM vault_entry", ())?;
-    let is_used = c.exists("SELECT 1 FROM setting UNION ALL SELECT 1 FROM api_key UNION ALL SELECT 1 FROM audit", ())?;
+    let is_used =
+        c.exists("SELECT 1 FROM setting UNION ALL SELECT 1 FROM api_key UNION ALL SELECT 1 FROM audit", ())?;
     if is_used && !is_made {
         return Err(StoreError::Corrupt {
             file: "the store".into(),
@@ -143,46 +145,6 @@ fn open(c: &Rows<'_>, master: &MasterKey) -> Result<Vault, StoreError> {
 fn store_id(c: &Rows<'_>) -> Result<String, StoreError> {
     setting::get(c, setting::STORE_ID)?
         .ok_or_else(|| VaultError::DoesNotFit("the store has no id".into()).into())
-}
-
-/// Whether the vault says that the home has an anchor. It is the truth where the vault opens.
-pub(super) fn is_anchored(c: &Rows<'_>) -> Result<bool, StoreError> {
-    Ok(entries(c)?.iter().any(vault::is_anchored))
-}
-
-/// Has the vault remember, for good, that the home has an anchor. `entry` is of [`Vault::seal_anchored`].
-pub(super) fn set_anchored(c: &Rows<'_>, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
-    if is_anchored(c)? {
-        return Ok(());
-    }
-    delete(c, &entry.name)?;
-    insert(c, entry, now)
-}
-
-fn entries(c: &Rows<'_>) -> Result<Vec<SealedEntry>, StoreError> {
-    let sql = "SELECT name, version, wrapped_key, sealed FROM vault_entry ORDER BY name, version";
-    c.all(sql, (), entry)
-}
-
-fn entry(row: &Row<'_>) -> Result<SealedEntry, StoreError> {
-    Ok(SealedEntry { name: row.get(0)?, version: row.get(1)?, wrapped_key: row.get(2)?, sealed: row.get(3)? })
-}
-
-/// One entry, of those that come and go with what they belong to.
-pub(super) fn find(c: &Rows<'_>, name: &str) -> Result<Option<SealedEntry>, StoreError> {
-    let sql = "SELECT name, version, wrapped_key, sealed FROM vault_entry WHERE name = ?1 ORDER BY version DESC";
-    c.one(sql, [name], entry)
-}
-
-/// Removes an entry; nothing where there is none.
-pub(super) fn delete(c: &Rows<'_>, name: &str) -> Result<(), StoreError> {
-    c.run("DELETE FROM vault_entry WHERE name = ?1", [name]).map(|_| ())
-}
-
-pub(super) fn insert(c: &Rows<'_>, entry: &SealedEntry, now: Timestamp) -> Result<(), StoreError> {
-    let SealedEntry { name, version, wrapped_key, sealed } = entry;
-    let sql = "INSERT INTO vault_entry (name, version, wrapped_key, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    c.run(sql, (name, version, wrapped_key, sealed, now.millis())).map(|_| ())
 }
 
 fn existing_key(home: &Home) -> Result<MasterKey, StoreError> {

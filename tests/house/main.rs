@@ -25,8 +25,10 @@ const ROOMS: [&[&str]; 7] =
 const IMPURE: [&str; 8] =
     ["tokio", "rusqlite", "hyper", "hyper_util", "http", "reqwest", "ratatui", "crossterm"];
 
-/// Crates that some rooms keep to themselves: who draws on the terminal, and who speaks HTTP.
-const KEPT: [(&str, &[&str]); 2] = [("ratatui", &["console"]), ("hyper", &["gateway", "demo"])];
+/// Crates that some rooms, or folders of one, keep to themselves: who draws on the terminal, who speaks HTTP, and who knows
+/// which database there is.
+const KEPT: [(&str, &[&str]); 3] =
+    [("ratatui", &["console"]), ("hyper", &["gateway", "demo"]), ("rusqlite", &["store/sqlite"])];
 
 #[test]
 fn every_import_goes_to_the_left() {
@@ -83,6 +85,8 @@ fn sources() -> Vec<(PathBuf, String)> {
 struct Place {
     /// `None` for `lib.rs` and `main.rs`, which stand outside every room.
     room: Option<String>,
+    /// Its path without an extension.
+    path: PathBuf,
     /// How many `super::` lead from its top level to the root of the crate.
     depth: usize,
 }
@@ -90,13 +94,13 @@ struct Place {
 impl Place {
     fn of(path: &Path) -> Self {
         let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
-        match parts.as_slice() {
-            ["lib.rs" | "main.rs"] => Self { room: None, depth: 0 },
-            [file] => Self { room: Some(file.trim_end_matches(".rs").to_owned()), depth: 1 },
-            [room, .., "mod.rs"] => Self { room: Some((*room).to_owned()), depth: parts.len() - 1 },
-            [room, ..] => Self { room: Some((*room).to_owned()), depth: parts.len() },
-            [] => Self { room: None, depth: 0 },
-        }
+        let (room, depth) = match parts.as_slice() {
+            ["lib.rs" | "main.rs"] | [] => (None, 0),
+            [file] => (Some(file.trim_end_matches(".rs").to_owned()), 1),
+            [room, .., "mod.rs"] => (Some((*room).to_owned()), parts.len() - 1),
+            [room, ..] => (Some((*room).to_owned()), parts.len()),
+        };
+        Self { room, path: path.with_extension(""), depth }
     }
 }
 
@@ -108,7 +112,7 @@ fn faults(place: &Place, text: &str) -> Vec<(usize, String)> {
     };
     let mut named = Vec::new();
     collect(&tokens(text), &mut named);
-    named.into_iter().filter_map(|name| Some((name.line, name.fault(room, own, place.depth)?))).collect()
+    named.into_iter().filter_map(|name| Some((name.line, name.fault(room, own, place)?))).collect()
 }
 
 fn position(room: &str) -> Option<usize> {
@@ -134,11 +138,11 @@ enum Origin {
 }
 
 impl Named {
-    fn fault(&self, room: &str, own: usize, depth: usize) -> Option<String> {
+    fn fault(&self, room: &str, own: usize, place: &Place) -> Option<String> {
         let name = self.name.as_str();
         let inside = match self.origin {
             Origin::Root => true,
-            Origin::Above(steps) => steps >= depth,
+            Origin::Above(steps) => steps >= place.depth,
             Origin::Elsewhere => name == "portcullis",
         };
         if inside {
@@ -153,7 +157,8 @@ impl Named {
             return Some(format!("`domain` is pure and may not name `{name}`"));
         }
         let (_, keepers) = KEPT.iter().find(|(kept, _)| *kept == name)?;
-        (!keepers.contains(&room)).then(|| format!("only {} may name `{name}`", keepers.join(" and ")))
+        let is_kept = keepers.iter().any(|keeper| place.path.starts_with(keeper));
+        (!is_kept).then(|| format!("only {} may name `{name}`", keepers.join(" and ")))
     }
 }
 
@@ -353,7 +358,15 @@ fn a_crate_out_of_its_room_is_found() {
         judged("domain/clock.rs", "use super::http::x; fn f() { self::tokio::x(); a::tokio::x() }"),
         Vec::<String>::new()
     );
-    assert_eq!(judged("store/mod.rs", "use rusqlite::Row; use tokio::sync;"), Vec::<String>::new());
+    for path in ["store/mod.rs", "store/sqlite_more.rs", "cli/doctor.rs"] {
+        assert_eq!(
+            judged(path, "fn f(c: &rusqlite::Connection) {}"),
+            ["1: only store/sqlite may name `rusqlite`"]
+        );
+    }
+    for path in ["store/sqlite.rs", "store/sqlite/rows.rs"] {
+        assert_eq!(judged(path, "use rusqlite::Row; use tokio::sync;"), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -21,7 +21,9 @@ const LEAST_FREE: u64 = 64 * MIB;
 /// Whether the SQLite that is compiled in is one that loses nothing.
 pub(super) fn sqlite() -> Found {
     let version = store::sqlite_version();
-    version.map(str::to_owned).map_err(|error| (error.to_string(), "build Portcullis with its bundled SQLite".into()))
+    version
+        .map(str::to_owned)
+        .map_err(|error| (error.to_string(), "build Portcullis with its bundled SQLite".into()))
 }
 
 /// Home 0700, files 0600: nobody else may read or write them.

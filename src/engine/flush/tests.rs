@@ -58,7 +58,7 @@ fn records(house: &House) -> usize {
 }
 
 fn uncovered(house: &House) -> u64 {
-    let last = house.ctx.store.read(|c| event::last_record(c)).unwrap();
+    let last = house.ctx.store.read(event::last_record).unwrap();
     house.ctx.store.read_usage(|c| event::unrecorded(c, last.batch)).unwrap().events()
 }
 

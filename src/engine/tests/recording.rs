@@ -100,7 +100,7 @@ fn what_cannot_be_recorded_refuses_every_call() {
     let house = House::new();
     let (id, text) = house.key("default");
     let mut gate = house.gate();
-    let break_usage = |c: &rusqlite::Transaction<'_>| -> Result<(), store::StoreError> {
+    let break_usage = |c: &store::Rows<'_>| -> Result<(), store::StoreError> {
         Ok(c.execute_batch("ALTER TABLE usage_minute RENAME TO gone")?)
     };
     house.ctx.store.write_usage(break_usage).unwrap();

@@ -43,7 +43,7 @@ fn filled() -> Bench {
             event::append(c, Whose::Strangers, &events[1..])
         });
         written.unwrap();
-        let last = bench.ctx.store.read(|c| event::last_record(c)).unwrap();
+        let last = bench.ctx.store.read(event::last_record).unwrap();
         let spans = bench.ctx.store.read_usage(|c| event::unrecorded(c, last.batch)).unwrap();
         assert!(bench.ctx.store.write(move |c| event::record(c, &spans, last, "gateway", now)).unwrap());
     }

@@ -1,10 +1,8 @@
-use rusqlite::Connection;
-
 use super::*;
 use crate::store::migrate;
 
-fn database() -> Connection {
-    migrate::USAGE.in_memory()
+fn database() -> Rows<'static> {
+    Rows::new(Box::leak(Box::new(migrate::USAGE.in_memory())), None)
 }
 
 fn event(at: i64, kind: &str) -> Event {
@@ -22,7 +20,7 @@ fn event(at: i64, kind: &str) -> Event {
     }
 }
 
-fn added(c: &Connection, whose: Whose, events: &[Event]) -> i64 {
+fn added(c: &Rows<'_>, whose: Whose, events: &[Event]) -> i64 {
     append(c, whose, events).unwrap()
 }
 
@@ -44,7 +42,7 @@ fn batches_have_growing_numbers_and_spans_hold_what_was_appended() {
     assert_eq!(added(&c, Whose::Known, &[event(500, "expired")]), 1003, "also where all are gone");
 }
 
-fn digest(c: &Connection) -> String {
+fn digest(c: &Rows<'_>) -> String {
     unrecorded(c, -1).unwrap().known.unwrap().digest
 }
 
@@ -129,7 +127,7 @@ fn what_a_record_covers_may_be_gone_only_where_it_has_had_its_time_or_the_chain_
     let now = Timestamp::from_millis(1000).plus(RETENTION);
     added(&c, Whose::Known, &[event(1000, "expired"), event(1000, "revoked")]);
     let detail = serde_json::to_value(unrecorded(&c, 0).unwrap()).unwrap();
-    let check = |c: &Connection, purged, now| check(c, &detail, purged, now).unwrap();
+    let check = |c: &Rows<'_>, purged, now| check(c, &detail, purged, now).unwrap();
     let nothing = Purged::default();
     assert_eq!(check(&c, nothing, now.plus(day)), Ok(()));
     c.execute_batch("DELETE FROM event WHERE seq = 1").unwrap();

@@ -237,7 +237,7 @@ fn without_the_key_nothing_is_written_and_nothing_is_said_to_be_sound() {
     let c = Rows::new(&books.0, None);
     assert_eq!(keys::insert(&c, &key(3)), Err(StoreError::Unsealed));
     assert_eq!(keys::set_disabled(&c, key(1).id, false), Err(StoreError::Unsealed));
-    assert_eq!(feed::append(&c, &feed::Change::Scopes), Err(StoreError::Unsealed));
+    assert_eq!(change::append(&c, &change::Change::Scopes), Err(StoreError::Unsealed));
     assert_eq!(quota::open(&c, "x"), Err(StoreError::Unsealed));
     assert_eq!(examine(&c).map(|_| ()), Err(StoreError::Unsealed));
     assert_eq!(books.after(""), []);

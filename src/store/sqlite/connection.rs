@@ -8,11 +8,11 @@ use std::{
 
 use rusqlite::{Connection, FileControl, OpenFlags, config::DbConfig};
 
+use super::rows::Rows;
 use super::{
     migrate::{Schema, Version},
     patience,
 };
-use super::rows::Rows;
 use crate::store::{StoreError, error::shown, home::STORE, modes, seal::RowKey};
 
 /// How long a connection waits for another process before it answers `Busy`.

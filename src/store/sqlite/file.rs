@@ -8,7 +8,7 @@ use super::{
     rows::Rows,
     writer::Writer,
 };
-use crate::store::{Mode, RowKey, StoreError, error::shown};
+use crate::store::{RowKey, StoreError, error::shown, home::Mode};
 
 /// How many idle read connections each file keeps.
 const READERS: usize = 4;

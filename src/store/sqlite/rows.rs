@@ -188,6 +188,13 @@ impl<'a> Rows<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> From<&'a Connection> for Rows<'a> {
+    fn from(connection: &'a Connection) -> Self {
+        Self::new(connection, None)
+    }
+}
+
 /// Tests set a scene, and tamper, with SQL that no code of ours has.
 #[cfg(test)]
 impl std::ops::Deref for Rows<'_> {

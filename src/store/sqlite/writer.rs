@@ -209,7 +209,8 @@ impl Desk {
         }
         let hook = self.before_commit.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hook) = hook {
-            catch_unwind(AssertUnwindSafe(|| hook(&Rows::new(&transaction, None)))).unwrap_or(Err(StoreError::Panicked))?;
+            catch_unwind(AssertUnwindSafe(|| hook(&Rows::new(&transaction, None))))
+                .unwrap_or(Err(StoreError::Panicked))?;
         }
         transaction.commit().map_err(at)?;
         if let Some(hook) = self.after_commit.get() {

@@ -1,11 +1,9 @@
-use rusqlite::Connection;
-
 use super::*;
 use crate::domain::decision::Reason;
 use crate::store::{migrate, room};
 
-fn database() -> Connection {
-    migrate::USAGE.in_memory()
+fn database() -> Rows<'static> {
+    Rows::new(Box::leak(Box::new(migrate::USAGE.in_memory())), None)
 }
 
 fn at(text: &str) -> Timestamp {
@@ -29,7 +27,7 @@ fn range(since: &str, until: &str) -> Query {
     Query { since: at(since), until: at(until), ..Query::default() }
 }
 
-fn filled() -> Connection {
+fn filled() -> Rows<'static> {
     let c = database();
     let counts = [
         count("2026-07-28T09:00:00Z", "one", "tools/list", Outcome::Allowed, 5),
@@ -198,7 +196,7 @@ fn a_sweep_leaves_the_hours_to_answer_for_the_minutes() {
 }
 
 /// Removes what has had its time, slice by slice.
-fn sweep(c: &Connection, now: Timestamp) -> u64 {
+fn sweep(c: &Rows<'_>, now: Timestamp) -> u64 {
     let mut removed = 0;
     while let Some(cut) = room::ended(c, now).unwrap() {
         removed += cut.slice(c).unwrap();

@@ -17,12 +17,10 @@ use std::{
     path::Path,
 };
 
-use rusqlite::{Connection, backup::StepResult};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{connection::Database, rows::Rows};
 use crate::{
     domain::{
         audit::Hash,
@@ -31,10 +29,11 @@ use crate::{
         secret::Secret,
     },
     store::{
-        Store, StoreError, anchor, audit,
-        error::{io as failed, shown},
+        Rows, Store, StoreError, anchor, audit,
+        error::io as failed,
         home::{ANCHOR, Home, STORE, USAGE, VAULT_KEY},
         modes, setting,
+        sqlite::copy::{CopyError, Source},
         value::to_json,
         vault_entry,
     },
@@ -52,8 +51,6 @@ const FORM: &str = "portcullis-backup-1";
 const OPEN: &str = "open";
 /// No first line and no manifest of ours is longer.
 const LONGEST_LINE: u64 = 16 * 1024;
-/// Pages that are copied between two looks at whether to go on.
-const PAGES: i32 = 256;
 /// What is read or written at a time.
 const BUFFER: usize = 64 * 1024;
 
@@ -179,10 +176,14 @@ pub enum Recipient<'a> {
     Auditor,
 }
 
-/// Both databases at one moment, while others go on to write them.
-struct Moment {
-    portcullis: Connection,
-    usage: Connection,
+impl From<CopyError> for BackupError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            CopyError::NoRoom => Self::NoRoom,
+            CopyError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Store {
@@ -204,11 +205,10 @@ impl Store {
         };
         // Before the databases: a store is never behind its anchor.
         let anchor = anchor::text(&anchor::file(&self.0.home))?;
-        let moment = self.moment()?;
-        let (portcullis, usage) = (&self.0.portcullis.database, &self.0.usage.database);
-        pace.expect([&moment.portcullis, &moment.usage].map(size).iter().sum(), Unit::Bytes);
-        copy(&moment.portcullis, portcullis, &folder.join(STORE), pace)?;
-        copy(&moment.usage, usage, &folder.join(USAGE), pace)?;
+        let [portcullis, usage] = self.moment()?;
+        pace.expect(portcullis.size() + usage.size(), Unit::Bytes);
+        portcullis.copy(&folder.join(STORE), pace)?;
+        usage.copy(&folder.join(USAGE), pace)?;
         let mut parts = vec![Part::of(folder, STORE)?, Part::of(folder, USAGE)?];
         let mut small = Vec::new();
         small.extend(anchor.map(|text| (ANCHOR, Zeroizing::new(text.into_bytes()))));
@@ -216,7 +216,7 @@ impl Store {
             small.push((VAULT_KEY, vault_entry::key_file(home)?));
         }
         parts.extend(small.iter().map(|(name, bytes)| Part::new(name, bytes)));
-        let (store_id, (seq, head)) = facts(&Rows::new(&moment.portcullis, None))?;
+        let (store_id, (seq, head)) = facts(&portcullis.rows())?;
         let version = env!("CARGO_PKG_VERSION").into();
         let manifest = Manifest { version, taken_at: now, store_id, seq, head, vault_key, parts };
         let pour = |out: &mut dyn Write| -> Result<(), BackupError> {
@@ -249,75 +249,19 @@ impl Store {
     }
 
     /// Both databases as they are now, with nobody writing in between: what the chain says of events is there.
-    fn moment(&self) -> Result<Moment, StoreError> {
-        let readers = (self.0.portcullis.database.reader()?, self.0.usage.database.reader()?);
+    fn moment(&self) -> Result<[Source; 2], StoreError> {
+        let sources = [Source::open(&self.0.portcullis.database)?, Source::open(&self.0.usage.database)?];
         self.write(move |_| {
-            let (portcullis, usage) = readers;
-            for connection in [&portcullis, &usage] {
-                // The first read of a transaction is what settles its moment.
-                connection.execute_batch("BEGIN")?;
-                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-            }
-            Ok(Moment { portcullis, usage })
+            sources.iter().try_for_each(Source::hold)?;
+            Ok(sources)
         })
     }
-}
-
-/// What a database takes, in bytes.
-pub(in crate::store) fn size(c: &Connection) -> u64 {
-    let number = |pragma| c.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap_or(0);
-    number("page_count").saturating_mul(number("page_size")).unsigned_abs()
 }
 
 /// The store's id, and the number and the hash of its last audit record.
 fn facts(c: &Rows<'_>) -> Result<(String, (i64, String)), StoreError> {
     let (seq, hash) = audit::head(c)?.map_or((0, Hash::GENESIS), |entry| (entry.record.seq, entry.hash));
     Ok((setting::get(c, setting::STORE_ID)?.unwrap_or_default(), (seq, hash.to_hex())))
-}
-
-/// Copies one database, and refuses a copy that is not whole: a fault is to be known while older backups are still there.
-pub(in crate::store) fn copy(
-    source: &Connection,
-    database: &Database,
-    to: &Path,
-    pace: &Pace,
-) -> Result<(), BackupError> {
-    let of_source = |error| BackupError::from(database.error(error));
-    let of_copy = |error| match StoreError::at(error, to) {
-        error if error.wants_room() => BackupError::NoRoom,
-        error => error.into(),
-    };
-    let page = u64::from(
-        source.pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0)).map_err(of_source)?,
-    );
-    let mut copy = Connection::open(to).map_err(of_copy)?;
-    // It is thrown away if anything happens to it.
-    copy.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF").map_err(of_copy)?;
-    {
-        let backup = rusqlite::backup::Backup::new(source, &mut copy).map_err(of_source)?;
-        let mut before = 0;
-        loop {
-            pace.or_nothing()?;
-            // Of both: a source that is damaged says so when it is checked.
-            let step = backup.step(PAGES).map_err(of_copy)?;
-            let state = backup.progress();
-            let pages = u64::try_from(state.pagecount - state.remaining).unwrap_or(0);
-            pace.step(pages.saturating_sub(before).saturating_mul(page));
-            before = pages;
-            match step {
-                StepResult::Done => break,
-                StepResult::Busy | StepResult::Locked => return Err(StoreError::Busy.into()),
-                _ => {}
-            }
-        }
-    }
-    let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(of_copy)?;
-    if found != "ok" {
-        let file = shown(&database.path);
-        return Err(StoreError::Corrupt { file, detail: found }.into());
-    }
-    copy.close().map_err(|(_, error)| of_copy(error))?;
-    Ok(())
 }
 
 impl Part {

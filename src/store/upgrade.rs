@@ -8,19 +8,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    backup::{self, BackupError},
-    ballast,
-    connection::Database,
-    rows::Rows,
+    Rows, StoreError, anchor, ballast,
+    error::io,
+    home::ANCHOR,
+    setting,
+    sqlite::{
+        connection::Database,
+        copy::{CopyError, Source},
+    },
+    value::to_json,
 };
-use crate::{
-    domain::pace::Pace,
-    store::{StoreError, Versions, anchor, error::io, home::ANCHOR, setting, value::to_json},
-};
+use crate::domain::pace::Pace;
 
 /// What the name of the folder begins with that a copy is kept in; the versions of both files follow.
 const KEPT: &str = "before-upgrade-";
@@ -28,6 +29,13 @@ const KEPT: &str = "before-upgrade-";
 const DRAFT: &str = "before-upgrade.new";
 /// The setting that notes an upgrade until it stands in the audit log.
 const NOTE: &str = "upgraded";
+
+/// The versions of the schemas of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Versions {
+    pub portcullis: i64,
+    pub usage: i64,
+}
 
 /// Whether the store as it was is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +67,7 @@ pub fn forget(c: &Rows<'_>) -> Result<(), StoreError> {
 
 /// Keeps a copy of the store in `home` and notes what is to be done, where a file of it is of an earlier version. For who
 /// holds the lock of the anchor, and brings the store up to date before letting go of it: who waited finds nothing to do.
-pub(in crate::store) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) -> Result<(), StoreError> {
+pub(super) fn prepare(home: &Path, databases: [&Database; 2], copy: CopyBefore) -> Result<(), StoreError> {
     let [portcullis, usage] = databases;
     let found = [portcullis.version()?, usage.version()?];
     if !found.iter().any(|version| version.found > 0 && version.found < version.known) {
@@ -109,10 +117,11 @@ pub(in crate::store) fn prepare(home: &Path, databases: [&Database; 2], copy: Co
 
 /// Makes the copy in `draft`; returns its size.
 fn keep(home: &Path, draft: &Path, databases: &[&Database]) -> Result<u64, StoreError> {
-    let sources = databases.iter().map(|database| database.looker()).collect::<Result<Vec<_>, _>>()?;
+    let sources =
+        databases.iter().map(|database| Source::open_as_it_is(database)).collect::<Result<Vec<_>, _>>()?;
     let anchor = anchor::text(&anchor::file(home))?;
     let of_anchor = anchor.as_ref().map_or(0, |text| text.len() as u64);
-    let size = sources.iter().map(backup::size).sum::<u64>() + of_anchor;
+    let size = sources.iter().map(Source::size).sum::<u64>() + of_anchor;
     let free = ballast::free(home).map_err(|error| io("look at", home, &error))?;
     let no_room = || StoreError::NoRoomToUpgrade { wanted: mib(size), free: mib(free) };
     if free < size {
@@ -128,7 +137,7 @@ fn keep(home: &Path, draft: &Path, databases: &[&Database]) -> Result<u64, Store
 
 fn fill<'a>(
     draft: &Path,
-    databases: impl Iterator<Item = (&'a Database, &'a Connection)>,
+    databases: impl Iterator<Item = (&'a Database, &'a Source)>,
     anchor: Option<&str>,
 ) -> Result<(), StoreError> {
     if draft.symlink_metadata().is_ok() {
@@ -138,10 +147,10 @@ fn fill<'a>(
     DirBuilder::new().mode(0o700).create(draft).map_err(|error| io("make", draft, &error))?;
     for (database, source) in databases {
         let to = draft.join(database.schema.file);
-        backup::copy(source, database, &to, &Pace::default()).map_err(|error| match error {
-            BackupError::NoRoom => StoreError::Full,
-            BackupError::Store(error) => error,
-            other => StoreError::Home(other.to_string()),
+        source.copy(&to, &Pace::default()).map_err(|error| match error {
+            CopyError::NoRoom => StoreError::Full,
+            CopyError::Store(error) => error,
+            CopyError::Cancelled(cancelled) => StoreError::Home(cancelled.to_string()),
         })?;
         File::open(&to).and_then(|file| file.sync_all()).map_err(|error| io("write", &to, &error))?;
     }
