@@ -2,14 +2,9 @@
 
 mod busy;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::{
-    clock::Timestamp,
-    name::{PolicyName, ScopeName},
-    scope::Catalogue,
-};
+use crate::domain::{clock::Timestamp, name::PolicyName, scope::Catalogue};
 use crate::ops::{self, Ctx, OpsError};
 use crate::store;
 
@@ -65,16 +60,4 @@ pub fn since(now: Timestamp, length: Duration) -> store::usage::Query {
 /// The same of one credential.
 pub fn of_credential(id: String, now: Timestamp, length: Duration) -> store::usage::Query {
     store::usage::Query { credential: Some(id), ..since(now, length) }
-}
-
-/// What each of the scopes covers.
-pub fn covers(catalogue: &Catalogue, scopes: &[ScopeName]) -> BTreeMap<String, Vec<String>> {
-    scopes
-        .iter()
-        .map(|name| {
-            let patterns = catalogue.get(name).map(|scope| scope.endpoints.as_slice()).unwrap_or_default();
-            let patterns = patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
-            (name.as_str().to_owned(), patterns)
-        })
-        .collect()
 }

@@ -1,10 +1,12 @@
 //! The screens, one file each. A new one costs its file and one entry here.
 
 pub mod api_keys;
+pub mod browser;
 pub mod long_list;
 pub mod overview;
 pub mod policies;
 pub mod tokens;
+pub mod told;
 pub mod usage;
 
 use super::layer::{Action, Layer};

@@ -1,35 +1,26 @@
-//! The list: its state, its bindings, and what each does.
-
-use crossterm::event::KeyEvent;
-use ratatui::layout::{Position, Rect};
+//! The list: its bindings and what each is about, and how a row and its detail look.
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::Reply;
-use crate::console::event::Moved;
-use crate::console::held::Held;
-use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::overlay::refusals::Refusals;
-use crate::console::screen::long_list::{Clicked, Listed, LongList, Order, areas};
-use crate::console::screen::{list_bindings, of_detail};
+use crate::console::layer::{Binding, Wish};
+use crate::console::screen::browser::{Browsed, Browser, browser_bindings};
+use crate::console::screen::long_list::{Listed, Order, Words};
+use crate::console::theme::state_glyph;
 use crate::console::widget::list::Step;
-use crate::console::widget::page::scrolled;
+use crate::console::widget::page::Line;
+use crate::console::widget::table::{Column, TableCell, cell, styled};
+use crate::console::widget::text::relative;
 use crate::domain::api_key::{ApiKey, KeyId};
+use crate::domain::clock::Timestamp;
 use crate::domain::filter::{Fields, KEY_FIELDS};
+use crate::domain::name::PolicyName;
 use crate::ops::Ctx;
 use crate::store::api_key::{self as store, Query, Sort};
 use crate::store::{Damaged, StoreError};
 
 use super::create::CreateKey;
-use super::detail::{KeyDetail, ShowKey};
+use super::detail::{self, KeyDetail, ShowKey};
 
-#[derive(Default)]
-pub struct Keys {
-    pub(super) list: LongList<ApiKey>,
-    pub(super) detail: Held<KeyDetail>,
-    /// Whether the detail has all the room.
-    pub(super) open: bool,
-    pub(super) detail_top: u16,
-}
+pub type Keys = Browser<ApiKey>;
 
 impl Listed for ApiKey {
     type Id = KeyId;
@@ -69,8 +60,10 @@ fn query(order: &Order<Sort>) -> Query {
     Query { filter, sort, descending, now }
 }
 
-const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
-    Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", Keys::filter),
+const BINDINGS: &[Binding<Keys>] = browser_bindings![Keys,
+    mark: "Mark the key for acts on several",
+    refusals: "Show what was refused to the key: every check with why";
+    [
     Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::panel())).writes(),
     Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
         .writes()
@@ -87,51 +80,67 @@ const BINDINGS: &[Binding<Keys>] = list_bindings![Keys;
         .when(|s: &Keys| s.list.only_damaged()),
     Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy)
         .when(|s: &Keys| s.list.only_damaged().or_else(|_| s.one())),
-    Binding::new("mark", "mark", "Mark the key for acts on several", |s: &mut Keys, t| {
-        s.list.mark(t);
-        s.follow(t);
-    }).when(Keys::one),
-    Binding::new("mark.range", "", "Mark all from here to where it is pressed again", |s: &mut Keys, t| s.list.mark_range(t)).when(Keys::one),
-    Binding::new("mark.all", "", "Mark all that the filter lets through", |s: &mut Keys, t| s.list.mark_all(t)).when(Keys::one),
-    Binding::new("mark.clear", "", "Clear the marks", |s: &mut Keys, _| s.list.clear_marks()),
-    Binding::new("sort", "sort", "Sort by the next column", |s: &mut Keys, t| s.list.next_sort(t)),
-    Binding::new("sort.reverse", "", "Reverse the order", |s: &mut Keys, t| s.list.reverse(t)),
-    Binding::new("filter.clear", "", "Clear the filter", |s: &mut Keys, t| s.list.set_filter("", t)),
-    Binding::new("refusal.list", "refusals", "Show what was refused to the key: every check with why", |s: &mut Keys, t| {
-        if let Some(key) = s.selected() {
-            t.push(Refusals::of(key.id.to_string(), format!("key {} of {}", key.called(), key.subject)));
-        }
-    })
-    .when(Keys::one),
-    Binding::new("key.policy", "policy", "Show the key's policy", |s: &mut Keys, t| {
-        if let Some(key) = s.selected() {
-            t.wishes.push(Wish::GoWith("policies", key.policy.as_str().to_owned()));
-        }
-    })
-    .when(Keys::one),
-    Binding::new("key.usage", "usage", "Show the key's usage over time", |s: &mut Keys, t| {
-        if let Some(key) = s.selected() {
-            t.wishes.push(Wish::GoWith("usage", key.id.as_str().to_owned()));
-        }
-    })
-    .when(Keys::one),
+    ]
+    [
+    Binding::new("key.policy", "policy", "Show the key's policy", Keys::show_policy).when(Keys::one),
+    Binding::new("key.usage", "usage", "Show the key's usage over time", Keys::show_usage).when(Keys::one),
+    ]
 ];
 
+impl Browsed for ApiKey {
+    type Detail = KeyDetail;
+    type Show = ShowKey;
+    const CRUMB: &'static str = "keys";
+    const BINDINGS: &'static [Binding<Keys>] = BINDINGS;
+    const COLUMNS: &'static [Column] = &[
+        Column::new("state", 10),
+        Column::new("id", 8),
+        Column::new("name", 10).share(2),
+        Column::new("subject", 12).share(3),
+        Column::new("policy", 10).share(1).dispensable(2),
+        Column::new("expires", 9),
+        Column::new("created", 9).dispensable(1),
+    ];
+    const WORDS: Words = Words {
+        empty: "There are no keys yet. n creates one.",
+        none_fit: "No key fits the filter. esc clears it.",
+        examples: "/ filter: text  subject:ana  state:active  expires<30d  !not",
+    };
+    const MENDS: &'static str = "D removes the keys that are damaged";
+    fn show(id: KeyId, now: Timestamp) -> ShowKey {
+        ShowKey { id, now }
+    }
+    fn shown(detail: &KeyDetail) -> KeyId {
+        detail.key.id
+    }
+    fn called(&self) -> String {
+        ApiKey::called(self).to_owned()
+    }
+    fn named(&self) -> String {
+        format!("key {} of {}", ApiKey::called(self), self.subject)
+    }
+    fn policy(&self) -> &PolicyName {
+        &self.policy
+    }
+    fn cells<'a>(&'a self, canvas: &Canvas<'_>) -> Vec<TableCell<'a>> {
+        let theme = canvas.theme();
+        let state = self.state(canvas.now);
+        vec![
+            styled(format!("{} {}", state_glyph(state), state.as_str()), theme.state(state)),
+            styled(self.id.short(), theme.dim),
+            cell(self.name.as_str()),
+            cell(self.subject.as_str()),
+            cell(self.policy.as_str()),
+            expiry(self, canvas),
+            styled(relative(self.created_at, canvas.now), theme.dim),
+        ]
+    }
+    fn lines(detail: &KeyDetail, now: Timestamp) -> Vec<Line> {
+        detail::lines(detail, now)
+    }
+}
+
 impl Keys {
-    pub(super) fn selected(&self) -> Option<&ApiKey> {
-        self.list.selected()
-    }
-
-    /// Rows are filtered where they are seen.
-    fn filter(&mut self, _turn: &mut Turn<'_>) {
-        self.open = false;
-        self.list.type_filter();
-    }
-
-    fn one(&self) -> Result<(), &'static str> {
-        self.list.one().map(|_| ())
-    }
-
     fn one_living(&self) -> Result<(), &'static str> {
         match self.list.one()?.revoked_at {
             Some(_) => Err("a revoked key cannot be rotated; create a new one"),
@@ -147,123 +156,17 @@ impl Keys {
             _ => self.some(),
         }
     }
-
-    fn some(&self) -> Result<(), &'static str> {
-        if self.list.marks.is_empty() { self.one() } else { Ok(()) }
-    }
-
-    pub(super) fn step(&mut self, step: Step, turn: &mut Turn<'_>) {
-        if self.open {
-            let rows = self.detail.value.as_ref().map_or(0, super::detail::rows);
-            self.detail_top = scrolled(self.detail_top, step, turn.body.height, rows);
-            return;
-        }
-        self.list.step(step, turn);
-        self.follow(turn);
-    }
-
-    /// Shows the key under the cursor where the detail is in view.
-    pub(super) fn follow(&mut self, turn: &mut Turn<'_>) {
-        let (_, detail) = areas(turn.body, self.open);
-        let Some(id) = self.selected().map(|key| key.id) else {
-            self.detail.clear();
-            return;
-        };
-        let shown = self.detail.value.as_ref().is_some_and(|detail| detail.key.id == id);
-        if detail.width > 0 && !shown {
-            self.detail_top = 0;
-            self.ask_detail(id, turn);
-        }
-    }
-
-    fn ask_detail(&mut self, id: KeyId, turn: &mut Turn<'_>) {
-        self.detail.ask(ShowKey { id, now: turn.now }, turn);
-    }
-
-    fn open(&mut self, turn: &mut Turn<'_>) {
-        if self.selected().is_some() || self.list.damaged().is_some() {
-            self.open = true;
-            self.follow(turn);
-        }
-    }
-
-    fn back(&mut self, turn: &mut Turn<'_>) -> bool {
-        std::mem::take(&mut self.open) || self.list.back(turn)
-    }
 }
 
-impl Layer for Keys {
-    fn crumbs(&self) -> Vec<String> {
-        let mut crumbs = vec!["keys".to_owned()];
-        if let Some(key) = self.selected().filter(|_| self.open) {
-            crumbs.push(key.called().to_owned());
+/// When it ends, louder the nearer it is.
+fn expiry<'a>(key: &ApiKey, canvas: &Canvas<'_>) -> TableCell<'a> {
+    const SOON: std::time::Duration = std::time::Duration::from_secs(86_400);
+    let theme = canvas.theme();
+    match key.expires_at {
+        None => styled("never", theme.dim),
+        Some(at) if at > canvas.now && at.since(canvas.now) < SOON && key.revoked_at.is_none() => {
+            styled(relative(at, canvas.now), theme.warning)
         }
-        crumbs
-    }
-    fn actions(&self, setting: &Setting) -> Vec<Action> {
-        let offered = offer(BINDINGS, self, setting);
-        if self.open { of_detail(offered) } else { offered }
-    }
-    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
-        carry_out(BINDINGS, self, name, turn);
-    }
-    fn is_paused(&self) -> Option<bool> {
-        Some(false)
-    }
-
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let taken = self.list.input(key, turn);
-        if taken {
-            self.follow(turn);
-        }
-        taken
-    }
-    fn waits(&self, name: Option<&str>) -> bool {
-        self.list.waits(name)
-    }
-    fn takes_text(&self) -> bool {
-        self.list.is_typing()
-    }
-    fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
-        self.list.paste(text, turn);
-    }
-    fn click(&mut self, at: Position, turn: &mut Turn<'_>) {
-        match self.list.click(at, areas(turn.body, self.open).0) {
-            Clicked::Nothing => {}
-            Clicked::Row => self.follow(turn),
-            Clicked::Again => self.open(turn),
-        }
-    }
-    fn enter(&mut self, turn: &mut Turn<'_>) {
-        self.list.reload(turn);
-    }
-    fn seed(&mut self, seed: &str, turn: &mut Turn<'_>) {
-        self.open = false;
-        self.list.set_filter(seed, turn);
-    }
-    fn moved(&mut self, what: Moved, turn: &mut Turn<'_>) {
-        match what {
-            Moved::Objects => {
-                self.list.reload(turn);
-                if let Some(id) = self.detail.value.as_ref().map(|detail| detail.key.id) {
-                    self.ask_detail(id, turn);
-                }
-            }
-            Moved::Usage => {
-                // a new size may show more rows, or the detail beside the list
-                self.list.settle(turn);
-                self.follow(turn);
-            }
-        }
-    }
-    fn reply(&mut self, reply: &mut Reply, turn: &mut Turn<'_>) {
-        if self.list.reply(reply, turn) {
-            self.open &= self.list.total > 0 && !self.list.has_lost_its_row();
-            self.follow(turn);
-        }
-        self.detail.settle(reply);
-    }
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        super::draw::draw(self, canvas, area);
+        Some(at) => cell(relative(at, canvas.now)),
     }
 }

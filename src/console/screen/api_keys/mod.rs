@@ -7,7 +7,6 @@ pub mod bulk;
 pub mod change;
 pub mod create;
 mod detail;
-mod draw;
 mod list;
 pub mod rotate;
 

@@ -1,21 +1,14 @@
 //! All that is known about one token: what stands in it, how it stands, what it did.
 
-use std::collections::BTreeMap;
-
-use crate::console::ask::{DAY, covers, of_credential};
 use crate::console::effect::Question;
+use crate::console::screen::told::Told;
 use crate::console::theme::token_glyph;
 use crate::console::widget::page::{Ink, Line};
-use crate::console::widget::text::{clock, count, limits, relative};
+use crate::console::widget::text::relative;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::Event;
-use crate::domain::policy::Revision;
 use crate::domain::token::{ACCESS_TOKEN, IssuedToken, TokenId, TokenState};
-use crate::domain::usage::Totals;
 use crate::ops::{self, Ctx, OpsError};
-use crate::store::audit::Entry;
 use crate::store::token::{Refusal, Standing};
-use crate::store::{self, StoreError};
 
 use super::explain::{claim, header_member, time};
 
@@ -29,37 +22,16 @@ pub struct ShowToken {
 #[derive(Clone, Debug)]
 pub struct TokenDetail {
     pub standing: Standing,
-    pub policy: Option<Revision>,
-    /// What each of its scopes covers.
-    pub covers: BTreeMap<String, Vec<String>>,
-    /// The last 24 hours, 30 minutes a step, oldest first.
-    pub series: Vec<(Timestamp, Totals)>,
-    pub day: Totals,
-    pub events: Vec<Event>,
-    pub audit: Vec<Entry>,
+    pub told: Told,
 }
 
 impl Question for ShowToken {
     type Answer = TokenDetail;
     fn answer(&self, ctx: &Ctx) -> Result<TokenDetail, OpsError> {
         let standing = ops::token::show(ctx, self.jti)?;
-        let (policy, catalogue) = ctx.store.read(|c| -> Result<_, StoreError> {
-            let policy = StoreError::none_where_damaged(store::policy::find(c, &standing.token.policy))?;
-            Ok((policy, store::scope::sound(c)?.0))
-        })?;
-        let id = self.jti.to_string();
-        let day = of_credential(id.clone(), self.now, DAY);
-        let events = store::event::Query { credential: Some(id.clone()), limit: 8, ..Default::default() };
-        let audit = store::audit::Query { object: Some(id), limit: 20, ..Default::default() };
-        Ok(TokenDetail {
-            policy,
-            covers: covers(&catalogue, &standing.token.scopes),
-            series: ops::usage::series(ctx, day.clone(), 30)?,
-            day: ops::usage::totals(ctx, day)?,
-            events: ops::event::list(ctx, &events)?,
-            audit: ops::audit::list(ctx, &audit)?,
-            standing,
-        })
+        let token = &standing.token;
+        let told = Told::read(ctx, &self.jti.to_string(), &token.policy, &token.scopes, self.now)?;
+        Ok(TokenDetail { told, standing })
     }
 }
 
@@ -69,39 +41,7 @@ pub fn lines(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
     lines.extend(header(&detail.standing.token));
     lines.extend([Line::Blank, Line::Heading("Claims")]);
     lines.extend(claims(detail, now));
-    lines.extend([Line::Blank, Line::Heading("What its scopes cover")]);
-    for (scope, patterns) in &detail.covers {
-        let covered = if patterns.is_empty() {
-            "nothing: not in the catalogue any more".into()
-        } else {
-            patterns.join("  ")
-        };
-        lines.push(Line::fact(scope, covered));
-    }
-    lines.extend([Line::Blank, Line::Heading("Last 24 hours")]);
-    lines.extend(use_of(detail));
-    lines.extend([Line::Blank, Line::Heading("Refusals")]);
-    if detail.events.is_empty() {
-        lines.push(Line::Text("none recorded".into(), Ink::Dim));
-    }
-    lines.extend(detail.events.iter().map(|event| {
-        let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
-        Line::Row(vec![
-            (format!("{:<12}", clock(event.at, now)), Ink::Dim),
-            (event.kind.clone(), Ink::Bad),
-            (format!("{times}  "), Ink::Dim),
-            (format!("{}  ", event.endpoint), Ink::Text),
-            (event.address.clone(), Ink::Dim),
-        ])
-    }));
-    lines.extend([Line::Blank, Line::Heading("Audit")]);
-    lines.extend(detail.audit.iter().map(|entry| {
-        Line::Row(vec![
-            (format!("{:<12}", clock(entry.record.at, now)), Ink::Dim),
-            (format!("{:<13} ", entry.record.act), Ink::Text),
-            (entry.record.actor.clone(), Ink::Dim),
-        ])
-    }));
+    lines.extend(detail.told.lines(now));
     lines
 }
 
@@ -146,15 +86,7 @@ fn standing(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
     for parent in &token.rests_on.parents {
         lines.push(Line::fact("rests on", format!("token {}", parent.jti)));
     }
-    let policy = match &detail.policy {
-        Some(revision) => Line::fact("policy", token.policy.as_str()).note(format!(
-            "r{}  {}",
-            revision.revision,
-            limits(revision)
-        )),
-        None => Line::fact("policy", format!("{} is not there, or damaged", token.policy)).ink(Ink::Bad),
-    };
-    lines.push(policy);
+    lines.push(detail.told.policy(&token.policy));
     lines
 }
 
@@ -186,18 +118,4 @@ fn claims(detail: &TokenDetail, now: Timestamp) -> Vec<Line> {
         lines.push(claim("policy", bound.to_string()));
     }
     lines
-}
-
-fn use_of(detail: &TokenDetail) -> Vec<Line> {
-    if detail.day.calls() == 0 {
-        return vec![Line::Text("no calls".into(), Ink::Dim)];
-    }
-    let mut totals = vec![(format!("✓ {} allowed", count(detail.day.allowed)), Ink::Good)];
-    if detail.day.denied > 0 {
-        totals.push((format!("  ✕ {} denied", count(detail.day.denied)), Ink::Bad));
-    }
-    if detail.day.failed > 0 {
-        totals.push((format!("  ○ {} failed", count(detail.day.failed)), Ink::Warning));
-    }
-    vec![Line::Chart(detail.series.iter().map(|(_, totals)| totals.calls()).collect()), Line::Row(totals)]
 }

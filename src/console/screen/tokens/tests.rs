@@ -136,8 +136,8 @@ fn calls_of_what_is_meant_are_counted_and_no_others() {
     assert_eq!(desk.reached(&Reach::Subject(bo.subject.clone())).calls, 4);
     assert_eq!(desk.reached(&Reach::Key(bo.kid.clone())).calls, 7);
     let detail = ShowToken { jti: ana.jti, now: desk.ctx.now() }.answer(&desk.ctx).unwrap();
-    assert_eq!((detail.day.allowed, detail.standing.state), (3, TokenState::Live));
-    assert!(detail.covers.contains_key("mcp:read") && detail.audit.len() == 1);
+    assert_eq!((detail.told.day.allowed, detail.standing.state), (3, TokenState::Live));
+    assert!(detail.told.covers.contains_key("mcp:read") && detail.told.audit.len() == 1);
 }
 
 #[test]
