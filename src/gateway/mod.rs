@@ -37,6 +37,7 @@ mod mcp;
 mod metrics;
 mod oauth;
 mod proxy;
+pub mod readers;
 mod serve;
 mod shared;
 mod stream;

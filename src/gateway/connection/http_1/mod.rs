@@ -26,7 +26,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
-use self::head::Head;
+pub use self::head::Head;
 use self::reply::{Manner, Sending};
 use super::waiters::Waiter;
 use crate::domain::clock::Clock;
