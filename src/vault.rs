@@ -7,7 +7,9 @@
 
 pub mod backup;
 mod envelope;
+mod error;
 mod master_key;
+mod random;
 mod signing_key;
 #[cfg(test)]
 mod tests;
@@ -28,8 +30,11 @@ use crate::domain::{
 };
 
 pub use envelope::SealedEntry;
+pub use error::VaultError;
 pub use master_key::{Cost, KeyFile, MasterKey};
 pub use signing_key::{BadSigningKey, Imported, RsaBits, SigningPair};
+
+use random::random;
 
 /// The version of each entry that a new vault is made with, and the one that is used.
 pub const VERSION: u32 = 1;
@@ -43,23 +48,6 @@ const ROWS: &str = "rows";
 const ANCHORED: u32 = 2;
 /// What a vault consists of: 32 random bytes each.
 const ENTRIES: [&str; 4] = [PEPPER, SESSION, AUDIT, ROWS];
-
-/// Why the vault stays shut. Nothing has changed then.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VaultError {
-    /// A key or an entry from elsewhere.
-    #[error(
-        "the vault does not fit this store: {0}; put back the vault.key (or the passphrase, or the file in \
-         PORTCULLIS_MASTER_KEY_FILE) that this home was made with"
-    )]
-    DoesNotFit(String),
-    /// The master key cannot be had; says why and what mends it.
-    #[error("{0}")]
-    Key(String),
-    /// The operating system or the library refused.
-    #[error("the cryptographic library failed to {0}; nothing was changed, try again")]
-    Crypto(&'static str),
-}
 
 /// An open vault: what the store's sealed entries decrypt to.
 pub struct Vault {
@@ -230,11 +218,4 @@ impl fmt::Debug for AuditSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuditSigner(…)")
     }
-}
-
-/// 32 bytes from the operating system.
-fn random() -> Result<Zeroizing<[u8; 32]>, VaultError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes).map_err(|_| VaultError::Crypto("draw random bytes"))?;
-    Ok(bytes)
 }

@@ -7,6 +7,7 @@
 //! gateway, forward-auth, `explain` and `policy simulate` judge alike: [`EndpointSet`] asks an endpoint for all it could be
 //! taken for, and [`Endpoint::objection`] names what has no reading that servers agree on.
 
+mod bad;
 mod globs;
 mod method;
 mod objection;
@@ -14,6 +15,7 @@ mod path;
 mod pattern;
 mod reading;
 
+pub use bad::BadEndpoint;
 pub use method::METHODS;
 pub use objection::Objection;
 pub use pattern::{BadPattern, Breadth, EndpointPattern, EndpointSet};
@@ -27,12 +29,11 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use self::bad::LONGEST;
 use self::method::Target;
 use self::reading::{Form, Readings};
 use super::leak::{self, Sought};
 
-/// The longest endpoint, in bytes.
-const LONGEST: usize = 2048;
 /// What stands before the URI in the endpoint of a resource, and before the name in that of a prompt.
 const RESOURCE: &str = "resources/read/";
 const PROMPT: &str = "prompts/get/";
@@ -67,34 +68,6 @@ enum Shape {
     Readings,
     /// By its method, and by what it acts on.
     Compound,
-}
-
-/// Why a text is not an endpoint. The texts quoted are safe to show.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadEndpoint {
-    #[error("an endpoint cannot be empty; write an MCP method such as tools/list, or a path such as /health")]
-    Empty,
-    #[error("an endpoint has at most 2048 bytes, however its URI is written")]
-    TooLong,
-    #[error(
-        "`{0}` is not a path that can be normalised: a percent sign wants two hexadecimal digits after it"
-    )]
-    Escape(String),
-    #[error(
-        "`{0}` is not a path: it holds a backslash or a control character, which servers read in different ways"
-    )]
-    Character(String),
-    #[error("`{0}` is not a path: it does not start with a slash")]
-    NotAPath(String),
-    #[error("`{0}` is not an MCP method: only the path of plain HTTP starts with a slash")]
-    NotAMethod(String),
-    #[error("`{0}` is not an MCP method: what a call acts on belongs into its params")]
-    NamesATarget(String),
-    #[error(
-        "a whole API key or token stands in the path or name, where it would be stored and shown: send it as \
-         Authorization: Bearer, and rotate or revoke this one"
-    )]
-    Credential,
 }
 
 /// What of an endpoint's text is judged.

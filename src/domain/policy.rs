@@ -161,19 +161,6 @@ impl Policy {
         }
     }
 
-    /// Reads a document: unknown and duplicate fields, wrong types, negative or absurd numbers,
-    /// unknown timezones, bad networks and patterns are each refused with their path. Fields
-    /// left out take the document's defaults; only `name` is required. Scopes are checked against
-    /// the catalogue by the caller (`ops::policy`).
-    pub fn from_json(text: &str) -> Result<Self, BadPolicy> {
-        document::read(text)
-    }
-
-    /// The document, indented, each list on one line, fields in the design's order.
-    pub fn to_json(&self) -> String {
-        document::write(self)
-    }
-
     /// The scopes of a credential that holds `held`, under this policy's ceiling: those that
     /// both name. `mcp:*` on one side stands for all that the other names, since it covers them.
     pub fn effective_scopes(&self, held: &[ScopeName]) -> Vec<ScopeName> {

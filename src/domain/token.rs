@@ -5,6 +5,7 @@
 //! same checks.
 
 mod audience;
+mod bad_claims;
 mod bound;
 mod claims;
 mod grounds;
@@ -17,8 +18,9 @@ mod revocation;
 mod trust;
 
 pub use audience::is_same as is_same_audience;
+pub use bad_claims::BadClaims;
 pub use bound::Bound;
-pub use claims::{BadClaims, ClaimNames, Claims, Confirmation, find_claim, is_scope, meant_way, names_in};
+pub use claims::{ClaimNames, Claims, Confirmation, find_claim, is_scope, meant_way, names_in};
 pub use grounds::{Grounds, KeyGround, MOST_PARENTS, Parent, scopes_left};
 pub use id::{BadTokenId, TokenId};
 pub use inspect::{Inspection, Moment, inspect};

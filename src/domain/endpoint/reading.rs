@@ -9,6 +9,7 @@
 //! with such an escape it covers without. What is blocked is looked for in all escapes undone, whatever the case of the
 //! letters, with and without a slash at the end, and with the authority in its plain form: [`Form::any_folded`].
 
+mod parts;
 mod steps;
 
 use std::borrow::Cow;
@@ -16,8 +17,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::LONGEST;
+use super::bad::LONGEST;
 use crate::domain::text::is_deceptive;
+use parts::Parts;
 use steps::{STEPS_OF_PATHS, STEPS_OF_URIS, Step, trimmed};
 
 /// What has more readings has none that servers agree on.
@@ -142,33 +144,6 @@ pub(super) fn folded(text: &str) -> Cow<'_, str> {
     // Upper case first, for some letters have the same only there (the long s).
     let upper: String = decoded.nfkc().flat_map(char::to_uppercase).collect();
     Cow::Owned(upper.to_lowercase().nfkc().collect())
-}
-
-/// A URI as generic syntax has it (RFC 3986 §3).
-struct Parts<'a> {
-    /// With its colon; empty where there is none.
-    scheme: &'a str,
-    authority: Option<&'a str>,
-    /// Path, query and fragment.
-    rest: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn of(uri: &'a str) -> Self {
-        let is_scheme = |scheme: &str| {
-            scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        };
-        let colon = uri.find(':').filter(|&colon| is_scheme(&uri[..colon]));
-        let (scheme, rest) = uri.split_at(colon.map_or(0, |colon| colon + 1));
-        match rest.strip_prefix("//").filter(|_| !scheme.is_empty()) {
-            None => Self { scheme, authority: None, rest },
-            Some(rest) => {
-                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-                Self { scheme, authority: Some(&rest[..end]), rest: &rest[end..] }
-            }
-        }
-    }
 }
 
 impl Parts<'_> {

@@ -3,11 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::fault::LONGEST;
 use super::{Algorithm, Fault, Part, VerifyingKey, base64};
 use crate::domain::json;
 
-/// The longest token that is read, in bytes: no longer one fits into the head of a request, whose fields may have as much.
-pub const LONGEST: usize = 32 * 1024;
 /// The longest that a gateway takes unless it is told otherwise. Entra writes a person's groups into tokens, up to 11 KB.
 pub const USUAL: usize = 16 * 1024;
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::Algorithm;
 
+/// The longest token that is read, in bytes: no longer one fits into the head of a request, whose fields may have as much.
+pub const LONGEST: usize = 32 * 1024;
+
 /// A part of a token in compact form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -25,7 +28,7 @@ impl fmt::Display for Part {
 /// One fault. [`Fault::code`] is stable, the sentence is for people; neither quotes the token or the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Fault {
-    #[error("the token is longer than {most} bytes", most = super::LONGEST)]
+    #[error("the token is longer than {most} bytes", most = LONGEST)]
     TooLong,
     #[error("a token has three parts between two dots; this text has another shape")]
     Parts,

@@ -10,13 +10,15 @@ mod compact;
 mod fault;
 mod jwk;
 mod key;
+mod key_set;
 mod weak;
 
 pub use algorithm::{Algorithm, BadAlgorithm};
-pub use compact::{Compact, Header, LONGEST, USUAL, join, signing_input};
-pub use fault::{Fault, Part};
-pub use jwk::{KeySet, PrivatePart};
+pub use compact::{Compact, Header, USUAL, join, signing_input};
+pub use fault::{Fault, LONGEST, Part};
+pub use jwk::PrivatePart;
 pub use key::VerifyingKey;
+pub use key_set::KeySet;
 
 #[cfg(test)]
 mod tests;

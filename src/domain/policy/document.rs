@@ -1,62 +1,35 @@
 //! The JSON document: a strict reader that names every fault with its path, and the writer.
 
+mod fault;
 mod node;
 mod reader;
-
-use std::fmt;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
 use super::Policy;
 
+pub use fault::{BadPolicy, Fault};
+
 /// The largest document, in bytes.
 pub const LARGEST: usize = 64 * 1024;
 
-/// One thing wrong with a policy document; safe to show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Where, as a JSON path: `ip_restrictions.whitelist[2]`; empty = the document as a whole.
-    pub path: String,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
+impl Policy {
+    /// Reads a document: unknown and duplicate fields, wrong types, negative or absurd numbers,
+    /// unknown timezones, bad networks and patterns are each refused with their path. Fields
+    /// left out take the document's defaults; only `name` is required. Scopes are checked against
+    /// the catalogue by the caller (`ops::policy`).
+    pub fn from_json(text: &str) -> Result<Self, BadPolicy> {
+        read(text)
+    }
 
-impl Fault {
-    pub(super) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+    /// The document, indented, each list on one line, fields in the design's order.
+    pub fn to_json(&self) -> String {
+        write(self)
     }
 }
 
-/// `path: message`
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
-        }
-    }
-}
-
-/// A policy document that was refused, with everything that is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct BadPolicy {
-    pub faults: Vec<Fault>,
-}
-
-/// One `path: message` a line.
-impl fmt::Display for BadPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for fault in &self.faults {
-            write!(f, "{separator}{fault}")?;
-            separator = "\n";
-        }
-        Ok(())
-    }
-}
-
-pub(super) fn read(text: &str) -> Result<Policy, BadPolicy> {
+fn read(text: &str) -> Result<Policy, BadPolicy> {
     let whole = |message: String| BadPolicy { faults: vec![Fault::new("", message)] };
     if text.len() > LARGEST {
         return Err(whole(format!(
@@ -68,7 +41,7 @@ pub(super) fn read(text: &str) -> Result<Policy, BadPolicy> {
     reader::policy(&node)
 }
 
-pub(super) fn write(policy: &Policy) -> String {
+fn write(policy: &Policy) -> String {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Lines(PrettyFormatter::new()));
     #[expect(clippy::expect_used, reason = "a policy has string keys only, and memory takes all writes")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::BadClaims;
+use super::bad_claims::BadClaims;
 use crate::domain::name::PolicyName;
 use crate::domain::policy::{Algorithm, CompiledPolicy, IpRestrictions, Mode, Policy, RateLimits};
 use crate::domain::quota::Window;

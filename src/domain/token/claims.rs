@@ -1,5 +1,6 @@
 //! What a token says of whom it speaks for, for how long, and what for.
 
+mod names;
 mod place;
 mod reader;
 
@@ -7,60 +8,16 @@ use std::num::NonZeroU32;
 
 use serde_json::{Map, Value, json};
 
+use super::bad_claims::BadClaims;
 use super::{Bound, Grounds, Profile, TokenId, grounds};
 use crate::domain::clock::Timestamp;
 use crate::domain::jose::base64;
 use crate::domain::name::{PolicyName, ScopeName, Subject};
-use crate::domain::text::excerpt;
 use reader::{MISSING, Reader, prefixed};
 
+pub use names::ClaimNames;
 pub use place::{find as find_claim, meant_way};
 pub use reader::{is_scope, names_in};
-
-/// A claim that is missing, of another type, or of a value that cannot be. Safe to show.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{claim}` {problem}")]
-pub struct BadClaims {
-    pub claim: String,
-    /// What is wrong and what would be right.
-    pub problem: String,
-}
-
-impl BadClaims {
-    pub(super) fn new(claim: &str, problem: impl Into<String>) -> Self {
-        Self { claim: excerpt(claim), problem: problem.into() }
-    }
-}
-
-/// Which claims hold the subject, the scopes and the audience; issuers differ. See [`find_claim`] for how they are named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimNames {
-    pub subject: String,
-    /// Each a text of scopes between spaces, a list of them, or an object that has them for names; all of them count.
-    pub scopes: Vec<String>,
-    /// What stands for the audience in the place of `aud`; `None` = nothing does.
-    pub audience: Option<String>,
-    /// What is put before each subject here; empty = nothing.
-    pub prefix: String,
-}
-
-impl ClaimNames {
-    /// Whether a subject of this name can only be the issuer's.
-    pub fn is_for_it_alone(&self, subject: &Subject) -> bool {
-        !self.prefix.is_empty() && subject.as_str().starts_with(&self.prefix)
-    }
-
-    /// What the issuer itself calls a subject, where that is not what it is called here.
-    pub fn bare<'a>(&self, subject: &'a Subject) -> Option<&'a str> {
-        subject.as_str().strip_prefix(&self.prefix).filter(|_| !self.prefix.is_empty())
-    }
-}
-
-impl Default for ClaimNames {
-    fn default() -> Self {
-        Self { subject: "sub".into(), scopes: vec!["scope".into()], audience: None, prefix: String::new() }
-    }
-}
 
 /// What a token says, in types that cannot hold a wrong value. Nobody vouches for it until its signature is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{BadClaims, Bound, TokenId};
+use super::bad_claims::BadClaims;
+use super::{Bound, TokenId};
 use crate::domain::api_key::{ApiKey, KeyId, KeyState, SecretMark};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::Parts;
+use super::parts::Parts;
 use crate::domain::endpoint::path;
 
 /// One way in which a server may go on from what it has; `None` where that changes nothing.

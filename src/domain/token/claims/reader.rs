@@ -8,10 +8,13 @@ use std::num::NonZeroU32;
 
 use serde_json::{Map, Value};
 
-use super::{BadClaims, ClaimNames, Profile, find_claim};
+use super::names::ClaimNames;
+use super::place::find as find_claim;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{BadName, Subject};
 use crate::domain::text::excerpt;
+use crate::domain::token::Profile;
+use crate::domain::token::bad_claims::BadClaims;
 
 /// Longer names of issuers, audiences, clients and tokens are refused, in bytes.
 const LONGEST_NAME: usize = 1024;
