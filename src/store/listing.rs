@@ -20,7 +20,7 @@ use super::{
     page::{Damaged, Gathering, Page, in_its_place},
     sqlite::{Row, bound},
     table::{Noun, Table, checked},
-    value::Value,
+    value::{Value, to_json},
 };
 use cursor::Place;
 use filter::{Condition, NO_INDEX};
@@ -36,7 +36,8 @@ const LOOKED_AT: u64 = 4096;
 /// How many there are.
 pub fn count<S: Listed>(c: &Rows<'_>, q: &Query<S>) -> Result<u64, StoreError> {
     let alone = q.filter.terms.len() == 1;
-    let Condition { sql, values } = filter::compile(q, |term| Ok(alone || finds_little::<S>(c, term)?))?;
+    let few = |term: &Condition| if alone { Ok(Some(term.clone())) } else { few::<S>(c, term) };
+    let Condition { sql, values } = filter::compile(q, few)?;
     c.count(&format!("SELECT count(*) FROM {} WHERE {sql}", S::Noun::TABLE.name), bound(values))
 }
 
@@ -117,12 +118,17 @@ pub fn page<S: Listed>(
     gathering.page(|last| cursor::after(q, last))
 }
 
-/// Whether an index shows that no more than [`LOOKED_AT`] rows are what `term` asks for.
-fn finds_little<S: Listed>(c: &Rows<'_>, term: &Condition) -> Result<bool, StoreError> {
-    let sql =
-        format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT ?)", S::Noun::TABLE.name, term.sql);
+/// The rows that `term` asks for by their ids, where an index shows that they are no more than [`LOOKED_AT`].
+fn few<S: Listed>(c: &Rows<'_>, term: &Condition) -> Result<Option<Condition>, StoreError> {
+    let (name, id) = (S::Noun::TABLE.name, S::Noun::TABLE.id());
+    let sql = format!("SELECT {id} FROM {name} WHERE {} LIMIT ?", term.sql);
     let values = term.values.iter().cloned().chain([number(LOOKED_AT + 1)]);
-    Ok(c.count(&sql, bound(values))? <= LOOKED_AT)
+    let ids = c.all(&sql, bound(values), |row| Ok(row.text(0).ok().map(str::to_owned)))?;
+    // One that is no text stands in no list of them.
+    let ids: Option<Vec<String>> = ids.into_iter().collect();
+    let Some(ids) = ids.filter(|ids| ids.len() as u64 <= LOOKED_AT) else { return Ok(None) };
+    let sql = format!("{id} IN (SELECT value FROM json_each(?))");
+    Ok(Some(Condition { sql, values: vec![to_json(&ids)?.into()] }))
 }
 
 fn number(number: u64) -> Value {
@@ -153,9 +159,9 @@ impl<'q, S: Listed> List<'q, S> {
     fn of(c: &Rows<'_>, q: &'q Query<S>) -> Result<Self, StoreError> {
         let mut is_short = false;
         let filter = filter::compile(q, |term| {
-            let finds_little = finds_little::<S>(c, term)?;
-            is_short |= finds_little;
-            Ok(finds_little)
+            let few = few::<S>(c, term)?;
+            is_short |= few.is_some();
+            Ok(few)
         })?;
         Ok(Self { q, sort: listed::field::<S>(q.sort.as_str())?, filter, is_short })
     }

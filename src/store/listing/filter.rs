@@ -12,24 +12,28 @@ use crate::{
 };
 
 /// A condition whose placeholders are all `?`, with their values in order.
+#[derive(Clone)]
 pub(super) struct Condition {
     pub sql: String,
     pub values: Vec<Value>,
 }
 
-/// All terms of the filter of `q` must hold. `by_index` says of one for which SQLite might use an index whether it may: it
-/// knows not how much it would find so, and would look up every row of a table that is under one policy.
+/// All terms of the filter of `q` must hold. `by_index` puts another in the place of one that an index can answer, or says
+/// that none is to: SQLite knows not how much it would find, and would look up every row of a table that is under one policy.
 pub(super) fn compile<S: Listed>(
     q: &Query<S>,
-    mut by_index: impl FnMut(&Condition) -> Result<bool, StoreError>,
+    mut by_index: impl FnMut(&Condition) -> Result<Option<Condition>, StoreError>,
 ) -> Result<Condition, StoreError> {
     let mut fits = Condition { sql: "1".into(), values: Vec::new() };
     for Term { negated, test } in &q.filter.terms {
-        let mut term = Condition::of::<S>(test, q.now, "")?;
-        let may_be_found = !negated && is_indexed::<S>(test);
-        if !(may_be_found && by_index(&term)?) {
-            term = Condition::of::<S>(test, q.now, NO_INDEX)?;
-        }
+        let found = match !negated && is_indexed::<S>(test) {
+            true => by_index(&Condition::of::<S>(test, q.now, "")?)?,
+            false => None,
+        };
+        let term = match found {
+            Some(term) => term,
+            None => Condition::of::<S>(test, q.now, NO_INDEX)?,
+        };
         fits.push(if *negated { " AND NOT " } else { " AND " }, []);
         fits.push(&term.sql, term.values);
     }
@@ -41,10 +45,13 @@ pub(super) const NO_INDEX: &str = "+";
 
 fn is_indexed<S: Listed>(test: &Test) -> bool {
     match test {
-        Test::Exact { field, .. } | Test::At { field, .. } | Test::Moment { field, .. } => {
+        Test::Field { field, .. }
+        | Test::Exact { field, .. }
+        | Test::At { field, .. }
+        | Test::Moment { field, .. } => {
             S::FIELDS.iter().any(|known| known.is_indexed && known.name == *field)
         }
-        Test::Text(_) | Test::Field { .. } => false,
+        Test::Text(_) => false,
     }
 }
 
