@@ -57,11 +57,12 @@ pub struct Ways {
 }
 
 impl App {
-    pub fn new(setting: Setting, look: Look, keymap: Keymap, now: Timestamp) -> Self {
+    /// Without any key bound yet.
+    pub fn new(setting: Setting, look: Look, now: Timestamp) -> Self {
         Self {
             setting,
             look,
-            keymap,
+            keymap: Keymap::default(),
             screens: SCREENS.iter().map(|screen| (screen.make)()).collect(),
             current: 0,
             ways: Ways::default(),
@@ -158,7 +159,7 @@ impl App {
         };
         let facts = Facts {
             crumbs,
-            screen: SCREENS.get(self.current).map_or("", |screen| screen.name),
+            screen: SCREENS.get(self.current).map_or("", |screen| screen.name()),
             paused: screen.and_then(|screen| screen.is_paused()),
             stale: self.stale,
             full: self.full,

@@ -1,25 +1,25 @@
 //! Which keys do what: names bound to chords and sequences of chords.
 //!
-//! The defaults are `assets/keymap.toml`; `keymap.toml` in the home overrides them name by name.
-//! A line that cannot be read or that would shadow another binding is left out and reported.
+//! The tables of bindings say the defaults, which `assets/keymap.toml` shows to people; `keymap.toml` in the home overrides them
+//! name by name. A line that cannot be read or that would shadow another binding is left out and reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crokey::{KeyCombination, KeyCombinationFormat, OneToThree};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use serde::Deserialize;
+use toml::{Spanned, Value};
 
-const DEFAULTS: &str = include_str!("../../assets/keymap.toml");
+use crate::domain::text::nearest;
 
 /// Chords pressed one after another: `g`, or `g k`.
 pub type Sequence = Vec<KeyCombination>;
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lines {
-    One(String),
-    Many(Vec<String>),
+/// A name that is bound, and the keys that it has unless the operator says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub name: &'static str,
+    pub keys: &'static [&'static str],
 }
 
 /// What the keys pressed so far mean.
@@ -63,38 +63,48 @@ impl fmt::Display for Conflict {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keymap {
     bound: HashMap<String, Vec<Sequence>>,
 }
 
 impl Keymap {
-    /// What comes with Portcullis.
-    pub fn defaults() -> Result<Self, String> {
+    /// The keys that the tables themselves say. `contexts` are the names that are live together.
+    pub fn of(contexts: &[Vec<Bound>]) -> Result<Self, String> {
         let mut map = Self::default();
-        for (name, sequences) in read(DEFAULTS)? {
-            map.bound.insert(name, sequences?);
+        for Bound { name, keys } in contexts.iter().flatten() {
+            map.bound
+                .insert((*name).to_owned(), keys.iter().map(|key| parse(key)).collect::<Result<_, _>>()?);
         }
         Ok(map)
     }
 
-    /// Lays the operator's own lines over the defaults, all at once, so that keys can be exchanged. `contexts` are the
-    /// names that are live together. What is wrong with the lines comes back, one sentence each.
-    pub fn overlay(&mut self, text: &str, contexts: &[Vec<&'static str>]) -> Vec<String> {
+    /// Lays the operator's own lines over the defaults, all at once, so that keys can be exchanged. What is wrong with the
+    /// lines comes back, one sentence each, with its line and what mends it.
+    pub fn overlay(&mut self, text: &str, contexts: &[Vec<Bound>]) -> Vec<String> {
         let lines = match read(text) {
             Ok(lines) => lines,
-            Err(error) => return vec![format!("keymap.toml cannot be read, the default keys hold: {error}")],
+            Err(error) => return vec![error],
         };
         let mut wrong = Vec::new();
         let mut before = BTreeMap::new();
-        for (name, sequences) in lines {
-            if !contexts.iter().flatten().any(|known| **known == name) {
-                wrong.push(format!("keymap.toml: there is nothing called `{name}`; `?` lists the names"));
+        for (name, Line { number, sequences }) in lines {
+            let mut known = contexts.iter().flatten().map(|bound| bound.name);
+            if !known.any(|known| known == name) {
+                let all = contexts.iter().flatten().map(|bound| bound.name);
+                let mend = match nearest(all, &name) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => "remove the line; `?` lists the names".into(),
+                };
+                wrong.push(format!("keymap.toml, line {number}: there is nothing called `{name}`; {mend}"));
                 continue;
             }
             match sequences {
-                Ok(sequences) => _ = before.insert(name.clone(), self.bound.insert(name, sequences)),
-                Err(error) => wrong.push(format!("keymap.toml: `{name}`: {error}")),
+                Ok(sequences) => {
+                    let replaced = self.bound.insert(name.clone(), sequences);
+                    before.insert(name, (number, replaced));
+                }
+                Err(error) => wrong.push(format!("keymap.toml, line {number}: `{name}`: {error}")),
             }
         }
         // Of two lines that clash the later one by name is left out; a default never is.
@@ -102,21 +112,24 @@ impl Keymap {
             let own = conflict.names().into_iter().rev().find(|name| before.contains_key(*name))?;
             Some((conflict, own))
         }) {
-            match before.remove(name).flatten() {
-                Some(before) => self.bound.insert(name.to_owned(), before),
+            let Some((number, replaced)) = before.remove(name) else { break };
+            match replaced {
+                Some(replaced) => self.bound.insert(name.to_owned(), replaced),
                 None => self.bound.remove(name),
             };
-            wrong.push(format!("keymap.toml: the line of `{name}` is left out: {conflict}"));
+            wrong.push(format!(
+                "keymap.toml, line {number}: `{name}` is left as it was: {conflict}; give it another key"
+            ));
         }
         wrong
     }
 
     /// Keys that would do two things, or that hide a longer sequence.
-    pub fn conflicts(&self, contexts: &[Vec<&'static str>]) -> Vec<Conflict> {
+    pub fn conflicts(&self, contexts: &[Vec<Bound>]) -> Vec<Conflict> {
         let mut found = Vec::new();
         for context in contexts {
             let mut seen: Vec<(&Sequence, &'static str)> = Vec::new();
-            for &name in context {
+            for &Bound { name, .. } in context {
                 for sequence in self.sequences(name) {
                     let clash = seen.iter().find(|(other, owner)| {
                         *owner != name && (other.starts_with(sequence) || sequence.starts_with(other))
@@ -165,20 +178,38 @@ impl Keymap {
     }
 }
 
-type Read = BTreeMap<String, Result<Vec<Sequence>, String>>;
+/// A line of the operator's.
+struct Line {
+    number: usize,
+    sequences: Result<Vec<Sequence>, String>,
+}
 
-fn read(text: &str) -> Result<Read, String> {
-    let lines: BTreeMap<String, Lines> = toml::from_str(text).map_err(|error| error.to_string())?;
-    Ok(lines
-        .into_iter()
-        .map(|(name, lines)| {
-            let texts = match lines {
-                Lines::One(text) => vec![text],
-                Lines::Many(texts) => texts,
-            };
-            (name, texts.iter().map(|text| parse(text)).collect())
-        })
-        .collect())
+fn read(text: &str) -> Result<BTreeMap<String, Line>, String> {
+    let number = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+    let lines: BTreeMap<Spanned<String>, Value> = toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        let what = match (error.message(), text.get(span.clone())) {
+            ("duplicate key", Some(name)) => format!("{name} stands there twice; keep one of the two lines"),
+            (message, _) => format!("it cannot be read: {message}"),
+        };
+        format!("keymap.toml, line {}: {what}; until then the default keys hold", number(span.start))
+    })?;
+    let line = |(name, keys): (Spanned<String>, Value)| {
+        let number = number(name.span().start);
+        let sequences = match keys {
+            Value::String(text) => parse(&text).map(|sequence| vec![sequence]),
+            Value::Array(texts) => {
+                texts.iter().map(|text| parse(text.as_str().ok_or_else(unquoted)?)).collect()
+            }
+            _ => Err(unquoted()),
+        };
+        (name.into_inner(), Line { number, sequences })
+    };
+    Ok(lines.into_iter().map(line).collect())
+}
+
+fn unquoted() -> String {
+    "a key stands between quotes, and several between brackets: [\"j\", \"down\"]".to_owned()
 }
 
 fn parse(text: &str) -> Result<Sequence, String> {
@@ -201,12 +232,15 @@ pub fn chord(event: KeyEvent) -> KeyCombination {
     normal(KeyCombination::from(event))
 }
 
-/// Terminals differ in whether `?` comes with shift; a letter's case says it already.
+/// Terminals differ in whether `?` and a tab backwards come with shift; a letter's case says it already.
 fn normal(chord: KeyCombination) -> KeyCombination {
     let chord = chord.normalized();
     match chord.codes {
-        OneToThree::One(KeyCode::Char(letter)) if !letter.is_alphabetic() => {
-            KeyCombination::one_key(KeyCode::Char(letter), chord.modifiers - KeyModifiers::SHIFT)
+        OneToThree::One(code @ KeyCode::Char(letter)) if !letter.is_alphabetic() => {
+            KeyCombination::one_key(code, chord.modifiers - KeyModifiers::SHIFT)
+        }
+        OneToThree::One(KeyCode::BackTab) => {
+            KeyCombination::one_key(KeyCode::BackTab, chord.modifiers - KeyModifiers::SHIFT)
         }
         _ => chord,
     }
@@ -219,6 +253,7 @@ pub fn say(sequence: &[KeyCombination]) -> String {
         .iter()
         .map(|chord| match chord.codes {
             OneToThree::One(KeyCode::Enter) if chord.modifiers.is_empty() => "⏎".into(),
+            OneToThree::One(KeyCode::Tab) if chord.modifiers.is_empty() => "⇥".into(),
             OneToThree::One(KeyCode::Up) if chord.modifiers.is_empty() => "↑".into(),
             OneToThree::One(KeyCode::Down) if chord.modifiers.is_empty() => "↓".into(),
             OneToThree::One(KeyCode::Left) if chord.modifiers.is_empty() => "←".into(),
@@ -239,6 +274,10 @@ mod tests {
         parse(text).unwrap()
     }
 
+    fn bound(names: &[&'static str]) -> Vec<Bound> {
+        names.iter().map(|name| Bound { name, keys: &[] }).collect()
+    }
+
     #[test]
     fn chords_are_read_and_said_alike() {
         for text in ["r", "R", "ctrl-p", "?", "space", "pagedown", "g k", "f5", "/"] {
@@ -254,6 +293,7 @@ mod tests {
         for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
             assert_eq!([chord(KeyEvent::new(KeyCode::Char('?'), modifiers))], press("?")[..]);
             assert_eq!([chord(KeyEvent::new(KeyCode::Char('R'), modifiers))], press("R")[..]);
+            assert_eq!([chord(KeyEvent::new(KeyCode::BackTab, modifiers))], press("backtab")[..]);
         }
         assert_ne!([chord(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE))], press("R")[..]);
     }
@@ -274,23 +314,37 @@ mod tests {
         let mut map = Keymap::default();
         map.bound.insert("key.rotate".into(), vec![press("r")]);
         map.bound.insert("key.revoke".into(), vec![press("R")]);
-        let contexts = [vec!["key.rotate", "key.revoke"]];
+        let contexts = [bound(&["key.rotate", "key.revoke"])];
 
         assert!(map.overlay("\"key.rotate\" = [\"o\", \"f5\"]", &contexts).is_empty());
         assert_eq!(map.all("key.rotate"), "o f5");
 
-        let wrong = map.overlay("\"key.revoke\" = \"o\"\n\"key.sing\" = \"x\"", &contexts);
+        let wrong = map.overlay("\n\"key.revoke\" = \"o\"\n\"key.sing\" = \"x\"", &contexts);
         assert_eq!(
             wrong,
             [
-                "keymap.toml: there is nothing called `key.sing`; `?` lists the names",
-                "keymap.toml: the line of `key.revoke` is left out: o is the key of both `key.revoke` and `key.rotate`",
+                "keymap.toml, line 3: there is nothing called `key.sing`; remove the line; `?` lists the names",
+                "keymap.toml, line 2: `key.revoke` is left as it was: o is the key of both `key.revoke` and \
+                 `key.rotate`; give it another key",
             ]
         );
         assert_eq!(map.all("key.revoke"), "R");
 
-        let wrong = map.overlay("not toml", &contexts);
-        assert!(wrong[0].contains("default keys hold"), "{wrong:?}");
+        let one = |line: &str| match &Keymap::default().overlay(line, &contexts)[..] {
+            [told] => told.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!(one("\"key.revok\" = \"x\"").ends_with("did you mean `key.revoke`?"));
+        assert!(one("\n\nnot toml").starts_with("keymap.toml, line 3: it cannot be read: "));
+        let twice = "\"key.revoke\" = \"x\"\n\"key.revoke\" = \"y\"";
+        assert_eq!(
+            one(twice),
+            "keymap.toml, line 2: \"key.revoke\" stands there twice; keep one of the two lines; until then the default \
+             keys hold"
+        );
+        assert!(one("\"key.revoke\" = 7").contains("line 1: `key.revoke`: a key stands between quotes"));
+        assert!(one("\"key.revoke\" = [7]").contains("between quotes"));
+        assert!(one("\"key.revoke\" = \"hyper-x\"").contains("`hyper-x` is no key"));
     }
 
     #[test]
@@ -302,7 +356,7 @@ mod tests {
             }
             map
         };
-        let contexts = [vec!["key.rotate", "key.revoke", "key.set"]];
+        let contexts = [bound(&["key.rotate", "key.revoke", "key.set"])];
         let mut exchanged = map();
         assert_eq!(exchanged.overlay("\"key.rotate\" = \"R\"\n\"key.revoke\" = \"r\"", &contexts), [""; 0]);
         assert_eq!((exchanged.all("key.rotate"), exchanged.all("key.revoke")), ("R".into(), "r".into()));
@@ -318,7 +372,7 @@ mod tests {
         let mut hidden = map();
         let told = hidden.overlay("\"key.set\" = \"r x\"", &contexts);
         assert!(
-            told[0].ends_with("`key.set` is left out: r of `key.rotate` would hide r x of `key.set`"),
+            told[0].contains("`key.set` is left as it was: r of `key.rotate` would hide r x of `key.set`"),
             "{told:?}"
         );
         assert_eq!(hidden.all("key.set"), "c");

@@ -15,6 +15,7 @@ use crate::store::home::Home;
 use super::canvas::Canvas;
 use super::effect::{Deed, Effect, Question, Reply, Ticket};
 use super::event::Moved;
+use super::keymap::Bound;
 
 /// Whether a key is for the console as a whole, whatever is typed into: leave, suspend, draw anew, the mouse.
 pub fn is_for_all(key: KeyEvent) -> bool {
@@ -150,6 +151,8 @@ impl<'a> Turn<'a> {
 /// One row of a layer's table: a name that keys, palette and command line share, and what it does.
 pub struct Binding<S: 'static> {
     pub name: &'static str,
+    /// Its keys, unless the operator says otherwise; any of them.
+    pub keys: &'static [&'static str],
     /// One or two words for the footer; empty where it is not shown there.
     pub hint: &'static str,
     pub about: &'static str,
@@ -164,11 +167,12 @@ pub struct Binding<S: 'static> {
 impl<S> Binding<S> {
     pub const fn new(
         name: &'static str,
+        keys: &'static [&'static str],
         hint: &'static str,
         about: &'static str,
         run: fn(&mut S, &mut Turn<'_>),
     ) -> Self {
-        Self { name, hint, about, writes: false, seldom: false, ready: |_| Ok(()), run }
+        Self { name, keys, hint, about, writes: false, seldom: false, ready: |_| Ok(()), run }
     }
     pub const fn writes(mut self) -> Self {
         self.writes = true;
@@ -190,6 +194,8 @@ impl<S> Binding<S> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     pub name: &'static str,
+    /// The keys that it has unless the operator says otherwise.
+    pub keys: &'static [&'static str],
     pub hint: &'static str,
     pub about: &'static str,
     /// Why it cannot be done now.
@@ -206,9 +212,14 @@ pub fn offer<S>(table: &'static [Binding<S>], state: &S, setting: &Setting) -> V
                 _ => (row.ready)(state).err().map(str::to_owned),
             };
             let hint = if row.seldom && refused.is_some() { "" } else { row.hint };
-            Action { name: row.name, hint, about: row.about, refused }
+            Action { name: row.name, keys: row.keys, hint, about: row.about, refused }
         })
         .collect()
+}
+
+/// What a table binds.
+pub fn bound<S>(table: &'static [Binding<S>]) -> Vec<Bound> {
+    table.iter().map(|row| Bound { name: row.name, keys: row.keys }).collect()
 }
 
 /// Does what the table has under `name`.

@@ -39,16 +39,16 @@ pub fn chrome(whole: Rect) -> Chrome {
 pub fn tab_at(tabs: Rect, x: u16) -> Option<&'static str> {
     let mut left = tabs.x + 1;
     for screen in SCREENS {
-        let cells = u16::try_from(tab_text(screen.key, screen.title).len()).unwrap_or(0);
+        let cells = u16::try_from(tab_text(screen.key(), screen.title).len()).unwrap_or(0);
         if x >= left && x < left + cells {
-            return Some(screen.name);
+            return Some(screen.name());
         }
         left += cells + 1;
     }
     None
 }
 
-fn tab_text(key: char, title: &str) -> String {
+fn tab_text(key: &str, title: &str) -> String {
     format!(" {key} {title} ")
 }
 
@@ -131,10 +131,10 @@ fn draw_tabs(canvas: &mut Canvas<'_>, tabs: Rect, active: &str) {
     let (accent, dim, key) = (canvas.theme().selected, canvas.theme().text, canvas.theme().key);
     let mut x = tabs.x + 1;
     for screen in SCREENS {
-        let on = screen.name == active;
+        let on = screen.name() == active;
         let room = tabs.right().saturating_sub(x);
         let mut used =
-            canvas.put(x, tabs.y, room, &format!(" {}", screen.key), if on { accent } else { key });
+            canvas.put(x, tabs.y, room, &format!(" {}", screen.key()), if on { accent } else { key });
         used += canvas.put(
             x + used,
             tabs.y,

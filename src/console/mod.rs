@@ -44,7 +44,6 @@ use app::App;
 use canvas::Look;
 use effect::Effect;
 use event::Event;
-use keymap::Keymap;
 use layer::{Setting, Tone};
 use runner::Runner;
 use term::Screen;
@@ -131,26 +130,31 @@ fn prepare(options: &Options) -> Result<App, ConsoleError> {
         place: options.home.as_ref().map(|home| named_home(home.path())).unwrap_or_default(),
         home: options.home.clone(),
     };
-    let keymap = Keymap::defaults().map_err(ConsoleError::Keymap)?;
     let now = options.ctx.clock.now();
-    let mut app = App::new(setting, look, keymap, now);
+    let mut app = App::new(setting, look, now);
     if options.theme.is_none() && !no_color && term::answers() {
         app.background_until = Some(now.plus(ANSWERS_WITHIN));
     }
-    if let Some(own) = options.home.as_ref().map(|home| home.path().join("keymap.toml")) {
-        let wrong = match std::fs::read_to_string(&own) {
-            Ok(text) => {
-                let contexts = update::contexts(&app);
-                app.keymap.overlay(&text, &contexts)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => vec![format!("{} cannot be read, the default keys hold: {error}", own.display())],
-        };
-        for sentence in wrong {
-            app.notices.add(Tone::Failed, sentence, now);
-        }
+    let (own, unread) = match options.home.as_ref().map(own_keys) {
+        Some(Ok(own)) => (own, None),
+        Some(Err(unread)) => (None, Some(unread)),
+        None => (None, None),
+    };
+    let wrong = update::bind(&mut app, own.as_deref()).map_err(ConsoleError::Keymap)?;
+    for sentence in wrong.into_iter().chain(unread) {
+        app.notices.add(Tone::Failed, sentence, now);
     }
     Ok(app)
+}
+
+/// The operator's own lines of keys, where there are any; or why they cannot be read.
+fn own_keys(home: &Home) -> Result<Option<String>, String> {
+    let own = home.path().join("keymap.toml");
+    match std::fs::read_to_string(&own) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{} cannot be read, the default keys hold: {error}", own.display())),
+    }
 }
 
 /// A home's folder as people write it: below `~` where it is.

@@ -17,6 +17,8 @@ use ratatui::style::Modifier;
 
 use super::effect::Fault;
 use super::event::Event;
+use super::keymap::Keymap;
+use super::screen::SCREENS;
 use super::screen::api_keys::bulk::{Disable, Enable, Revoke};
 use super::screen::api_keys::{change::Change, create::Create, rotate::Rotate};
 use super::screen::long_list::{CountRows, ListIds};
@@ -159,13 +161,27 @@ fn no_key_does_two_things_and_every_binding_says_what_it_does() {
     let person = Person::new(80, 24);
     let contexts = contexts(&person.app);
     assert_eq!(person.app.keymap.conflicts(&contexts), []);
-    for screen in ["1", "2", "3", "6", "7"] {
+    for screen in SCREENS {
         let mut person = Person::new(80, 24);
-        person.press(screen);
+        person.press(screen.key());
         for action in person.app.actions() {
             assert!(!action.about.is_empty(), "{}", action.name);
             assert!(!person.app.keymap.all(action.name).is_empty(), "{} has no key", action.name);
         }
+    }
+}
+
+#[test]
+fn the_file_of_keys_is_what_the_tables_bind() {
+    let person = Person::new(80, 24);
+    let contexts = contexts(&person.app);
+    let mut shown = Keymap::default();
+    assert_eq!(shown.overlay(include_str!("../../assets/keymap.toml"), &contexts), [""; 0]);
+    assert_eq!(shown, person.app.keymap);
+    // and a name has the same keys wherever it is bound
+    for bound in contexts.iter().flatten() {
+        let alone = Keymap::of(&[vec![*bound]]).unwrap();
+        assert_eq!(alone.all(bound.name), shown.all(bound.name));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::clock::Timestamp;
 use super::app::App;
 use super::effect::{Effect, Reply, Ticket};
 use super::event::{Event, Moved};
-use super::keymap::{self, Found};
+use super::keymap::{self, Bound, Found, Keymap};
 use super::layer::{Action, Binding, Layer, Setting, Tone, Turn, Wish, carry_out, offer};
 use super::layout;
 use super::overlay::{backup, command::CommandLine, help::Help, messages::Messages, palette::Palette};
@@ -27,56 +27,91 @@ const ROOM_AGAIN: &str = "there is room on the disk of the home again";
 
 /// What can be done on every screen.
 const EVERYWHERE: &[Binding<()>] = &[
-    Binding::new("help", "help", "List what can be done here, search it, run it", |(), turn| {
-        turn.wishes.push(Wish::Help);
+    Binding::new(
+        "help",
+        &["?", "f1"],
+        "help",
+        "List what can be done here, search it, run it",
+        |(), turn| {
+            turn.wishes.push(Wish::Help);
+        },
+    ),
+    Binding::new("command", &[":"], "command", "Type a command", |(), turn| {
+        turn.wishes.push(Wish::CommandLine)
     }),
-    Binding::new("command", "command", "Type a command", |(), turn| turn.wishes.push(Wish::CommandLine)),
-    Binding::new("palette", "", "Find anything by a few letters", |(), turn| turn.wishes.push(Wish::Palette)),
-    Binding::new("messages", "", "Show what was said before", |(), turn| turn.wishes.push(Wish::Messages)),
-    Binding::new("back", "", "Back, one step out", |(), turn| turn.wishes.push(Wish::Back)),
-    Binding::new("leave", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
-    Binding::new("go.back", "", "To the screen where one was before", |(), turn| {
+    Binding::new("palette", &["ctrl-p"], "", "Find anything by a few letters", |(), turn| {
+        turn.wishes.push(Wish::Palette)
+    }),
+    Binding::new("messages", &["m"], "", "Show what was said before", |(), turn| {
+        turn.wishes.push(Wish::Messages)
+    }),
+    Binding::new("back", &["esc", "backspace", "h", "left"], "", "Back, one step out", |(), turn| {
+        turn.wishes.push(Wish::Back)
+    }),
+    Binding::new("leave", &["q"], "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
+    Binding::new("go.back", &["["], "", "To the screen where one was before", |(), turn| {
         turn.wishes.push(Wish::Past);
     }),
-    Binding::new("go.forward", "", "To the screen that one came back from", |(), turn| {
+    Binding::new("go.forward", &["]"], "", "To the screen that one came back from", |(), turn| {
         turn.wishes.push(Wish::Future);
     }),
-    Binding::new("filter", "", "Filter the keys; this screen has no filter", |(), turn| {
+    Binding::new("filter", &["/"], "", "Filter the keys; this screen has no filter", |(), turn| {
         turn.wishes.push(Wish::FilterLine);
     }),
-    Binding::new("go.next", "", "The next screen", |(), turn| turn.wishes.push(Wish::Turn(1))),
-    Binding::new("go.previous", "", "The screen before in the row", |(), turn| {
+    Binding::new("go.next", &["tab"], "", "The next screen", |(), turn| turn.wishes.push(Wish::Turn(1))),
+    Binding::new("go.previous", &["backtab"], "", "The screen before in the row", |(), turn| {
         turn.wishes.push(Wish::Turn(-1));
     }),
-    Binding::new("mouse", "", "Mouse on or off; off, it selects text in the terminal", |(), turn| {
-        turn.wishes.push(Wish::ToggleMouse);
-    }),
-    Binding::new("redraw", "", "Paint again and ask the store again", |(), turn| {
+    Binding::new(
+        "mouse",
+        &["ctrl-o"],
+        "",
+        "Mouse on or off; off, it selects text in the terminal",
+        |(), turn| {
+            turn.wishes.push(Wish::ToggleMouse);
+        },
+    ),
+    Binding::new("redraw", &["ctrl-l"], "", "Paint again and ask the store again", |(), turn| {
         turn.wishes.push(Wish::Do(Effect::Redraw));
     }),
-    Binding::new("suspend", "", "Put the console to sleep; `fg` wakes it", |(), turn| {
+    Binding::new("suspend", &["ctrl-z"], "", "Put the console to sleep; `fg` wakes it", |(), turn| {
         turn.wishes.push(Wish::Do(Effect::Suspend));
     }),
-    Binding::new("store.backup", "", "Make a backup of the home, while all goes on", |(), turn| {
+    Binding::new("store.backup", &["B"], "", "Make a backup of the home, while all goes on", |(), turn| {
         turn.wishes.push(Wish::BackUp);
     })
     .writes(),
-    Binding::new("quit", "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
+    Binding::new("quit", &["Q", "ctrl-c"], "", "Quit", |(), turn| turn.wishes.push(Wish::Do(Effect::Quit))),
 ];
 
 pub fn everywhere(setting: &Setting) -> Vec<Action> {
-    let screens =
-        SCREENS.iter().map(|screen| Action { name: screen.go, hint: "", about: screen.about, refused: None });
+    let screens = SCREENS.iter().map(|screen| Action {
+        name: screen.go,
+        keys: screen.keys,
+        hint: "",
+        about: screen.about,
+        refused: None,
+    });
     offer(EVERYWHERE, &(), setting).into_iter().chain(screens).collect()
 }
 
-/// The names that are live together, for the check of key conflicts.
-pub fn contexts(app: &App) -> Vec<Vec<&'static str>> {
+/// What is bound at once, in each place where one can be.
+pub fn contexts(app: &App) -> Vec<Vec<Bound>> {
     let everywhere = everywhere(&app.setting);
-    let screens = app.screens.iter().map(|screen| {
-        screen.actions(&app.setting).iter().chain(&everywhere).map(|action| action.name).collect()
-    });
+    let bound = |action: &Action| Bound { name: action.name, keys: action.keys };
+    let screens = app
+        .screens
+        .iter()
+        .map(|screen| screen.actions(&app.setting).iter().chain(&everywhere).map(bound).collect());
     screens.chain(super::overlay::contexts()).collect()
+}
+
+/// Binds the keys: as the tables say, and over that as the operator's own lines do. What is wrong with these comes back, a
+/// sentence each; fails where a table names a key that there is not.
+pub fn bind(app: &mut App, own: Option<&str>) -> Result<Vec<String>, String> {
+    let contexts = contexts(app);
+    app.keymap = Keymap::of(&contexts)?;
+    Ok(own.map(|own| app.keymap.overlay(own, &contexts)).unwrap_or_default())
 }
 
 /// What the console asks for when it starts.
@@ -193,7 +228,7 @@ fn press(app: &mut App, key: KeyEvent, now: Timestamp, effects: &mut Vec<Effect>
         app.pressed.clear();
         return;
     }
-    if key.code == KeyCode::Esc && app.notices.dismiss() {
+    if key.code == KeyCode::Esc && app.overlays.is_empty() && app.notices.dismiss() {
         return;
     }
     let mut names: Vec<&'static str> = app.actions().iter().map(|action| action.name).collect();
@@ -249,7 +284,7 @@ fn perform(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>)
     let body = app.chrome().body;
     let mut turn = Turn::new(now, body, &mut app.next_ticket);
     match screen {
-        Some(screen) => turn.wishes.push(Wish::Go(screen.name)),
+        Some(screen) => turn.wishes.push(Wish::Go(screen.name())),
         None => carry_out(EVERYWHERE, &mut (), action.name, &mut turn),
     }
     let wishes = turn.wishes;
@@ -384,7 +419,7 @@ fn grant(app: &mut App, wishes: Vec<Wish>, now: Timestamp, effects: &mut Vec<Eff
                 let count = SCREENS.len() as isize;
                 let place = (app.current as isize + by).rem_euclid(count.max(1)) as usize;
                 if let Some(screen) = SCREENS.get(place) {
-                    ways::go(app, screen.name, now, effects);
+                    ways::go(app, screen.name(), now, effects);
                 }
             }
             Wish::Back => ways::back(app, now, effects),
@@ -422,6 +457,6 @@ fn command_line(app: &App) -> CommandLine {
     let screen = app.screens.get(app.current).zip(SCREENS.get(app.current));
     let list = screen
         .filter(|(screen, _)| screen.actions(&app.setting).iter().any(|own| own.name == "filter"))
-        .map_or("keys", |(_, named)| named.name);
+        .map_or("keys", |(_, named)| named.name());
     CommandLine::new(app.actions(), list)
 }

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, centred};
 use crate::console::effect::{Deed, Fault};
-use crate::console::layer::{Layer, Turn, is_for_all};
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, carry_out, offer};
 use crate::console::widget::field::Field;
 use crate::console::widget::form::Form;
 use crate::console::widget::page::{self, Ink, Line};
@@ -111,7 +110,13 @@ impl Asks for AskBackUp {
 }
 
 /// Where it lies, and how it is put back.
-struct Made(BackedUp);
+pub struct Made(BackedUp);
+
+pub const BINDINGS: &[Binding<Made>] = &[
+    Binding::new("open", &["enter", "l", "right"], "", "Close", |_, t| t.close()),
+    Binding::new("leave", &["q"], "", "Close", |_, t| t.close()),
+    Binding::new("close", &["esc", "backspace"], "close", "Close", |_, t| t.close()),
+];
 
 fn lines(made: &BackedUp) -> Vec<Line> {
     let file = made.file.display().to_string();
@@ -144,17 +149,11 @@ impl Layer for Made {
     fn crumbs(&self) -> Vec<String> {
         vec![TITLE.into()]
     }
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        if is_for_all(key) {
-            return false;
-        }
-        if matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q')) {
-            turn.close();
-        }
-        true
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
     }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("esc", "close")]
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let good = canvas.theme().good;

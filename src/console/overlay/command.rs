@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> Option<&'static str> {
-        let action = |name| Action { name, hint: "", about: "", refused: None };
+        let action = |name| Action { name, keys: &[], hint: "", about: "", refused: None };
         let mut command =
             CommandLine::new(vec![action("go.keys"), action("key.rotate"), action("quit")], "keys");
         command.input = Input::new(line.to_owned());

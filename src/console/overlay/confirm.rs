@@ -10,7 +10,7 @@ use tui_input::Input;
 use crate::console::canvas::{Canvas, centred, piece};
 use crate::console::effect::{Deed, Fault, Question, Reply, Ticket};
 use crate::console::held::Held;
-use crate::console::layer::{Layer, Turn, is_for_all};
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, carry_out, is_for_all, offer};
 use crate::console::tally::Tally;
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{width, wrap};
@@ -184,6 +184,23 @@ impl Confirm {
     }
 }
 
+pub const BINDINGS: &[Binding<Confirm>] = &[
+    Binding::new("confirm.next", &["tab", "down"], "next", "To the next field or button", |s, _| s.go(true)),
+    Binding::new("confirm.previous", &["backtab", "up"], "", "To the one before", |s, _| s.go(false)),
+    Binding::new(
+        "confirm.press",
+        &["enter"],
+        "press the button",
+        "Press the button, or go on",
+        |s, t| match s.place {
+            Place::Cancel => t.close(),
+            Place::Yes => s.commit(t),
+            Place::Name | Place::Reason => s.go(true),
+        },
+    ),
+    Binding::new("confirm.cancel", &["esc"], "cancel", "Leave all as it is", |_, t| t.close()),
+];
+
 impl Layer for Confirm {
     fn enter(&mut self, turn: &mut Turn<'_>) {
         if let Some(count) = self.count.take() {
@@ -193,17 +210,18 @@ impl Layer for Confirm {
     fn waits(&self, _name: Option<&str>) -> bool {
         self.counted.is_waiting()
     }
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
+    }
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
+    }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         match key.code {
             _ if is_for_all(key) => return false,
-            KeyCode::Esc => turn.close(),
-            KeyCode::Tab | KeyCode::Down => self.go(true),
-            KeyCode::BackTab | KeyCode::Up => self.go(false),
-            KeyCode::Enter => match self.place {
-                Place::Cancel => turn.close(),
-                Place::Yes => self.commit(turn),
-                Place::Name | Place::Reason => self.go(true),
-            },
+            KeyCode::Esc | KeyCode::Tab | KeyCode::BackTab | KeyCode::Down | KeyCode::Up | KeyCode::Enter => {
+                return false;
+            }
             _ => match (self.place, &mut self.reason) {
                 (Place::Name, _) => {
                     type_into(&mut self.typed, key);
@@ -261,9 +279,6 @@ impl Layer for Confirm {
             Some(Err(fault)) => self.fault = Some(fault.message),
             None => {}
         }
-    }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("⇥", "next"), ("⏎", "press the button"), ("esc", "cancel")]
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let theme = canvas.theme().clone();

@@ -1,10 +1,9 @@
 //! What was said before: every notice of this session, the newest first.
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, piece};
-use crate::console::layer::{Layer, Tone, Turn};
+use crate::console::layer::{Action, Binding, Layer, Setting, Tone, Turn, carry_out, offer};
 use crate::console::notice::Notice;
 use crate::console::widget::text::{moment, wrap};
 
@@ -20,23 +19,26 @@ impl Messages {
     }
 }
 
+pub const BINDINGS: &[Binding<Messages>] = &[
+    Binding::new("move.down", &["j", "down"], "scroll", "Down", |s, _| {
+        s.top = (s.top + 1).min(s.log.len().saturating_sub(1));
+    }),
+    Binding::new("move.up", &["k", "up"], "", "Up", |s, _| s.top = s.top.saturating_sub(1)),
+    Binding::new("open", &["enter", "l", "right"], "", "Close", |_, t| t.close()),
+    Binding::new("messages", &["m"], "", "Close", |_, t| t.close()),
+    Binding::new("leave", &["q"], "", "Close", |_, t| t.close()),
+    Binding::new("close", &["esc", "backspace"], "close", "Close", |_, t| t.close()),
+];
+
 impl Layer for Messages {
     fn crumbs(&self) -> Vec<String> {
         vec!["messages".into()]
     }
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        match key.code {
-            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | 'm') => turn.close(),
-            KeyCode::Down | KeyCode::Char('j') => {
-                self.top = (self.top + 1).min(self.log.len().saturating_sub(1))
-            }
-            KeyCode::Up | KeyCode::Char('k') => self.top = self.top.saturating_sub(1),
-            _ => return false,
-        }
-        true
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(BINDINGS, self, setting)
     }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("↑ ↓", "scroll"), ("esc", "close")]
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(BINDINGS, self, name, turn);
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         canvas.blank(area);

@@ -10,11 +10,21 @@ pub mod pick;
 pub mod refusals;
 pub mod secret;
 
-/// The names that are live together in overlays with bindings of their own.
-pub fn contexts() -> Vec<Vec<&'static str>> {
+use super::keymap::Bound;
+use super::layer::bound;
+use super::screen::policies::history;
+use super::screen::tokens::signing_keys;
+
+/// What is bound in each of them; they hold all keys, so that nothing else is.
+pub fn contexts() -> Vec<Vec<Bound>> {
     vec![
-        super::screen::policies::history::names(),
-        super::screen::tokens::signing_keys::names(),
-        refusals::names(),
+        bound(history::BINDINGS),
+        bound(signing_keys::BINDINGS),
+        bound(refusals::BINDINGS),
+        bound(messages::BINDINGS),
+        bound(backup::BINDINGS),
+        bound(confirm::BINDINGS),
+        bound(secret::BINDINGS),
+        bound(secret::NAMING),
     ]
 }

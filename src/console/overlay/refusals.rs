@@ -2,7 +2,6 @@
 
 mod explained;
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Margin, Rect};
 
 use crate::console::canvas::Canvas;
@@ -32,35 +31,52 @@ pub struct Refusals {
     top: u16,
 }
 
-const BINDINGS: &[Binding<Refusals>] = &[
+pub const BINDINGS: &[Binding<Refusals>] = &[
+    Binding::new("close", &["esc", "backspace"], "close", "One step out", |s: &mut Refusals, t| {
+        match s.alone {
+            true => s.give_room(false, t),
+            false => t.close(),
+        }
+    }),
     Binding::new(
         "open",
+        &["enter", "l", "right"],
         "open",
         "Give it all the room, or the list beside it again",
         |s: &mut Refusals, t| s.give_room(!s.alone, t),
     )
     .when(Refusals::one),
-    Binding::new("refusal.key", "its key", "Show the key or the token that was refused", Refusals::show_key)
-        .when(Refusals::known),
-    Binding::new("refusal.policy", "its policy", "Show the policy that it is under", Refusals::show_policy)
-        .when(Refusals::under_policy),
-    Binding::new("copy", "copy", "Copy what is known of the refusal", Refusals::copy).when(Refusals::one),
-    Binding::new("move.down", "", "Down", |s, t| s.step(Step::Down, t)),
-    Binding::new("move.up", "", "Up", |s, t| s.step(Step::Up, t)),
-    Binding::new("move.page-down", "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
-    Binding::new("move.page-up", "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
-    Binding::new("move.top", "", "To the newest", |s, t| s.step(Step::Top, t)),
-    Binding::new("move.bottom", "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
-    Binding::new("help", "help", "List what can be done here, search it, run it", |_, t| {
+    Binding::new(
+        "refusal.key",
+        &["K"],
+        "its key",
+        "Show the key or the token that was refused",
+        Refusals::show_key,
+    )
+    .when(Refusals::known),
+    Binding::new(
+        "refusal.policy",
+        &["P"],
+        "its policy",
+        "Show the policy that it is under",
+        Refusals::show_policy,
+    )
+    .when(Refusals::under_policy),
+    Binding::new("copy", &["y"], "copy", "Copy what is known of the refusal", Refusals::copy)
+        .when(Refusals::one),
+    Binding::new("move.down", &["j", "down"], "", "Down", |s, t| s.step(Step::Down, t)),
+    Binding::new("move.up", &["k", "up"], "", "Up", |s, t| s.step(Step::Up, t)),
+    Binding::new("move.page-down", &["ctrl-d", "pagedown"], "", "Half a page down", |s, t| {
+        s.step(Step::PageDown, t)
+    }),
+    Binding::new("move.page-up", &["ctrl-u", "pageup"], "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
+    Binding::new("move.top", &["g", "home"], "", "To the newest", |s, t| s.step(Step::Top, t)),
+    Binding::new("move.bottom", &["G", "end"], "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
+    Binding::new("help", &["?", "f1"], "help", "List what can be done here, search it, run it", |_, t| {
         t.wishes.push(Wish::Help)
     }),
-    Binding::new("leave", "", "Close", |_, t| t.close()),
+    Binding::new("leave", &["q"], "", "Close", |_, t| t.close()),
 ];
-
-/// For the check of key conflicts.
-pub fn names() -> Vec<&'static str> {
-    BINDINGS.iter().map(|binding| binding.name).collect()
-}
 
 /// What tells one event from another; its number is of the store.
 fn mark(event: &Event) -> i64 {
@@ -195,18 +211,6 @@ impl Layer for Refusals {
     fn waits(&self, _name: Option<&str>) -> bool {
         (self.rows.value.is_none() && self.rows.is_waiting())
             || (self.opened().is_none() && self.opened.is_waiting())
-    }
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
-        match closes {
-            true if self.alone => self.give_room(false, turn),
-            true => turn.close(),
-            false => {}
-        }
-        closes
-    }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("esc", "close")]
     }
     fn enter(&mut self, turn: &mut Turn<'_>) {
         self.ask(turn);

@@ -12,7 +12,7 @@ use tui_input::Input;
 use crate::console::canvas::{Canvas, centred, piece};
 use crate::console::effect::{Effect, Reply};
 use crate::console::held::Held;
-use crate::console::layer::{Layer, Turn, Wish, is_for_all};
+use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, is_for_all, offer};
 use crate::console::widget::field::{paste_into, type_into};
 use crate::console::widget::text::{moment, relative, skip_cells, width};
 use crate::domain::clock::Timestamp;
@@ -99,6 +99,32 @@ impl SecretPanel {
     }
 }
 
+/// What can be done with what is shown.
+pub const BINDINGS: &[Binding<SecretPanel>] = &[
+    Binding::new("secret.copy", &["y", "c"], "copy", "Copy it to the clipboard", |s, t| {
+        t.wishes.push(Wish::Do(Effect::Copy(s.text.clone())));
+        s.copied = true;
+    }),
+    Binding::new("secret.write", &["w"], "write to a file", "Write it to a new file", |s, t| {
+        s.file = Some(Input::default());
+        s.stay(t);
+    }),
+    Binding::new("secret.down", &["j", "down"], "", "Down", |s, t| {
+        let most = s.text.expose().len() / usize::from(t.body.width.max(1));
+        s.top = (s.top + 1).min(most);
+    }),
+    Binding::new("secret.up", &["k", "up"], "", "Up", |s, _| s.top = s.top.saturating_sub(1)),
+    Binding::new("secret.wipe", &["esc"], "close and wipe", "Close and wipe it", |_, t| t.close()),
+];
+
+/// What can be done while a file is named.
+pub const NAMING: &[Binding<SecretPanel>] = &[
+    Binding::new("secret.save", &["enter"], "write", "Write it to the file", SecretPanel::write),
+    Binding::new("secret.keep", &["esc"], "back", "Back, without writing it", |s, _| {
+        (s.file, s.written) = (None, None);
+    }),
+];
+
 impl SecretPanel {
     /// Somebody is at it: it does not close under their hands.
     fn stay(&mut self, turn: &Turn<'_>) {
@@ -106,21 +132,15 @@ impl SecretPanel {
         self.told_next = turn.now.plus(SECOND);
     }
 
-    fn type_file(&mut self, key: KeyEvent, turn: &mut Turn<'_>) {
-        let Some(file) = &mut self.file else { return };
-        match key.code {
-            KeyCode::Esc => (self.file, self.written) = (None, None),
-            KeyCode::Enter if self.sent.is_waiting() => {}
-            KeyCode::Enter => {
-                let typed = file.value().trim();
-                let file = PathBuf::from(if typed.is_empty() { self.suggested.as_str() } else { typed });
-                self.sent.act(WriteSecret { file, text: self.text.clone() }, turn);
-            }
-            _ => {
-                type_into(file, key);
-                self.written = None;
-            }
-        }
+    fn write(&mut self, turn: &mut Turn<'_>) {
+        let Some(file) = self.file.as_ref().filter(|_| !self.sent.is_waiting()) else { return };
+        let typed = file.value().trim();
+        let file = PathBuf::from(if typed.is_empty() { self.suggested.as_str() } else { typed });
+        self.sent.act(WriteSecret { file, text: self.text.clone() }, turn);
+    }
+
+    fn table(&self) -> &'static [Binding<Self>] {
+        if self.file.is_some() { NAMING } else { BINDINGS }
     }
 
     /// The line where the file is named; why it was not written stands in its place until another is typed.
@@ -158,6 +178,13 @@ impl Layer for SecretPanel {
     fn crumbs(&self) -> Vec<String> {
         vec!["secret".into()]
     }
+    fn actions(&self, setting: &Setting) -> Vec<Action> {
+        offer(self.table(), self, setting)
+    }
+    fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
+        carry_out(self.table(), self, name, turn);
+        self.stay(turn);
+    }
     fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
         let is_kept = self.copied || matches!(self.written, Some(Ok(_)));
         let leaves = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
@@ -173,25 +200,15 @@ impl Layer for SecretPanel {
         if is_for_all(key) {
             return false;
         }
-        match key.code {
-            _ if self.file.is_some() => self.type_file(key, turn),
-            KeyCode::Esc => turn.close(),
-            KeyCode::Char('w') if !key.modifiers.contains(KeyModifiers::CONTROL) => {
-                self.file = Some(Input::default());
-            }
-            KeyCode::Char('y' | 'c') => {
-                turn.wishes.push(Wish::Do(Effect::Copy(self.text.clone())));
-                self.copied = true;
-            }
-            KeyCode::Down | KeyCode::Char('j') => {
-                let most = self.text.expose().len() / usize::from(turn.body.width.max(1));
-                self.top = (self.top + 1).min(most);
-            }
-            KeyCode::Up | KeyCode::Char('k') => self.top = self.top.saturating_sub(1),
-            _ => {}
-        }
         self.stay(turn);
-        true
+        match (&mut self.file, key.code) {
+            (None, _) | (Some(_), KeyCode::Esc | KeyCode::Enter) => false,
+            (Some(file), _) => {
+                type_into(file, key);
+                self.written = None;
+                true
+            }
+        }
     }
     fn paste(&mut self, text: &str, turn: &mut Turn<'_>) {
         if let Some(file) = &mut self.file {
@@ -217,12 +234,6 @@ impl Layer for SecretPanel {
         }
         if turn.now >= self.told_next {
             self.told_next = turn.now.plus(SECOND);
-        }
-    }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        match self.file {
-            Some(_) => vec![("⏎", "write"), ("esc", "back")],
-            None => vec![("y", "copy"), ("w", "write to a file"), ("esc", "close and wipe")],
         }
     }
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {

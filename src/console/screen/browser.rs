@@ -64,18 +64,18 @@ impl<L: Browsed> Default for Browser<L> {
 macro_rules! browser_bindings {
     ($state:ty, mark: $mark:literal, refusals: $refusals:literal; [$($before:expr),* $(,)?] [$($after:expr),* $(,)?]) => {
         $crate::console::screen::list_bindings![$state;
-            Binding::new("filter", "filter", "Filter: text, field:value, :=exact, <30d, !not", <$state>::filter),
+            Binding::new("filter", &["/"], "filter", "Filter: text, field:value, :=exact, <30d, !not", <$state>::filter),
             $($before,)*
-            Binding::new("mark", "mark", $mark, <$state>::mark).when(<$state>::one),
-            Binding::new("mark.range", "", "Mark all from here to where it is pressed again", |s: &mut $state, t| s.list.mark_range(t))
+            Binding::new("mark", &["space"], "mark", $mark, <$state>::mark).when(<$state>::one),
+            Binding::new("mark.range", &["V"], "", "Mark all from here to where it is pressed again", |s: &mut $state, t| s.list.mark_range(t))
                 .when(<$state>::one),
-            Binding::new("mark.all", "", "Mark all that the filter lets through", |s: &mut $state, t| s.list.mark_all(t))
+            Binding::new("mark.all", &["ctrl-a"], "", "Mark all that the filter lets through", |s: &mut $state, t| s.list.mark_all(t))
                 .when(<$state>::one),
-            Binding::new("mark.clear", "", "Clear the marks", |s: &mut $state, _| s.list.clear_marks()),
-            Binding::new("sort", "sort", "Sort by the next column", |s: &mut $state, t| s.list.next_sort(t)),
-            Binding::new("sort.reverse", "", "Reverse the order", |s: &mut $state, t| s.list.reverse(t)),
-            Binding::new("filter.clear", "", "Clear the filter", |s: &mut $state, t| s.list.set_filter("", t)),
-            Binding::new("refusal.list", "refusals", $refusals, <$state>::show_refusals).when(<$state>::one),
+            Binding::new("mark.clear", &["ctrl-\\"], "", "Clear the marks", |s: &mut $state, _| s.list.clear_marks()),
+            Binding::new("sort", &["s"], "sort", "Sort by the next column", |s: &mut $state, t| s.list.next_sort(t)),
+            Binding::new("sort.reverse", &["S"], "", "Reverse the order", |s: &mut $state, t| s.list.reverse(t)),
+            Binding::new("filter.clear", &["ctrl-x"], "", "Clear the filter", |s: &mut $state, t| s.list.set_filter("", t)),
+            Binding::new("refusal.list", &["f"], "refusals", $refusals, <$state>::show_refusals).when(<$state>::one),
             $($after,)*
         ]
     };

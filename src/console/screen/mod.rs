@@ -1,4 +1,4 @@
-//! The screens, one file each. A new one costs its file and one entry here.
+//! The screens, one file each. A new one costs its file and its word in the row of [`SCREENS`].
 
 pub mod api_keys;
 pub mod browser;
@@ -11,60 +11,49 @@ pub mod usage;
 
 use super::layer::{Action, Layer};
 
+/// What the row of tabs, the keys and the palette know of a screen.
+pub trait Tab: Layer + Default + 'static {
+    const KEY: &'static str;
+    /// The name that its key is bound to: `go.`, and its own.
+    const GO: &'static str;
+    const TITLE: &'static str;
+    const ABOUT: &'static str;
+}
+
 /// A screen as the tabs, the keys and the palette know it.
 pub struct Screen {
-    pub key: char,
-    pub name: &'static str,
-    /// The name that its key is bound to.
+    pub keys: &'static [&'static str],
     pub go: &'static str,
     pub title: &'static str,
     pub about: &'static str,
     pub make: fn() -> Box<dyn Layer>,
 }
 
-/// In the order of their keys. 4, 5, 8, 9 and 0 are kept for screens to come.
-pub const SCREENS: &[Screen] = &[
-    Screen {
-        key: '1',
-        name: "overview",
-        go: "go.overview",
-        title: "Overview",
-        about: "Show what is happening",
-        make: || Box::new(overview::Overview::default()),
-    },
-    Screen {
-        key: '2',
-        name: "keys",
-        go: "go.keys",
-        title: "Keys",
-        about: "Show the API keys: create, rotate, disable, revoke",
-        make: || Box::new(api_keys::Keys::default()),
-    },
-    Screen {
-        key: '3',
-        name: "tokens",
-        go: "go.tokens",
-        title: "Tokens",
-        about: "Show the tokens: issue, revoke, inspect; and the keys that sign them",
-        make: || Box::new(tokens::Tokens::default()),
-    },
-    Screen {
-        key: '6',
-        name: "policies",
-        go: "go.policies",
-        title: "Policies",
-        about: "Show the policies: edit, history, roll back, test a call",
-        make: || Box::new(policies::Policies::default()),
-    },
-    Screen {
-        key: '7',
-        name: "usage",
-        go: "go.usage",
-        title: "Usage",
-        about: "Show usage over time",
-        make: || Box::new(usage::Usage::default()),
-    },
-];
+impl Screen {
+    const fn of<T: Tab>() -> Self {
+        Self {
+            keys: const { &[T::KEY] },
+            go: T::GO,
+            title: T::TITLE,
+            about: T::ABOUT,
+            make: || Box::new(T::default()),
+        }
+    }
+    pub fn key(&self) -> &'static str {
+        self.keys.first().copied().unwrap_or_default()
+    }
+    pub fn name(&self) -> &'static str {
+        self.go.strip_prefix("go.").unwrap_or(self.go)
+    }
+}
+
+macro_rules! screens {
+    ($($module:ident),+ $(,)?) => {
+        /// In the order of their keys. 4, 5, 8, 9 and 0 are kept for screens to come.
+        pub const SCREENS: &[Screen] = &[$(Screen::of::<$module::Screen>()),+];
+    };
+}
+screens![overview, api_keys, tokens, policies, usage];
 
 /// What is of a list alone, and not of one of its rows.
 const OF_LISTS: [&str; 8] =
@@ -95,15 +84,15 @@ pub fn of_detail(actions: Vec<Action>) -> Vec<Action> {
 macro_rules! list_bindings {
     ($state:ty; $($row:expr),* $(,)?) => {
         &[
-            Binding::<$state>::new("open", "open", "Open what is under the cursor", <$state>::open),
+            Binding::<$state>::new("open", &["enter", "l", "right"], "open", "Open what is under the cursor", <$state>::open),
             $($row,)*
-            Binding::<$state>::new("move.down", "", "Down", |s, t| s.step(Step::Down, t)),
-            Binding::<$state>::new("move.up", "", "Up", |s, t| s.step(Step::Up, t)),
-            Binding::<$state>::new("move.page-down", "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
-            Binding::<$state>::new("move.page-up", "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
-            Binding::<$state>::new("move.top", "", "To the top", |s, t| s.step(Step::Top, t)),
-            Binding::<$state>::new("move.bottom", "", "To the bottom", |s, t| s.step(Step::Bottom, t)),
-            Binding::<$state>::new("back", "", "Back, one step out", |s, t| {
+            Binding::<$state>::new("move.down", &["j", "down"], "", "Down", |s, t| s.step(Step::Down, t)),
+            Binding::<$state>::new("move.up", &["k", "up"], "", "Up", |s, t| s.step(Step::Up, t)),
+            Binding::<$state>::new("move.page-down", &["ctrl-d", "pagedown"], "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
+            Binding::<$state>::new("move.page-up", &["ctrl-u", "pageup"], "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
+            Binding::<$state>::new("move.top", &["g", "home"], "", "To the top", |s, t| s.step(Step::Top, t)),
+            Binding::<$state>::new("move.bottom", &["G", "end"], "", "To the bottom", |s, t| s.step(Step::Bottom, t)),
+            Binding::<$state>::new("back", &["esc", "backspace", "h", "left"], "", "Back, one step out", |s, t| {
                 if !s.back(t) {
                     t.wishes.push(Wish::Back);
                 }

@@ -12,6 +12,7 @@ use crate::console::event::Moved;
 use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::refusals::Refusals;
+use crate::console::screen::Tab;
 use crate::console::theme::{state_glyph, token_glyph};
 use crate::console::widget::chart::sparkline;
 use crate::console::widget::fault::draw_fault;
@@ -61,29 +62,52 @@ pub struct Overview {
     tokens: Held<TokenCounts>,
 }
 
+pub type Screen = Overview;
+
+impl Tab for Overview {
+    const KEY: &'static str = "1";
+    const GO: &'static str = "go.overview";
+    const TITLE: &'static str = "Overview";
+    const ABOUT: &'static str = "Show what is happening";
+}
+
 const BINDINGS: &[Binding<Overview>] = &[
-    Binding::new("open", "refusals", "Show what was refused: every check with why", |_, turn| {
+    Binding::new(
+        "open",
+        &["enter", "l", "right"],
+        "refusals",
+        "Show what was refused: every check with why",
+        |_, turn| {
+            turn.push(Refusals::all());
+        },
+    ),
+    Binding::new("refusal.list", &["f"], "", "Show what was refused: every check with why", |_, turn| {
         turn.push(Refusals::all());
     }),
-    Binding::new("refusal.list", "", "Show what was refused: every check with why", |_, turn| {
-        turn.push(Refusals::all());
+    Binding::new("go.usage", &["7"], "usage", "Show usage over time", |_, turn| {
+        turn.wishes.push(Wish::Go("usage"))
     }),
-    Binding::new("go.usage", "usage", "Show usage over time", |_, turn| turn.wishes.push(Wish::Go("usage"))),
-    Binding::new("key.create", "new key", "Create an API key", |_, turn| {
+    Binding::new("key.create", &["n"], "new key", "Create an API key", |_, turn| {
         turn.wishes.extend([Wish::Go("keys"), Wish::Perform("key.create".into())]);
     })
     .writes(),
-    Binding::new("go.keys", "keys", "Show the API keys: create, rotate, disable, revoke", |_, turn| {
-        turn.wishes.push(Wish::Go("keys"))
-    }),
+    Binding::new(
+        "go.keys",
+        &["2"],
+        "keys",
+        "Show the API keys: create, rotate, disable, revoke",
+        |_, turn| turn.wishes.push(Wish::Go("keys")),
+    ),
     Binding::new(
         "go.tokens",
+        &["3"],
         "tokens",
         "Show the tokens: issue, revoke, inspect; and the keys that sign them",
         |_, turn| turn.wishes.push(Wish::Go("tokens")),
     ),
     Binding::new(
         "go.policies",
+        &["6"],
         "policies",
         "Show the policies: edit, history, roll back, test a call",
         |_, turn| {

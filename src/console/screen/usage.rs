@@ -10,7 +10,7 @@ use crate::console::effect::Reply;
 use crate::console::event::Moved;
 use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
-use crate::console::screen::list_bindings;
+use crate::console::screen::{Tab, list_bindings};
 use crate::console::widget::chart::calls;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
@@ -32,26 +32,35 @@ pub struct Usage {
     is_of_now: bool,
 }
 
+pub type Screen = Usage;
+
+impl Tab for Usage {
+    const KEY: &'static str = "7";
+    const GO: &'static str = "go.usage";
+    const TITLE: &'static str = "Usage";
+    const ABOUT: &'static str = "Show usage over time";
+}
+
 const BINDINGS: &[Binding<Usage>] = list_bindings![Usage;
-    Binding::new("usage.range", "range", "How far back: 1h, 24h, 7d, 30d", |s: &mut Usage, t| {
+    Binding::new("usage.range", &["t"], "range", "How far back: 1h, 24h, 7d, 30d", |s: &mut Usage, t| {
         s.range = s.range.next();
         s.begin_anew(t);
     }),
-    Binding::new("usage.pause", "pause", "Hold the picture still, or let it go on", |s: &mut Usage, t| {
+    Binding::new("usage.pause", &["p"], "pause", "Hold the picture still, or let it go on", |s: &mut Usage, t| {
         s.paused = !s.paused;
         if !s.paused {
             s.ask(t);
         }
     }),
-    Binding::new("usage.by", "by", "List credentials, endpoints or outcomes", |s: &mut Usage, t| {
+    Binding::new("usage.by", &["b"], "by", "List credentials, endpoints or outcomes", |s: &mut Usage, t| {
         s.focus.by = s.focus.by.next();
         s.begin_anew(t);
     }),
-    Binding::new("usage.clear", "all", "Show all calls again", |s: &mut Usage, t| {
+    Binding::new("usage.clear", &["c"], "all", "Show all calls again", |s: &mut Usage, t| {
         s.unfocus(t);
     })
     .when(|s| if s.is_focused() { Ok(()) } else { Err("all calls are shown") }),
-    Binding::new("copy", "copy", "Copy what is under the cursor", |s: &mut Usage, t| {
+    Binding::new("copy", &["y"], "copy", "Copy what is under the cursor", |s: &mut Usage, t| {
         if let Some(object) = s.selected().map(|busy| busy.object.clone()) {
             t.copy(&object, "it");
         }

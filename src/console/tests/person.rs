@@ -18,11 +18,10 @@ use crate::console::app::App;
 use crate::console::canvas::Look;
 use crate::console::effect::{AnyDeed, AnyQuestion, Deed, Effect, Fault, Outcome, Question, Reply, Ticket};
 use crate::console::event::Event;
-use crate::console::keymap::Keymap;
 use crate::console::layer::Setting;
 use crate::console::overlay::{backup::BackUp, secret::WriteSecret};
 use crate::console::theme::Theme;
-use crate::console::update::{start, update};
+use crate::console::update::{bind, start, update};
 
 use super::home::*;
 
@@ -91,7 +90,8 @@ impl Person {
             place: "/srv/portcullis/prod".into(),
         };
         let look = Look { theme: Theme::load(theme).unwrap(), ascii };
-        let mut app = App::new(setting, look, Keymap::defaults().unwrap(), noon());
+        let mut app = App::new(setting, look, noon());
+        assert_eq!(bind(&mut app, None).unwrap(), [""; 0]);
         app.size = Rect::new(0, 0, width, height);
         let mut person = Self {
             app,
@@ -180,7 +180,12 @@ impl Person {
     }
     /// The same of anything that happens.
     pub fn ask_about(&mut self, event: Event) -> Vec<Effect> {
-        update(&mut self.app, event, self.now)
+        let effects = update(&mut self.app, event, self.now);
+        // an overlay that the check for keys of two meanings does not know has no keys
+        for action in self.app.actions() {
+            assert_ne!(self.app.keymap.all(action.name), "", "{}", action.name);
+        }
+        effects
     }
     pub fn send(&mut self, event: Event) {
         let effects = self.ask_about(event);

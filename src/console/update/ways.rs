@@ -13,7 +13,7 @@ const MOST_REMEMBERED: usize = 100;
 
 /// Shows the screen of this name.
 pub fn go(app: &mut App, name: &str, now: Timestamp, effects: &mut Vec<Effect>) {
-    if let Some(place) = SCREENS.iter().position(|screen| screen.name == name) {
+    if let Some(place) = SCREENS.iter().position(|screen| screen.name() == name) {
         visit(app, place, now, effects);
     }
 }

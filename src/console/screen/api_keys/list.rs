@@ -2,6 +2,7 @@
 
 use crate::console::canvas::Canvas;
 use crate::console::layer::{Binding, Wish};
+use crate::console::screen::Tab;
 use crate::console::screen::browser::{Browsed, Browser, browser_bindings};
 use crate::console::screen::long_list::{Listed, Order, Words};
 use crate::console::theme::state_glyph;
@@ -60,30 +61,37 @@ fn query(order: &Order<Sort>) -> Query {
     Query { filter, sort, descending, now }
 }
 
+impl Tab for Keys {
+    const KEY: &'static str = "2";
+    const GO: &'static str = "go.keys";
+    const TITLE: &'static str = "Keys";
+    const ABOUT: &'static str = "Show the API keys: create, rotate, disable, revoke";
+}
+
 const BINDINGS: &[Binding<Keys>] = browser_bindings![Keys,
     mark: "Mark the key for acts on several",
     refusals: "Show what was refused to the key: every check with why";
     [
-    Binding::new("key.create", "new", "Create an API key", |_, t| t.push(CreateKey::panel())).writes(),
-    Binding::new("key.set", "change", "Change policy, scopes, name or end of the key", Keys::change)
+    Binding::new("key.create", &["n"], "new", "Create an API key", |_, t| t.push(CreateKey::panel())).writes(),
+    Binding::new("key.set", &["c"], "change", "Change policy, scopes, name or end of the key", Keys::change)
         .writes()
         .when(Keys::some_living),
-    Binding::new("key.rotate", "rotate", "Give the key a new secret", Keys::rotate).writes().when(Keys::one_living),
-    Binding::new("key.revoke", "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::can_revoke),
-    Binding::new("key.disable", "disable", "Refuse the key until it is enabled again", Keys::disable)
+    Binding::new("key.rotate", &["r"], "rotate", "Give the key a new secret", Keys::rotate).writes().when(Keys::one_living),
+    Binding::new("key.revoke", &["R"], "revoke…", "End the key for good", Keys::revoke).writes().when(Keys::can_revoke),
+    Binding::new("key.disable", &["d"], "disable", "Refuse the key until it is enabled again", Keys::disable)
         .writes()
         .when(Keys::can_disable),
-    Binding::new("key.enable", "enable", "Take the key again", Keys::enable).writes().when(Keys::can_enable),
-    Binding::new("key.purge", "remove damaged", "Remove the keys whose rows are damaged", Keys::purge_damaged)
+    Binding::new("key.enable", &["e"], "enable", "Take the key again", Keys::enable).writes().when(Keys::can_enable),
+    Binding::new("key.purge", &["D"], "remove damaged", "Remove the keys whose rows are damaged", Keys::purge_damaged)
         .writes()
         .seldom()
         .when(|s: &Keys| s.list.only_damaged()),
-    Binding::new("copy", "copy id", "Copy the key's id to the clipboard", Keys::copy)
+    Binding::new("copy", &["y"], "copy id", "Copy the key's id to the clipboard", Keys::copy)
         .when(|s: &Keys| s.list.only_damaged().or_else(|_| s.one())),
     ]
     [
-    Binding::new("key.policy", "policy", "Show the key's policy", Keys::show_policy).when(Keys::one),
-    Binding::new("key.usage", "usage", "Show the key's usage over time", Keys::show_usage).when(Keys::one),
+    Binding::new("key.policy", &["P"], "policy", "Show the key's policy", Keys::show_policy).when(Keys::one),
+    Binding::new("key.usage", &["u"], "usage", "Show the key's usage over time", Keys::show_usage).when(Keys::one),
     ]
 ];
 

@@ -10,4 +10,4 @@ mod detail;
 mod list;
 pub mod rotate;
 
-pub use list::Keys;
+pub use list::Keys as Screen;

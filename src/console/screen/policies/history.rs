@@ -1,6 +1,5 @@
 //! The revisions of a policy, what each changed, and the way back to one.
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::{Canvas, piece};
@@ -54,33 +53,32 @@ pub struct History {
     cursor: Cursor,
 }
 
-const BINDINGS: &[Binding<History>] = &[
+pub const BINDINGS: &[Binding<History>] = &[
+    Binding::new("close", &["esc", "backspace"], "close", "Close", |_, t| t.close()),
     Binding::new(
         "policy.rollback",
+        &["r"],
         "roll back to it",
         "Save the revision again as the newest",
         History::roll_back,
     )
     .writes()
     .when(History::older),
-    Binding::new("move.down", "", "Down", |s, t| s.step(Step::Down, t)),
-    Binding::new("move.up", "", "Up", |s, t| s.step(Step::Up, t)),
-    Binding::new("move.page-down", "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
-    Binding::new("move.page-up", "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
-    Binding::new("move.top", "", "To the newest", |s, t| s.step(Step::Top, t)),
-    Binding::new("move.bottom", "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
-    Binding::new("copy", "copy JSON", "Copy the revision as JSON", |s, t| {
+    Binding::new("move.down", &["j", "down"], "", "Down", |s, t| s.step(Step::Down, t)),
+    Binding::new("move.up", &["k", "up"], "", "Up", |s, t| s.step(Step::Up, t)),
+    Binding::new("move.page-down", &["ctrl-d", "pagedown"], "", "Half a page down", |s, t| {
+        s.step(Step::PageDown, t)
+    }),
+    Binding::new("move.page-up", &["ctrl-u", "pageup"], "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
+    Binding::new("move.top", &["g", "home"], "", "To the newest", |s, t| s.step(Step::Top, t)),
+    Binding::new("move.bottom", &["G", "end"], "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
+    Binding::new("copy", &["y"], "copy JSON", "Copy the revision as JSON", |s, t| {
         if let Some(revision) = s.selected() {
             t.copy(&revision.policy.to_json(), &format!("revision {} as JSON", revision.revision));
         }
     }),
-    Binding::new("leave", "", "Close", |_, t| t.close()),
+    Binding::new("leave", &["q"], "", "Close", |_, t| t.close()),
 ];
-
-/// For the check of key conflicts.
-pub fn names() -> Vec<&'static str> {
-    BINDINGS.iter().map(|binding| binding.name).collect()
-}
 
 impl History {
     pub fn new(name: PolicyName) -> Self {
@@ -137,16 +135,6 @@ impl Layer for History {
     }
     fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
         carry_out(BINDINGS, self, name, turn);
-    }
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
-        if closes {
-            turn.close();
-        }
-        closes
-    }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("esc", "close")]
     }
     fn enter(&mut self, turn: &mut Turn<'_>) {
         self.ask(turn);

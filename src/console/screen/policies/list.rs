@@ -8,7 +8,7 @@ use crate::console::event::Moved;
 use crate::console::held::Held;
 use crate::console::layer::{Action, Binding, Layer, Setting, Turn, Wish, carry_out, offer};
 use crate::console::overlay::confirm::Confirm;
-use crate::console::screen::{list_bindings, of_detail};
+use crate::console::screen::{Tab, list_bindings, of_detail};
 use crate::console::tally::Tally;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::list::{Cursor, Step};
@@ -59,41 +59,48 @@ pub struct Policies {
     wanted: Option<String>,
 }
 
+impl Tab for Policies {
+    const KEY: &'static str = "6";
+    const GO: &'static str = "go.policies";
+    const TITLE: &'static str = "Policies";
+    const ABOUT: &'static str = "Show the policies: edit, history, roll back, test a call";
+}
+
 const BINDINGS: &[Binding<Policies>] = list_bindings![Policies;
-    Binding::new("policy.create", "new", "Make a policy", |_, t| t.push(Editor::create())).writes(),
-    Binding::new("policy.apply", "edit", "Edit the policy: a new revision", |s: &mut Policies, t| {
+    Binding::new("policy.create", &["n"], "new", "Make a policy", |_, t| t.push(Editor::create())).writes(),
+    Binding::new("policy.apply", &["e"], "edit", "Edit the policy: a new revision", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.push(Editor::edit(revision.clone()));
         }
     })
     .writes()
     .when(Policies::one),
-    Binding::new("policy.test", "test", "Try a call against the policy", |s: &mut Policies, t| {
+    Binding::new("policy.test", &["T"], "test", "Try a call against the policy", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.push(Tester::new(revision.clone(), t.now));
         }
     })
     .when(Policies::one),
-    Binding::new("policy.history", "history", "Show, compare and roll back revisions", |s: &mut Policies, t| {
+    Binding::new("policy.history", &["H"], "history", "Show, compare and roll back revisions", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.push(History::new(revision.policy.name.clone()));
         }
     })
     .when(Policies::one),
-    Binding::new("policy.delete", "delete…", "Delete the policy", Policies::delete).writes().when(Policies::free),
-    Binding::new("policy.export", "export", "Copy the document as JSON", |s: &mut Policies, t| {
+    Binding::new("policy.delete", &["D"], "delete…", "Delete the policy", Policies::delete).writes().when(Policies::free),
+    Binding::new("policy.export", &["x"], "export", "Copy the document as JSON", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.copy(&revision.policy.to_json(), &format!("policy {} as JSON", revision.policy.name));
         }
     })
     .when(Policies::one),
-    Binding::new("copy", "", "Copy the policy's name to the clipboard", |s: &mut Policies, t| {
+    Binding::new("copy", &["y"], "", "Copy the policy's name to the clipboard", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.copy(revision.policy.name.as_str(), "the name");
         }
     })
     .when(Policies::one),
-    Binding::new("policy.keys", "", "Show the keys under it", |s: &mut Policies, t| {
+    Binding::new("policy.keys", &["K"], "", "Show the keys under it", |s: &mut Policies, t| {
         if let Some((revision, _)) = s.selected() {
             t.wishes.push(Wish::GoWith("keys", format!("policy:{}", revision.policy.name)));
         }

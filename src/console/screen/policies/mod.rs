@@ -7,4 +7,4 @@ pub mod history;
 mod list;
 pub mod tester;
 
-pub use list::Policies;
+pub use list::Policies as Screen;

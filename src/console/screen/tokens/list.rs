@@ -4,6 +4,7 @@ use crate::console::canvas::Canvas;
 use crate::console::effect::{Deed, Fault};
 use crate::console::layer::{Binding, Turn, Wish};
 use crate::console::overlay::confirm::Confirm;
+use crate::console::screen::Tab;
 use crate::console::screen::browser::{Browsed, Browser, browser_bindings};
 use crate::console::screen::long_list::{Listed, Order, Words};
 use crate::console::tally::Tally;
@@ -82,24 +83,31 @@ fn query(order: &Order<Sort>) -> Query {
     Query { filter, sort, descending, now }
 }
 
+impl Tab for Tokens {
+    const KEY: &'static str = "3";
+    const GO: &'static str = "go.tokens";
+    const TITLE: &'static str = "Tokens";
+    const ABOUT: &'static str = "Show the tokens: issue, revoke, inspect; and the keys that sign them";
+}
+
 const BINDINGS: &[Binding<Tokens>] = browser_bindings![Tokens,
     mark: "Mark the token to revoke several",
     refusals: "Show what was refused to the token: every check with why";
     [
-    Binding::new("token.issue", "new", "Issue a token", |_, t| t.push(IssueToken::panel())).writes(),
-    Binding::new("token.revoke", "revoke…", "Revoke it, or all of its subject, of its key, or from before a moment", Tokens::revoke)
+    Binding::new("token.issue", &["n"], "new", "Issue a token", |_, t| t.push(IssueToken::panel())).writes(),
+    Binding::new("token.revoke", &["R"], "revoke…", "Revoke it, or all of its subject, of its key, or from before a moment", Tokens::revoke)
         .writes()
         .when(Tokens::some),
-    Binding::new("token.inspect", "inspect", "Paste any token and have it judged", |_, t| t.push(Inspect::default())),
-    Binding::new("signing-key.list", "signing keys", "Show the keys that sign: create, rotate, retire", |_, t| t.push(SigningKeys::default())),
-    Binding::new("copy", "copy id", "Copy the token's id (jti) to the clipboard", |s: &mut Tokens, t| {
+    Binding::new("token.inspect", &["i"], "inspect", "Paste any token and have it judged", |_, t| t.push(Inspect::default())),
+    Binding::new("signing-key.list", &["K"], "signing keys", "Show the keys that sign: create, rotate, retire", |_, t| t.push(SigningKeys::default())),
+    Binding::new("copy", &["y"], "copy id", "Copy the token's id (jti) to the clipboard", |s: &mut Tokens, t| {
         let damaged = s.list.damaged().map(|damaged| damaged.id.clone());
         if let Some(jti) = s.list.selected().map(|row| row.token.jti.to_string()).or(damaged) {
             t.copy(&jti, &format!("the id of token {jti:.8}"));
         }
     })
     .when(|s: &Tokens| s.list.only_damaged().or_else(|_| s.one())),
-    Binding::new("token.purge", "forget damaged", "Forget the tokens whose rows are damaged", |_: &mut Tokens, t| {
+    Binding::new("token.purge", &["D"], "forget damaged", "Forget the tokens whose rows are damaged", |_: &mut Tokens, t| {
         let lines = vec![
             "Forget all tokens whose rows are damaged?".into(),
             "This is for good. What was revoked of them stays revoked.".into(),
@@ -112,8 +120,8 @@ const BINDINGS: &[Binding<Tokens>] = browser_bindings![Tokens,
     .when(|s: &Tokens| s.list.only_damaged()),
     ]
     [
-    Binding::new("token.policy", "policy", "Show the token's policy", Tokens::show_policy).when(Tokens::one),
-    Binding::new("token.usage", "usage", "Show the token's usage over time", Tokens::show_usage).when(Tokens::one),
+    Binding::new("token.policy", &["P"], "policy", "Show the token's policy", Tokens::show_policy).when(Tokens::one),
+    Binding::new("token.usage", &["u"], "usage", "Show the token's usage over time", Tokens::show_usage).when(Tokens::one),
     ]
 ];
 

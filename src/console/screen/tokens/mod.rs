@@ -14,7 +14,7 @@ pub mod signing_keys;
 #[cfg(test)]
 mod tests;
 
-pub use list::Tokens;
+pub use list::Tokens as Screen;
 
 use ratatui::layout::Margin;
 

@@ -2,7 +2,6 @@
 
 mod ask;
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
 use crate::console::canvas::Canvas;
@@ -36,15 +35,19 @@ pub struct SigningKeys {
     cursor: Cursor,
 }
 
-const BINDINGS: &[Binding<SigningKeys>] = &[
-    Binding::new("signing-key.create", "new", "Make a signing key", |_, t| t.push(CreateKey::panel()))
-        .writes(),
-    Binding::new("signing-key.import", "import", "Take a private key out of a file", |_, t| {
+pub const BINDINGS: &[Binding<SigningKeys>] = &[
+    Binding::new("close", &["esc", "backspace"], "close", "Close", |_, t| t.close()),
+    Binding::new("signing-key.create", &["n"], "new", "Make a signing key", |_, t| {
+        t.push(CreateKey::panel())
+    })
+    .writes(),
+    Binding::new("signing-key.import", &["I"], "import", "Take a private key out of a file", |_, t| {
         t.push(ImportKey::panel())
     })
     .writes(),
     Binding::new(
         "signing-key.rotate",
+        &["r"],
         "rotate",
         "Have a new key take over; the old one verifies for a while",
         |s: &mut SigningKeys, t| {
@@ -57,6 +60,7 @@ const BINDINGS: &[Binding<SigningKeys>] = &[
     .when(SigningKeys::rotatable),
     Binding::new(
         "signing-key.retire",
+        &["R"],
         "retire…",
         "End the key and all that it signed, for good",
         SigningKeys::retire,
@@ -65,6 +69,7 @@ const BINDINGS: &[Binding<SigningKeys>] = &[
     .when(SigningKeys::retirable),
     Binding::new(
         "signing-key.tokens",
+        &["t"],
         "tokens",
         "Show the tokens that it signed",
         |s: &mut SigningKeys, t| {
@@ -76,38 +81,49 @@ const BINDINGS: &[Binding<SigningKeys>] = &[
         },
     )
     .when(SigningKeys::one),
-    Binding::new("copy", "copy id", "Copy the key's id (kid) to the clipboard", |s: &mut SigningKeys, t| {
-        if let Some(row) = s.selected() {
-            t.copy(row.key.kid.as_str(), "the key's id");
-        }
-    })
+    Binding::new(
+        "copy",
+        &["y"],
+        "copy id",
+        "Copy the key's id (kid) to the clipboard",
+        |s: &mut SigningKeys, t| {
+            if let Some(row) = s.selected() {
+                t.copy(row.key.kid.as_str(), "the key's id");
+            }
+        },
+    )
     .when(SigningKeys::one),
-    Binding::new("signing-key.jwk", "copy JWK", "Copy the public key as a JWK", |s: &mut SigningKeys, t| {
-        if let Some(jwk) = s.selected().and_then(|row| row.key.public.as_ref()) {
-            t.copy(&jwk.to_string(), "the public key as a JWK");
-        }
-    })
+    Binding::new(
+        "signing-key.jwk",
+        &["x"],
+        "copy JWK",
+        "Copy the public key as a JWK",
+        |s: &mut SigningKeys, t| {
+            if let Some(jwk) = s.selected().and_then(|row| row.key.public.as_ref()) {
+                t.copy(&jwk.to_string(), "the public key as a JWK");
+            }
+        },
+    )
     .when(SigningKeys::public),
-    Binding::new("signing-key.pem", "copy PEM", "Copy the public key in PEM", SigningKeys::copy_pem)
+    Binding::new("signing-key.pem", &["X"], "copy PEM", "Copy the public key in PEM", SigningKeys::copy_pem)
         .when(SigningKeys::public),
-    Binding::new("move.down", "", "Down", |s, t| s.step(Step::Down, t)),
-    Binding::new("move.up", "", "Up", |s, t| s.step(Step::Up, t)),
-    Binding::new("move.page-down", "", "Half a page down", |s, t| s.step(Step::PageDown, t)),
-    Binding::new("move.page-up", "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
-    Binding::new("move.top", "", "To the newest", |s, t| s.step(Step::Top, t)),
-    Binding::new("move.bottom", "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
-    Binding::new("help", "help", "List what can be done here, search it, run it", |_, t| {
+    Binding::new("move.down", &["j", "down"], "", "Down", |s, t| s.step(Step::Down, t)),
+    Binding::new("move.up", &["k", "up"], "", "Up", |s, t| s.step(Step::Up, t)),
+    Binding::new("move.page-down", &["ctrl-d", "pagedown"], "", "Half a page down", |s, t| {
+        s.step(Step::PageDown, t)
+    }),
+    Binding::new("move.page-up", &["ctrl-u", "pageup"], "", "Half a page up", |s, t| s.step(Step::PageUp, t)),
+    Binding::new("move.top", &["g", "home"], "", "To the newest", |s, t| s.step(Step::Top, t)),
+    Binding::new("move.bottom", &["G", "end"], "", "To the oldest", |s, t| s.step(Step::Bottom, t)),
+    Binding::new("help", &["?", "f1"], "help", "List what can be done here, search it, run it", |_, t| {
         t.wishes.push(Wish::Help)
     }),
-    Binding::new("command", "", "Type a command", |_, t| t.wishes.push(Wish::CommandLine)),
-    Binding::new("palette", "", "Find anything by a few letters", |_, t| t.wishes.push(Wish::Palette)),
-    Binding::new("leave", "", "Close", |_, t| t.close()),
+    Binding::new("command", &[":"], "", "Type a command", |_, t| t.wishes.push(Wish::CommandLine)),
+    Binding::new("palette", &["ctrl-p"], "", "Find anything by a few letters", |_, t| {
+        t.wishes.push(Wish::Palette)
+    }),
+    Binding::new("leave", &["q"], "", "Close", |_, t| t.close()),
 ];
-
-/// For the check of key conflicts.
-pub fn names() -> Vec<&'static str> {
-    BINDINGS.iter().map(|binding| binding.name).collect()
-}
 
 impl SigningKeys {
     fn rows(&self) -> &[KeyInUse] {
@@ -209,16 +225,6 @@ impl Layer for SigningKeys {
     }
     fn perform(&mut self, name: &str, turn: &mut Turn<'_>) {
         carry_out(BINDINGS, self, name, turn);
-    }
-    fn input(&mut self, key: KeyEvent, turn: &mut Turn<'_>) -> bool {
-        let closes = matches!(key.code, KeyCode::Esc | KeyCode::Backspace);
-        if closes {
-            turn.close();
-        }
-        closes
-    }
-    fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        vec![("esc", "close")]
     }
     fn enter(&mut self, turn: &mut Turn<'_>) {
         self.ask(turn);
