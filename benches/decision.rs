@@ -15,7 +15,8 @@ use portcullis::{
     domain::{
         api_key::PresentedKey,
         clock::{Clock, SystemClock},
-        decision::{CredentialId, Request},
+        credential::CredentialId,
+        decision::Request,
         usage::Outcome,
     },
     engine::{Engine, Presented, Seen},

@@ -15,6 +15,7 @@ use super::{error::CliError, output};
 use crate::domain::{
     api_key::{KeyId, MARK},
     clock::{Timestamp, parse_life},
+    credential::Kind,
     jose::{Algorithm, BadAlgorithm, LONGEST},
     name::{BadName, ScopeName},
     token::TokenId,
@@ -139,14 +140,14 @@ pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     text.parse().map_err(|error: BadAlgorithm| error.to_string())
 }
 
-/// The id of a credential to look for, a key's or a token's; `-` stands for calls that had none.
+/// The id of a credential of any kind to look for; `-` stands for calls that had none.
 pub fn credential_id(text: &str) -> Result<String, String> {
-    let is_id = text.parse::<KeyId>().is_ok() || text.parse::<TokenId>().is_ok();
-    if is_id || text == "-" {
+    let read = Kind::ALL.map(|kind| kind.parse(text));
+    if text == "-" || read.iter().any(Result::is_ok) {
         return Ok(text.to_owned());
     }
-    Err("the id of a key or of a token is 22 letters and digits; `-` stands for calls without a credential"
-        .into())
+    let wrong: Vec<_> = read.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+    Err(format!("{}; `-` stands for calls without a credential", wrong.join("; ")))
 }
 
 /// From when until when.

@@ -81,7 +81,7 @@ pub fn run(session: &Session, options: &Options) -> Result<Code, CliError> {
     let at = options.at.unwrap_or_else(|| session.now());
     let lockouts = match &presented {
         Presented::ApiKey(key) => api_key::lockouts(&ctx, key.id, at),
-        _ => Vec::new(),
+        Presented::Nothing | Presented::Malformed(_) | Presented::Token(_) => Vec::new(),
     };
     if let Some(lockout) = options.ip.and_then(|ip| lockouts.iter().find(|lockout| lockout.holds(ip, at))) {
         explained.lock_out(lockout.told());

@@ -9,7 +9,7 @@ mod principal;
 mod reason;
 mod told;
 
-pub use principal::{Account, CredentialId, Principal, Proof, TokenProof};
+pub use principal::{Account, Principal, Proof, TokenProof};
 pub use reason::Reason;
 pub use told::{explain, why};
 

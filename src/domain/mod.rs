@@ -7,6 +7,7 @@ pub mod act;
 pub mod api_key;
 pub mod audit;
 pub mod clock;
+pub mod credential;
 pub mod decision;
 pub mod endpoint;
 pub mod event;

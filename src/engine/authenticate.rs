@@ -11,7 +11,8 @@ use super::{
 use crate::domain::{
     api_key::{KeyId, PresentedKey, SecretDigest},
     clock::{Timestamp, it_is},
-    decision::{self, CredentialId, Principal, Proof, Reason, Request},
+    credential::CredentialId,
+    decision::{self, Principal, Proof, Reason, Request},
     name::Subject,
     quota::Charge,
 };

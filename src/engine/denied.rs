@@ -1,7 +1,8 @@
 //! Why a credential is not taken.
 
 use crate::domain::{
-    decision::{CredentialId, Reason},
+    credential::CredentialId,
+    decision::Reason,
     identity::Identity,
     token::{Failed, Verified},
 };

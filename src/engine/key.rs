@@ -4,7 +4,8 @@ use super::access::AccessSlot;
 use crate::domain::{
     api_key::{ApiKey, Environment, KeyId, KeyState, SecretDigest, SecretMark},
     clock::Timestamp,
-    decision::{Account, CredentialId, Principal, Proof, Reason},
+    credential::CredentialId,
+    decision::{Account, Principal, Proof, Reason},
     identity::Identity,
     name::Subject,
 };

@@ -14,7 +14,7 @@ pub(super) use pending::{Due, Part, Pending};
 use super::{Seen, lock};
 use crate::domain::{
     clock::Timestamp,
-    decision::CredentialId,
+    credential::CredentialId,
     event::lockout_detail,
     usage::{self, NOBODY, Outcome},
 };

@@ -2,7 +2,8 @@
 
 use crate::domain::{
     clock::Timestamp,
-    decision::{self, CredentialId, Principal, Reason, Request},
+    credential::CredentialId,
+    decision::{self, Principal, Reason, Request},
     endpoint::Endpoint,
     leak,
     quota::Charge,

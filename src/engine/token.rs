@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use super::{Denied, Engine, PresentedToken, access::AccessSlot};
 use crate::domain::{
     clock::Timestamp,
-    decision::{CredentialId, Principal, Reason, TokenProof},
+    credential::CredentialId,
+    decision::{Principal, Reason, TokenProof},
     identity::Identity,
     token::{self, Failed, KeyGround, Possession, Refused, Verified, require_possession},
 };

@@ -119,7 +119,7 @@ impl std::fmt::Debug for EventStreams {
 mod tests {
     use super::*;
     use crate::domain::api_key::KeyId;
-    use crate::domain::decision::CredentialId;
+    use crate::domain::credential::CredentialId;
     use crate::gateway::testing;
 
     fn principal() -> Principal {

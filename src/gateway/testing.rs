@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Method, uri::PathAndQuery};
 
 use super::upstream::RequestHead;
-use crate::domain::decision::{Account, CredentialId, Principal};
+use crate::domain::credential::CredentialId;
+use crate::domain::decision::{Account, Principal};
 use crate::domain::identity::Identity;
 use crate::domain::name::{PolicyName, ScopeName};
 use crate::domain::policy::{CompiledPolicy, Policy};

@@ -5,7 +5,8 @@ use super::{Ctx, OpsError};
 use crate::domain::{
     api_key::ApiKey,
     clock::Timestamp,
-    decision::{Account, CredentialId},
+    credential::{CredentialId, Kind},
+    decision::Account,
     name::{PolicyName, ScopeName, Subject},
     token::{Bound, IssuedToken, scopes_left},
 };
@@ -34,19 +35,27 @@ pub fn show(ctx: &Ctx, id: &str) -> Result<Option<Credential>, OpsError> {
     Ok(StoreError::none_where_damaged(ctx.store.read(|c| find(c, id)))?)
 }
 
-/// The same, with an error where its row is damaged. Counters and events keep an id without its kind, and that of a token may
-/// read as one of a key: it is a key's where there is such a key.
+/// The same, with an error where its row is damaged. Where ids of two kinds look alike, it is the first kind that has such a
+/// credential.
 pub(super) fn find(c: &Rows<'_>, id: &str) -> Result<Option<Credential>, StoreError> {
-    if let Ok(id) = id.parse()
-        && let Some(key) = api_key::find(c, id)?
-    {
-        return Ok(Some(Credential::ApiKey(key)));
+    for kind in Kind::ALL {
+        if let Ok(id) = kind.parse(id)
+            && let Some(found) = Credential::find(c, id)?
+        {
+            return Ok(Some(found));
+        }
     }
-    let Ok(jti) = id.parse() else { return Ok(None) };
-    Ok(token::find(c, jti)?.map(Credential::Token))
+    Ok(None)
 }
 
 impl Credential {
+    pub(super) fn find(c: &Rows<'_>, id: CredentialId) -> Result<Option<Self>, StoreError> {
+        Ok(match id {
+            CredentialId::ApiKey(id) => api_key::find(c, id)?.map(Self::ApiKey),
+            CredentialId::Token(jti) => token::find(c, jti)?.map(Self::Token),
+        })
+    }
+
     pub fn id(&self) -> CredentialId {
         match self {
             Self::ApiKey(key) => CredentialId::ApiKey(key.id),

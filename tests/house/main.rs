@@ -8,6 +8,7 @@
 
 mod circles;
 mod imports;
+mod kinds;
 
 use std::{
     fs,

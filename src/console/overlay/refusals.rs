@@ -15,7 +15,7 @@ use crate::console::widget::page::{self, Ink, Line};
 use crate::console::widget::table::{self, Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, moment, relative};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::CredentialId;
+use crate::domain::credential::CredentialId;
 use crate::domain::event::Event;
 
 pub use explained::{Explain, ListRefusals, Refused, is_refusal};

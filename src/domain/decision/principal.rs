@@ -6,27 +6,12 @@ use std::sync::Arc;
 
 use crate::domain::api_key::{KeyId, SecretDigest};
 use crate::domain::clock::Timestamp;
+use crate::domain::credential::CredentialId;
 use crate::domain::endpoint::EndpointSet;
 use crate::domain::identity::Identity;
 use crate::domain::name::ScopeName;
 use crate::domain::policy::{CompiledPolicy, Mode, RateLimits};
-use crate::domain::token::{Bound, Possession, TokenId, Verified};
-
-/// Which credential a call came with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CredentialId {
-    ApiKey(KeyId),
-    Token(TokenId),
-}
-
-impl fmt::Display for CredentialId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ApiKey(id) => id.fmt(f),
-            Self::Token(id) => id.fmt(f),
-        }
-    }
-}
+use crate::domain::token::{Bound, Possession, Verified};
 
 /// Whose quota a call is charged to. Shown, it is the name of the account in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

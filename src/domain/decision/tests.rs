@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::credential::CredentialId;
 use crate::domain::identity::Identity;
 use crate::domain::policy::Policy;
 use crate::domain::quota::Window;

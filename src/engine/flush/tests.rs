@@ -1,9 +1,6 @@
 use super::*;
 use crate::domain::{
-    api_key::KeyId,
-    clock::Timestamp,
-    decision::{CredentialId, Reason},
-    usage::Outcome,
+    api_key::KeyId, clock::Timestamp, credential::CredentialId, decision::Reason, usage::Outcome,
 };
 use crate::engine::{Seen, tests::house::House};
 use crate::ops;

@@ -1,7 +1,7 @@
 //! What is counted of calls, and whose they are.
 
 use crate::domain::{
-    decision::CredentialId,
+    credential::CredentialId,
     usage::{NOBODY, Outcome},
 };
 use crate::engine::Seen;

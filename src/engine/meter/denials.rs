@@ -5,10 +5,7 @@
 //! where there are more credentials than a home has in use.
 
 use super::count::{Bounded, Who};
-use crate::domain::{
-    clock::Timestamp,
-    decision::{CredentialId, Reason},
-};
+use crate::domain::{clock::Timestamp, credential::CredentialId, decision::Reason};
 use std::{collections::hash_map::Entry, hash::Hash, net::IpAddr};
 
 /// What was denied.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::{
     clock::Timestamp,
-    decision::CredentialId,
+    credential::CredentialId,
     event::{self, Event},
     usage::{self, Count, NOBODY},
 };

@@ -5,7 +5,8 @@ use super::{
     tokens::forged,
 };
 use crate::domain::{
-    decision::{Account, CredentialId, Reason},
+    credential::CredentialId,
+    decision::{Account, Reason},
     issuer::{Issuer, Mapping},
     jose::{Algorithm, base64},
     name::PolicyName,

@@ -4,7 +4,8 @@ use super::house::{House, START, presented, request, with_unknown_id, with_wrong
 use crate::domain::{
     api_key::PresentedKey,
     clock::it_is,
-    decision::{CredentialId, Decision, Reason},
+    credential::CredentialId,
+    decision::{Decision, Reason},
 };
 use crate::engine::{Engine, Presented, explain};
 use crate::ops;

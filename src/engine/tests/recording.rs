@@ -3,7 +3,8 @@
 use super::house::{House, with_unknown_id};
 use crate::domain::{
     api_key::PresentedKey,
-    decision::{CredentialId, Reason},
+    credential::CredentialId,
+    decision::Reason,
     usage::{Dimension, Outcome, Totals},
 };
 use crate::engine::Seen;

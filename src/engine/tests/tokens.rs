@@ -1,11 +1,7 @@
 //! Tokens: what passes, each near miss, what ends them, and what they share.
 
 use super::house::{House, START, presented, request};
-use crate::domain::{
-    decision::{CredentialId, Reason},
-    jose::Algorithm,
-    token::Possession,
-};
+use crate::domain::{credential::CredentialId, decision::Reason, jose::Algorithm, token::Possession};
 use crate::engine::{Engine, Presented, PresentedToken, explain};
 use crate::ops::{self, signing_key::Rotation, token::Issued};
 use serde_json::json;

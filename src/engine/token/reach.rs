@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    decision::{Account, CredentialId, Principal, Proof, TokenProof},
+    credential::CredentialId,
+    decision::{Account, Principal, Proof, TokenProof},
     issuer::Issuer,
     name::{PolicyName, ScopeName},
     scope::Catalogue,

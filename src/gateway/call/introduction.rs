@@ -9,7 +9,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::credential::CredentialId;
+use crate::domain::decision::Principal;
 use crate::domain::identity::Identity;
 use crate::domain::name::ScopeName;
 

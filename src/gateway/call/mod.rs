@@ -18,7 +18,8 @@ use http::Method;
 use ipnet::IpNet;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{CredentialId, Decision, Principal, Reason, Request};
+use crate::domain::credential::CredentialId;
+use crate::domain::decision::{Decision, Principal, Reason, Request};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::identity::Identity;
 use crate::domain::quota::Charge;

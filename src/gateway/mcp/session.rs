@@ -124,7 +124,7 @@ fn holds(held: &[ScopeName], scopes: &str) -> bool {
 mod tests {
     use super::*;
     use crate::domain::api_key::KeyId;
-    use crate::domain::decision::CredentialId;
+    use crate::domain::credential::CredentialId;
     use crate::domain::token::TokenId;
     use crate::gateway::testing;
     use http::HeaderMap;

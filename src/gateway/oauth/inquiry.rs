@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Fault, done};
 use super::form::Form;
-use crate::domain::decision::{CredentialId, Principal};
+use crate::domain::credential::CredentialId;
+use crate::domain::decision::Principal;
 use crate::domain::name::ScopeName;
 use crate::domain::token::Claims;
 use crate::gateway::worker::Worker;

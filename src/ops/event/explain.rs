@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::domain::{
     api_key::{ApiKey, KeyState},
     clock::Timestamp,
-    decision::{self, Check, CredentialId, Principal, Reason, Request},
+    credential::CredentialId,
+    decision::{self, Check, Principal, Reason, Request},
     endpoint::Endpoint,
     event::{Event, SHADOW_DENIED},
     identity::Identity,

@@ -3,7 +3,8 @@
 
 use crate::console::effect::Question;
 use crate::domain::{
-    decision::{Check, CredentialId, Reason},
+    credential::CredentialId,
+    decision::{Check, Reason},
     event::{Event, SHADOW_DENIED},
     policy::Revision,
 };

@@ -1,7 +1,7 @@
 use super::names::{BadFieldPattern, FieldPattern};
 use super::*;
 use crate::domain::api_key::KeyId;
-use crate::domain::decision::CredentialId;
+use crate::domain::credential::CredentialId;
 use crate::gateway::call::introduction::{CREDENTIAL, Introductions, SCOPES, SUBJECT};
 use crate::gateway::testing;
 use crate::gateway::wire::{REQUEST_ID, RequestId};
