@@ -24,10 +24,11 @@ use crate::{
     domain::{
         api_key::{ApiKey, KeyId, KeyState},
         clock::{Timestamp, parse_life},
+        credential::Kind,
         text::{counted, visible},
     },
     ops::{
-        Ctx, OpsError, api_key as ops,
+        Ctx, OpsError, api_key as ops, credential,
         event::{self, Lockout},
     },
 };
@@ -239,7 +240,7 @@ fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, CliErr
     let watched = Watched::new(&ctx.pace, "removing");
     let purged = match older_than {
         Some(older_than) => ops::purge(&ctx, session.now().minus(older_than))?,
-        None => ops::purge_damaged(&ctx)?,
+        None => credential::purge_damaged(&ctx, Kind::ApiKey)?,
     };
     if session.json {
         output::json(&serde_json::json!({ "purged": purged }))?;

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         act::Act,
         clock::Timestamp,
+        credential::Kind,
         event::UPSTREAM_UNFIT,
         issuer::{Issuer, IssuerState},
         text::{counted, url_excerpt},
@@ -310,11 +311,14 @@ fn rows(ctx: &Ctx, home: &Home) -> Found {
     if found.damaged.len() > NAMED {
         told.push(format!("and {} more", found.damaged.len() - NAMED));
     }
+    let credentials = Kind::ALL.map(Kind::plural).join(" and ");
+    let purge = Kind::ALL.map(|kind| format!("{} purge --damaged", kind.command())).join(", ");
     Err((
         format!("what rests on these is denied: {}", told.join("; ")),
-        "restore the home from a copy; or remove such keys and tokens (portcullis key purge --damaged, token purge \
-         --damaged) and make new ones, and apply a policy or set a scope anew"
-            .into(),
+        format!(
+            "restore the home from a copy; or remove such {credentials} (portcullis {purge}) and make new ones, and apply \
+             a policy or set a scope anew"
+        ),
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     error::{CliError, Code},
@@ -10,10 +10,18 @@ use super::{
     session::Session,
 };
 use crate::{
-    domain::{act::Act, clock::Timestamp, text::counted, usage::Totals},
+    domain::{
+        act::Act,
+        clock::Timestamp,
+        credential::{Kind, State},
+        text::counted,
+        token::TokenState,
+        usage::Totals,
+    },
     ops::{self, Ctx},
     store::{
-        self, StoreError,
+        self,
+        credential::Counts,
         gateway::{Gateway, Presence},
         room::Room,
     },
@@ -27,9 +35,8 @@ struct Status {
     version: &'static str,
     home: String,
     at: Timestamp,
-    keys: Keys,
-    /// Of those issued that have not ended by themselves.
-    tokens: store::token::Counts,
+    #[serde(flatten)]
+    credentials: Credentials,
     policies: usize,
     rows: Rows,
     /// Totals of the last 24 hours.
@@ -43,12 +50,19 @@ struct Status {
     gateway: LastWord,
 }
 
-#[derive(Serialize)]
-struct Keys {
-    active: u64,
-    disabled: u64,
-    expired: u64,
-    revoked: u64,
+/// How many of each kind are in each state.
+struct Credentials(Vec<(Kind, Counts)>);
+
+impl Credentials {
+    fn all(&self) -> u64 {
+        self.0.iter().map(|(_, counts)| counts.all()).sum()
+    }
+}
+
+impl Serialize for Credentials {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(kind, counts)| (kind.plural(), counts)))
+    }
 }
 
 /// Whether the rows that decisions rest on are as they were written.
@@ -79,9 +93,8 @@ pub fn run(session: &Session) -> Result<Code, CliError> {
 fn gather(session: &Session) -> Result<Status, CliError> {
     let ctx = session.reader()?;
     let now = session.now();
-    let (counts, tokens) = ctx.store.read(|c| -> Result<_, StoreError> {
-        Ok((store::api_key::counts(c, now, now)?, store::token::counts(c, now)?))
-    })?;
+    let counts = ctx.store.read(|c| store::credential::counts(c, now, now))?;
+    let credentials = Credentials(counts);
     let range = store::usage::Query {
         since: now.minus(Duration::from_secs(86_400)),
         until: now.plus(Duration::from_secs(60)),
@@ -91,22 +104,16 @@ fn gather(session: &Session) -> Result<Status, CliError> {
         version: env!("CARGO_PKG_VERSION"),
         home: session.home()?.path().display().to_string(),
         at: now,
-        keys: Keys {
-            active: counts.active,
-            disabled: counts.disabled,
-            expired: counts.expired,
-            revoked: counts.revoked,
-        },
-        tokens,
         policies: ops::policy::list(&ctx)?.len(),
         rows: Rows {
-            damaged: match counts.all() + tokens.live + tokens.expiring + tokens.revoked {
+            damaged: match credentials.all() {
                 0..=MOST_CHECKED => {
                     ops::rows::examine(&ctx, &session.home()?).ok().map(|found| found.damaged.len())
                 }
                 _ => None,
             },
         },
+        credentials,
         last_24h: ops::usage::totals(&ctx, range)?,
         usage: ctx.store.usage_room()?,
         auditors_copy: store::backup::marked(ctx.store.home())?.map(|copy| copy.taken_at),
@@ -135,25 +142,10 @@ fn last_word(ctx: &Ctx) -> Result<LastWord, CliError> {
 }
 
 fn show(status: &Status) -> Result<(), CliError> {
-    let keys = &status.keys;
     let totals = status.last_24h;
-    let mut fields = vec![
-        ("portcullis", status.version.to_owned()),
-        ("home", status.home.clone()),
-        (
-            "keys",
-            format!(
-                "{} active, {} disabled, {} expired, {} revoked",
-                keys.active, keys.disabled, keys.expired, keys.revoked
-            ),
-        ),
-        (
-            "tokens",
-            format!(
-                "{} live, {} about to expire, {} revoked",
-                status.tokens.live, status.tokens.expiring, status.tokens.revoked
-            ),
-        ),
+    let mut fields = vec![("portcullis", status.version.to_owned()), ("home", status.home.clone())];
+    fields.extend(status.credentials.0.iter().map(|(kind, counts)| (kind.plural(), told(counts))));
+    fields.extend([
         ("policies", status.policies.to_string()),
         (
             "rows",
@@ -173,7 +165,7 @@ fn show(status: &Status) -> Result<(), CliError> {
             ),
         ),
         ("usage", room(&status.usage)),
-    ];
+    ]);
     if let Some(at) = status.auditors_copy {
         fields.push((
             "role",
@@ -185,12 +177,17 @@ fn show(status: &Status) -> Result<(), CliError> {
     output::line(&format!("\n{}", next_steps(status).join("\n")))
 }
 
+fn told(counts: &Counts) -> String {
+    let state = |(state, count): &(State, u64)| match state {
+        State::Token(TokenState::Expiring) => format!("{count} about to expire"),
+        State::ApiKey(_) | State::Token(_) => format!("{count} {}", state.as_str()),
+    };
+    counts.states.iter().map(state).collect::<Vec<_>>().join(", ")
+}
+
 /// The first steps that are still to be taken, and where all commands are.
 fn next_steps(status: &Status) -> Vec<&'static str> {
-    let Keys { active, disabled, expired, revoked } = status.keys;
-    let tokens = &status.tokens;
-    let has_credential =
-        active + disabled + expired + revoked + tokens.live + tokens.expiring + tokens.revoked > 0;
+    let has_credential = status.credentials.all() > 0;
     let has_served = !status.gateways.is_empty() || status.gateway.at.is_some();
     let is_copy = status.auditors_copy.is_some();
     [

@@ -5,10 +5,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{api_key::KeyId, token::TokenId};
+use super::{
+    api_key::{KeyId, KeyState},
+    token::{TokenId, TokenState},
+};
 
 macro_rules! kinds {
-    ($($kind:ident($id:ty) = $word:literal, $noun:literal, $command:literal);+ $(;)?) => {
+    ($($kind:ident($id:ty, $state:ty) = $word:literal, $noun:literal, $command:literal, $plural:literal);+ $(;)?) => {
         /// What a credential is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
@@ -19,6 +22,12 @@ macro_rules! kinds {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum CredentialId {
             $($kind($id)),+
+        }
+
+        /// How a credential of any kind stands.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum State {
+            $($kind($state)),+
         }
 
         /// Why a text is not the id of a credential of some kind.
@@ -51,6 +60,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// The same of several: `keys`.
+            pub const fn plural(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $plural),+
+                }
+            }
+
             /// Reads the id of a credential of this kind.
             ///
             /// # Errors
@@ -70,6 +86,14 @@ macro_rules! kinds {
             }
         }
 
+        impl State {
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind(state) => state.as_str()),+
+                }
+            }
+        }
+
         impl fmt::Display for CredentialId {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
@@ -81,8 +105,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    ApiKey(KeyId) = "api_key", "API key", "key";
-    Token(TokenId) = "token", "token", "token";
+    ApiKey(KeyId, KeyState) = "api_key", "API key", "key", "keys";
+    Token(TokenId, TokenState) = "token", "token", "token", "tokens";
 }
 
 impl Serialize for Kind {
@@ -113,7 +137,7 @@ mod tests {
 
     #[test]
     fn no_two_kinds_share_a_word() {
-        for words in [Kind::as_str, Kind::noun, Kind::command] {
+        for words in [Kind::as_str, Kind::noun, Kind::command, Kind::plural] {
             let mut found = Kind::ALL.map(words).to_vec();
             found.sort_unstable();
             found.dedup();

@@ -167,14 +167,6 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
     })
 }
 
-/// Removes keys whose rows are damaged, which no act can change and no gateway takes; returns how many. One record for
-/// every thousand, which names them: what a damaged row says of itself cannot be believed, but that it was there is known.
-pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
-    ctx.check(Act::KeyPurge, "", || Ok(()))?;
-    let damaged = ctx.store.read(store::api_key::damaged)?;
-    ctx.perform_in_batches(Act::KeyPurge, &damaged, PURGED_AT_ONCE, remove_damaged)
-}
-
 pub fn show(ctx: &Ctx, id: KeyId) -> Result<ApiKey, OpsError> {
     ctx.store.read(|c| store::api_key::find(c, id)?.ok_or_else(|| missing(id)))
 }
@@ -257,20 +249,6 @@ fn remove_ended(deed: &Deed<'_>, ids: &[KeyId], before: Timestamp) -> Result<u64
     }
     if !removed.is_empty() {
         deed.record("", json!({ "before": before, "keys": removed }))?;
-    }
-    Ok(removed.len() as u64)
-}
-
-fn remove_damaged(deed: &Deed<'_>, ids: Vec<String>) -> Result<u64, OpsError> {
-    let mut removed = Vec::new();
-    for id in ids {
-        // It may have been put back since it was looked at.
-        if store::api_key::delete_damaged(deed.c, &id)? {
-            removed.push(visible(&id).into_owned());
-        }
-    }
-    if !removed.is_empty() {
-        deed.record("", json!({ "damaged": true, "keys": removed }))?;
     }
     Ok(removed.len() as u64)
 }

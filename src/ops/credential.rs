@@ -1,16 +1,23 @@
 //! The credentials that this home issued and still remembers, by their ids as counters and events name them: whose they are,
 //! and what they may do.
 
+use serde_json::json;
+
 use super::{Ctx, OpsError};
 use crate::domain::{
+    act::Act,
     api_key::ApiKey,
     clock::Timestamp,
     credential::{CredentialId, Kind},
     decision::Account,
     name::{PolicyName, ScopeName, Subject},
+    text::visible,
     token::{Bound, IssuedToken, scopes_left},
 };
-use crate::store::{Rows, StoreError, api_key, quota, token};
+use crate::store::{Rows, StoreError, api_key, credential, quota, token};
+
+/// Removed in one transaction, each named in its record.
+const PURGED_AT_ONCE: usize = 1000;
 
 /// A credential as the store keeps it.
 #[derive(Clone, Debug)]
@@ -46,6 +53,34 @@ pub(super) fn find(c: &Rows<'_>, id: &str) -> Result<Option<Credential>, StoreEr
         }
     }
     Ok(None)
+}
+
+/// Removes those of a kind whose rows are damaged, which no act can change and no gateway takes; returns how many. One record
+/// for every thousand, which names them: what a damaged row says of itself cannot be believed, but that it was there is known.
+/// A token that was signed and given away goes on as before: a revocation of it is a row of its own.
+///
+/// # Errors
+/// Where `ctx` may not, or has no vault to tell what is damaged; where the store cannot be read or written.
+pub fn purge_damaged(ctx: &Ctx, kind: Kind) -> Result<u64, OpsError> {
+    let act = match kind {
+        Kind::ApiKey => Act::KeyPurge,
+        Kind::Token => Act::TokenPurge,
+    };
+    ctx.check(act, "", || Ok(()))?;
+    let damaged = ctx.store.read(|c| credential::damaged(c, kind))?;
+    ctx.perform_in_batches(act, &damaged, PURGED_AT_ONCE, move |deed, ids| {
+        let mut removed = Vec::new();
+        for id in ids {
+            // It may have been put back since it was looked at.
+            if credential::delete_damaged(deed.c, kind, &id)? {
+                removed.push(visible(&id).into_owned());
+            }
+        }
+        if !removed.is_empty() {
+            deed.record("", json!({ "damaged": true, (kind.plural()): removed }))?;
+        }
+        Ok(removed.len() as u64)
+    })
 }
 
 impl Credential {
@@ -111,3 +146,6 @@ impl Credential {
         Ok(Some(Reach { policy, scopes, bound, account }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@ use serde_json::json;
 use super::{Ctx, OpsError, context::Deed, reason, refuse_credential, scope};
 use crate::domain::{
     act::Act,
+    credential::Kind,
     name::PolicyName,
     policy::{BadPolicy, Fault, Policy, Revision},
     scope::Catalogue,
-    text::nearest,
+    text::{counted, nearest},
 };
 use crate::store::{self, Rows, Sound, StoreError};
 
@@ -111,21 +112,11 @@ pub fn delete(ctx: &Ctx, name: &PolicyName, why: &str) -> Result<(), OpsError> {
             )));
         }
         let newest = store::policy::find(deed.c, &name)?.ok_or_else(|| missing(deed.c, &name))?;
-        let under = store::policy::keys_under(deed.c, &name)?;
-        if under > 0 {
-            return Err(OpsError::Conflict(format!(
-                "{under} key{} under policy `{name}`; put them under another (`portcullis key set ID --policy P`), or \
-                 revoke and purge them (`portcullis key list --filter policy:={name}`)",
-                if under == 1 { " is" } else { "s are" }
-            )));
-        }
-        let tokens = store::token::live_under(deed.c, &name, deed.now)?;
-        if tokens > 0 {
-            return Err(OpsError::Conflict(format!(
-                "{tokens} token{} under policy `{name}`, and not expired; wait, or name another policy \
-                 (`portcullis token list --filter policy:={name}`)",
-                if tokens == 1 { " is" } else { "s are" }
-            )));
+        for kind in Kind::ALL {
+            let under = store::credential::under(deed.c, kind, &name, deed.now)?;
+            if under > 0 {
+                return Err(OpsError::Conflict(told_under(kind, under, &name)));
+            }
         }
         let issuers = store::issuer::list(deed.c)?;
         if let Some(issuer) = issuers.iter().find(|issuer| issuer.policy == name) {
@@ -138,6 +129,22 @@ pub fn delete(ctx: &Ctx, name: &PolicyName, why: &str) -> Result<(), OpsError> {
         store::policy::delete(deed.c, &name)?;
         deed.record(name.as_str(), json!({ "revision": newest.revision, "reason": why }))
     })
+}
+
+/// That credentials of a kind are under the policy, and what becomes of them.
+fn told_under(kind: Kind, under: u64, policy: &PolicyName) -> String {
+    let (held, mend) = match kind {
+        Kind::ApiKey => {
+            ("", "put them under another (`portcullis key set ID --policy P`), or revoke and purge them")
+        }
+        Kind::Token => (", and not expired", "wait, or name another policy"),
+    };
+    let command = kind.command();
+    format!(
+        "{} {} under policy `{policy}`{held}; {mend} (`portcullis {command} list --filter policy:={policy}`)",
+        counted(under, command),
+        if under == 1 { "is" } else { "are" }
+    )
 }
 
 pub fn show(ctx: &Ctx, name: &PolicyName) -> Result<Revision, OpsError> {

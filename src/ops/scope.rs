@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Ctx, OpsError, context::Deed, refuse_credential};
 use crate::domain::{
     act::Act,
+    credential::Kind,
     filter::{Filter, Term, Test},
     name::ScopeName,
     scope::{Catalogue, Scope},
@@ -120,37 +121,28 @@ fn refuse_while_used(deed: &Deed<'_>, name: &ScopeName) -> Result<(), OpsError> 
     const SHOWN: u32 = 3;
     let term =
         |negated, field, value: &str| Term { negated, test: Test::Field { field, value: value.into() } };
-    let q = Query {
-        filter: Filter {
-            terms: vec![
-                term(false, "scope", name.as_str()),
-                term(true, "state", "revoked"),
-                term(true, "state", "expired"),
-            ],
-        },
-        sort: Sort::Created,
-        descending: true,
-        now: deed.now,
-    };
-    let keys = store::api_key::count(deed.c, &q)?;
-    let mut users: Vec<_> = store::api_key::window(deed.c, &q, 0, SHOWN, None)?
-        .into_iter()
-        .map(|key| format!("key {}", key.map_or_else(|damaged| damaged.id, |key| key.id.to_string())))
-        .collect();
-    if keys > u64::from(SHOWN) {
-        users.push(counted(keys - u64::from(SHOWN), "more key"));
-    }
-    let live =
+    let terms =
         [term(false, "scope", name.as_str()), term(true, "state", "revoked"), term(true, "state", "expired")];
-    let q = store::token::Query {
-        filter: Filter { terms: live.into() },
-        sort: store::token::Sort::Issued,
-        descending: true,
-        now: deed.now,
-    };
-    match store::token::count(deed.c, &q)? {
-        0 => {}
-        tokens => users.push(counted(tokens, "token")),
+    let filter = Filter { terms: terms.into() };
+    let mut users = Vec::new();
+    for kind in Kind::ALL {
+        let count = store::credential::count(deed.c, kind, filter.clone(), deed.now)?;
+        let named: Vec<_> = match kind {
+            Kind::ApiKey => {
+                let q =
+                    Query { filter: filter.clone(), sort: Sort::Created, descending: true, now: deed.now };
+                let keys = store::api_key::window(deed.c, &q, 0, SHOWN, None)?.into_iter();
+                keys.map(|key| key.map_or_else(|damaged| damaged.id, |key| key.id.to_string())).collect()
+            }
+            // Nobody knows one by its id.
+            Kind::Token => Vec::new(),
+        };
+        let (more, noun) = match named.len() as u64 {
+            0 => (count, kind.command().to_owned()),
+            named => (count.saturating_sub(named), format!("more {}", kind.command())),
+        };
+        users.extend(named.into_iter().map(|id| format!("{} {id}", kind.command())));
+        users.extend((more > 0).then(|| counted(more, &noun)));
     }
     let policies = store::policy::list(deed.c, deed.now)?;
     let policies = policies.iter().map(|(revision, _)| &revision.policy).filter(|p| p.scopes.contains(name));

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::json;
 
 pub use revoke::{
-    Revoked, means, purge, purge_damaged, revoke_all, revoke_issued_before, revoke_key, revoke_subject,
-    revoke_text, would_end,
+    Revoked, means, purge, revoke_all, revoke_issued_before, revoke_key, revoke_subject, revoke_text,
+    would_end,
 };
 pub use verify::verify;
 

@@ -94,12 +94,6 @@ pub struct Counts {
     pub ending: u64,
 }
 
-impl Counts {
-    pub fn all(self) -> u64 {
-        self.active + self.disabled + self.expired + self.revoked
-    }
-}
-
 /// Counts all keys in one pass, which looks at no seal.
 pub fn counts(c: &Rows<'_>, now: Timestamp, soon: Timestamp) -> Result<Counts, StoreError> {
     let sql = "SELECT count(*),

@@ -10,6 +10,7 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod change;
+pub mod credential;
 mod error;
 pub mod event;
 pub mod examine;

@@ -3,6 +3,7 @@
 use super::{
     Rows, Sound, StoreError,
     change::{self, Change},
+    credential,
     sqlite::Row,
     table::{self, Table},
 };
@@ -37,8 +38,8 @@ pub fn revision(c: &Rows<'_>, name: &PolicyName, number: u32) -> Result<Option<R
     })
 }
 
-/// The newest revision of every policy, by name, with the number of credentials under it: keys, and tokens that have not
-/// expired at `now`. As they stand there; an error where one cannot be read.
+/// The newest revision of every policy, by name, with the number of credentials under it at `now`, as [`credential::under`]
+/// counts them. As they stand there; an error where one cannot be read.
 pub fn list(c: &Rows<'_>, now: Timestamp) -> Result<Vec<(Revision, u64)>, StoreError> {
     table::all(every(c, now, read)?)
 }
@@ -53,18 +54,9 @@ fn every(
     now: Timestamp,
     read: impl Fn(&Row<'_>) -> Result<Revision, StoreError>,
 ) -> Result<Sound<(Revision, u64)>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS},
-                (SELECT count(*) FROM api_key WHERE api_key.policy = p.name)
-                + (SELECT count(*) FROM token WHERE token.policy = p.name AND token.expires_at > ?1)
-         FROM {IN_FORCE} ORDER BY p.name"
-    );
+    let sql =
+        format!("SELECT {COLUMNS}, {} FROM {IN_FORCE} ORDER BY p.name", credential::all_under("p.name"));
     table::sort_out(c, &sql, [now.millis()], |row| Ok((read(row)?, row.get::<i64>(10)?.unsigned_abs())))
-}
-
-/// How many keys are under the policy, whatever their state.
-pub fn keys_under(c: &Rows<'_>, name: &PolicyName) -> Result<u64, StoreError> {
-    c.count("SELECT count(*) FROM api_key WHERE policy = ?1", [name.as_str()])
 }
 
 /// The names of all policies.

@@ -15,7 +15,7 @@ use super::{Rows, StoreError, quota, table, value::Value};
 use crate::domain::{
     api_key::KeyId,
     clock::Timestamp,
-    name::{Kid, PolicyName},
+    name::Kid,
     revocation::Target,
     token::{Bound, IssuedToken, TokenId},
 };
@@ -82,14 +82,6 @@ pub fn bound(token: &IssuedToken) -> Result<Option<Bound>, StoreError> {
     let read =
         |claim| Bound::read(claim).map_err(|bad| StoreError::row(TABLE.name, &token.jti.to_string(), bad));
     token.bound.as_ref().map(read).transpose()
-}
-
-/// How many tokens are under the policy and not expired, revoked ones among them.
-pub fn live_under(c: &Rows<'_>, policy: &PolicyName, now: Timestamp) -> Result<u64, StoreError> {
-    c.count(
-        "SELECT count(*) FROM token WHERE policy = ?1 AND expires_at > ?2",
-        (policy.as_str(), now.millis()),
-    )
 }
 
 /// The longest life of what the key `kid` signed and is remembered; zero where there is none.

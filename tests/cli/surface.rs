@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, process::Stdio};
 
+use portcullis::domain::credential::Kind;
 use serde_json::json;
 
 use crate::support::{Place, code, err, out};
@@ -40,6 +41,20 @@ fn help_names_what_there_is_and_nothing_else() {
     }
     assert!(!place.ok(&["demo", "--help"]).contains("server-only"));
     assert_eq!(place.ok(&["--version"]).trim(), concat!("portcullis ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_kind_of_credential_is_listed_shown_and_purged_and_counted() {
+    let place = Place::new();
+    let status = place.json(&["status"]);
+    for kind in Kind::ALL {
+        for verb in ["list", "show", "purge"] {
+            place.ok(&[kind.command(), verb, "--help"]);
+        }
+        let states = status[kind.plural()].as_object().unwrap_or_else(|| panic!("no {}", kind.plural()));
+        assert!(states.values().all(|count| *count == 0) && states.len() > 2, "{states:?}");
+        assert!(place.ok(&["status"]).contains(&format!("\n{} ", kind.plural())), "{kind:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{punct, separated, sources, tokens};
 fn every_match_on_kinds_of_credentials_names_them_all() {
     let faults: Vec<String> = sources()
         .iter()
+        .filter(|(path, _)| !path.iter().any(|part| part == "tests" || part == "tests.rs"))
         .flat_map(|(path, text)| {
             let open = matches_left_open(&tokens(text)).into_iter();
             open.map(move |line| format!("src/{}:{line}: this arm takes in kinds to come", path.display()))
@@ -47,12 +48,13 @@ fn patterns(body: &[TokenTree]) -> Vec<&[TokenTree]> {
             at += 1;
             continue;
         }
-        found.push(&body[begin..at]);
+        // What the arm before it does may hold a comma.
+        let after = body[begin..at].iter().rposition(is_comma).map_or(begin, |last| begin + last + 1);
+        found.push(&body[after..at]);
         at += 2;
         let is_block =
             matches!(body.get(at), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace);
-        let ends = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
-        at = match body[at..].iter().position(ends) {
+        at = match body[at..].iter().position(is_comma) {
             _ if is_block => at + 1,
             Some(length) => at + length + 1,
             None => body.len(),
@@ -65,22 +67,26 @@ fn patterns(body: &[TokenTree]) -> Vec<&[TokenTree]> {
     found
 }
 
+fn is_comma(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
+}
+
 /// Whether a variant stands there that is called like a kind.
 fn names_a_kind(pattern: &[TokenTree]) -> bool {
     let is_kind = |word: &str| Kind::ALL.iter().any(|kind| format!("{kind:?}") == word);
-    pattern.iter().enumerate().any(|(at, token)| match token {
+    let is_pattern = |token: &&TokenTree| !matches!(token, TokenTree::Ident(word) if word == "if");
+    pattern.iter().take_while(is_pattern).enumerate().any(|(at, token)| match token {
         TokenTree::Ident(word) => at >= 2 && separated(pattern, at - 2) && is_kind(&word.to_string()),
         TokenTree::Group(group) => names_a_kind(&group.stream().into_iter().collect::<Vec<_>>()),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
 }
 
-/// The line of a pattern that is `_`, or a name for whatever comes.
+/// The line of a pattern that is `_`, or a name for whatever comes, without a condition.
 fn takes_all(pattern: &[TokenTree]) -> Option<usize> {
-    let [TokenTree::Ident(word), rest @ ..] = pattern else { return None };
-    let has_condition = matches!(rest, [TokenTree::Ident(next), ..] if next == "if");
+    let [TokenTree::Ident(word)] = pattern else { return None };
     let is_name = word.to_string().starts_with(|first: char| first == '_' || first.is_lowercase());
-    (is_name && (rest.is_empty() || has_condition)).then(|| word.span().start().line)
+    is_name.then(|| word.span().start().line)
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn an_arm_for_all_other_kinds_is_found() {
     for open in [
         "match x { Kind::Token => 1, _ => 2 }",
         "match x { Some(Presented::ApiKey(key)) => { f(key) } other => g(other) }",
-        "fn f() { g(match x { CredentialId::Token(_) => a::<B, C>(), _ if y => 2, CredentialId::ApiKey(_) => 3 }) }",
+        "fn f() { g(match x { CredentialId::Token(_) => a::<B, C>(), CredentialId::ApiKey(_) if y => 2, _ => 3 }) }",
         "match x { Ok(1) => match y { (_, Proof::Token(_)) => {}, _ => {} }, _ => {} }",
     ] {
         assert_eq!(found(open), [1], "{open}");
@@ -97,6 +103,8 @@ fn an_arm_for_all_other_kinds_is_found() {
     for closed in [
         "match x { Kind::Token => 1, Kind::ApiKey => 2 }",
         "match x { (Kind::Token, _) => match y { Some(1) => 1, _ => 2 }, (Kind::ApiKey, _) => 2 }",
+        "match x { _ if y => 0, Kind::Token => 1, Kind::ApiKey => 2 }",
+        "match x { One if y == Kind::Token => 1, _ => 2 }",
         "match x { Other::One => Kind::Token, Token => 1, _ => Kind::ApiKey }",
     ] {
         assert_eq!(found(closed), [0; 0], "{closed}");

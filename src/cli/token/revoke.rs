@@ -14,10 +14,14 @@ use crate::cli::{
 };
 use crate::{
     domain::{
+        credential::Kind,
         name::{IssuerName, Kid, Subject},
         text::counted,
     },
-    ops::token::{self as ops, Revoked},
+    ops::{
+        credential,
+        token::{self as ops, Revoked},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -91,7 +95,7 @@ pub fn purge(session: &Session, older_than: Option<Duration>) -> Result<Code, Cl
     let watched = Watched::new(&ctx.pace, "forgetting");
     let purged = match older_than {
         Some(older_than) => ops::purge(&ctx, session.now().minus(older_than))?,
-        None => ops::purge_damaged(&ctx)?,
+        None => credential::purge_damaged(&ctx, Kind::Token)?,
     };
     if session.json {
         output::json(&json!({ "purged": purged }))?;

@@ -18,48 +18,33 @@ use crate::console::widget::chart::sparkline;
 use crate::console::widget::fault::draw_fault;
 use crate::console::widget::table::{Column, Row, Table, cell, styled};
 use crate::console::widget::text::{clock, count, grouped};
-use crate::domain::api_key::KeyState;
 use crate::domain::clock::Timestamp;
-use crate::domain::token::TokenState;
+use crate::domain::credential::{Kind, State};
 use crate::domain::usage::Totals;
 use crate::ops::{Ctx, OpsError};
-use crate::store::{self, api_key::Counts as KeyCounts, token::Counts as TokenCounts};
+use crate::store::{self, credential::Counts};
 
 use traffic::{ShowTraffic, Traffic};
 
-/// How many keys are in each state.
+/// How many credentials of each kind are in each state.
 #[derive(Debug)]
-pub struct CountKeys {
+pub struct CountCredentials {
     pub now: Timestamp,
 }
 
-impl Question for CountKeys {
-    type Answer = KeyCounts;
+impl Question for CountCredentials {
+    type Answer = Vec<(Kind, Counts)>;
     const SLOW: bool = true;
-    fn answer(&self, ctx: &Ctx) -> Result<KeyCounts, OpsError> {
-        Ok(ctx.store.read(|c| store::api_key::counts(c, self.now, self.now.plus(DAY)))?)
-    }
-}
-
-/// How many of the tokens that have not ended by themselves are in each state.
-#[derive(Debug)]
-pub struct CountTokens {
-    pub now: Timestamp,
-}
-
-impl Question for CountTokens {
-    type Answer = TokenCounts;
-    const SLOW: bool = true;
-    fn answer(&self, ctx: &Ctx) -> Result<TokenCounts, OpsError> {
-        Ok(ctx.store.read(|c| store::token::counts(c, self.now))?)
+    fn answer(&self, ctx: &Ctx) -> Result<Self::Answer, OpsError> {
+        let soon = self.now.plus(DAY);
+        Ok(ctx.store.read(|c| store::credential::counts(c, self.now, soon))?)
     }
 }
 
 #[derive(Default)]
 pub struct Overview {
     traffic: Held<Traffic>,
-    counts: Held<KeyCounts>,
-    tokens: Held<TokenCounts>,
+    counts: Held<Vec<(Kind, Counts)>>,
 }
 
 pub type Screen = Overview;
@@ -121,8 +106,7 @@ impl Overview {
         self.traffic.ask(ShowTraffic { now: turn.now }, turn);
     }
     fn ask_counts(&mut self, turn: &mut Turn<'_>) {
-        self.counts.ask(CountKeys { now: turn.now }, turn);
-        self.tokens.ask(CountTokens { now: turn.now }, turn);
+        self.counts.ask(CountCredentials { now: turn.now }, turn);
     }
 }
 
@@ -158,35 +142,31 @@ impl Layer for Overview {
     fn reply(&mut self, reply: &mut Reply, _turn: &mut Turn<'_>) {
         self.traffic.settle(reply);
         self.counts.settle(reply);
-        self.tokens.settle(reply);
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        let faults = [&self.traffic.fault, &self.counts.fault, &self.tokens.fault];
-        if let Some(fault) = faults.into_iter().flatten().next() {
+        if let Some(fault) = self.traffic.fault.as_ref().or(self.counts.fault.as_ref()) {
             return draw_fault(canvas, area, &fault.message);
         }
-        let (Some(traffic), Some(counts), Some(tokens)) =
-            (&self.traffic.value, &self.counts.value, &self.tokens.value)
-        else {
+        let (Some(traffic), Some(counts)) = (&self.traffic.value, &self.counts.value) else {
             let dim = canvas.theme().dim;
             canvas.put(area.x, area.y, area.width, "loading…", dim);
             return;
         };
-        let has_tokens = *tokens != TokenCounts::default();
-        if counts.all() == 0 && !has_tokens {
+        if counts.iter().all(|(_, counts)| counts.all() == 0) {
             return draw_first_steps(canvas, area);
         }
         let gap = u16::from(area.height >= 20);
         let top = Rect { height: 5, ..area };
         draw_calls(canvas, top, traffic);
-        let keys = Rect { y: area.y + 5 + gap, height: 1, ..area };
-        draw_counts(canvas, keys, *counts);
-        let below = Rect { y: keys.y + u16::from(has_tokens), ..keys };
-        if has_tokens {
-            draw_token_counts(canvas, below, *tokens);
+        let mut last = Rect { y: area.y + 5 + gap, height: 1, ..area };
+        for (kind, counts) in counts {
+            // Those who have no tokens need not hear of them; of keys all do.
+            if *kind == Kind::ApiKey || counts.all() > 0 {
+                draw_counts(canvas, last, *kind, counts);
+                last.y += 1;
+            }
         }
-        let last = Rect { y: below.y + 1, ..below };
         gateways::draw(canvas, last, &traffic.gateways);
 
         let rest = area.bottom().saturating_sub(last.y + 1 + gap);
@@ -288,35 +268,19 @@ fn draw_calls(canvas: &mut Canvas<'_>, area: Rect, traffic: &Traffic) {
     canvas.put_right(bars.right(), area.y + 4, 4, "now", theme.dim);
 }
 
-fn draw_counts(canvas: &mut Canvas<'_>, area: Rect, counts: KeyCounts) {
+fn draw_counts(canvas: &mut Canvas<'_>, area: Rect, kind: Kind, counts: &Counts) {
     let theme = canvas.theme().clone();
-    let mut line = vec![piece(format!("{:<8}", "keys"), theme.title)];
-    for (state, number) in [
-        (KeyState::Active, counts.active),
-        (KeyState::Disabled, counts.disabled),
-        (KeyState::Expired, counts.expired),
-        (KeyState::Revoked, counts.revoked),
-    ] {
-        line.push(piece(format!("{} ", state_glyph(state)), theme.state(state)));
+    let mut line = vec![piece(format!("{:<8}", kind.plural()), theme.title)];
+    for &(state, number) in &counts.states {
+        let (glyph, style) = match state {
+            State::ApiKey(state) => (state_glyph(state), theme.state(state)),
+            State::Token(state) => (token_glyph(state), theme.token_state(state)),
+        };
+        line.push(piece(format!("{glyph} "), style));
         line.push(piece(format!("{} {}  ", grouped(number), state.as_str()), theme.text));
     }
     if counts.ending > 0 {
         line.push(piece(format!("{} end in 24 h", grouped(counts.ending)), theme.warning));
-    }
-    canvas.put_pieces(area.x, area.y, area.width, &line);
-}
-
-/// The tokens that have not ended by themselves.
-fn draw_token_counts(canvas: &mut Canvas<'_>, area: Rect, counts: TokenCounts) {
-    let theme = canvas.theme().clone();
-    let mut line = vec![piece(format!("{:<8}", "tokens"), theme.title)];
-    for (state, number) in [
-        (TokenState::Live, counts.live),
-        (TokenState::Expiring, counts.expiring),
-        (TokenState::Revoked, counts.revoked),
-    ] {
-        line.push(piece(format!("{} ", token_glyph(state)), theme.token_state(state)));
-        line.push(piece(format!("{} {}  ", grouped(number), state.as_str()), theme.text));
     }
     canvas.put_pieces(area.x, area.y, area.width, &line);
 }

@@ -96,10 +96,8 @@ pub fn read(
         true => Err(IN_QUERY),
         false => find(headers, &mut manner, &mut proof, aim),
     };
-    let presented = match presented {
-        Ok(Presented::Token(token)) if token.text.expose().len() > most => Err(Wrong::Long),
-        presented => presented,
-    };
+    let is_long = matches!(&presented, Ok(Presented::Token(token)) if token.text.expose().len() > most);
+    let presented = if is_long { Err(Wrong::Long) } else { presented };
     Credential { manner, presented, proof }
 }
 

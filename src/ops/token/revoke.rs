@@ -9,7 +9,7 @@ use crate::domain::{
     clock::Timestamp,
     name::{IssuerName, Kid},
     revocation::{Revocation, Target},
-    text::{counted, visible},
+    text::counted,
     token::{self, IssuedToken, MOST_SKEW, Parent},
 };
 use crate::ops::reason;
@@ -155,25 +155,6 @@ pub fn purge(ctx: &Ctx, before: Timestamp) -> Result<u64, OpsError> {
         }
     }
     Ok(purged)
-}
-
-/// Forgets tokens whose rows are damaged; returns how many. One record for every thousand, which names them. What was
-/// signed and given away goes on as before: a revocation of it is a row of its own.
-pub fn purge_damaged(ctx: &Ctx) -> Result<u64, OpsError> {
-    ctx.check(Act::TokenPurge, "", || Ok(()))?;
-    let damaged = ctx.store.read(store::token::damaged)?;
-    ctx.perform_in_batches(Act::TokenPurge, &damaged, PURGED_AT_ONCE as usize, |deed, ids| {
-        let mut forgotten = Vec::new();
-        for id in ids {
-            if store::token::delete_damaged(deed.c, &id)? {
-                forgotten.push(visible(&id).into_owned());
-            }
-        }
-        if !forgotten.is_empty() {
-            deed.record("", json!({ "damaged": true, "tokens": forgotten }))?;
-        }
-        Ok(forgotten.len() as u64)
-    })
 }
 
 fn one(deed: &Deed<'_>, id: TokenId, ends_at: Option<Timestamp>, why: &str) -> Result<Revoked, OpsError> {

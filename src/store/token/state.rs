@@ -37,7 +37,7 @@ pub(super) const STATE: &str = "CASE
     ELSE 'live' END";
 
 /// How many of the issued tokens that have not ended by themselves are in each state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub live: u64,
     pub expiring: u64,

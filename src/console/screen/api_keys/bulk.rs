@@ -4,6 +4,7 @@ use crate::console::effect::{Deed, Fault};
 use crate::console::layer::Turn;
 use crate::console::tally::Tally;
 use crate::domain::api_key::KeyId;
+use crate::domain::credential::Kind;
 use crate::domain::pace::{Pace, Unit};
 use crate::ops::api_key::Changes;
 use crate::ops::{self, Ctx, OpsError};
@@ -65,7 +66,7 @@ impl Deed for PurgeDamaged {
     type Answer = Tally;
     const VERB: &'static str = "removing";
     fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
-        Ok(Tally::at_pace(ops::api_key::purge_damaged(ctx)?, &ctx.pace))
+        Ok(Tally::at_pace(ops::credential::purge_damaged(ctx, Kind::ApiKey)?, &ctx.pace))
     }
     fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
         tally.tell_left(turn);

@@ -14,6 +14,7 @@ use crate::console::widget::page::Line;
 use crate::console::widget::table::{Column, TableCell, cell, styled};
 use crate::console::widget::text::relative;
 use crate::domain::clock::Timestamp;
+use crate::domain::credential::Kind;
 use crate::domain::filter::{Fields, TOKEN_FIELDS};
 use crate::domain::name::PolicyName;
 use crate::domain::token::{TokenId, TokenState};
@@ -38,7 +39,7 @@ impl Deed for PurgeDamaged {
     type Answer = Tally;
     const VERB: &'static str = "removing";
     fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
-        Ok(Tally::at_pace(ops::token::purge_damaged(ctx)?, &ctx.pace))
+        Ok(Tally::at_pace(ops::credential::purge_damaged(ctx, Kind::Token)?, &ctx.pace))
     }
     fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
         tally.tell_left(turn);
