@@ -1,6 +1,6 @@
 //! Many at once: `key create --from`, `key list --all`, filters; and lists in which a row is damaged.
 
-use std::{collections::HashSet, fmt::Write};
+use std::{collections::HashSet, fmt::Write, fs};
 
 use serde_json::{Value, json};
 
@@ -160,4 +160,29 @@ fn the_same_holds_for_every_list() {
     let record = &place.json(&["audit", "list", "--act", "token.purge"])["items"][0];
     assert_eq!(record["detail"], json!({"damaged": true, "tokens": [token["jti"]]}));
     assert!(place.run(&["token", "purge", "--damaged", "--older-than", "9d"]).status.code() == Some(2));
+}
+
+#[test]
+fn a_key_that_was_typed_in_a_wrong_place_is_refused_and_not_kept() {
+    let place = Place::new();
+    let (_, key) = place.key(&["--subject", "alice", "--scope", "mcp:read"]);
+    let refused = |arguments: &[&str]| {
+        let told = place.run(arguments);
+        assert_eq!(code(&told), 2, "{arguments:?}: {}", err(&told));
+        assert!(err(&told).contains("cannot hold a whole API key"), "{arguments:?}: {}", err(&told));
+        assert!(!err(&told).contains(&key), "{}", err(&told));
+    };
+    let subject = place.file("subject.csv", format!("subject,scopes\n{key},mcp:read\n"));
+    refused(&["key", "create", "--from", &subject]);
+    let description = json!({"name": "office", "description": format!("for {key}")});
+    let description = place.file("description.json", description.to_string());
+    refused(&["policy", "create", &description]);
+    let secret = key.rsplit_once('_').unwrap().1.as_bytes();
+    for name in ["portcullis.db", "portcullis.db-wal", "usage.db", "usage.db-wal", "anchor"] {
+        let bytes = fs::read(place.home().join(name)).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
+    }
+    // Its id opens nothing.
+    let id = place.file("id.csv", format!("subject,scopes\n{},mcp:read\n", &key[..key.len() - 50]));
+    place.ok(&["key", "create", "--from", &id]);
 }
