@@ -1,9 +1,12 @@
-//! What came of an act on several objects.
+//! What came of an act on several objects; and the one such act that several screens have.
 
 use std::fmt;
 
+use crate::domain::credential::Kind;
 use crate::domain::pace::{self, Pace};
+use crate::ops::{self, Ctx};
 
+use super::effect::{Deed, Fault};
 use super::layer::Turn;
 
 /// To how many of them it was done, and why not to the others.
@@ -61,5 +64,20 @@ impl fmt::Display for Tally {
             write!(f, ", {} left as they were: cancelled", self.left)?;
         }
         Ok(())
+    }
+}
+
+/// Removes all of a kind whose rows are damaged.
+#[derive(Debug)]
+pub struct PurgeDamaged(pub Kind);
+
+impl Deed for PurgeDamaged {
+    type Answer = Tally;
+    const VERB: &'static str = "removing";
+    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
+        Ok(Tally::at_pace(ops::credential::purge_damaged(ctx, self.0)?, &ctx.pace))
+    }
+    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
+        tally.tell_left(turn);
     }
 }

@@ -3,9 +3,10 @@
 use crate::console::effect::Progress;
 use crate::console::event::{Event, Moved};
 use crate::console::overlay::backup::BackUp;
-use crate::console::screen::api_keys::bulk::{Disable, PurgeDamaged};
+use crate::console::screen::api_keys::bulk::Disable;
 use crate::console::screen::api_keys::change::Change;
 use crate::console::screen::tokens::reach::Revoke;
+use crate::console::tally::PurgeDamaged;
 use crate::console::tally::Tally;
 
 use super::home::*;

@@ -2,11 +2,13 @@
 
 use crate::console::layer::Turn;
 use crate::console::overlay::confirm::Confirm;
+use crate::console::tally::PurgeDamaged;
 use crate::domain::api_key::ApiKey;
+use crate::domain::credential::Kind;
 use crate::domain::text::counted;
 
 use super::activity::{Activity, CountCalls};
-use super::bulk::{Disable, Enable, PurgeDamaged, Revoke};
+use super::bulk::{Disable, Enable, Revoke};
 use super::change::ChangeKeys;
 use super::list::Keys;
 use super::rotate::RotateKey;
@@ -45,7 +47,7 @@ impl Keys {
                 .into(),
         ];
         let done = "removed the damaged keys";
-        turn.push(Confirm::new("remove damaged keys", lines, "remove", done, |_| PurgeDamaged));
+        turn.push(Confirm::new("remove damaged keys", lines, "remove", done, |_| PurgeDamaged(Kind::ApiKey)));
     }
 
     pub(super) fn rotate(&mut self, turn: &mut Turn<'_>) {

@@ -4,7 +4,6 @@ use crate::console::effect::{Deed, Fault};
 use crate::console::layer::Turn;
 use crate::console::tally::Tally;
 use crate::domain::api_key::KeyId;
-use crate::domain::credential::Kind;
 use crate::domain::pace::{Pace, Unit};
 use crate::ops::api_key::Changes;
 use crate::ops::{self, Ctx, OpsError};
@@ -52,21 +51,6 @@ impl Deed for Revoke {
     const VERB: &'static str = "revoking";
     fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
         for_each(ctx, &self.ids, |ctx, ids| ops::api_key::revoke_all(ctx, ids, &self.reason).map(|_| ()))
-    }
-    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
-        tally.tell_left(turn);
-    }
-}
-
-/// Removes all whose rows are damaged.
-#[derive(Debug)]
-pub struct PurgeDamaged;
-
-impl Deed for PurgeDamaged {
-    type Answer = Tally;
-    const VERB: &'static str = "removing";
-    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
-        Ok(Tally::at_pace(ops::credential::purge_damaged(ctx, Kind::ApiKey)?, &ctx.pace))
     }
     fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
         tally.tell_left(turn);

@@ -1,13 +1,12 @@
 //! The list: its bindings and what each is about, and how a row and its detail look.
 
 use crate::console::canvas::Canvas;
-use crate::console::effect::{Deed, Fault};
 use crate::console::layer::{Binding, Turn, Wish};
 use crate::console::overlay::confirm::Confirm;
 use crate::console::screen::Tab;
 use crate::console::screen::browser::{Browsed, Browser, browser_bindings};
 use crate::console::screen::long_list::{Listed, Order, Words};
-use crate::console::tally::Tally;
+use crate::console::tally::PurgeDamaged;
 use crate::console::theme::token_glyph;
 use crate::console::widget::list::Step;
 use crate::console::widget::page::Line;
@@ -18,7 +17,7 @@ use crate::domain::credential::Kind;
 use crate::domain::filter::{Fields, TOKEN_FIELDS};
 use crate::domain::name::PolicyName;
 use crate::domain::token::{TokenId, TokenState};
-use crate::ops::{self, Ctx};
+use crate::ops::Ctx;
 use crate::store::token::{self as store, Query, Sort, Standing};
 use crate::store::{Damaged, StoreError};
 
@@ -30,21 +29,6 @@ use super::signing_keys::SigningKeys;
 use super::{short_id, short_kid};
 
 pub type Tokens = Browser<Standing>;
-
-/// Forgets all whose rows are damaged.
-#[derive(Debug)]
-pub struct PurgeDamaged;
-
-impl Deed for PurgeDamaged {
-    type Answer = Tally;
-    const VERB: &'static str = "removing";
-    fn carry_out(&self, ctx: &Ctx) -> Result<Tally, Fault> {
-        Ok(Tally::at_pace(ops::credential::purge_damaged(ctx, Kind::Token)?, &ctx.pace))
-    }
-    fn unclaimed(tally: Tally, turn: &mut Turn<'_>) {
-        tally.tell_left(turn);
-    }
-}
 
 impl Listed for Standing {
     type Id = TokenId;
@@ -114,7 +98,7 @@ const BINDINGS: &[Binding<Tokens>] = browser_bindings![Tokens,
             "This is for good. What was revoked of them stays revoked.".into(),
         ];
         let done = "forgot the damaged tokens";
-        t.push(Confirm::new("forget damaged tokens", lines, "forget", done, |_| PurgeDamaged));
+        t.push(Confirm::new("forget damaged tokens", lines, "forget", done, |_| PurgeDamaged(Kind::Token)));
     })
     .writes()
     .seldom()
